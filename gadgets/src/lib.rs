@@ -1,0 +1,3 @@
+//! Quantized neural-network gadgets.
+
+pub mod model;
