@@ -121,7 +121,7 @@ pub enum Op {
     },
     /// `q = floor((x + 2^(shift-1)) / 2^shift)` (half up; `shift = 0`: q = x), then `table[q]`.
     Requantize {
-        /// Bits dropped, 0..=8.
+        /// Bits dropped, 0..=16: the remainder is range-checked in limbs of at most 8 bits, so up to 8 bits cost one lookup.
         shift: u32,
         /// The table applied to q: an activation, or a range check.
         table: TableId,
