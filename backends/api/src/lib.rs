@@ -1,1 +1,214 @@
-//! TODO
+//! # The backend contract
+//!
+//! A backend runs the prover's heavy operations on **device-resident batches of columns**. Port the operations, not the
+//! protocol: a device needs MSM, NTT, gate programs and a little linear algebra.
+//!
+//! * **Layout.** A batch is `columns x rows` field elements; all columns of a batch have the same number of rows. How
+//!   they lie in device memory is private. At the boundary elements are canonical and in natural order, column by column.
+//! * **Small integers** stay small from upload to MSM: a batch uploaded as [`Body::Small`] carries the signed bit bound.
+//!   Every operation accepts small and full batches alike and gives the same results for equal values.
+//! * **Ownership.** Batches are values: operations read them by reference and return new ones; only accumulating
+//!   operations take `&mut`. A backend is stateless across calls but for caches that cannot be observed.
+//! * **Who blocks.** Signatures are synchronous, execution may be lazy: only operations that return host values wait.
+//! * **Determinism.** Field operations are exact and points are returned in affine form, so for a fixed seed every
+//!   backend gives the same proof bytes. The host draws all randomness. `0^-1 = 0` everywhere.
+//! * **Errors.** One enum. No default bodies: a missing operation is a compile error, never a hidden trip to the host.
+//! * **Shapes.** Arguments that disagree in shape give [`BackendError::Shape`], never a panic or a wrong result.
+//!
+//! A new backend is right when `zkernel-backend-conformance` passes against `zkernel-backend-reference`, which
+//! implements every operation by its definition: read that crate first.
+
+pub mod columns;
+pub mod error;
+
+pub use columns::{Body, ColumnRef, HostColumns, Term};
+pub use error::BackendError;
+pub use zkernel_verifier::curve::{Curve, Field, Scalar};
+use zkernel_verifier::expression::Program;
+use zkernel_verifier::form::EvaluatedView;
+
+/// Result of a backend operation.
+pub type Result<T> = core::result::Result<T, BackendError>;
+
+/// The operations of a device, for commitments on `C`. F below is `C`'s scalar field, n the rows of a batch.
+pub trait Backend<C: Curve>: Send + Sync {
+    /// A batch of columns on the device.
+    type Columns: Send + Sync;
+    /// Bases of an MSM on the device, with whatever tables the backend likes.
+    type Bases: Send + Sync;
+    /// A gate program made ready.
+    type Kernel: Send + Sync;
+
+    /// Name, for reports.
+    fn name(&self) -> String;
+
+    // ---- columns
+
+    /// Copies columns to the device.
+    fn upload(&self, columns: &HostColumns<Scalar<C>>) -> Result<Self::Columns>;
+
+    /// A batch of `columns x rows` zeros.
+    fn zeros(&self, columns: usize, rows: usize) -> Result<Self::Columns>;
+
+    /// `(columns, rows)` of a batch.
+    fn shape(&self, columns: &Self::Columns) -> (usize, usize);
+
+    /// Copies a batch to the host as field elements, column by column. Waits.
+    fn read(&self, columns: &Self::Columns) -> Result<Vec<Scalar<C>>>;
+
+    /// A new batch of the chosen columns, in order. All sources have the same number of rows.
+    fn gather(&self, sources: &[&Self::Columns], chosen: &[ColumnRef]) -> Result<Self::Columns>;
+
+    // ---- multi-scalar multiplication
+
+    /// Loads bases `P_0 .. P_{len-1}`: the row generators followed by any extra ones.
+    fn load_bases(&self, points: &[C]) -> Result<Self::Bases>;
+
+    /// One point per column of each batch, in order: `sum_j column[j] P_j + sum_i extra[c][i] P_{rows+i}`.
+    ///
+    /// `extra` has one list per column (over all batches), each no longer than the bases beyond the rows. Waits.
+    fn commit(
+        &self,
+        bases: &Self::Bases,
+        batches: &[&Self::Columns],
+        extra: &[Vec<Scalar<C>>],
+    ) -> Result<Vec<C>>;
+
+    /// Commits columns whose cells are entries of a dictionary: cell (c, j) is `dictionary[indices[c * rows + j]]`,
+    /// the dictionary being all cells of a batch, column by column; then the last cells of the column, as many as
+    /// `tails[c]` has, are replaced by it. Generators are added up per entry, then one MSM over the entries used. Waits.
+    ///
+    /// Same points as [`Backend::commit`] of [`Backend::take`] of the same arguments.
+    fn commit_dictionary(
+        &self,
+        bases: &Self::Bases,
+        indices: &[u32],
+        dictionary: &Self::Columns,
+        tails: &[Vec<Scalar<C>>],
+        extra: &[Vec<Scalar<C>>],
+    ) -> Result<Vec<C>>;
+
+    /// A plain variable-base `sum_i scalars[i] points[i]`, for verifiers and benchmarks. Waits.
+    fn msm(&self, points: &[C], scalars: &[Scalar<C>]) -> Result<C>;
+
+    // ---- number-theoretic transform
+
+    /// Values on H = <omega> in natural order to coefficients, column by column. Rows are a power of two, at most 2^32,
+    /// `omega = ROOT_OF_UNITY^(2^32 / rows)`.
+    fn interpolate(&self, values: &Self::Columns) -> Result<Self::Columns>;
+
+    /// Coefficients to values on the coset `shift * H`: row i is `f(shift * omega^i)`.
+    fn coset_evaluate(
+        &self,
+        coefficients: &Self::Columns,
+        shift: Scalar<C>,
+    ) -> Result<Self::Columns>;
+
+    // ---- gate programs
+
+    /// Makes a program ready to run.
+    fn prepare(&self, program: &Program) -> Result<Self::Kernel>;
+
+    /// `accumulator += sum_lanes weights[lane] * program(inputs[..][lane], constants)`, row by row, into the single
+    /// column `accumulator`. Each input batch has as many columns as there are weights.
+    fn run(
+        &self,
+        kernel: &Self::Kernel,
+        inputs: &[&Self::Columns],
+        constants: &[Scalar<C>],
+        weights: &[Scalar<C>],
+        accumulator: &mut Self::Columns,
+    ) -> Result<()>;
+
+    /// Cell by cell product of two batches of the same shape.
+    fn multiply(&self, a: &Self::Columns, b: &Self::Columns) -> Result<Self::Columns>;
+
+    /// The inverse of `value + constant` for every cell value, 0 for 0.
+    fn invert(&self, columns: &Self::Columns, constant: Scalar<C>) -> Result<Self::Columns>;
+
+    /// The columns that [`Backend::commit_dictionary`] commits to, of `rows` rows each.
+    fn take(
+        &self,
+        indices: &[u32],
+        dictionary: &Self::Columns,
+        tails: &[Vec<Scalar<C>>],
+        rows: usize,
+    ) -> Result<Self::Columns>;
+
+    // ---- linear algebra
+
+    /// Inner product of every column of a batch with the single column `vector`. Waits.
+    fn dot(&self, columns: &Self::Columns, vector: &Self::Columns) -> Result<Vec<Scalar<C>>>;
+
+    /// One output column per entry of `terms`: `constants[o] + sum coefficient * sources[batch][column]`.
+    /// All sources have the same number of rows; an output without terms is constant.
+    fn combine(
+        &self,
+        sources: &[&Self::Columns],
+        terms: &[Vec<Term<Scalar<C>>>],
+        constants: &[Scalar<C>],
+        rows: usize,
+    ) -> Result<Self::Columns>;
+
+    /// Adds a linear form to dense coefficients: `target[p] += coefficient(p)` for every position p of the view, where
+    /// position p is column `p / width`, row `p mod width` of `target`.
+    fn accumulate(
+        &self,
+        target: &mut Self::Columns,
+        width: usize,
+        view: &EvaluatedView<Scalar<C>>,
+    ) -> Result<()>;
+
+    /// Adds a sparse form: `target[p] += coefficient` for every `(p, coefficient)`.
+    fn accumulate_sparse(
+        &self,
+        target: &mut Self::Columns,
+        width: usize,
+        entries: &[(usize, Scalar<C>)],
+    ) -> Result<()>;
+
+    /// A small-by-full matrix product: with `inner` the view's dimensions and `outer` `(length, stride)` pairs,
+    /// `target[start + j] += sum_i coefficient(i) * source[position(i) + <j, outer>]`, j row-major over `outer`.
+    /// Source positions are split by `source_width`, target positions by `target_width`.
+    #[allow(clippy::too_many_arguments)]
+    fn contract(
+        &self,
+        source: &Self::Columns,
+        source_width: usize,
+        outer: &[(usize, usize)],
+        inner: &EvaluatedView<Scalar<C>>,
+        target: &mut Self::Columns,
+        target_width: usize,
+        start: usize,
+    ) -> Result<()>;
+
+    /// Cross terms of a column round over neighbours: `(sum_q <f_{2q+1}, a_{2q}>, sum_q <f_{2q}, a_{2q+1}>)` over two
+    /// batches of the same shape with an even number of columns. Waits.
+    fn cross_columns(&self, f: &Self::Columns, a: &Self::Columns)
+    -> Result<(Scalar<C>, Scalar<C>)>;
+
+    /// `columns[2q] + u * columns[2q+1]` for every pair of neighbours: half as many columns.
+    fn fold_columns(&self, columns: &Self::Columns, u: Scalar<C>) -> Result<Self::Columns>;
+
+    /// Cross terms of an inner round over neighbouring rows of two single columns:
+    /// `(sum_i f_{2i+1} a_{2i}, sum_i f_{2i} a_{2i+1})`. Waits.
+    fn cross_rows(&self, f: &Self::Columns, a: &Self::Columns) -> Result<(Scalar<C>, Scalar<C>)>;
+
+    /// `column[2i] + u * column[2i+1]` for every pair of neighbouring rows: half as many rows.
+    fn fold_rows(&self, columns: &Self::Columns, u: Scalar<C>) -> Result<Self::Columns>;
+
+    /// The scalars of an inner round on unfolded bases. For a single column f of m rows and `weights` of length 2^r (the
+    /// bases are folded r times: folded base i is `sum_b weights[b] P_{i 2^r + b}`), returns two columns of m 2^r rows:
+    /// the scalars of L = <f_hi, G_lo> and of R = <f_lo, G_hi>, that is
+    /// L at `(2i) 2^r + b` is `f[2i+1] weights[b]`, R at `(2i+1) 2^r + b` is `f[2i] weights[b]`, zero elsewhere.
+    fn expand(&self, f: &Self::Columns, weights: &[Scalar<C>]) -> Result<Self::Columns>;
+
+    /// Writes folded bases out: of the first `rows` bases, `P'_i = sum_b weights[b] P_{i 2^r + b}`, `rows / 2^r` of them;
+    /// bases beyond `rows` are kept.
+    fn fold_bases(
+        &self,
+        bases: &Self::Bases,
+        rows: usize,
+        weights: &[Scalar<C>],
+    ) -> Result<Self::Bases>;
+}

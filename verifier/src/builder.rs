@@ -1,0 +1,566 @@
+//! Building a constraint system: tracks grow region by region, lookups bring their helpers, gates and sum.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use ff::PrimeField;
+
+use crate::challenge::{Challenge, Coefficient};
+use crate::curve::signed;
+use crate::expression::{Expression, VirtualId};
+use crate::form::{Axis, Factor, InstanceId, LinearForm, Source, Strided, TrackId};
+use crate::system::{
+    ConstraintSystem, Contraction, Derivation, Gate, Instance, LinearConstraint, Lookup,
+    LookupInput, LookupTable, LookupTableId, Phase, Region, TableSide, Track, TrackKind,
+    VirtualColumn,
+};
+use crate::validate::SystemError;
+
+/// A constraint system under construction.
+///
+/// Every method that can be misused defers its error to [`SystemBuilder::finish`].
+pub struct SystemBuilder<F> {
+    system: ConstraintSystem<F>,
+    parallel: Vec<Vec<TrackId>>,
+}
+
+impl<F: PrimeField> SystemBuilder<F> {
+    /// A system of `2^log_n` rows with `blinding` blinding rows (1 without rotations).
+    #[must_use]
+    pub const fn new(log_n: u32, blinding: usize) -> Self {
+        let system = ConstraintSystem {
+            log_n,
+            blinding,
+            tracks: Vec::new(),
+            fixed: Vec::new(),
+            instances: Vec::new(),
+            virtuals: Vec::new(),
+            gates: Vec::new(),
+            tables: Vec::new(),
+            lookups: Vec::new(),
+            table_side: None,
+            derivations: Vec::new(),
+            constraints: Vec::new(),
+        };
+        Self {
+            system,
+            parallel: Vec::new(),
+        }
+    }
+
+    /// Rows that regions may use in a column.
+    #[must_use]
+    pub fn usable(&self) -> usize {
+        self.system.usable()
+    }
+
+    /// A new, empty advice track. `padding` is the value of cells that no region uses (phase 1 only).
+    pub fn advice(&mut self, name: impl Into<String>, phase: Phase, padding: i64) -> TrackId {
+        let width = self.system.usable();
+        self.push_track(name.into(), TrackKind::Advice(phase), width, 0, padding)
+    }
+
+    /// A fixed track holding `values`.
+    pub fn fixed(&mut self, name: impl Into<String>, values: Vec<F>) -> TrackId {
+        let width = self.system.usable();
+        let id = self.push_track(name.into(), TrackKind::Fixed, width, values.len(), 0);
+        self.system.fixed.push((id, values));
+        id
+    }
+
+    /// A tensor of `rows` matrix rows of `cols` cells: a column holds `floor(n / cols)` whole rows; rows longer than n
+    /// are padded to a multiple of n. Returns the track and the distance between neighbouring rows in positions.
+    ///
+    /// Padding rows are part of the committed matrix and of the forms over whole columns
+    /// ([`SystemBuilder::tensor_rows`]): their outputs are constrained to zero.
+    pub fn tensor(
+        &mut self,
+        name: impl Into<String>,
+        rows: usize,
+        cols: usize,
+    ) -> (TrackId, usize) {
+        let n = self.system.rows();
+        let (width, stride) = match n.checked_div(cols) {
+            Some(0) => (n, cols.div_ceil(n).saturating_mul(n)),
+            Some(per_column) => (per_column.saturating_mul(cols), cols),
+            None => (n, 1),
+        };
+        let id = self.push_track(
+            name.into(),
+            TrackKind::Tensor,
+            width,
+            rows.saturating_mul(stride),
+            0,
+        );
+        (id, stride)
+    }
+
+    /// A tensor that is an arena of `len` cells in no particular shape.
+    pub fn arena(&mut self, name: impl Into<String>, len: usize) -> TrackId {
+        let n = self.system.rows();
+        self.push_track(name.into(), TrackKind::Tensor, n, len, 0)
+    }
+
+    /// Matrix rows of a tensor with padding: what a form along the rows must cover to be one outer product per column.
+    #[must_use]
+    pub fn tensor_rows(&self, tensor: TrackId, stride: usize) -> usize {
+        let Some(track) = self.system.track(tensor) else {
+            return 0;
+        };
+        track
+            .len
+            .div_ceil(track.width.max(1))
+            .saturating_mul(track.width)
+            .checked_div(stride)
+            .unwrap_or(0)
+    }
+
+    /// Appends `len` cells to an advice track.
+    pub fn region(&mut self, track: TrackId, len: usize) -> Region {
+        let index = usize::try_from(track.0).unwrap_or(usize::MAX);
+        let start = self.system.tracks.get_mut(index).map_or(0, |t| {
+            let start = t.len;
+            t.len = t.len.saturating_add(len);
+            start
+        });
+        Region { track, start, len }
+    }
+
+    /// Declares tracks parallel: they get the same number of columns.
+    pub fn parallel(&mut self, tracks: &[TrackId]) {
+        self.parallel.push(tracks.to_vec());
+    }
+
+    /// A vector of `len` public values.
+    pub fn instance(&mut self, name: impl Into<String>, len: usize) -> InstanceId {
+        let id = InstanceId(index(self.system.instances.len()));
+        self.system.instances.push(Instance {
+            name: name.into(),
+            len,
+        });
+        id
+    }
+
+    /// A virtual column over parallel tracks.
+    pub fn virtual_column(&mut self, column: VirtualColumn<F>) -> VirtualId {
+        self.parallel
+            .push(column.terms.iter().map(|(track, _)| *track).collect());
+        let id = VirtualId(index(self.system.virtuals.len()));
+        self.system.virtuals.push(column);
+        id
+    }
+
+    /// The virtual column that is one track; the same one if called twice.
+    pub fn plain(&mut self, track: TrackId) -> VirtualId {
+        let terms = alloc::vec![(track, Coefficient::constant(F::ONE))];
+        let column = VirtualColumn {
+            terms,
+            constants: Vec::new(),
+            rotation: 0,
+        };
+        match self.system.virtuals.iter().position(|v| *v == column) {
+            Some(known) => VirtualId(index(known)),
+            None => self.virtual_column(column),
+        }
+    }
+
+    /// A gate; it holds on every usable row of every lane.
+    pub fn gate(&mut self, name: impl Into<String>, expression: Expression<F>) {
+        let mut ids = Vec::new();
+        expression.virtuals(&mut |id| ids.push(id));
+        let tracks = ids
+            .iter()
+            .filter_map(|id| Some(self.system.virtual_column(*id)?.terms.first()?.0));
+        self.parallel.push(tracks.collect());
+        self.system.gates.push(Gate {
+            name: name.into(),
+            expression,
+        });
+    }
+
+    /// A public table of rows of `arity` values; an identical table is shared.
+    pub fn table(
+        &mut self,
+        name: impl Into<String>,
+        arity: usize,
+        rows: Vec<i64>,
+    ) -> LookupTableId {
+        let tables = &mut self.system.tables;
+        if let Some(known) = tables
+            .iter()
+            .position(|t| t.arity == arity && t.rows == rows)
+        {
+            return LookupTableId(index(known));
+        }
+        let offset = tables
+            .iter()
+            .map(LookupTable::height)
+            .fold(0usize, usize::saturating_add);
+        let tag = u64::from(index(tables.len())).saturating_add(1);
+        tables.push(LookupTable {
+            name: name.into(),
+            tag,
+            arity,
+            rows,
+            offset,
+        });
+        LookupTableId(index(tables.len().saturating_sub(1)))
+    }
+
+    /// Every row of the (affine combinations of) tracks is a row of the table.
+    pub fn lookup(
+        &mut self,
+        name: impl Into<String>,
+        table: LookupTableId,
+        inputs: Vec<LookupInput>,
+        enabled: Option<TrackId>,
+    ) {
+        let name = name.into();
+        let helper = self.advice(format!("{name}/h"), Phase::Three, 0);
+        let tag = self
+            .system
+            .tables
+            .get(usize::try_from(table.0).unwrap_or(usize::MAX))
+            .map_or(0, |t| t.tag);
+        let folded = self.virtual_column(folded_input(tag, &inputs));
+        self.parallel.push(alloc::vec![
+            inputs
+                .first()
+                .and_then(|i| i.terms.first())
+                .map_or(helper, |t| t.0),
+            helper
+        ]);
+        let h = self.plain(helper);
+        let product = Expression::from(h) * (Expression::from(beta()) + folded);
+        let gate = match enabled {
+            None => product - Coefficient::constant(F::ONE),
+            Some(track) => product - self.plain(track),
+        };
+        self.gate(format!("{name}/gate"), gate);
+        self.system.lookups.push(Lookup {
+            name,
+            table,
+            inputs,
+            enabled,
+            helper,
+            folded,
+        });
+    }
+
+    /// A linear constraint: the forms sum to zero (for each of `claims` powers of lambda).
+    pub fn constrain(&mut self, name: impl Into<String>, claims: u32, forms: Vec<LinearForm<F>>) {
+        self.system.constraints.push(LinearConstraint {
+            name: name.into(),
+            claims,
+            forms,
+        });
+    }
+
+    /// Phase-2 cells that contract earlier ones, tied to them by a form in powers of sigma.
+    pub fn contract(&mut self, contraction: Contraction<F>) {
+        self.constrain(contraction.name.clone(), 1, contraction.tie());
+        self.system
+            .derivations
+            .push(Derivation::Contract(contraction));
+    }
+
+    /// `target = left * right` on three parallel phase-2 tracks, with its gate.
+    pub fn product(
+        &mut self,
+        name: impl Into<String>,
+        left: TrackId,
+        right: TrackId,
+        target: TrackId,
+    ) {
+        let (l, r, p) = (self.plain(left), self.plain(right), self.plain(target));
+        self.gate(name, Expression::from(p) - Expression::from(l) * r);
+        self.system.derivations.push(Derivation::Product {
+            left,
+            right,
+            target,
+        });
+    }
+
+    /// Lays the tracks out, adds the table side of the lookups, and validates everything.
+    ///
+    /// # Errors
+    /// [`SystemError`] names what is wrong and where.
+    pub fn finish(mut self) -> Result<ConstraintSystem<F>, SystemError> {
+        if !self.system.lookups.is_empty() {
+            self.add_table_side();
+        }
+        self.assign_columns();
+        if self.system.table_side.is_some() {
+            self.add_lookup_sum();
+        }
+        self.system.validate()?;
+        Ok(self.system)
+    }
+
+    fn push_track(
+        &mut self,
+        name: String,
+        kind: TrackKind,
+        width: usize,
+        len: usize,
+        padding: i64,
+    ) -> TrackId {
+        let id = TrackId(index(self.system.tracks.len()));
+        self.system.tracks.push(Track {
+            name,
+            kind,
+            width,
+            columns: 0,
+            len,
+            padding,
+        });
+        id
+    }
+
+    /// Fixed tracks of all table rows, padded by repeating the last row; multiplicities; helper; gate.
+    fn add_table_side(&mut self) {
+        let arity = self
+            .system
+            .tables
+            .iter()
+            .map(|t| t.arity)
+            .fold(0, usize::max);
+        let height: usize = self.system.tables.iter().map(LookupTable::height).sum();
+        let width = self.system.usable().max(1);
+        let cells = height.div_ceil(width).saturating_mul(width);
+        let tags = self
+            .system
+            .tables
+            .iter()
+            .flat_map(|t| core::iter::repeat_n(F::from(t.tag), t.height()));
+        let tags = repeat_last(tags.collect(), cells);
+        let tag = self.fixed("table/tag", tags);
+        let mut entries = Vec::new();
+        for entry in 0..arity {
+            let values = self.system.tables.iter().flat_map(|t| {
+                t.rows
+                    .chunks(t.arity.max(1))
+                    .map(move |row| row.get(entry).map_or(F::ZERO, |v| signed(*v)))
+            });
+            let values = repeat_last(values.collect(), cells);
+            entries.push(self.fixed(format!("table/entry {entry}"), values));
+        }
+        let multiplicity = self.advice("table/m", Phase::One, 0);
+        self.region(multiplicity, cells);
+        let helper = self.advice("table/h", Phase::Three, 0);
+        let weighted = entries
+            .iter()
+            .zip(1u32..)
+            .map(|(e, i)| (*e, Coefficient::power(Challenge::Theta, i)));
+        let terms = core::iter::once((tag, Coefficient::constant(F::ONE)))
+            .chain(weighted)
+            .collect();
+        let folded = self.virtual_column(VirtualColumn {
+            terms,
+            constants: Vec::new(),
+            rotation: 0,
+        });
+        let (m, h) = (self.plain(multiplicity), self.plain(helper));
+        let gate = Expression::from(h) * (Expression::from(beta()) + folded) + m;
+        self.gate("table/gate", gate);
+        self.system.table_side = Some(TableSide {
+            tag,
+            entries,
+            multiplicity,
+            helper,
+            folded,
+        });
+    }
+
+    /// Every track gets as many columns as the longest of its parallel tracks needs.
+    fn assign_columns(&mut self) {
+        for track in &mut self.system.tracks {
+            track.columns = track.len.div_ceil(track.width.max(1)).max(1);
+        }
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for group in &self.parallel {
+                let columns = group
+                    .iter()
+                    .filter_map(|id| Some(self.system.track(*id)?.columns))
+                    .fold(0, usize::max);
+                for id in group {
+                    let index = usize::try_from(id.0).unwrap_or(usize::MAX);
+                    if let Some(track) = self
+                        .system
+                        .tracks
+                        .get_mut(index)
+                        .filter(|t| t.columns < columns)
+                    {
+                        track.columns = columns;
+                        changed = true;
+                    }
+                }
+            }
+        }
+        for track in self
+            .system
+            .tracks
+            .iter_mut()
+            .filter(|t| t.kind == TrackKind::Advice(Phase::Three))
+        {
+            track.len = track.columns.saturating_mul(track.width);
+        }
+        let cells: Vec<(TrackId, usize)> = self
+            .system
+            .fixed
+            .iter()
+            .filter_map(|(id, _)| {
+                self.system
+                    .track(*id)
+                    .map(|t| (*id, t.columns.saturating_mul(t.width)))
+            })
+            .collect();
+        for ((_, values), (_, cells)) in self.system.fixed.iter_mut().zip(cells) {
+            values.resize(cells, F::ZERO);
+        }
+    }
+
+    /// `sum over all lanes <h, 1_usable> = 0`.
+    fn add_lookup_sum(&mut self) {
+        let helpers: Vec<TrackId> = self
+            .system
+            .tracks_of(TrackKind::Advice(Phase::Three))
+            .map(|(id, _)| id)
+            .collect();
+        let forms = helpers.into_iter().map(|id| {
+            let len = self.system.track(id).map_or(0, |t| t.len);
+            let axes = alloc::vec![Axis::new(len, 1, Factor::One)];
+            LinearForm::Strided(Strided {
+                source: Source::Track(id),
+                start: 0,
+                axes,
+                scale: Coefficient::constant(F::ONE),
+            })
+        });
+        let forms = forms.collect();
+        self.constrain("lookup sum".to_string(), 1, forms);
+    }
+}
+
+impl LookupTable {
+    /// Number of rows.
+    #[must_use]
+    pub fn height(&self) -> usize {
+        self.rows.len().checked_div(self.arity).unwrap_or(0)
+    }
+}
+
+impl LookupInput {
+    /// The input that is one track.
+    #[must_use]
+    pub fn plain(track: TrackId) -> Self {
+        Self {
+            terms: alloc::vec![(track, 1)],
+            constant: 0,
+        }
+    }
+}
+
+impl<F: PrimeField> Contraction<F> {
+    /// The forms of `<target, sigma> - <sources, factors (x) sigma> = 0`.
+    #[must_use]
+    pub fn tie(&self) -> Vec<LinearForm<F>> {
+        let one = Coefficient::constant(F::ONE);
+        let target = Strided {
+            source: Source::Track(self.target.track),
+            start: self.target.start,
+            axes: alloc::vec![Axis::new(
+                self.target.len,
+                1,
+                Factor::powers(Challenge::Sigma)
+            )],
+            scale: one,
+        };
+        let mut forms = alloc::vec![LinearForm::Strided(target)];
+        for term in &self.terms {
+            let axes = self.axes(&term.outer, &term.inner);
+            let source = Source::Track(term.track);
+            let scale = Coefficient::constant(-term.scale);
+            forms.push(LinearForm::Strided(Strided {
+                source,
+                start: term.start,
+                axes,
+                scale,
+            }));
+        }
+        if !bool::from(self.constant.is_zero()) {
+            let zeros = alloc::vec![0; self.outer.len().max(self.inner.len())];
+            let axes = self.axes(&zeros, &zeros);
+            let scale = Coefficient::constant(-self.constant);
+            forms.push(LinearForm::Strided(Strided {
+                source: Source::One,
+                start: 0,
+                axes,
+                scale,
+            }));
+        }
+        forms
+    }
+
+    fn axes(&self, outer: &[usize], inner: &[usize]) -> Vec<Axis<F>> {
+        let mut step = self.target.len;
+        let outer = self.outer.iter().zip(outer).map(|(len, stride)| {
+            step = step.checked_div(*len).unwrap_or(0);
+            let step = u32::try_from(step).unwrap_or(u32::MAX);
+            Axis::new(
+                *len,
+                *stride,
+                Factor::Powers {
+                    challenge: Challenge::Sigma,
+                    first: 0,
+                    step,
+                },
+            )
+        });
+        let outer: Vec<_> = outer.collect();
+        let inner = self
+            .inner
+            .iter()
+            .zip(inner)
+            .map(|((len, f), stride)| Axis::new(*len, *stride, f.clone()));
+        // The rows of a matrix stay outermost, so that a tensor's form is an outer product per column.
+        inner.chain(outer).collect()
+    }
+}
+
+const fn beta<F: PrimeField>() -> Coefficient<F> {
+    Coefficient::power(Challenge::Beta, 1)
+}
+
+fn folded_input<F: PrimeField>(tag: u64, inputs: &[LookupInput]) -> VirtualColumn<F> {
+    let mut terms = Vec::new();
+    let mut constants = alloc::vec![Coefficient::constant(F::from(tag))];
+    for (input, exponent) in inputs.iter().zip(1u32..) {
+        let weighted = |value: i64| Coefficient {
+            value: signed(value),
+            power: Some((Challenge::Theta, exponent)),
+        };
+        terms.extend(input.terms.iter().map(|(track, c)| (*track, weighted(*c))));
+        if input.constant != 0 {
+            constants.push(weighted(input.constant));
+        }
+    }
+    VirtualColumn {
+        terms,
+        constants,
+        rotation: 0,
+    }
+}
+
+fn repeat_last<F: PrimeField>(mut values: Vec<F>, len: usize) -> Vec<F> {
+    let last = values.last().copied().unwrap_or(F::ZERO);
+    values.resize(len, last);
+    values
+}
+
+fn index(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,271 @@
+//! Public linear forms over committed cells.
+//!
+//! A form is a strided view times an outer product of short vectors times a scale, or a sparse list. Geometric powers,
+//! tensor products and (with windows in the short vectors) im2col are all of the first kind, so that devices, prover
+//! and verifier each implement one loop:
+//! `sum_{i_1..i_d} scale * prod_k factor_k[i_k] * cell[start + sum_k i_k * stride_k]`.
+
+use alloc::vec::Vec;
+
+use ff::PrimeField;
+
+use crate::challenge::{Challenge, Challenges, Coefficient};
+use crate::curve::powers;
+
+/// Index of a track in [`crate::system::ConstraintSystem::tracks`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrackId(pub u32);
+
+/// Index of a public vector in [`crate::system::ConstraintSystem::instances`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId(pub u32);
+
+/// One cell: a position in a track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cell {
+    /// The track.
+    pub track: TrackId,
+    /// Position in the track; see [`crate::system::Track`] for its column and row.
+    pub position: usize,
+}
+
+/// What a strided form reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// Committed cells.
+    Track(TrackId),
+    /// Public values: the form is evaluated by the verifier.
+    Instance(InstanceId),
+    /// The constant one at every position: the form is a public constant.
+    One,
+}
+
+/// A short vector of an outer product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Factor<F> {
+    /// All ones.
+    One,
+    /// `challenge^(first + step * i)`.
+    Powers {
+        /// The challenge; `Lambda` numbers the claims of a family and must be used with `first + step * i < claims`.
+        challenge: Challenge,
+        /// Exponent at index 0.
+        first: u32,
+        /// Increment of the exponent.
+        step: u32,
+    },
+    /// Public constants, one per index.
+    Values(Vec<F>),
+    /// Entrywise product.
+    Product(Vec<Factor<F>>),
+}
+
+/// One dimension of a strided view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Axis<F> {
+    /// Number of indices.
+    pub len: usize,
+    /// Distance between neighbours, in positions; zero repeats the same cell.
+    pub stride: usize,
+    /// The factor along this dimension.
+    pub factor: Factor<F>,
+}
+
+/// A strided view times an outer product times a scale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strided<F> {
+    /// What is read.
+    pub source: Source,
+    /// Position of index (0, .., 0).
+    pub start: usize,
+    /// The dimensions, outermost first.
+    pub axes: Vec<Axis<F>>,
+    /// A common factor.
+    pub scale: Coefficient<F>,
+}
+
+/// One entry of a sparse form: `coefficient * lambda^claim * cell`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SparseEntry<F> {
+    /// The cell.
+    pub cell: Cell,
+    /// Its coefficient.
+    pub coefficient: F,
+    /// Which claim of the constraint's family it belongs to.
+    pub claim: u32,
+}
+
+/// A linear form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinearForm<F> {
+    /// A strided outer product.
+    Strided(Strided<F>),
+    /// A list of cells, for irregular copies.
+    Sparse(Vec<SparseEntry<F>>),
+}
+
+impl<F: PrimeField> Factor<F> {
+    /// Powers `1, challenge, challenge^2, ..`.
+    #[must_use]
+    pub const fn powers(challenge: Challenge) -> Self {
+        Self::Powers {
+            challenge,
+            first: 0,
+            step: 1,
+        }
+    }
+
+    /// The vector's `len` entries under `challenges`.
+    #[must_use]
+    pub fn evaluate(&self, len: usize, challenges: &Challenges<F>) -> Vec<F> {
+        match self {
+            Self::One => alloc::vec![F::ONE; len],
+            Self::Powers {
+                challenge,
+                first,
+                step,
+            } => {
+                let x = challenges.get(*challenge);
+                let first = x.pow_vartime([u64::from(*first)]);
+                powers(x.pow_vartime([u64::from(*step)]), len)
+                    .into_iter()
+                    .map(|p| p * first)
+                    .collect()
+            }
+            Self::Values(values) => values.clone(),
+            Self::Product(factors) => {
+                factors
+                    .iter()
+                    .fold(alloc::vec![F::ONE; len], |acc, factor| {
+                        acc.into_iter()
+                            .zip(factor.evaluate(len, challenges))
+                            .map(|(a, b)| a * b)
+                            .collect()
+                    })
+            }
+        }
+    }
+
+    /// If the vector is geometric, its ratio: entry i is entry 0 times ratio^i.
+    #[must_use]
+    pub fn ratio(&self, challenges: &Challenges<F>) -> Option<F> {
+        match self {
+            Self::One => Some(F::ONE),
+            Self::Powers {
+                challenge, step, ..
+            } => Some(challenges.get(*challenge).pow_vartime([u64::from(*step)])),
+            Self::Values(_) => None,
+            Self::Product(factors) => factors
+                .iter()
+                .try_fold(F::ONE, |acc, factor| Some(acc * factor.ratio(challenges)?)),
+        }
+    }
+
+    /// Visits every challenge this factor depends on with the largest exponent used at `len` entries.
+    pub(crate) fn challenges(&self, len: usize, visit: &mut impl FnMut(Challenge, u64)) {
+        match self {
+            Self::One | Self::Values(_) => {}
+            Self::Powers {
+                challenge,
+                first,
+                step,
+            } => {
+                let last = u64::try_from(len.saturating_sub(1)).unwrap_or(u64::MAX);
+                visit(
+                    *challenge,
+                    u64::from(*first).saturating_add(u64::from(*step).saturating_mul(last)),
+                );
+            }
+            Self::Product(factors) => factors.iter().for_each(|f| f.challenges(len, visit)),
+        }
+    }
+}
+
+impl<F: PrimeField> Axis<F> {
+    /// A dimension of `len` cells `stride` apart with the given factor.
+    #[must_use]
+    pub const fn new(len: usize, stride: usize, factor: Factor<F>) -> Self {
+        Self {
+            len,
+            stride,
+            factor,
+        }
+    }
+}
+
+impl<F: PrimeField> Strided<F> {
+    /// The largest position read, `None` if the view is empty or overflows.
+    #[must_use]
+    pub fn last_position(&self) -> Option<usize> {
+        self.axes.iter().try_fold(self.start, |end, axis| {
+            let steps = axis.len.checked_sub(1)?;
+            end.checked_add(steps.checked_mul(axis.stride)?)
+        })
+    }
+
+    /// Number of terms of the sum, saturating.
+    #[must_use]
+    pub fn terms(&self) -> usize {
+        self.axes
+            .iter()
+            .fold(1, |n, axis| n.saturating_mul(axis.len))
+    }
+
+    /// The form with all factors evaluated.
+    #[must_use]
+    pub fn evaluate(&self, challenges: &Challenges<F>) -> EvaluatedView<F> {
+        let axes = self.axes.iter().map(|axis| EvaluatedAxis {
+            stride: axis.stride,
+            factor: axis.factor.evaluate(axis.len, challenges),
+        });
+        EvaluatedView {
+            start: self.start,
+            axes: axes.collect(),
+            scale: self.scale.evaluate(challenges),
+        }
+    }
+}
+
+/// A strided view whose factors are field elements: what devices are given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvaluatedView<F> {
+    /// Position of index (0, .., 0).
+    pub start: usize,
+    /// The dimensions, outermost first.
+    pub axes: Vec<EvaluatedAxis<F>>,
+    /// A common factor.
+    pub scale: F,
+}
+
+/// One dimension of an [`EvaluatedView`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvaluatedAxis<F> {
+    /// Distance between neighbours, in positions.
+    pub stride: usize,
+    /// One factor per index.
+    pub factor: Vec<F>,
+}
+
+impl<F: PrimeField> EvaluatedView<F> {
+    /// Visits every `(position, coefficient)` of the view, innermost dimension fastest.
+    pub fn for_each(&self, mut visit: impl FnMut(usize, F)) {
+        walk(&self.axes, self.start, self.scale, &mut visit);
+    }
+}
+
+fn walk<F: PrimeField>(
+    axes: &[EvaluatedAxis<F>],
+    position: usize,
+    scale: F,
+    visit: &mut impl FnMut(usize, F),
+) {
+    let Some((axis, inner)) = axes.split_first() else {
+        visit(position, scale);
+        return;
+    };
+    let mut position = position;
+    for factor in &axis.factor {
+        walk(inner, position, scale * factor, visit);
+        position = position.saturating_add(axis.stride);
+    }
+}

@@ -1,0 +1,357 @@
+//! The constraint system as data.
+//!
+//! Cells live in **tracks**. A track is a run of columns read as one long vector: position i lies in column
+//! `i / width`, row `i mod width`, where `width` is the number of cells a column holds (n less the blinding rows for
+//! advice; whole matrix rows for a tensor). Gates and lookups read **virtual columns**, affine combinations of parallel
+//! tracks: a track of L columns gives L lanes, and the gate holds in each.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use ff::PrimeField;
+
+use crate::challenge::Coefficient;
+use crate::expression::{Expression, VirtualId};
+use crate::form::{Factor, LinearForm, TrackId};
+
+/// When an advice column is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Phase {
+    /// Before any challenge: the witness and the multiplicities.
+    One = 1,
+    /// After rho, tau, alpha: contractions of matrices.
+    Two = 2,
+    /// After sigma, theta, beta: the helpers of the lookups.
+    Three = 3,
+}
+
+/// What a track holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TrackKind {
+    /// Public values, part of the key, committed without blinding.
+    Fixed,
+    /// A committed vector that outlives one proof; used in linear forms only, so no blinding rows.
+    Tensor,
+    /// Witness of one proof, with fresh blinding rows.
+    Advice(Phase),
+}
+
+/// A run of columns read as one long vector of cells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Track {
+    /// Name, for errors and reports.
+    pub name: String,
+    /// What it holds.
+    pub kind: TrackKind,
+    /// Cells per column.
+    pub width: usize,
+    /// Number of columns.
+    pub columns: usize,
+    /// Number of cells that regions use; the rest, up to `columns * width`, is padding.
+    pub len: usize,
+    /// Value of the padding cells of phase-1 advice: lookups read them too, so it must be in their tables.
+    pub padding: i64,
+}
+
+/// Consecutive cells of a track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Region {
+    /// The track.
+    pub track: TrackId,
+    /// First position.
+    pub start: usize,
+    /// Number of cells.
+    pub len: usize,
+}
+
+/// A vector of public inputs or outputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Name, for errors and reports.
+    pub name: String,
+    /// Number of values.
+    pub len: usize,
+}
+
+/// One virtual column per lane: `constants + sum_i coefficient_i * track_i[lane]`, read `rotation` rows further down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualColumn<F> {
+    /// The combined tracks, all of the same number of columns; at least one.
+    pub terms: Vec<(TrackId, Coefficient<F>)>,
+    /// Added to every row.
+    pub constants: Vec<Coefficient<F>>,
+    /// Rows further down, cyclically; zero in networks.
+    pub rotation: i32,
+}
+
+/// A polynomial that vanishes on every usable row of every lane of the virtual columns it reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate<F> {
+    /// Name, for errors.
+    pub name: String,
+    /// The polynomial.
+    pub expression: Expression<F>,
+}
+
+/// Index into [`ConstraintSystem::tables`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LookupTableId(pub u32);
+
+/// A public table; all tables share one argument and are told apart by a non-zero tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookupTable {
+    /// Name, for errors and reports.
+    pub name: String,
+    /// Tag, distinct and not zero.
+    pub tag: u64,
+    /// Number of entries in a row.
+    pub arity: usize,
+    /// The rows, `arity` values each.
+    pub rows: Vec<i64>,
+    /// Number of its first row in the concatenation of all tables.
+    pub offset: usize,
+}
+
+/// An affine combination of tracks that a lookup reads: `constant + sum_i coefficient_i * track_i`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookupInput {
+    /// The combined tracks.
+    pub terms: Vec<(TrackId, i64)>,
+    /// Added to every row.
+    pub constant: i64,
+}
+
+/// Every row of every lane of `inputs` is a row of `table`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// Name, for errors.
+    pub name: String,
+    /// The table.
+    pub table: LookupTableId,
+    /// One input per entry of a table row.
+    pub inputs: Vec<LookupInput>,
+    /// Fixed 0/1 track that disables rows; `None`: all rows are enabled (padding cells hold a table row).
+    pub enabled: Option<TrackId>,
+    /// The helper track h, in phase 3, with gate `h (beta + f) = enabled`.
+    pub helper: TrackId,
+    /// The virtual column f = tag + theta x_1 + theta^2 x_2 + ...
+    pub folded: VirtualId,
+}
+
+/// The table side of the lookup argument: lanes over the concatenation of all tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSide {
+    /// Fixed track of tags.
+    pub tag: TrackId,
+    /// Fixed tracks of entries, as many as the longest row has; shorter rows are padded with zeros.
+    pub entries: Vec<TrackId>,
+    /// Multiplicities m, phase 1.
+    pub multiplicity: TrackId,
+    /// Helper h_T, phase 3, with gate `h_T (beta + f_T) = -m`.
+    pub helper: TrackId,
+    /// The virtual column f_T.
+    pub folded: VirtualId,
+}
+
+/// One term of a [`Contraction`]: a strided view of a track times a constant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContractionTerm<F> {
+    /// The track read.
+    pub track: TrackId,
+    /// Position of index (0, .., 0).
+    pub start: usize,
+    /// Strides of the outer dimensions.
+    pub outer: Vec<usize>,
+    /// Strides of the inner dimensions.
+    pub inner: Vec<usize>,
+    /// Constant factor.
+    pub scale: F,
+}
+
+/// Phase-2 cells that contract earlier ones:
+/// `target[j] = sum_i prod_k factor_k[i_k] (constant + sum_terms scale * cell[start + <j, outer> + <i, inner>])`,
+/// j row-major over the outer dimensions. V = rho^T W and Z = X tau are contractions; so is a folded table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contraction<F> {
+    /// Name, for errors.
+    pub name: String,
+    /// Lengths of the outer dimensions; their product is the target's length.
+    pub outer: Vec<usize>,
+    /// Lengths and factors (powers of rho, tau or alpha) of the inner dimensions.
+    pub inner: Vec<(usize, Factor<F>)>,
+    /// What is summed.
+    pub terms: Vec<ContractionTerm<F>>,
+    /// Added to every summand.
+    pub constant: F,
+    /// Where the result lies.
+    pub target: Region,
+}
+
+/// How the prover fills phase-2 tracks, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Derivation<F> {
+    /// A contraction.
+    Contract(Contraction<F>),
+    /// `target = left * right`, cell by cell over three parallel tracks.
+    Product {
+        /// Left factor.
+        left: TrackId,
+        /// Right factor.
+        right: TrackId,
+        /// The product.
+        target: TrackId,
+    },
+}
+
+/// A family of linear claims: for each i < claims, the terms with lambda^i sum to zero. Terms over instances and
+/// constants are public.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinearConstraint<F> {
+    /// Name, for errors.
+    pub name: String,
+    /// Number of claims; `Lambda` inside the forms numbers them.
+    pub claims: u32,
+    /// The forms, which sum to zero.
+    pub forms: Vec<LinearForm<F>>,
+}
+
+/// A whole constraint system, made by [`crate::builder::SystemBuilder`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConstraintSystem<F> {
+    /// log2 of the number of rows n.
+    pub log_n: u32,
+    /// Blinding rows t: the number of points at which a column is opened.
+    pub blinding: usize,
+    /// All tracks.
+    pub tracks: Vec<Track>,
+    /// Values of the fixed tracks: `(track, columns * width values)`.
+    pub fixed: Vec<(TrackId, Vec<F>)>,
+    /// All public vectors.
+    pub instances: Vec<Instance>,
+    /// All virtual columns.
+    pub virtuals: Vec<VirtualColumn<F>>,
+    /// All gates, those of the lookups included.
+    pub gates: Vec<Gate<F>>,
+    /// All tables.
+    pub tables: Vec<LookupTable>,
+    /// All lookups.
+    pub lookups: Vec<Lookup>,
+    /// The table side, if there is a lookup.
+    pub table_side: Option<TableSide>,
+    /// How phase-2 tracks are filled.
+    pub derivations: Vec<Derivation<F>>,
+    /// All linear constraints, the lookup sum included.
+    pub constraints: Vec<LinearConstraint<F>>,
+}
+
+impl<F: PrimeField> ConstraintSystem<F> {
+    /// Rows of a column.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        1usize.checked_shl(self.log_n).unwrap_or(usize::MAX)
+    }
+
+    /// Rows that constraints may use: all but the blinding rows.
+    #[must_use]
+    pub fn usable(&self) -> usize {
+        self.rows().saturating_sub(self.blinding)
+    }
+
+    /// The track of that id.
+    #[must_use]
+    pub fn track(&self, id: TrackId) -> Option<&Track> {
+        self.tracks.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// The virtual column of that id.
+    #[must_use]
+    pub fn virtual_column(&self, id: VirtualId) -> Option<&VirtualColumn<F>> {
+        self.virtuals.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// Lanes of a virtual column: columns of its tracks.
+    #[must_use]
+    pub fn lanes(&self, id: VirtualId) -> usize {
+        self.virtual_column(id)
+            .and_then(|v| v.terms.first())
+            .and_then(|(track, _)| self.track(*track))
+            .map_or(0, |track| track.columns)
+    }
+
+    /// Lanes in which a gate holds.
+    #[must_use]
+    pub fn gate_lanes(&self, gate: &Gate<F>) -> usize {
+        let mut lanes = 0usize;
+        gate.expression
+            .virtuals(&mut |id| lanes = lanes.max(self.lanes(id)));
+        lanes
+    }
+
+    /// Largest degree of a gate, at least 1.
+    #[must_use]
+    pub fn degree(&self) -> usize {
+        self.gates
+            .iter()
+            .map(|gate| gate.expression.degree())
+            .fold(1, usize::max)
+    }
+
+    /// Quotient columns, one per coset: `max(d, t + 1) - 1`, none without gates.
+    #[must_use]
+    pub fn quotient_columns(&self) -> usize {
+        if self.gates.is_empty() {
+            return 0;
+        }
+        self.degree()
+            .max(self.blinding.saturating_add(1))
+            .saturating_sub(1)
+    }
+
+    /// Coset shifts g_j = g^(j+1) for the field's multiplicative generator g: g_j^n are distinct and not 1.
+    #[must_use]
+    pub fn coset_shifts(&self) -> Vec<F> {
+        core::iter::successors(Some(F::MULTIPLICATIVE_GENERATOR), |g| {
+            Some(*g * F::MULTIPLICATIVE_GENERATOR)
+        })
+        .take(self.quotient_columns())
+        .collect()
+    }
+
+    /// Tracks of one kind, in order.
+    pub fn tracks_of(&self, kind: TrackKind) -> impl Iterator<Item = (TrackId, &Track)> {
+        self.tracks
+            .iter()
+            .zip(0u32..)
+            .filter(move |(track, _)| track.kind == kind)
+            .map(|(track, id)| (TrackId(id), track))
+    }
+
+    /// Columns of all tracks of one kind.
+    #[must_use]
+    pub fn columns_of(&self, kind: TrackKind) -> usize {
+        self.tracks_of(kind).map(|(_, track)| track.columns).sum()
+    }
+
+    /// All `(virtual column, lane)` pairs whose evaluation at zeta is sent, in the order of the proof.
+    pub fn evaluations(&self) -> impl Iterator<Item = (VirtualId, usize)> + '_ {
+        (0u32..).zip(&self.virtuals).flat_map(|(id, _)| {
+            (0..self.lanes(VirtualId(id))).map(move |lane| (VirtualId(id), lane))
+        })
+    }
+
+    /// Without the named gate, for tests that show each gate is needed.
+    #[must_use]
+    pub fn without_gate(mut self, name: &str) -> Self {
+        self.gates.retain(|gate| gate.name != name);
+        self
+    }
+
+    /// Without the named linear constraint, for tests that show each constraint is needed.
+    #[must_use]
+    pub fn without_constraint(mut self, name: &str) -> Self {
+        self.constraints
+            .retain(|constraint| constraint.name != name);
+        self
+    }
+}

@@ -1,0 +1,410 @@
+//! Checks that make a constraint system well-formed: nothing reaches a blinding row, no challenge is read before it is
+//! drawn, parallel tracks are parallel.
+
+use alloc::string::String;
+
+use ff::PrimeField;
+
+use crate::challenge::{Challenge, Coefficient};
+use crate::expression::{Expression, VirtualId};
+use crate::form::{Factor, LinearForm, Source, Strided, TrackId};
+use crate::system::{
+    ConstraintSystem, Contraction, Derivation, Gate, LinearConstraint, Phase, TrackKind,
+    VirtualColumn,
+};
+
+/// What is wrong with a constraint system.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SystemError {
+    /// n out of range or no usable row.
+    #[error(
+        "2^{log_n} rows with {blinding} blinding rows: need 2 <= log n <= 28 and at least one usable row"
+    )]
+    Rows {
+        /// log2 of the rows.
+        log_n: u32,
+        /// Blinding rows.
+        blinding: usize,
+    },
+    /// More opening points than blinding rows.
+    #[error(
+        "{points} opening points but {blinding} blinding rows: every opening needs a blinding row of its own"
+    )]
+    Blinding {
+        /// Opening points.
+        points: usize,
+        /// Blinding rows.
+        blinding: usize,
+    },
+    /// A form leaves its track, and might reach a blinding row.
+    #[error("{name}: position {position} is outside the {len} cells of `{track}`")]
+    OutOfRange {
+        /// The constraint.
+        name: String,
+        /// The track or instance.
+        track: String,
+        /// The position read.
+        position: usize,
+        /// Cells that may be read.
+        len: usize,
+    },
+    /// A reference to something that does not exist.
+    #[error("{0}: refers to a track, instance, virtual column or table that does not exist")]
+    Dangling(String),
+    /// A challenge is used where it is not drawn yet, or lambda beyond the family's claims.
+    #[error("{name}: challenge {challenge:?} may not be used here with exponent {exponent}")]
+    Challenge {
+        /// The constraint.
+        name: String,
+        /// The challenge.
+        challenge: Challenge,
+        /// Its exponent.
+        exponent: u64,
+    },
+    /// Tracks read together have different numbers of columns or widths.
+    #[error("{0}: reads tracks of different numbers of columns or kinds that cannot be combined")]
+    NotParallel(String),
+    /// A list has the wrong length.
+    #[error("{0}: a list of values, strides or table rows has the wrong length")]
+    Length(String),
+    /// A gate is too large.
+    #[error("{0}: a gate may have at most 65,535 operations, inputs and constants")]
+    GateSize(String),
+    /// An empty form, gate or constraint.
+    #[error("{0}: is empty")]
+    Empty(String),
+    /// A rotation reaches a blinding row on a row where its gate is enabled.
+    #[error("{0}: rotations are not supported by this constraint system")]
+    Rotation(String),
+}
+
+impl<F: PrimeField> ConstraintSystem<F> {
+    /// Checks everything the prover and the verifier rely on.
+    ///
+    /// # Errors
+    /// The first thing found wrong.
+    pub fn validate(&self) -> Result<(), SystemError> {
+        if !(2..=28).contains(&self.log_n) || self.blinding >= self.rows() {
+            return Err(SystemError::Rows {
+                log_n: self.log_n,
+                blinding: self.blinding,
+            });
+        }
+        if self.blinding == 0 {
+            return Err(SystemError::Blinding {
+                points: 1,
+                blinding: 0,
+            });
+        }
+        (0u32..)
+            .zip(&self.virtuals)
+            .try_for_each(|(id, v)| self.validate_virtual(VirtualId(id), v))?;
+        self.gates
+            .iter()
+            .try_for_each(|gate| self.validate_gate(gate))?;
+        self.lookups
+            .iter()
+            .try_for_each(|lookup| self.validate_lookup(lookup))?;
+        self.derivations
+            .iter()
+            .try_for_each(|derivation| self.validate_derivation(derivation))?;
+        self.constraints
+            .iter()
+            .try_for_each(|constraint| self.validate_constraint(constraint))
+    }
+
+    fn validate_virtual(
+        &self,
+        id: VirtualId,
+        column: &VirtualColumn<F>,
+    ) -> Result<(), SystemError> {
+        let name = || alloc::format!("virtual column {}", id.0);
+        if column.terms.is_empty() {
+            return Err(SystemError::Empty(name()));
+        }
+        if column.rotation != 0 {
+            return Err(SystemError::Rotation(name()));
+        }
+        for (track, coefficient) in &column.terms {
+            let track = self
+                .track(*track)
+                .ok_or_else(|| SystemError::Dangling(name()))?;
+            // A tensor opened at a point leaks an equation a proof unless it is masked.
+            if track.columns != self.lanes(id)
+                || track.kind == TrackKind::Tensor
+                || track.width != self.usable()
+            {
+                return Err(SystemError::NotParallel(name()));
+            }
+            check_coefficient(&name(), coefficient)?;
+        }
+        column
+            .constants
+            .iter()
+            .try_for_each(|coefficient| check_coefficient(&name(), coefficient))
+    }
+
+    fn validate_gate(&self, gate: &Gate<F>) -> Result<(), SystemError> {
+        let lanes = self.gate_lanes(gate);
+        let mut result = if lanes == 0 {
+            Err(SystemError::Empty(gate.name.clone()))
+        } else {
+            Ok(())
+        };
+        gate.expression.virtuals(&mut |id| {
+            if self.virtual_column(id).is_none() {
+                result = Err(SystemError::Dangling(gate.name.clone()));
+            } else if self.lanes(id) != lanes {
+                result = Err(SystemError::NotParallel(gate.name.clone()));
+            }
+        });
+        result?;
+        check_expression(&gate.name, &gate.expression)?;
+        gate.expression
+            .compile()
+            .map(|_| ())
+            .ok_or_else(|| SystemError::GateSize(gate.name.clone()))
+    }
+
+    fn validate_lookup(&self, lookup: &crate::system::Lookup) -> Result<(), SystemError> {
+        let dangling = || SystemError::Dangling(lookup.name.clone());
+        let table = usize::try_from(lookup.table.0)
+            .ok()
+            .and_then(|i| self.tables.get(i))
+            .ok_or_else(dangling)?;
+        if lookup.inputs.len() != table.arity
+            || table.arity == 0
+            || table.rows.len() % table.arity != 0
+        {
+            return Err(SystemError::Length(lookup.name.clone()));
+        }
+        if table.rows.is_empty() || table.tag == 0 {
+            return Err(SystemError::Empty(table.name.clone()));
+        }
+        // Reads of a lookup are committed before beta.
+        for (track, _) in lookup.inputs.iter().flat_map(|input| &input.terms) {
+            let kind = self.track(*track).ok_or_else(dangling)?.kind;
+            if !matches!(kind, TrackKind::Advice(Phase::One) | TrackKind::Fixed) {
+                return Err(SystemError::NotParallel(lookup.name.clone()));
+            }
+        }
+        let helper = self.track(lookup.helper).ok_or_else(dangling)?;
+        if helper.columns != self.lanes(lookup.folded)
+            || helper.kind != TrackKind::Advice(Phase::Three)
+        {
+            return Err(SystemError::NotParallel(lookup.name.clone()));
+        }
+        Ok(())
+    }
+
+    fn validate_derivation(&self, derivation: &Derivation<F>) -> Result<(), SystemError> {
+        match derivation {
+            Derivation::Contract(contraction) => self.validate_contraction(contraction),
+            Derivation::Product {
+                left,
+                right,
+                target,
+            } => {
+                let shape = |id: TrackId| self.track(id).map(|t| (t.kind, t.columns, t.width));
+                let two = Some(TrackKind::Advice(Phase::Two));
+                let same = shape(*left) == shape(*right) && shape(*left) == shape(*target);
+                if same && shape(*target).map(|(kind, ..)| kind) == two {
+                    Ok(())
+                } else {
+                    Err(SystemError::NotParallel("product".into()))
+                }
+            }
+        }
+    }
+
+    fn validate_contraction(&self, contraction: &Contraction<F>) -> Result<(), SystemError> {
+        let name = &contraction.name;
+        let cells = contraction
+            .outer
+            .iter()
+            .try_fold(1usize, |n, len| n.checked_mul(*len));
+        let strides = |t: &crate::system::ContractionTerm<F>| {
+            t.outer.len() == contraction.outer.len() && t.inner.len() == contraction.inner.len()
+        };
+        if cells != Some(contraction.target.len) || !contraction.terms.iter().all(strides) {
+            return Err(SystemError::Length(name.clone()));
+        }
+        for (len, factor) in &contraction.inner {
+            factor.challenges(*len, &mut |_, _| {});
+            check_factor(name, factor, *len, &|challenge, _| {
+                matches!(
+                    challenge,
+                    Challenge::Rho | Challenge::Tau | Challenge::Alpha
+                )
+            })?;
+        }
+        for term in &contraction.terms {
+            let track = self
+                .track(term.track)
+                .ok_or_else(|| SystemError::Dangling(name.clone()))?;
+            if !matches!(
+                track.kind,
+                TrackKind::Fixed | TrackKind::Tensor | TrackKind::Advice(Phase::One)
+            ) {
+                return Err(SystemError::NotParallel(name.clone()));
+            }
+        }
+        let target = self
+            .track(contraction.target.track)
+            .ok_or_else(|| SystemError::Dangling(name.clone()))?;
+        if target.kind != TrackKind::Advice(Phase::Two) {
+            return Err(SystemError::NotParallel(name.clone()));
+        }
+        // Its positions are those of the tie, which is a constraint and checked as such.
+        contraction
+            .tie()
+            .iter()
+            .try_for_each(|form| self.validate_form(name, 1, form))
+    }
+
+    fn validate_constraint(&self, constraint: &LinearConstraint<F>) -> Result<(), SystemError> {
+        if constraint.claims == 0 || constraint.forms.is_empty() {
+            return Err(SystemError::Empty(constraint.name.clone()));
+        }
+        constraint
+            .forms
+            .iter()
+            .try_for_each(|form| self.validate_form(&constraint.name, constraint.claims, form))
+    }
+
+    fn validate_form(
+        &self,
+        name: &str,
+        claims: u32,
+        form: &LinearForm<F>,
+    ) -> Result<(), SystemError> {
+        match form {
+            LinearForm::Strided(strided) => self.validate_strided(name, claims, strided),
+            LinearForm::Sparse(entries) => entries.iter().try_for_each(|entry| {
+                if entry.claim >= claims {
+                    let exponent = u64::from(entry.claim);
+                    return Err(SystemError::Challenge {
+                        name: name.into(),
+                        challenge: Challenge::Lambda,
+                        exponent,
+                    });
+                }
+                self.check_position(name, Source::Track(entry.cell.track), entry.cell.position)
+            }),
+        }
+    }
+
+    fn validate_strided(
+        &self,
+        name: &str,
+        claims: u32,
+        form: &Strided<F>,
+    ) -> Result<(), SystemError> {
+        let last = form
+            .last_position()
+            .ok_or_else(|| SystemError::Empty(name.into()))?;
+        self.check_position(name, form.source, last)?;
+        let allowed = |challenge: Challenge, exponent: u64| match challenge {
+            Challenge::Rho | Challenge::Tau | Challenge::Alpha | Challenge::Sigma => true,
+            Challenge::Lambda => exponent < u64::from(claims),
+            Challenge::Theta | Challenge::Beta | Challenge::Y | Challenge::Zeta => false,
+        };
+        for axis in &form.axes {
+            check_factor(name, &axis.factor, axis.len, &allowed)?;
+        }
+        match form.scale.power {
+            Some((challenge, exponent)) if !allowed(challenge, u64::from(exponent)) => {
+                Err(SystemError::Challenge {
+                    name: name.into(),
+                    challenge,
+                    exponent: u64::from(exponent),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_position(
+        &self,
+        name: &str,
+        source: Source,
+        position: usize,
+    ) -> Result<(), SystemError> {
+        let dangling = || SystemError::Dangling(name.into());
+        let (track, len) = match source {
+            Source::One => return Ok(()),
+            Source::Track(id) => {
+                let track = self.track(id).ok_or_else(dangling)?;
+                (&track.name, track.columns.saturating_mul(track.width))
+            }
+            Source::Instance(id) => {
+                let instance = usize::try_from(id.0)
+                    .ok()
+                    .and_then(|i| self.instances.get(i))
+                    .ok_or_else(dangling)?;
+                (&instance.name, instance.len)
+            }
+        };
+        if position < len {
+            return Ok(());
+        }
+        Err(SystemError::OutOfRange {
+            name: name.into(),
+            track: track.clone(),
+            position,
+            len,
+        })
+    }
+}
+
+fn check_factor<F: PrimeField>(
+    name: &str,
+    factor: &Factor<F>,
+    len: usize,
+    allowed: &dyn Fn(Challenge, u64) -> bool,
+) -> Result<(), SystemError> {
+    match factor {
+        Factor::One => Ok(()),
+        Factor::Values(values) if values.len() == len => Ok(()),
+        Factor::Values(_) => Err(SystemError::Length(name.into())),
+        Factor::Product(factors) => factors
+            .iter()
+            .try_for_each(|f| check_factor(name, f, len, allowed)),
+        Factor::Powers { .. } => {
+            let mut result = Ok(());
+            factor.challenges(len, &mut |challenge, exponent| {
+                if !allowed(challenge, exponent) {
+                    result = Err(SystemError::Challenge {
+                        name: name.into(),
+                        challenge,
+                        exponent,
+                    });
+                }
+            });
+            result
+        }
+    }
+}
+
+/// Virtual columns and gates are fixed before y is drawn.
+fn check_coefficient<F>(name: &str, coefficient: &Coefficient<F>) -> Result<(), SystemError> {
+    match coefficient.power {
+        Some((challenge, exponent)) if challenge > Challenge::Beta => Err(SystemError::Challenge {
+            name: name.into(),
+            challenge,
+            exponent: u64::from(exponent),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn check_expression<F>(name: &str, expression: &Expression<F>) -> Result<(), SystemError> {
+    match expression {
+        Expression::Constant(coefficient) => check_coefficient(name, coefficient),
+        Expression::Virtual(_) => Ok(()),
+        Expression::Sum(a, b) | Expression::Difference(a, b) | Expression::Product(a, b) => {
+            check_expression(name, a)?;
+            check_expression(name, b)
+        }
+    }
+}
