@@ -230,7 +230,6 @@ impl<F: PrimeField> ConstraintSystem<F> {
             return Err(SystemError::Length(name.clone()));
         }
         for (len, factor) in &contraction.inner {
-            factor.challenges(*len, &mut |_, _| {});
             check_factor(name, factor, *len, &|challenge, _| {
                 matches!(
                     challenge,

@@ -1,0 +1,123 @@
+//! The evaluation domain H = <omega> of n rows, its cosets, and Lagrange bases at a point.
+
+use alloc::vec::Vec;
+
+use ff::PrimeField;
+
+use crate::curve::powers;
+
+/// H and the cosets `g_j H` on which the quotient is committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain<F> {
+    /// log2 of n.
+    pub log_n: u32,
+    /// Generator of H.
+    pub omega: F,
+    /// Blinding rows.
+    pub blinding: usize,
+    /// The coset shifts g_j.
+    pub shifts: Vec<F>,
+}
+
+impl<F: PrimeField> Domain<F> {
+    /// The domain of `2^log_n` rows.
+    #[must_use]
+    pub fn new(log_n: u32, blinding: usize, shifts: Vec<F>) -> Self {
+        let doublings = u64::from(F::S.saturating_sub(log_n));
+        let omega = (0..doublings).fold(F::ROOT_OF_UNITY, |w, _| w.square());
+        Self {
+            log_n,
+            omega,
+            blinding,
+            shifts,
+        }
+    }
+
+    /// `x^n`.
+    #[must_use]
+    pub fn power_n(&self, x: F) -> F {
+        (0..self.log_n).fold(x, |x, _| x.square())
+    }
+
+    /// Rows n.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        1usize.checked_shl(self.log_n).unwrap_or(usize::MAX)
+    }
+
+    /// Whether the point lies in H or in a coset of the quotient.
+    #[must_use]
+    pub fn excludes(&self, point: F) -> bool {
+        let power = self.power_n(point);
+        power == F::ONE || self.shifts.iter().any(|g| self.power_n(*g) == power)
+    }
+
+    /// `L_i(point)` for all i: `(point^n - 1)/n * omega^i / (point - omega^i)`; `None` if the point is in H.
+    #[must_use]
+    pub fn lagrange(&self, point: F) -> Option<Vec<F>> {
+        let rows = self.rows();
+        let inverse_n = Option::<F>::from(F::from(u64::try_from(rows).ok()?).invert())?;
+        let scale = (self.power_n(point) - F::ONE) * inverse_n;
+        let roots = powers(self.omega, rows);
+        let mut denominators: Vec<F> = roots.iter().map(|root| point - root).collect();
+        batch_invert(&mut denominators)?;
+        Some(
+            roots
+                .into_iter()
+                .zip(denominators)
+                .map(|(root, inverse)| scale * root * inverse)
+                .collect(),
+        )
+    }
+
+    /// `b(point)`, the polynomial that vanishes on the blinding rows: `prod_i (point - omega^(n-t+i))`.
+    #[must_use]
+    pub fn blinding_factor(&self, point: F) -> F {
+        let first = self.rows().saturating_sub(self.blinding);
+        let mut root = self.omega.pow_vartime([u64::try_from(first).unwrap_or(0)]);
+        (0..self.blinding).fold(F::ONE, |product, _| {
+            let factor = point - root;
+            root *= self.omega;
+            product * factor
+        })
+    }
+
+    /// Coefficients k_j with `Q(zeta) = sum_j k_j Q_j(zeta)`: `prod_{i != j} (zeta^n - g_i^n) / (g_j^n - g_i^n)`.
+    #[must_use]
+    pub fn coset_coefficients(&self, zeta: F) -> Option<Vec<F>> {
+        let zeta_n = self.power_n(zeta);
+        let g: Vec<F> = self
+            .shifts
+            .iter()
+            .map(|shift| self.power_n(*shift))
+            .collect();
+        let coefficient = |gj: &F| {
+            g.iter()
+                .filter(|gi| *gi != gj)
+                .try_fold(F::ONE, |product, gi| {
+                    Some(product * (zeta_n - gi) * Option::<F>::from((*gj - gi).invert())?)
+                })
+        };
+        g.iter().map(coefficient).collect()
+    }
+}
+
+/// Inverts all values with one inversion; `None` (and garbage) if one is zero.
+pub fn batch_invert<F: PrimeField>(values: &mut [F]) -> Option<()> {
+    let mut product = F::ONE;
+    let prefixes: Vec<F> = values
+        .iter()
+        .map(|value| {
+            let prefix = product;
+            product *= value;
+            prefix
+        })
+        .collect();
+    let mut inverse = Option::<F>::from(product.invert())?;
+    for (value, prefix) in values.iter_mut().zip(prefixes).rev() {
+        let next = inverse * *value;
+        *value = inverse * prefix;
+        inverse = next;
+    }
+    Some(())
+}

@@ -1,0 +1,276 @@
+//! The verifier, line for line as in PROTOCOL: replay the transcript, combine all claims, fold, one MSM.
+
+use alloc::vec::Vec;
+
+use ff::Field as _;
+
+use crate::challenge::{Challenge, Challenges};
+use crate::claims::{BatchedClaim, fold_weights};
+use crate::curve::{Curve, Scalar};
+use crate::domain::batch_invert;
+use crate::fold::{Folded, RowMajor, cell_weight, fold_cells};
+use crate::form::{LinearForm, Source};
+use crate::key::VerifyingKey;
+use crate::msm::{DeferredMsm, Executor};
+use crate::proof::Proof;
+use crate::rounds::{BadChallenge, PhaseOne};
+use crate::system::{Phase, TrackKind};
+use crate::transcript::Transcript;
+
+/// Why a proof was rejected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The proof has parts of other lengths than the key says.
+    #[error("the proof does not have the shape that the key asks for")]
+    Shape,
+    /// The public values have other lengths than the key says.
+    #[error("public vector {index} has {found} values, the key asks for {expected}")]
+    Instance {
+        /// Which vector.
+        index: usize,
+        /// Length in the key.
+        expected: usize,
+        /// Length given.
+        found: usize,
+    },
+    /// A challenge is zero or in a domain.
+    #[error(transparent)]
+    Challenge(#[from] BadChallenge),
+    /// The final equation does not hold: the statement is not proven.
+    #[error("the proof is invalid for this key and these public values")]
+    Invalid,
+}
+
+/// Verifies one proof: [`reduce`] and the MSM.
+///
+/// # Errors
+/// [`Rejection`] says why the proof does not prove the statement.
+pub fn verify<C: Curve>(
+    key: &VerifyingKey<C>,
+    instances: &[Vec<Scalar<C>>],
+    proof: &Proof<C>,
+    execute: Executor<'_, C>,
+) -> Result<(), Rejection> {
+    let msm = reduce(key, instances, proof, Transcript::new())?;
+    if msm.is_identity(&key.generators, execute) {
+        Ok(())
+    } else {
+        Err(Rejection::Invalid)
+    }
+}
+
+/// Reduces a proof to one MSM that is the identity exactly if the proof is valid.
+///
+/// # Errors
+/// [`Rejection`] for everything that fails before the MSM.
+pub fn reduce<C: Curve>(
+    key: &VerifyingKey<C>,
+    instances: &[Vec<Scalar<C>>],
+    proof: &Proof<C>,
+    transcript: Transcript<Scalar<C>>,
+) -> Result<DeferredMsm<C>, Rejection> {
+    check_lengths(key, instances, proof)?;
+    let [one, two, three, quotient] = &proof.commitments;
+
+    let rounds = PhaseOne::start(key, instances, transcript);
+    let rounds = rounds
+        .commit(one)?
+        .commit(two)?
+        .commit(three)?
+        .commit(quotient)?;
+    let mut rounds = rounds.send(&proof.evaluations)?;
+    let challenges = rounds.challenges().clone();
+    let claim = key
+        .batch(&challenges, &proof.evaluations, instances)
+        .ok_or(Rejection::Shape)?;
+
+    let us = proof
+        .column_rounds
+        .iter()
+        .map(|cross| rounds.round(cross))
+        .collect::<Result<Vec<_>, _>>()?;
+    let (x, mut rounds) = rounds.merge()?;
+    let vs = proof
+        .inner_rounds
+        .iter()
+        .map(|cross| rounds.round(cross))
+        .collect::<Result<Vec<_>, _>>()?;
+    let e = rounds.schnorr(&proof.schnorr)?;
+
+    let columns = Folded::new(inverses(&us)?);
+    let rows = Folded::new(inverses(&vs)?);
+    let folded = fold_claim(key, &challenges, &claim, &columns, &rows).ok_or(Rejection::Shape)?;
+    let last = Last {
+        us,
+        vs,
+        x,
+        e,
+        folded,
+        target: claim.target,
+    };
+    Ok(final_equation(key, proof, &last, &columns, &rows))
+}
+
+fn check_lengths<C: Curve>(
+    key: &VerifyingKey<C>,
+    instances: &[Vec<Scalar<C>>],
+    proof: &Proof<C>,
+) -> Result<(), Rejection> {
+    if !proof.has_shape(&key.shape) || instances.len() != key.system.instances.len() {
+        return Err(Rejection::Shape);
+    }
+    for (index, (values, instance)) in instances.iter().zip(&key.system.instances).enumerate() {
+        if values.len() != instance.len {
+            return Err(Rejection::Instance {
+                index,
+                expected: instance.len,
+                found: values.len(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// `a*`: all forms of the one claim folded.
+fn fold_claim<C: Curve>(
+    key: &VerifyingKey<C>,
+    challenges: &Challenges<Scalar<C>>,
+    claim: &BatchedClaim<'_, Scalar<C>>,
+    columns: &Folded<Scalar<C>>,
+    rows: &Folded<Scalar<C>>,
+) -> Option<Scalar<C>> {
+    let zeta = challenges.get(Challenge::Zeta);
+    let mut sum = columns.dot(&claim.at_zeta) * rows.dot(&key.domain.lagrange(zeta)?);
+    for ((coefficient, shift), position) in claim
+        .quotient
+        .iter()
+        .zip(&key.domain.shifts)
+        .zip(key.layout.quotient..)
+    {
+        let point = zeta * Option::<Scalar<C>>::from(shift.invert())?;
+        sum += *coefficient * columns.weight(position) * rows.dot(&key.domain.lagrange(point)?);
+    }
+    for weighted in &claim.forms {
+        sum += weighted.weight * fold_form(key, challenges, weighted.form, columns, rows)?;
+    }
+    Some(sum)
+}
+
+fn fold_form<C: Curve>(
+    key: &VerifyingKey<C>,
+    challenges: &Challenges<Scalar<C>>,
+    form: &LinearForm<Scalar<C>>,
+    columns: &Folded<Scalar<C>>,
+    rows: &Folded<Scalar<C>>,
+) -> Option<Scalar<C>> {
+    match form {
+        LinearForm::Strided(strided) => {
+            let Source::Track(id) = strided.source else {
+                return None;
+            };
+            let track = key.system.track(id)?;
+            let first = key.layout.first(id);
+            Some(match RowMajor::recognise(strided, track, challenges) {
+                Some(tensor) => tensor.fold(first, columns, rows),
+                None => fold_cells(strided, challenges, track, first, columns, rows),
+            })
+        }
+        LinearForm::Sparse(entries) => {
+            let lambda = challenges.get(Challenge::Lambda);
+            entries.iter().try_fold(Scalar::<C>::ZERO, |sum, entry| {
+                let track = key.system.track(entry.cell.track)?;
+                let first = key.layout.first(entry.cell.track);
+                let weight = cell_weight(entry.cell.position, track, first, columns, rows);
+                Some(
+                    sum + entry.coefficient * lambda.pow_vartime([u64::from(entry.claim)]) * weight,
+                )
+            })
+        }
+    }
+}
+
+/// What the end of the argument needs.
+struct Last<F> {
+    us: Vec<F>,
+    vs: Vec<F>,
+    x: F,
+    e: F,
+    folded: F,
+    target: F,
+}
+
+/// `A + e (C* + x sum_i (u_i L_i + L_i'/u_i) + x T U + sum_i (v_i L_i + R_i/v_i)) - z1 (G* + x a* U) - z2 B = 0`.
+fn final_equation<C: Curve>(
+    key: &VerifyingKey<C>,
+    proof: &Proof<C>,
+    last: &Last<Scalar<C>>,
+    columns: &Folded<Scalar<C>>,
+    rows: &Folded<Scalar<C>>,
+) -> DeferredMsm<C> {
+    let [z1, z2] = proof.response;
+    let Last {
+        us,
+        vs,
+        x,
+        e,
+        folded,
+        target,
+    } = last;
+    let of_columns = fold_weights(us);
+    let committed = committed_columns(key, proof);
+    let mut terms: Vec<(Scalar<C>, C)> = committed
+        .into_iter()
+        .map(|(position, point)| {
+            (
+                *e * of_columns.get(position).copied().unwrap_or_default(),
+                point,
+            )
+        })
+        .collect();
+    let column_inverse =
+        (0u32..).map(|i| columns.weight(1usize.checked_shl(i).unwrap_or(usize::MAX)));
+    let row_inverse = (0u32..).map(|i| rows.weight(1usize.checked_shl(i).unwrap_or(usize::MAX)));
+    for ((cross, u), inverse) in proof.column_rounds.iter().zip(us).zip(column_inverse) {
+        let [l, r] = *cross;
+        terms.extend([(*e * x * u, l), (*e * x * inverse, r)]);
+    }
+    for ((cross, v), inverse) in proof.inner_rounds.iter().zip(vs).zip(row_inverse) {
+        let [l, r] = *cross;
+        terms.extend([(*e * v, l), (*e * inverse, r)]);
+    }
+    terms.push((Scalar::<C>::ONE, proof.schnorr));
+    DeferredMsm {
+        rows: rows.weights.iter().map(|weight| -z1 * weight).collect(),
+        product: *x * (*e * target - z1 * folded),
+        blinding: -z2,
+        terms,
+    }
+}
+
+/// Every committed column with its position in the list.
+fn committed_columns<C: Curve>(key: &VerifyingKey<C>, proof: &Proof<C>) -> Vec<(usize, C)> {
+    let [one, two, three, quotient] = &proof.commitments;
+    let kinds = [
+        (TrackKind::Fixed, &key.fixed),
+        (TrackKind::Tensor, &key.tensors),
+        (TrackKind::Advice(Phase::One), one),
+        (TrackKind::Advice(Phase::Two), two),
+        (TrackKind::Advice(Phase::Three), three),
+    ];
+    let mut all = Vec::new();
+    for (kind, commitments) in kinds {
+        let tracks = key.system.tracks_of(kind);
+        let positions = tracks.flat_map(|(id, track)| (key.layout.first(id)..).take(track.columns));
+        all.extend(positions.zip(commitments.iter().copied()));
+    }
+    all.extend((key.layout.quotient..).zip(quotient.iter().copied()));
+    all
+}
+
+fn inverses<F: crate::curve::Field>(values: &[F]) -> Result<Vec<F>, Rejection> {
+    let mut inverses = values.to_vec();
+    if !inverses.is_empty() {
+        batch_invert(&mut inverses).ok_or(Rejection::Shape)?;
+    }
+    Ok(inverses)
+}
