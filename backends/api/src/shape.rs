@@ -299,7 +299,7 @@ pub fn expand(f: Shape, weights: usize) -> Result<()> {
 pub fn fold_bases(bases: usize, rows: usize, weights: usize) -> Result<()> {
     let op = "fold_bases";
     power_of_two(op, weights)?;
-    ensure(rows <= bases && rows % weights == 0, op, || {
+    ensure(rows <= bases && rows.is_multiple_of(weights), op, || {
         format!("{rows} of {bases} bases by {weights} weights")
     })
 }
