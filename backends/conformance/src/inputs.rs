@@ -6,7 +6,12 @@ use zkernel_backend::{Body, Curve, Field, HostColumns};
 /// A scalar for every index: 0, 1, -1, 2, (p-1)/2 and its successor, a power of two, an odd one out of 255 bits.
 #[must_use]
 pub fn scalar<F: Field>(index: usize) -> F {
-    let wide = |x: F| (x + F::from(0x9E37_79B9_7F4A_7C15)).square().square().square();
+    let wide = |x: F| {
+        (x + F::from(0x9E37_79B9_7F4A_7C15))
+            .square()
+            .square()
+            .square()
+    };
     match index % 16 {
         0 => F::ZERO,
         1 => F::ONE,
@@ -48,7 +53,7 @@ pub fn small<F: Field>(columns: usize, rows: usize, tail: usize, bits: u32) -> H
     let value = |i: usize| match i {
         0 => -bound,
         1 => bound,
-        _ => (i as i64).wrapping_mul(0x9E37_79B9_7F4A_7C1) % (bound + 1),
+        _ => (i as i64).wrapping_mul(0x09E3_779B_97F4_A7C1) % (bound + 1),
     };
     HostColumns {
         rows,

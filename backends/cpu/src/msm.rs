@@ -198,14 +198,14 @@ pub(crate) fn commit<C: Curve>(
         .collect();
     let few = columns.len() < rayon::current_num_threads();
     let commitment = |(&(batch, column), extra): (&ColumnOf<'_, C>, &Vec<Scalar<C>>)| {
-            let scalars = column_scalars(batch, column, extra);
-            if !few || scalars.len() < 128 {
-                return fixed(bases, &scalars);
-            }
-            let part = scalars.len().div_ceil(rayon::current_num_threads());
-            let parts = scalars.par_chunks(part).map(|part| fixed(bases, part));
-            parts.reduce(Point::<C>::identity, |a, b| a + b)
-        };
+        let scalars = column_scalars(batch, column, extra);
+        if !few || scalars.len() < 128 {
+            return fixed(bases, &scalars);
+        }
+        let part = scalars.len().div_ceil(rayon::current_num_threads());
+        let parts = scalars.par_chunks(part).map(|part| fixed(bases, part));
+        parts.reduce(Point::<C>::identity, |a, b| a + b)
+    };
     let points: Vec<Point<C>> = columns.par_iter().zip(extra).map(commitment).collect();
     Ok(normalize::<C>(&points))
 }
