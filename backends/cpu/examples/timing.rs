@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use pasta_curves::EqAffine;
-use zkernel_backend::{Backend, Curve, Result};
-use zkernel_backend_conformance::inputs::{full, points, scalars, small};
+use zkernel_backend::{Backend, Body, Curve, Field, HostColumns, Result};
+use zkernel_backend_conformance::inputs::{scalar, small};
 use zkernel_backend_cpu::Cpu;
+use zkernel_verifier::curve::Generators;
 
 fn time<T>(name: &str, units: usize, mut run: impl FnMut() -> Result<T>) -> Result<()> {
     let mut nanoseconds = Vec::new();
@@ -28,10 +29,25 @@ fn main() -> Result<()> {
     run::<EqAffine, _>(&Cpu::new())
 }
 
+/// Scalars of full size only.
+fn wide<F: Field>(count: usize) -> Vec<F> {
+    (0..count).map(|i| scalar(16 * i + 9)).collect()
+}
+
+fn full<F: Field>(columns: usize, rows: usize) -> HostColumns<F> {
+    HostColumns {
+        rows,
+        columns,
+        body: Body::Full(wide(columns * rows)),
+        tail: Vec::new(),
+    }
+}
+
 fn run<C: Curve, B: Backend<C>>(cpu: &B) -> Result<()> {
     let rows = 512;
-    let bases = cpu.load_bases(&points(rows))?;
-    time("load_bases 512", rows, || cpu.load_bases(&points(rows)))?;
+    let points = Generators::<C>::derive(10).rows;
+    let bases = cpu.load_bases(&points[..rows])?;
+    time("load_bases 512", rows, || cpu.load_bases(&points[..rows]))?;
     let wide = cpu.upload(&full(8, rows))?;
     let none = vec![Vec::new(); 32];
     time("commit 8 full columns", 8 * rows, || {
@@ -41,8 +57,8 @@ fn run<C: Curve, B: Backend<C>>(cpu: &B) -> Result<()> {
     time("commit 32 8-bit columns", 32 * rows, || {
         cpu.commit(&bases, &[&narrow], &none)
     })?;
-    let (points, scalars) = (points(600), scalars(0, 600));
-    time("msm", 600, || cpu.msm(&points, &scalars))?;
+    let scalars = wide(600);
+    time("msm", 600, || cpu.msm(&points[..600], &scalars))?;
     let values = cpu.upload(&full(32, 1024))?;
     time("interpolate 32 columns of 2^10", 32 << 10, || {
         cpu.interpolate(&values)
