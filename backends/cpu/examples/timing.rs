@@ -48,10 +48,10 @@ fn run<C: Curve, B: Backend<C>>(cpu: &B) -> Result<()> {
     let points = Generators::<C>::derive(10).rows;
     let bases = cpu.load_bases(&points[..rows])?;
     time("load_bases 512", rows, || cpu.load_bases(&points[..rows]))?;
-    let wide = cpu.upload(&full(8, rows))?;
+    let large = cpu.upload(&full(8, rows))?;
     let none = vec![Vec::new(); 32];
     time("commit 8 full columns", 8 * rows, || {
-        cpu.commit(&bases, &[&wide], &none[..8])
+        cpu.commit(&bases, &[&large], &none[..8])
     })?;
     let narrow = cpu.upload(&small(32, rows, 0, 8))?;
     time("commit 32 8-bit columns", 32 * rows, || {
