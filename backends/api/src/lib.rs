@@ -13,13 +13,15 @@
 //! * **Determinism.** Field operations are exact and points are returned in affine form, so for a fixed seed every
 //!   backend gives the same proof bytes. The host draws all randomness. `0^-1 = 0` everywhere.
 //! * **Errors.** One enum. No default bodies: a missing operation is a compile error, never a hidden trip to the host.
-//! * **Shapes.** Arguments that disagree in shape give [`BackendError::Shape`], never a panic or a wrong result.
+//! * **Shapes.** Arguments that disagree in shape give [`BackendError::Shape`], never a panic or a wrong result; the rules
+//!   are in [`shape`], for every backend to call.
 //!
 //! A new backend is right when `zkernel-backend-conformance` passes against `zkernel-backend-reference`, which
 //! implements every operation by its definition: read that crate first.
 
 pub mod columns;
 pub mod error;
+pub mod shape;
 
 pub use columns::{Body, ColumnRef, HostColumns, Term};
 pub use error::BackendError;

@@ -1,1 +1,214 @@
-//! TODO
+//! # The CPU backend
+//!
+//! Portable field arithmetic of `pasta_curves` on the global rayon pool. One operation family a file, named as in
+//! `zkernel-backend-reference`, which defines what they mean: [`columns`], [`msm`] (over batched affine additions),
+//! `ntt`, `eval`, `linear`.
+
+mod affine;
+pub mod columns;
+mod eval;
+mod linear;
+pub mod msm;
+mod ntt;
+
+use zkernel_backend::{Backend, ColumnRef, Curve, HostColumns, Result, Scalar, Term, shape};
+use zkernel_verifier::expression::Program;
+use zkernel_verifier::form::EvaluatedView;
+
+pub use crate::columns::Columns;
+pub use crate::msm::Bases;
+
+/// The CPU backend, on the global rayon pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cpu;
+
+impl Cpu {
+    /// The backend on the global rayon pool.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+impl<C: Curve> Backend<C> for Cpu {
+    type Columns = Columns<Scalar<C>>;
+    type Bases = Bases<C>;
+    type Kernel = Program;
+
+    fn name(&self) -> String {
+        "cpu".into()
+    }
+
+    fn upload(&self, host: &HostColumns<Scalar<C>>) -> Result<Self::Columns> {
+        Columns::upload(host)
+    }
+
+    fn zeros(&self, columns: usize, rows: usize) -> Result<Self::Columns> {
+        Columns::zeros(columns, rows)
+    }
+
+    fn shape(&self, columns: &Self::Columns) -> (usize, usize) {
+        columns.shape()
+    }
+
+    fn read(&self, columns: &Self::Columns) -> Result<Vec<Scalar<C>>> {
+        Ok(columns.full().into_owned())
+    }
+
+    fn gather(&self, sources: &[&Self::Columns], chosen: &[ColumnRef]) -> Result<Self::Columns> {
+        columns::gather(sources, chosen)
+    }
+
+    fn load_bases(&self, points: &[C]) -> Result<Self::Bases> {
+        Ok(Bases::load(points))
+    }
+
+    fn commit(
+        &self,
+        bases: &Self::Bases,
+        batches: &[&Self::Columns],
+        extra: &[Vec<Scalar<C>>],
+    ) -> Result<Vec<C>> {
+        msm::commit(bases, batches, extra)
+    }
+
+    fn commit_dictionary(
+        &self,
+        bases: &Self::Bases,
+        indices: &[u32],
+        dictionary: &Self::Columns,
+        tails: &[Vec<Scalar<C>>],
+        extra: &[Vec<Scalar<C>>],
+    ) -> Result<Vec<C>> {
+        msm::commit_dictionary(bases, indices, dictionary, tails, extra)
+    }
+
+    fn msm(&self, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
+        msm::msm(points, scalars)
+    }
+
+    fn interpolate(&self, values: &Self::Columns) -> Result<Self::Columns> {
+        ntt::interpolate(values)
+    }
+
+    fn coset_evaluate(
+        &self,
+        coefficients: &Self::Columns,
+        shift: Scalar<C>,
+    ) -> Result<Self::Columns> {
+        ntt::coset_evaluate(coefficients, shift)
+    }
+
+    fn prepare(&self, program: &Program) -> Result<Self::Kernel> {
+        shape::prepare(program)?;
+        Ok(program.clone())
+    }
+
+    fn run(
+        &self,
+        kernel: &Self::Kernel,
+        inputs: &[&Self::Columns],
+        constants: &[Scalar<C>],
+        weights: &[Scalar<C>],
+        accumulator: &mut Self::Columns,
+    ) -> Result<()> {
+        eval::run(kernel, inputs, constants, weights, accumulator)
+    }
+
+    fn multiply(&self, a: &Self::Columns, b: &Self::Columns) -> Result<Self::Columns> {
+        eval::multiply(a, b)
+    }
+
+    fn invert(&self, columns: &Self::Columns, constant: Scalar<C>) -> Result<Self::Columns> {
+        Ok(eval::invert(columns, constant))
+    }
+
+    fn take(
+        &self,
+        indices: &[u32],
+        dictionary: &Self::Columns,
+        tails: &[Vec<Scalar<C>>],
+        rows: usize,
+    ) -> Result<Self::Columns> {
+        columns::take(indices, dictionary, tails, rows)
+    }
+
+    fn dot(&self, columns: &Self::Columns, vector: &Self::Columns) -> Result<Vec<Scalar<C>>> {
+        linear::dot(columns, vector)
+    }
+
+    fn combine(
+        &self,
+        sources: &[&Self::Columns],
+        terms: &[Vec<Term<Scalar<C>>>],
+        constants: &[Scalar<C>],
+        rows: usize,
+    ) -> Result<Self::Columns> {
+        linear::combine(sources, terms, constants, rows)
+    }
+
+    fn accumulate(
+        &self,
+        target: &mut Self::Columns,
+        width: usize,
+        view: &EvaluatedView<Scalar<C>>,
+    ) -> Result<()> {
+        linear::accumulate(target, width, view)
+    }
+
+    fn accumulate_sparse(
+        &self,
+        target: &mut Self::Columns,
+        width: usize,
+        entries: &[(usize, Scalar<C>)],
+    ) -> Result<()> {
+        linear::accumulate_sparse(target, width, entries)
+    }
+
+    fn contract(
+        &self,
+        source: &Self::Columns,
+        source_width: usize,
+        outer: &[(usize, usize)],
+        inner: &EvaluatedView<Scalar<C>>,
+        target: &mut Self::Columns,
+        target_width: usize,
+        start: usize,
+    ) -> Result<()> {
+        let source = (source, source_width);
+        linear::contract(source, outer, inner, (target, target_width), start)
+    }
+
+    fn cross_columns(
+        &self,
+        f: &Self::Columns,
+        a: &Self::Columns,
+    ) -> Result<(Scalar<C>, Scalar<C>)> {
+        linear::cross_columns(f, a)
+    }
+
+    fn fold_columns(&self, columns: &Self::Columns, u: Scalar<C>) -> Result<Self::Columns> {
+        linear::fold_columns(columns, u)
+    }
+
+    fn cross_rows(&self, f: &Self::Columns, a: &Self::Columns) -> Result<(Scalar<C>, Scalar<C>)> {
+        linear::cross_rows(f, a)
+    }
+
+    fn fold_rows(&self, columns: &Self::Columns, u: Scalar<C>) -> Result<Self::Columns> {
+        linear::fold_rows(columns, u)
+    }
+
+    fn expand(&self, f: &Self::Columns, weights: &[Scalar<C>]) -> Result<Self::Columns> {
+        linear::expand(f, weights)
+    }
+
+    fn fold_bases(
+        &self,
+        bases: &Self::Bases,
+        rows: usize,
+        weights: &[Scalar<C>],
+    ) -> Result<Self::Bases> {
+        msm::fold_bases(bases, rows, weights)
+    }
+}

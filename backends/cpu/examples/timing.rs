@@ -1,0 +1,66 @@
+//! Quick timings of the CPU backend: medians of five runs.
+
+use std::time::Instant;
+
+use pasta_curves::EqAffine;
+use zkernel_backend::{Backend, Body, Curve, Field, HostColumns, Result};
+use zkernel_backend_conformance::inputs::{scalar, small};
+use zkernel_backend_cpu::Cpu;
+use zkernel_verifier::curve::Generators;
+
+fn time<T>(name: &str, units: usize, mut run: impl FnMut() -> Result<T>) -> Result<()> {
+    let mut nanoseconds = Vec::new();
+    for _ in 0..5 {
+        let start = Instant::now();
+        run()?;
+        nanoseconds.push(start.elapsed().as_nanos());
+    }
+    nanoseconds.sort_unstable();
+    let total = nanoseconds[2];
+    println!(
+        "{name}: {} us, {} ns each of {units}",
+        total / 1000,
+        total / units as u128
+    );
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    run::<EqAffine, _>(&Cpu::new())
+}
+
+/// Scalars of full size only.
+fn wide<F: Field>(count: usize) -> Vec<F> {
+    (0..count).map(|i| scalar(16 * i + 9)).collect()
+}
+
+fn full<F: Field>(columns: usize, rows: usize) -> HostColumns<F> {
+    HostColumns {
+        rows,
+        columns,
+        body: Body::Full(wide(columns * rows)),
+        tail: Vec::new(),
+    }
+}
+
+fn run<C: Curve, B: Backend<C>>(cpu: &B) -> Result<()> {
+    let rows = 512;
+    let points = Generators::<C>::derive(10).rows;
+    let bases = cpu.load_bases(&points[..rows])?;
+    time("load_bases 512", rows, || cpu.load_bases(&points[..rows]))?;
+    let large = cpu.upload(&full(8, rows))?;
+    let none = vec![Vec::new(); 32];
+    time("commit 8 full columns", 8 * rows, || {
+        cpu.commit(&bases, &[&large], &none[..8])
+    })?;
+    let narrow = cpu.upload(&small(32, rows, 0, 8))?;
+    time("commit 32 8-bit columns", 32 * rows, || {
+        cpu.commit(&bases, &[&narrow], &none)
+    })?;
+    let scalars = wide(600);
+    time("msm", 600, || cpu.msm(&points[..600], &scalars))?;
+    let values = cpu.upload(&full(32, 1024))?;
+    time("interpolate 32 columns of 2^10", 32 << 10, || {
+        cpu.interpolate(&values)
+    })
+}

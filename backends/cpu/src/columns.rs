@@ -1,0 +1,155 @@
+//! Columns in memory: small integers stay small.
+
+use rayon::prelude::*;
+use std::borrow::Cow;
+use zkernel_backend::shape::{self, Shape};
+use zkernel_backend::{Body, ColumnRef, Field, HostColumns, Result};
+
+/// A batch of columns.
+#[derive(Clone)]
+pub struct Columns<F>(HostColumns<F>);
+
+/// The body cells of one column.
+pub(crate) enum Cells<'a, F> {
+    /// Small integers.
+    Small(&'a [i64]),
+    /// Field elements.
+    Full(&'a [F]),
+}
+
+impl<F: Field> Columns<F> {
+    pub(crate) fn upload(host: &HostColumns<F>) -> Result<Self> {
+        shape::upload(host)?;
+        Ok(Self(host.clone()))
+    }
+
+    pub(crate) fn zeros(columns: usize, rows: usize) -> Result<Self> {
+        let cells = shape::cells("zeros", columns, rows)?;
+        Ok(Self(HostColumns {
+            rows,
+            columns,
+            body: Body::Small {
+                bits: 0,
+                values: vec![0; cells],
+            },
+            tail: Vec::new(),
+        }))
+    }
+
+    pub(crate) const fn new(columns: usize, rows: usize, cells: Vec<F>) -> Self {
+        Self(HostColumns {
+            rows,
+            columns,
+            body: Body::Full(cells),
+            tail: Vec::new(),
+        })
+    }
+
+    pub(crate) const fn shape(&self) -> Shape {
+        (self.0.columns, self.0.rows)
+    }
+
+    /// Body and tail of a column.
+    pub(crate) fn column(&self, column: usize) -> (Cells<'_, F>, &[F]) {
+        let tail = self.0.tail_rows();
+        let body = self.0.rows - tail;
+        let range = column * body..(column + 1) * body;
+        let cells = match &self.0.body {
+            Body::Small { values, .. } => Cells::Small(&values[range]),
+            Body::Full(values) => Cells::Full(&values[range]),
+        };
+        (cells, &self.0.tail[column * tail..][..tail])
+    }
+
+    /// One column as field elements.
+    pub(crate) fn full_column(&self, column: usize) -> Cow<'_, [F]> {
+        match self.column(column) {
+            (Cells::Full(values), []) => Cow::Borrowed(values),
+            (Cells::Full(values), tail) => Cow::Owned([values, tail].concat()),
+            (Cells::Small(values), tail) => {
+                let body = values.iter().map(|v| zkernel_verifier::curve::signed(*v));
+                Cow::Owned(body.chain(tail.iter().copied()).collect())
+            }
+        }
+    }
+
+    /// All cells as field elements, column by column.
+    pub(crate) fn full(&self) -> Cow<'_, [F]> {
+        if let (Body::Full(values), true) = (&self.0.body, self.0.tail.is_empty()) {
+            return Cow::Borrowed(values);
+        }
+        let columns = (0..self.0.columns).into_par_iter();
+        let columns: Vec<_> = columns.map(|c| self.full_column(c)).collect();
+        Cow::Owned(columns.concat())
+    }
+
+    /// All cells for writing, as field elements.
+    pub(crate) fn full_mut(&mut self) -> &mut Vec<F> {
+        if !self.0.tail.is_empty() || matches!(self.0.body, Body::Small { .. }) {
+            self.0.body = Body::Full(self.full().into_owned());
+            self.0.tail = Vec::new();
+        }
+        match &mut self.0.body {
+            Body::Full(values) => values,
+            Body::Small { .. } => unreachable!("made full above"),
+        }
+    }
+
+    fn bits(&self) -> Option<u32> {
+        match self.0.body {
+            Body::Small { bits, .. } => Some(bits),
+            Body::Full(_) => None,
+        }
+    }
+}
+
+#[tracing::instrument(skip_all, fields(columns = chosen.len()))]
+pub(crate) fn gather<F: Field>(
+    sources: &[&Columns<F>],
+    chosen: &[ColumnRef],
+) -> Result<Columns<F>> {
+    let shapes: Vec<Shape> = sources.iter().map(|s| s.shape()).collect();
+    let (columns, rows) = shape::gather(&shapes, chosen)?;
+    let used = || chosen.iter().map(|c| sources[c.batch]);
+    let tail_rows = used().next().map_or(0, |s| s.0.tail_rows());
+    let bits = used().try_fold(0, |bits, s| {
+        (s.0.tail_rows() == tail_rows).then(|| Some(s.bits()?.max(bits)))?
+    });
+    let Some(bits) = bits else {
+        let cells: Vec<_> = chosen
+            .iter()
+            .map(|c| sources[c.batch].full_column(c.column))
+            .collect();
+        return Ok(Columns::new(columns, rows, cells.concat()));
+    };
+    let (mut values, mut tail) = (Vec::new(), Vec::new());
+    for c in chosen {
+        if let (Cells::Small(body), cells) = sources[c.batch].column(c.column) {
+            values.extend_from_slice(body);
+            tail.extend_from_slice(cells);
+        }
+    }
+    Ok(Columns(HostColumns {
+        rows,
+        columns,
+        body: Body::Small { bits, values },
+        tail,
+    }))
+}
+
+#[tracing::instrument(skip_all, fields(columns = tails.len(), rows))]
+pub(crate) fn take<F: Field>(
+    indices: &[u32],
+    dictionary: &Columns<F>,
+    tails: &[Vec<F>],
+    rows: usize,
+) -> Result<Columns<F>> {
+    shape::take(indices, dictionary.shape(), tails, rows)?;
+    let entries = dictionary.full();
+    let mut cells: Vec<F> = indices.par_iter().map(|i| entries[*i as usize]).collect();
+    for (column, tail) in tails.iter().enumerate() {
+        let end = (column + 1) * rows;
+        cells[end - tail.len()..end].copy_from_slice(tail);
+    }
+    Ok(Columns::new(tails.len(), rows, cells))
+}

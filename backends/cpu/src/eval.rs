@@ -1,0 +1,116 @@
+//! Gate programs over row blocks, and cell-by-cell arithmetic.
+
+use rayon::prelude::*;
+use std::borrow::Cow;
+use zkernel_backend::{Field, Result, shape};
+use zkernel_verifier::expression::{Operand, Operation, Program};
+
+use crate::columns::Columns;
+
+/// Rows interpreted together, and cells below which one thread is enough.
+const BLOCK: usize = 256;
+
+#[tracing::instrument(skip_all, fields(lanes = weights.len(), instructions = program.instructions.len()))]
+pub(crate) fn run<F: Field>(
+    program: &Program,
+    inputs: &[&Columns<F>],
+    constants: &[F],
+    weights: &[F],
+    accumulator: &mut Columns<F>,
+) -> Result<()> {
+    let shapes: Vec<shape::Shape> = inputs.iter().map(|i| i.shape()).collect();
+    let target = accumulator.shape();
+    shape::run(program, &shapes, constants.len(), weights.len(), target)?;
+    let inputs: Vec<Cow<'_, [F]>> = inputs.iter().map(|i| i.full()).collect();
+    let rows = target.1;
+    let blocks = accumulator.full_mut().par_chunks_mut(BLOCK);
+    blocks.enumerate().for_each(|(block, sums)| {
+        let mut results = vec![F::ZERO; program.instructions.len() * BLOCK];
+        for (lane, weight) in weights.iter().enumerate() {
+            let start = lane * rows + block * BLOCK;
+            let lane = Lane {
+                inputs: &inputs,
+                constants,
+                start,
+                rows: sums.len(),
+            };
+            lane.interpret(program, &mut results);
+            for (row, sum) in sums.iter_mut().enumerate() {
+                *sum += *weight * lane.read(program.output, &results, row);
+            }
+        }
+    });
+    Ok(())
+}
+
+/// A block of rows of one lane.
+struct Lane<'a, F: Field> {
+    inputs: &'a [Cow<'a, [F]>],
+    constants: &'a [F],
+    start: usize,
+    rows: usize,
+}
+
+impl<F: Field> Lane<'_, F> {
+    fn interpret(&self, program: &Program, results: &mut [F]) {
+        for (index, instruction) in program.instructions.iter().enumerate() {
+            let (known, fresh) = results.split_at_mut(index * BLOCK);
+            for (row, cell) in fresh[..self.rows].iter_mut().enumerate() {
+                let a = self.read(instruction.a, known, row);
+                let b = self.read(instruction.b, known, row);
+                *cell = match instruction.operation {
+                    Operation::Add => a + b,
+                    Operation::Sub => a - b,
+                    Operation::Mul => a * b,
+                };
+            }
+        }
+    }
+
+    fn read(&self, operand: Operand, results: &[F], row: usize) -> F {
+        match operand {
+            Operand::Input(i) => self.inputs[usize::from(i)][self.start + row],
+            Operand::Constant(i) => self.constants[usize::from(i)],
+            Operand::Result(i) => results[usize::from(i) * BLOCK + row],
+        }
+    }
+}
+
+#[tracing::instrument(skip_all, fields(shape = ?a.shape()))]
+pub(crate) fn multiply<F: Field>(a: &Columns<F>, b: &Columns<F>) -> Result<Columns<F>> {
+    shape::same("multiply", a.shape(), b.shape())?;
+    let (mut cells, other) = (a.full().into_owned(), b.full());
+    let blocks = cells.par_chunks_mut(BLOCK).zip(other.par_chunks(BLOCK));
+    blocks.for_each(|(a, b)| a.iter_mut().zip(b).for_each(|(a, b)| *a *= b));
+    Ok(Columns::new(a.shape().0, a.shape().1, cells))
+}
+
+#[tracing::instrument(skip_all, fields(shape = ?columns.shape()))]
+pub(crate) fn invert<F: Field>(columns: &Columns<F>, constant: F) -> Columns<F> {
+    let mut cells = columns.full().into_owned();
+    cells.par_chunks_mut(4 * BLOCK).for_each(|block| {
+        block.iter_mut().for_each(|cell| *cell += constant);
+        invert_block(block);
+    });
+    Columns::new(columns.shape().0, columns.shape().1, cells)
+}
+
+/// Inverts all but the zeros with one inversion.
+fn invert_block<F: Field>(cells: &mut [F]) {
+    let mut product = F::ONE;
+    let mut before = Vec::with_capacity(cells.len());
+    for cell in cells.iter() {
+        before.push(product);
+        if !cell.is_zero_vartime() {
+            product *= cell;
+        }
+    }
+    let mut inverse = product.invert().unwrap_or(F::ZERO);
+    for (cell, before) in cells.iter_mut().zip(before).rev() {
+        if !cell.is_zero_vartime() {
+            let own = inverse * before;
+            inverse *= *cell;
+            *cell = own;
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Inner products, combinations, linear forms and folds.
+
+use rayon::prelude::*;
+use zkernel_backend::{Field, Result, Term, shape};
+use zkernel_verifier::form::EvaluatedView;
+
+use crate::columns::Columns;
+
+/// Cells below which one thread is enough.
+const BLOCK: usize = 1024;
+
+fn inner_product<F: Field>(a: &[F], b: &[F]) -> F {
+    a.iter().zip(b).map(|(a, b)| *a * b).sum()
+}
+
+#[tracing::instrument(skip_all, fields(shape = ?columns.shape()))]
+pub(crate) fn dot<F: Field>(columns: &Columns<F>, vector: &Columns<F>) -> Result<Vec<F>> {
+    shape::dot(columns.shape(), vector.shape())?;
+    let vector = vector.full();
+    let product = |column| inner_product(&columns.full_column(column), &vector);
+    Ok((0..columns.shape().0)
+        .into_par_iter()
+        .map(product)
+        .collect())
+}
+
+#[tracing::instrument(skip_all, fields(outputs = terms.len(), rows))]
+pub(crate) fn combine<F: Field>(
+    sources: &[&Columns<F>],
+    terms: &[Vec<Term<F>>],
+    constants: &[F],
+    rows: usize,
+) -> Result<Columns<F>> {
+    let shapes: Vec<shape::Shape> = sources.iter().map(|s| s.shape()).collect();
+    shape::combine(&shapes, terms, constants.len(), rows)?;
+    let partial = |start: F, terms: &[Term<F>]| {
+        let mut sums = vec![start; rows];
+        for term in terms {
+            let column = sources[term.column.batch].full_column(term.column.column);
+            let products = column.iter().map(|c| *c * term.coefficient);
+            sums.iter_mut().zip(products).for_each(|(s, p)| *s += p);
+        }
+        sums
+    };
+    let output = |(terms, constant): (&Vec<Term<F>>, &F)| {
+        let parts = terms.par_chunks(64).map(|part| partial(F::ZERO, part));
+        parts.reduce_with(add).map_or_else(
+            || partial(*constant, &[]),
+            |sums| add(sums, vec![*constant; rows]),
+        )
+    };
+    let outputs: Vec<Vec<F>> = terms.par_iter().zip(constants).map(output).collect();
+    Ok(Columns::new(terms.len(), rows, outputs.concat()))
+}
+
+fn add<F: Field>(mut a: Vec<F>, b: Vec<F>) -> Vec<F> {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+    a
+}
+
+#[tracing::instrument(skip_all, fields(axes = view.axes.len()))]
+pub(crate) fn accumulate<F: Field>(
+    target: &mut Columns<F>,
+    width: usize,
+    view: &EvaluatedView<F>,
+) -> Result<()> {
+    shape::accumulate(target.shape(), width, view)?;
+    let rows = target.shape().1;
+    let cells = target.full_mut();
+    view.for_each(|p, coefficient| cells[p / width * rows + p % width] += coefficient);
+    Ok(())
+}
+
+#[tracing::instrument(skip_all, fields(entries = entries.len()))]
+pub(crate) fn accumulate_sparse<F: Field>(
+    target: &mut Columns<F>,
+    width: usize,
+    entries: &[(usize, F)],
+) -> Result<()> {
+    shape::accumulate_sparse(target.shape(), width, entries)?;
+    let rows = target.shape().1;
+    let cells = target.full_mut();
+    for (p, coefficient) in entries {
+        cells[p / width * rows + p % width] += *coefficient;
+    }
+    Ok(())
+}
+
+#[tracing::instrument(skip_all, fields(?outer, axes = inner.axes.len()))]
+pub(crate) fn contract<F: Field>(
+    (source, source_width): (&Columns<F>, usize),
+    outer: &[(usize, usize)],
+    inner: &EvaluatedView<F>,
+    (target, target_width): (&mut Columns<F>, usize),
+    start: usize,
+) -> Result<()> {
+    let (from, to) = (source.shape(), target.shape());
+    let outputs = shape::contract(from, source_width, outer, inner, to, target_width, start)?;
+    if outputs == 0 {
+        return Ok(());
+    }
+    let mut entries = Vec::new();
+    inner.for_each(|position, coefficient| entries.push((position, coefficient)));
+    let cells = source.full();
+    let sum = |j: usize| -> F {
+        let offset = offset(outer, j);
+        let term = |(position, coefficient): &(usize, F)| {
+            let p = position + offset;
+            *coefficient * cells[p / source_width * from.1 + p % source_width]
+        };
+        entries.iter().map(term).sum()
+    };
+    let least = BLOCK.div_ceil(entries.len());
+    let sums: Vec<F> = (0..outputs)
+        .into_par_iter()
+        .with_min_len(least)
+        .map(sum)
+        .collect();
+    let written = target.full_mut();
+    for (j, sum) in sums.into_iter().enumerate() {
+        let p = start + j;
+        written[p / target_width * to.1 + p % target_width] += sum;
+    }
+    Ok(())
+}
+
+/// `<j, outer>`, j row-major.
+fn offset(outer: &[(usize, usize)], j: usize) -> usize {
+    let step = |(offset, j): (usize, usize), (length, stride): &(usize, usize)| {
+        (offset + j % length * stride, j / length)
+    };
+    outer.iter().rev().fold((0, j), step).0
+}
+
+#[tracing::instrument(skip_all, fields(shape = ?f.shape()))]
+pub(crate) fn cross_columns<F: Field>(f: &Columns<F>, a: &Columns<F>) -> Result<(F, F)> {
+    shape::cross_columns(f.shape(), a.shape())?;
+    let product = |i, j| inner_product(&f.full_column(i), &a.full_column(j));
+    let pair = |q: usize| (product(2 * q + 1, 2 * q), product(2 * q, 2 * q + 1));
+    let pairs = (0..f.shape().0 / 2).into_par_iter().map(pair);
+    Ok(pairs.reduce(|| (F::ZERO, F::ZERO), |a, b| (a.0 + b.0, a.1 + b.1)))
+}
+
+#[tracing::instrument(skip_all, fields(shape = ?columns.shape()))]
+pub(crate) fn fold_columns<F: Field>(columns: &Columns<F>, u: F) -> Result<Columns<F>> {
+    shape::fold_columns(columns.shape())?;
+    let (count, rows) = columns.shape();
+    let fold = |q: usize| -> Vec<F> {
+        let (low, high) = (columns.full_column(2 * q), columns.full_column(2 * q + 1));
+        low.iter()
+            .zip(high.iter())
+            .map(|(l, h)| *l + u * h)
+            .collect()
+    };
+    let folded: Vec<_> = (0..count / 2).into_par_iter().map(fold).collect();
+    Ok(Columns::new(count / 2, rows, folded.concat()))
+}
+
+#[tracing::instrument(skip_all, fields(shape = ?f.shape()))]
+pub(crate) fn cross_rows<F: Field>(f: &Columns<F>, a: &Columns<F>) -> Result<(F, F)> {
+    shape::cross_rows(f.shape(), a.shape())?;
+    let (f, a) = (f.full(), a.full());
+    let block = |(f, a): (&[F], &[F])| {
+        let pairs = f.chunks_exact(2).zip(a.chunks_exact(2));
+        pairs.fold((F::ZERO, F::ZERO), |(left, right), (f, a)| {
+            (left + f[1] * a[0], right + f[0] * a[1])
+        })
+    };
+    let blocks = f.par_chunks(BLOCK).zip(a.par_chunks(BLOCK)).map(block);
+    Ok(blocks.reduce(|| (F::ZERO, F::ZERO), |a, b| (a.0 + b.0, a.1 + b.1)))
+}
+
+#[tracing::instrument(skip_all, fields(shape = ?columns.shape()))]
+pub(crate) fn fold_rows<F: Field>(columns: &Columns<F>, u: F) -> Result<Columns<F>> {
+    shape::fold_rows(columns.shape())?;
+    let (count, rows) = columns.shape();
+    let cells = columns.full();
+    let pairs = cells.par_chunks_exact(2).with_min_len(BLOCK);
+    let folded = pairs.map(|pair| pair[0] + u * pair[1]).collect();
+    Ok(Columns::new(count, rows / 2, folded))
+}
+
+#[tracing::instrument(skip_all, fields(rows = f.shape().1, weights = weights.len()))]
+pub(crate) fn expand<F: Field>(f: &Columns<F>, weights: &[F]) -> Result<Columns<F>> {
+    shape::expand(f.shape(), weights.len())?;
+    let (cells, rows) = (f.full(), f.shape().1 * weights.len());
+    let block = |scalar: F| weights.iter().map(move |weight| scalar * weight);
+    let left = cells.chunks_exact(2).flat_map(|pair| [pair[1], F::ZERO]);
+    let right = cells.chunks_exact(2).flat_map(|pair| [F::ZERO, pair[0]]);
+    let expanded = left.chain(right).flat_map(block).collect();
+    Ok(Columns::new(2, rows, expanded))
+}
