@@ -1,1 +1,14 @@
-//! TODO
+//! zkernel-engine: the prover.
+//!
+//! The protocol in one page is [`prover::prove`]; the verifier that mirrors it is `zkernel_verifier::verify`.
+
+pub mod error;
+pub mod keys;
+pub mod prover;
+pub mod randomness;
+pub mod witness;
+
+pub use error::{Error, Result};
+pub use keys::{ProvingKey, Tensors, executor};
+pub use prover::prove;
+pub use witness::Witness;
