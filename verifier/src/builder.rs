@@ -290,6 +290,10 @@ impl<F: PrimeField> SystemBuilder<F> {
         if !self.system.lookups.is_empty() {
             self.add_table_side();
         }
+        // Products multiply whole tracks of contractions, so they come after all of those.
+        self.system
+            .derivations
+            .sort_by_key(|derivation| matches!(derivation, Derivation::Product { .. }));
         self.assign_columns();
         if self.system.table_side.is_some() {
             self.add_lookup_sum();

@@ -170,7 +170,11 @@ pub struct WeightValues(pub Vec<Vec<i64>>);
 
 impl fmt::Debug for WeightValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WeightValues({} matrices, values withheld)", self.0.len())
+        write!(
+            f,
+            "WeightValues({} matrices, values withheld)",
+            self.0.len()
+        )
     }
 }
 

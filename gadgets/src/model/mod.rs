@@ -1,7 +1,12 @@
 //! The quantized network: its graph, its integer run, and its lowering to constraints.
 
 pub mod graph;
+pub mod lower;
+pub mod run;
 
 pub use graph::{
-    Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, Weight, WeightId, WeightValues,
+    Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, Weight,
+    WeightId, WeightValues,
 };
+pub use lower::{LowerError, Lowered, lower};
+pub use run::{Assign, Honest, Owner, Role, RunError, Site, Trace, run};

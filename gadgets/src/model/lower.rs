@@ -1,0 +1,365 @@
+//! Lowering a graph to constraints.
+//!
+//! Every tensor has a **representation**: an affine combination of committed cells or public values, element by
+//! element. What is linear costs no cell: a dense layer's accumulators get their representation from whoever reads
+//! them (a requantization says `acc = 2^s q + rem - 2^(s-1)`, a public output is the instance itself).
+
+use std::collections::BTreeMap;
+
+use ff::PrimeField;
+use zkernel_verifier::builder::SystemBuilder;
+use zkernel_verifier::form::{InstanceId, Source, TrackId};
+use zkernel_verifier::system::{ConstraintSystem, LookupInput, LookupTableId, Phase, Region};
+use zkernel_verifier::validate::SystemError;
+
+use super::graph::{Graph, Interval, Op, TableId, TensorId, Visibility, WeightId, WeightValues};
+use super::run::{Owner, Role, Trace};
+
+mod argmax;
+mod dense;
+mod requantize;
+
+/// Why a graph cannot be lowered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LowerError {
+    /// The constraint system that came out is not well-formed.
+    #[error(transparent)]
+    System(#[from] SystemError),
+    /// A tensor is read in a way that is not built.
+    #[error("node `{node}`: {problem}")]
+    Unsupported {
+        /// The node.
+        node: String,
+        /// What is not possible.
+        problem: &'static str,
+    },
+}
+
+/// How one factor of a representation lies in its source, for element `(row, feature)` of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spread {
+    /// One cell per element, row-major.
+    Elements,
+    /// One cell per row, the same for all its features.
+    Rows,
+}
+
+/// `scale * source[start + ..]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Term {
+    pub(crate) source: Source,
+    pub(crate) start: usize,
+    pub(crate) spread: Spread,
+    pub(crate) scale: i64,
+}
+
+/// `constant + sum of terms`, element by element.
+#[derive(Clone, Debug)]
+pub(crate) struct Representation {
+    pub(crate) terms: Vec<Term>,
+    pub(crate) constant: i64,
+}
+
+/// Where a weight's integers lie in a tensor track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeightPlace {
+    /// The weight.
+    pub weight: WeightId,
+    /// The track.
+    pub track: TrackId,
+    /// Position of its first integer.
+    pub start: usize,
+    /// Distance of matrix rows.
+    pub stride: usize,
+}
+
+/// A lowered graph.
+#[derive(Clone, Debug)]
+pub struct Lowered<F> {
+    /// The constraint system.
+    pub system: ConstraintSystem<F>,
+    /// The tensor that each public vector is, in the order of the instances.
+    pub instances: Vec<TensorId>,
+    /// Where the weights lie.
+    pub weights: Vec<WeightPlace>,
+    /// Where the witness lies.
+    pub regions: Vec<((Owner, Role), Region)>,
+}
+
+pub(crate) struct Lowering<'a, F> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) builder: SystemBuilder<F>,
+    pub(crate) representations: Vec<Option<Representation>>,
+    pub(crate) regions: Vec<((Owner, Role), Region)>,
+    pub(crate) weights: Vec<WeightPlace>,
+    ranges: BTreeMap<(i64, i64), TrackId>,
+    tables: BTreeMap<TableId, [TrackId; 2]>,
+    plain: Option<TrackId>,
+    pub(crate) products: Option<[TrackId; 3]>,
+    pub(crate) bias_arena: Option<TrackId>,
+    pub(crate) instances: Vec<TensorId>,
+}
+
+/// Lowers a validated graph to constraints on columns of `2^log_n` rows.
+///
+/// # Errors
+/// [`LowerError`] names the node.
+pub fn lower<F: PrimeField>(graph: &Graph, log_n: u32) -> Result<Lowered<F>, LowerError> {
+    let mut lowering = Lowering::new(graph, log_n);
+    lowering.inputs();
+    for (index, node) in graph.nodes.iter().enumerate() {
+        match &node.op {
+            Op::Dense { weights, bias } => lowering.place_weights(*weights, *bias),
+            Op::Requantize { shift, table } => lowering.requantize(index, *shift, *table)?,
+            Op::ArgMax => lowering.argmax(index)?,
+            Op::Reshape => lowering.reshape(node.inputs[0], node.output),
+        }
+    }
+    lowering.outputs()?;
+    // Accumulators have got their representations from their readers by now.
+    for (index, node) in graph.nodes.iter().enumerate() {
+        if let Op::Dense { weights, bias } = &node.op {
+            lowering.dense(index, *weights, *bias)?;
+        }
+    }
+    let Lowering {
+        builder,
+        instances,
+        weights,
+        regions,
+        ..
+    } = lowering;
+    Ok(Lowered {
+        system: builder.finish()?,
+        instances,
+        weights,
+        regions,
+    })
+}
+
+impl<'a, F: PrimeField> Lowering<'a, F> {
+    fn new(graph: &'a Graph, log_n: u32) -> Self {
+        Self {
+            graph,
+            builder: SystemBuilder::new(log_n, 1),
+            representations: vec![None; graph.tensors.len()],
+            regions: Vec::new(),
+            weights: Vec::new(),
+            ranges: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            plain: None,
+            products: None,
+            bias_arena: None,
+            instances: Vec::new(),
+        }
+    }
+
+    pub(crate) fn len(&self, tensor: TensorId) -> usize {
+        self.graph.tensors[tensor.0 as usize].shape.iter().product()
+    }
+
+    pub(crate) fn unsupported(&self, node: usize, problem: &'static str) -> LowerError {
+        LowerError::Unsupported {
+            node: self.graph.nodes[node].name.clone(),
+            problem,
+        }
+    }
+
+    /// Inputs are range-checked always (this also bounds them against wrapping around), and public if asked.
+    fn inputs(&mut self) {
+        for id in self.graph.inputs.clone() {
+            let tensor = &self.graph.tensors[id.0 as usize];
+            let (name, range, visibility) = (tensor.name.clone(), tensor.range, tensor.visibility);
+            let track = self.range_track(range);
+            let region = self.builder.region(track, self.len(id));
+            self.regions.push(((Owner::Input(id), Role::Input), region));
+            self.representations[id.0 as usize] = Some(Representation::cells(region));
+            if visibility == Visibility::Public {
+                let instance = self.instance(id);
+                self.tie(&format!("input {name}"), id, instance);
+            }
+        }
+    }
+
+    /// Public outputs are tied to an instance, or are one if they have no cell yet.
+    fn outputs(&mut self) -> Result<(), LowerError> {
+        for id in self.graph.outputs.clone() {
+            let tensor = &self.graph.tensors[id.0 as usize];
+            let name = tensor.name.clone();
+            if tensor.visibility == Visibility::Private || self.instances.contains(&id) {
+                continue;
+            }
+            let instance = self.instance(id);
+            if self.representations[id.0 as usize].is_some() {
+                self.tie(&format!("output {name}"), id, instance);
+            } else {
+                let term = Term {
+                    source: Source::Instance(instance),
+                    start: 0,
+                    spread: Spread::Elements,
+                    scale: 1,
+                };
+                self.represent(
+                    id,
+                    Representation {
+                        terms: vec![term],
+                        constant: 0,
+                    },
+                );
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn instance(&mut self, id: TensorId) -> InstanceId {
+        let tensor = &self.graph.tensors[id.0 as usize];
+        self.instances.push(id);
+        self.builder.instance(tensor.name.clone(), self.len(id))
+    }
+
+    /// Sets the representation of a tensor, and of what it is a reshaped view of.
+    pub(crate) fn represent(&mut self, id: TensorId, representation: Representation) {
+        let mut id = id;
+        loop {
+            self.representations[id.0 as usize] = Some(representation.clone());
+            let writer = self
+                .graph
+                .nodes
+                .iter()
+                .find(|node| node.output == id && node.op == Op::Reshape);
+            match writer {
+                Some(node) if self.representations[node.inputs[0].0 as usize].is_none() => {
+                    id = node.inputs[0]
+                }
+                _ => break,
+            }
+        }
+    }
+
+    fn reshape(&mut self, input: TensorId, output: TensorId) {
+        self.representations[output.0 as usize] = self.representations[input.0 as usize].clone();
+    }
+
+    /// The representation of a tensor that is read in its own right: accumulators get cells of their own.
+    pub(crate) fn materialized(&mut self, id: TensorId) -> Representation {
+        if let Some(known) = &self.representations[id.0 as usize] {
+            return known.clone();
+        }
+        let track = *self
+            .plain
+            .get_or_insert_with(|| self.builder.advice("accumulators", Phase::One, 0));
+        let region = self.builder.region(track, self.len(id));
+        let writer = self
+            .graph
+            .nodes
+            .iter()
+            .position(|node| node.output == id)
+            .unwrap_or(0);
+        self.regions
+            .push(((Owner::Node(writer), Role::Accumulator), region));
+        let representation = Representation::cells(region);
+        self.represent(id, representation.clone());
+        representation
+    }
+
+    /// The track of cells in that interval, shared by all that are.
+    pub(crate) fn range_track(&mut self, range: Interval) -> TrackId {
+        let key = (range.min, range.max);
+        if let Some(track) = self.ranges.get(&key) {
+            return *track;
+        }
+        let padding = if range.contains(0) { 0 } else { range.min };
+        let name = format!("range {}..={}", range.min, range.max);
+        let track = self.builder.advice(name.clone(), Phase::One, padding);
+        let span = range.max - range.min;
+        let table = self
+            .builder
+            .table(format!("range 0..={span}"), 1, (0..=span).collect());
+        let input = LookupInput {
+            terms: vec![(track, 1)],
+            constant: -range.min,
+        };
+        self.builder.lookup(name, table, vec![input], None);
+        self.ranges.insert(key, track);
+        track
+    }
+
+    /// The parallel tracks of keys and values of a table.
+    pub(crate) fn table_tracks(&mut self, id: TableId) -> [TrackId; 2] {
+        if let Some(tracks) = self.tables.get(&id) {
+            return *tracks;
+        }
+        let table = &self.graph.tables[id.0 as usize];
+        let name = format!(
+            "{:?} {}..={} #{}",
+            table.function, table.keys.min, table.keys.max, id.0
+        );
+        let key = if table.keys.contains(0) {
+            0
+        } else {
+            table.keys.min
+        };
+        let keys = self.builder.advice(format!("{name}/key"), Phase::One, key);
+        let values = self
+            .builder
+            .advice(format!("{name}/value"), Phase::One, table.value(key));
+        let rows: LookupTableId = self.builder.table(name.clone(), 2, table.rows());
+        self.builder.lookup(
+            name,
+            rows,
+            vec![LookupInput::plain(keys), LookupInput::plain(values)],
+            None,
+        );
+        self.tables.insert(id, [keys, values]);
+        [keys, values]
+    }
+}
+
+impl Representation {
+    /// Cells that are the values themselves.
+    pub(crate) fn cells(region: Region) -> Self {
+        let source = Source::Track(region.track);
+        Self {
+            terms: vec![Term {
+                source,
+                start: region.start,
+                spread: Spread::Elements,
+                scale: 1,
+            }],
+            constant: 0,
+        }
+    }
+}
+
+impl<F> Lowered<F> {
+    /// Phase-1 cells of a run, by track in order of position; the engine pads and counts multiplicities.
+    #[must_use]
+    pub fn witness(&self, trace: &Trace) -> Vec<(TrackId, Vec<i64>)> {
+        let mut tracks: BTreeMap<TrackId, Vec<i64>> = BTreeMap::new();
+        for ((owner, role), region) in &self.regions {
+            let values = trace.cells.get(&(*owner, *role));
+            let cells = tracks.entry(region.track).or_default();
+            cells.resize(cells.len().max(region.start + region.len), 0);
+            if let Some(values) = values {
+                cells[region.start..region.start + values.len()].copy_from_slice(values);
+            }
+        }
+        tracks.into_iter().collect()
+    }
+
+    /// Cells of the tensor tracks for these weights.
+    #[must_use]
+    pub fn tensors(&self, graph: &Graph, values: &WeightValues) -> Vec<(TrackId, Vec<i64>)> {
+        let mut tracks: BTreeMap<TrackId, Vec<i64>> = BTreeMap::new();
+        for place in &self.weights {
+            let cells = tracks.entry(place.track).or_default();
+            let cols = graph.weights[place.weight.0 as usize].cols.max(1);
+            for (row, values) in values.0[place.weight.0 as usize].chunks(cols).enumerate() {
+                let start = place.start + row * place.stride;
+                cells.resize(cells.len().max(start + values.len()), 0);
+                cells[start..start + values.len()].copy_from_slice(values);
+            }
+        }
+        tracks.into_iter().collect()
+    }
+}

@@ -1,0 +1,185 @@
+//! Argmax along the last axis, the first maximum winning ties.
+//!
+//! Per row: maximum M, one-hot s_j, running sums c_j = s_0 + .. + s_j, margins e_j = M - v_j - 1 + c_j in limbs.
+//! `s_j (s_j - 1) = 0`, `c_last = 1`, `e_j >= 0` by its limbs' lookups, `s_j e_j = 0`. Before the chosen index c_j = 0 and
+//! v_j <= M - 1; from it on v_j <= M; at it c = 1, e = 0, v = M. The values need no cell: `v_j = M - e_j - 1 + c_j`.
+//! Cost per class: 2 cells and the limbs (1 lookup each); per row 1 cell.
+
+use ff::PrimeField;
+use zkernel_verifier::challenge::{Challenge, Coefficient};
+use zkernel_verifier::curve::signed;
+use zkernel_verifier::expression::Expression;
+use zkernel_verifier::form::{Axis, Factor, Source, TrackId};
+use zkernel_verifier::system::{LookupInput, Phase, Region, VirtualColumn};
+
+use super::{LowerError, Lowering, Representation, Spread, Term};
+use crate::model::graph::{Interval, Visibility};
+use crate::model::run::{Owner, Role, margin_limbs};
+
+impl<F: PrimeField> Lowering<'_, F> {
+    pub(super) fn argmax(&mut self, node: usize) -> Result<(), LowerError> {
+        let owner = Owner::Node(node);
+        let name = self.graph.nodes[node].name.clone();
+        let input = &self.graph.tensors[self.graph.nodes[node].inputs[0].0 as usize];
+        let (classes, range) = (input.shape.last().copied().unwrap_or(1).max(1), input.range);
+        let len = self.len(self.graph.nodes[node].inputs[0]);
+        let cells = |this: &mut Self, role, track: TrackId, len| {
+            let region = this.builder.region(track, len);
+            this.regions.push(((owner, role), region));
+            region
+        };
+        let tracks = ["max", "one-hot", "cumulative"]
+            .map(|t| self.builder.advice(format!("{name}/{t}"), Phase::One, 0));
+        let maximum = cells(self, Role::Maximum, tracks[0], len / classes);
+        let one_hot = cells(self, Role::OneHot, tracks[1], len);
+        let cumulative = cells(self, Role::Cumulative, tracks[2], len);
+        let mut limbs = Vec::new();
+        for (limb, bits) in margin_limbs(range).into_iter().enumerate() {
+            let track = self.margin_track(&name, limb, bits);
+            limbs.push((cells(self, Role::Margin(limb), track, len), bits));
+        }
+        self.argmax_gates(&name, tracks[1], &limbs);
+        self.argmax_sums(&name, one_hot, cumulative, classes);
+        self.read_as(node, &values(maximum, cumulative, &limbs))?;
+        self.argmax_output(node, one_hot, classes);
+        Ok(())
+    }
+
+    /// Limbs of margins lie in tracks of their own, parallel to the one-hot cells that a gate reads with them.
+    fn margin_track(&mut self, name: &str, limb: usize, bits: u32) -> TrackId {
+        let range = Interval::new(0, (1 << bits) - 1);
+        let track = self
+            .builder
+            .advice(format!("{name}/margin {limb}"), Phase::One, 0);
+        let table = self.builder.table(
+            format!("range 0..={}", range.max),
+            1,
+            (0..=range.max).collect(),
+        );
+        self.builder.lookup(
+            format!("{name}/margin {limb}"),
+            table,
+            vec![LookupInput::plain(track)],
+            None,
+        );
+        track
+    }
+
+    fn argmax_gates(&mut self, name: &str, one_hot: TrackId, limbs: &[(Region, u32)]) {
+        let s = self.builder.plain(one_hot);
+        let boolean = Expression::from(s) * (Expression::from(s) - Coefficient::constant(F::ONE));
+        self.builder
+            .gate(format!("{name}/one-hot is 0 or 1"), boolean);
+        let mut position = 0;
+        let terms = limbs.iter().map(|(region, bits)| {
+            let weight = Coefficient::constant(signed(1i64 << position));
+            position += bits;
+            (region.track, weight)
+        });
+        let terms = terms.collect();
+        let margin = self.builder.virtual_column(VirtualColumn {
+            terms,
+            constants: Vec::new(),
+            rotation: 0,
+        });
+        self.builder.gate(
+            format!("{name}/no margin at the maximum"),
+            Expression::from(s) * margin,
+        );
+    }
+
+    /// `c_j = c_{j-1} + s_j`, `c_last = 1`.
+    fn argmax_sums(&mut self, name: &str, one_hot: Region, cumulative: Region, classes: usize) {
+        let rows = one_hot.len / classes;
+        let step = u32::try_from(classes).unwrap_or(u32::MAX);
+        let by_row = Factor::Powers {
+            challenge: Challenge::Lambda,
+            first: 0,
+            step,
+        };
+        let axes = |first, count| {
+            vec![
+                Axis::new(rows, classes, by_row.clone()),
+                Axis::new(
+                    count,
+                    1,
+                    Factor::Powers {
+                        challenge: Challenge::Lambda,
+                        first,
+                        step: 1,
+                    },
+                ),
+            ]
+        };
+        let (s, c) = (
+            Source::Track(one_hot.track),
+            Source::Track(cumulative.track),
+        );
+        let mut forms = vec![
+            self.form(c, cumulative.start, axes(0, classes), 1),
+            self.form(s, one_hot.start, axes(0, classes), -1),
+        ];
+        if classes > 1 {
+            forms.push(self.form(c, cumulative.start, axes(1, classes - 1), -1));
+        }
+        let claims = u32::try_from(one_hot.len).unwrap_or(u32::MAX);
+        self.builder
+            .constrain(format!("{name}/running sums"), claims, forms);
+        let per_row = |stride| vec![Axis::new(rows, stride, Factor::powers(Challenge::Lambda))];
+        let forms = vec![
+            self.form(c, cumulative.start + classes - 1, per_row(classes), 1),
+            self.form(Source::One, 0, per_row(0), -1),
+        ];
+        self.builder.constrain(
+            format!("{name}/one maximum"),
+            u32::try_from(rows).unwrap_or(u32::MAX),
+            forms,
+        );
+    }
+
+    /// The index `sum_j j s_j` is the public output.
+    fn argmax_output(&mut self, node: usize, one_hot: Region, classes: usize) {
+        let output = self.graph.nodes[node].output;
+        if self.graph.tensors[output.0 as usize].visibility == Visibility::Private {
+            return;
+        }
+        let instance = self.instance(output);
+        let rows = one_hot.len / classes;
+        let by_row = |stride| Axis::new(rows, stride, Factor::powers(Challenge::Lambda));
+        let indices = Factor::Values((0..classes as i64).map(signed).collect());
+        let axes = vec![by_row(classes), Axis::new(classes, 1, indices)];
+        let forms = vec![
+            self.form(Source::Track(one_hot.track), one_hot.start, axes, 1),
+            self.form(Source::Instance(instance), 0, vec![by_row(1)], -1),
+        ];
+        let name = format!("{}/index", self.graph.nodes[node].name);
+        self.builder
+            .constrain(name, u32::try_from(rows).unwrap_or(u32::MAX), forms);
+    }
+}
+
+/// `v_j = M - e_j - 1 + c_j`.
+fn values(maximum: Region, cumulative: Region, limbs: &[(Region, u32)]) -> Representation {
+    let term = |region: Region, spread, scale| {
+        let source = Source::Track(region.track);
+        Term {
+            source,
+            start: region.start,
+            spread,
+            scale,
+        }
+    };
+    let mut terms = vec![
+        term(maximum, Spread::Rows, 1),
+        term(cumulative, Spread::Elements, 1),
+    ];
+    let mut position = 0;
+    for (region, bits) in limbs {
+        terms.push(term(*region, Spread::Elements, -(1i64 << position)));
+        position += bits;
+    }
+    Representation {
+        terms,
+        constant: -1,
+    }
+}

@@ -1,0 +1,352 @@
+//! The integer run of a graph. It *is* the witness generator: every cell passes through the [`Assign`] hook, and what
+//! the hook returns is used from then on, so that an injected fault propagates as a cheating prover's would.
+
+use std::collections::BTreeMap;
+
+use super::graph::{Graph, Interval, Op, TableId, TensorId, WeightId, WeightValues};
+
+/// Who owns a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Owner {
+    /// An input tensor of the network.
+    Input(TensorId),
+    /// A node, by its index.
+    Node(usize),
+}
+
+/// What a cell means to its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// A value of an input tensor.
+    Input,
+    /// An accumulator of a dense layer; it has a cell only where it is read in its own right.
+    Accumulator,
+    /// The requantized q.
+    Quotient,
+    /// A limb of the remainder, low first.
+    Remainder(usize),
+    /// The table's value at q.
+    Value,
+    /// The maximum of a row.
+    Maximum,
+    /// 1 at the first maximum of a row, else 0.
+    OneHot,
+    /// Running sum of the one-hot cells of a row.
+    Cumulative,
+    /// A limb of `maximum - value - 1 + cumulative`, low first.
+    Margin(usize),
+}
+
+/// One assignment: the index-th cell of that role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Site {
+    /// The owner.
+    pub owner: Owner,
+    /// The role.
+    pub role: Role,
+    /// Row-major index.
+    pub index: usize,
+}
+
+/// The hook through which every cell of the witness passes.
+pub trait Assign {
+    /// The value to use from now on.
+    fn assign(&mut self, site: Site, value: i64) -> i64;
+
+    /// Whether to go on where an honest prover stops with an error.
+    fn lenient(&self) -> bool {
+        false
+    }
+}
+
+/// The honest prover: every cell is what it should be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Honest;
+
+impl Assign for Honest {
+    fn assign(&mut self, _: Site, value: i64) -> i64 {
+        value
+    }
+}
+
+/// All values of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// Integers of every tensor, row-major.
+    pub values: Vec<Vec<i64>>,
+    /// Cells by owner and role.
+    pub cells: BTreeMap<(Owner, Role), Vec<i64>>,
+}
+
+/// Why a run stopped; raised before anything is committed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// A value that no table covers.
+    #[error(
+        "node `{node}`: value {value} (element {index}) is outside {min}..={max}: this input is outside what the model was calibrated for; calibrate with data that covers it"
+    )]
+    OutOfRange {
+        /// The node or input tensor.
+        node: String,
+        /// The element.
+        index: usize,
+        /// Its value.
+        value: i64,
+        /// Smallest value covered.
+        min: i64,
+        /// Largest value covered.
+        max: i64,
+    },
+    /// Inputs or weights of the wrong number or length.
+    #[error("`{name}` has {found} values, the model asks for {expected}")]
+    Length {
+        /// What.
+        name: String,
+        /// Values expected.
+        expected: usize,
+        /// Values given.
+        found: usize,
+    },
+    /// An accumulator beyond 62 bits: the graph was not validated.
+    #[error("node `{0}`: an accumulator overflows")]
+    Overflow(String),
+}
+
+/// Bits of each limb of a remainder of `shift` bits, low first: as few limbs as possible, of at most 8 bits.
+#[must_use]
+pub fn remainder_limbs(shift: u32) -> Vec<u32> {
+    limbs(shift)
+}
+
+/// Bits of each limb of an argmax margin over accumulators in `range`, low first.
+#[must_use]
+pub fn margin_limbs(range: Interval) -> Vec<u32> {
+    let span = range.max.abs_diff(range.min).saturating_add(1);
+    limbs(64 - span.leading_zeros())
+}
+
+fn limbs(bits: u32) -> Vec<u32> {
+    let count = bits.div_ceil(8);
+    (0..count)
+        .map(|i| bits / count + u32::from(i < bits % count))
+        .collect()
+}
+
+/// Runs the graph on integers.
+///
+/// # Errors
+/// [`RunError`] names the node, the value and what it may be.
+pub fn run(
+    graph: &Graph,
+    weights: &WeightValues,
+    inputs: &[Vec<i64>],
+    assign: &mut impl Assign,
+) -> Result<Trace, RunError> {
+    let mut trace = Trace {
+        values: vec![Vec::new(); graph.tensors.len()],
+        cells: BTreeMap::new(),
+    };
+    let mut runner = Runner {
+        graph,
+        weights,
+        trace: &mut trace,
+        assign,
+    };
+    if inputs.len() != graph.inputs.len() {
+        return Err(RunError::Length {
+            name: "inputs".into(),
+            expected: graph.inputs.len(),
+            found: inputs.len(),
+        });
+    }
+    for (id, values) in graph.inputs.iter().zip(inputs) {
+        runner.input(*id, values)?;
+    }
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let values = match &node.op {
+            Op::Dense { weights, bias } => runner.dense(index, *weights, *bias)?,
+            Op::Requantize { shift, table } => runner.requantize(index, *shift, *table)?,
+            Op::ArgMax => runner.argmax(index)?,
+            Op::Reshape => runner.trace.values[node.inputs[0].0 as usize].clone(),
+        };
+        runner.trace.values[node.output.0 as usize] = values;
+    }
+    Ok(trace)
+}
+
+struct Runner<'a, A> {
+    graph: &'a Graph,
+    weights: &'a WeightValues,
+    trace: &'a mut Trace,
+    assign: &'a mut A,
+}
+
+impl<A: Assign> Runner<'_, A> {
+    fn cells(
+        &mut self,
+        owner: Owner,
+        role: Role,
+        values: impl IntoIterator<Item = i64>,
+    ) -> Vec<i64> {
+        let assigned: Vec<i64> = values
+            .into_iter()
+            .enumerate()
+            .map(|(index, value)| self.assign.assign(Site { owner, role, index }, value))
+            .collect();
+        self.trace.cells.insert((owner, role), assigned.clone());
+        assigned
+    }
+
+    fn check(&self, node: &str, values: &[i64], range: Interval) -> Result<(), RunError> {
+        let outside = values
+            .iter()
+            .enumerate()
+            .find(|(_, value)| !range.contains(**value));
+        match outside {
+            Some((index, value)) if !self.assign.lenient() => Err(RunError::OutOfRange {
+                node: node.into(),
+                index,
+                value: *value,
+                min: range.min,
+                max: range.max,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn input(&mut self, id: TensorId, values: &[i64]) -> Result<(), RunError> {
+        let tensor = &self.graph.tensors[id.0 as usize];
+        let expected = tensor.shape.iter().product();
+        if values.len() != expected {
+            return Err(RunError::Length {
+                name: tensor.name.clone(),
+                expected,
+                found: values.len(),
+            });
+        }
+        let values = self.cells(Owner::Input(id), Role::Input, values.iter().copied());
+        self.check(&tensor.name, &values, tensor.range)?;
+        self.trace.values[id.0 as usize] = values;
+        Ok(())
+    }
+
+    fn operand(&self, node: usize) -> &[i64] {
+        &self.trace.values[self.graph.nodes[node].inputs[0].0 as usize]
+    }
+
+    fn dense(
+        &mut self,
+        node: usize,
+        weights: WeightId,
+        bias: Option<WeightId>,
+    ) -> Result<Vec<i64>, RunError> {
+        let name = &self.graph.nodes[node].name;
+        let shape = &self.graph.weights[weights.0 as usize];
+        let matrix = &self.weights.0[weights.0 as usize];
+        let zeros = vec![0; shape.rows];
+        let bias = bias.map_or(&zeros, |id| &self.weights.0[id.0 as usize]);
+        for (found, expected) in [
+            (matrix.len(), shape.rows * shape.cols),
+            (bias.len(), shape.rows),
+        ] {
+            if found != expected {
+                return Err(RunError::Length {
+                    name: shape.name.clone(),
+                    expected,
+                    found,
+                });
+            }
+        }
+        let mut out = Vec::new();
+        for x in self.operand(node).chunks(shape.cols) {
+            for (row, b) in matrix.chunks(shape.cols).zip(bias) {
+                let products = row.iter().zip(x).map(|(w, x)| w.checked_mul(*x));
+                let sum = products.fold(Some(*b), |sum, product| sum?.checked_add(product?));
+                out.push(sum.ok_or_else(|| RunError::Overflow(name.clone()))?);
+            }
+        }
+        Ok(self.cells(Owner::Node(node), Role::Accumulator, out))
+    }
+
+    fn requantize(
+        &mut self,
+        node: usize,
+        shift: u32,
+        table: TableId,
+    ) -> Result<Vec<i64>, RunError> {
+        let owner = Owner::Node(node);
+        let table = &self.graph.tables[table.0 as usize];
+        let half = if shift == 0 { 0 } else { 1i64 << (shift - 1) };
+        let raised: Vec<i64> = self.operand(node).iter().map(|x| x + half).collect();
+        let q = self.cells(owner, Role::Quotient, raised.iter().map(|x| x >> shift));
+        self.check(&self.graph.nodes[node].name, &q, table.keys)?;
+        let mut rest: Vec<i64> = raised
+            .iter()
+            .zip(&q)
+            .map(|(x, q)| x - (q << shift))
+            .collect();
+        let limbs = remainder_limbs(shift);
+        for (limb, bits) in limbs.iter().enumerate() {
+            let last = limb + 1 == limbs.len();
+            let low = rest
+                .iter()
+                .map(|r| if last { *r } else { r & ((1 << bits) - 1) })
+                .collect::<Vec<_>>();
+            let low = self.cells(owner, Role::Remainder(limb), low);
+            rest = rest
+                .iter()
+                .zip(&low)
+                .map(|(r, low)| (r - low) >> bits)
+                .collect();
+        }
+        if table.is_range() {
+            return Ok(q);
+        }
+        Ok(self.cells(owner, Role::Value, q.iter().map(|q| table.value(*q))))
+    }
+
+    fn argmax(&mut self, node: usize) -> Result<Vec<i64>, RunError> {
+        let owner = Owner::Node(node);
+        let tensor = &self.graph.tensors[self.graph.nodes[node].inputs[0].0 as usize];
+        let classes = tensor.shape.last().copied().unwrap_or(1).max(1);
+        let values = self.operand(node).to_vec();
+        self.check(&self.graph.nodes[node].name, &values, tensor.range)?;
+        let maxima = values
+            .chunks(classes)
+            .map(|row| row.iter().copied().max().unwrap_or(0));
+        let maxima = self.cells(owner, Role::Maximum, maxima.collect::<Vec<_>>());
+        let mut one_hot = vec![0i64; values.len()];
+        for (row, (of_row, max)) in values.chunks(classes).zip(&maxima).enumerate() {
+            let first = of_row.iter().position(|v| v == max).unwrap_or(0);
+            one_hot[row * classes + first] = 1;
+        }
+        let one_hot = self.cells(owner, Role::OneHot, one_hot);
+        let running = one_hot.chunks(classes).flat_map(|row| {
+            row.iter().scan(0i64, |sum, s| {
+                *sum += s;
+                Some(*sum)
+            })
+        });
+        let cumulative = self.cells(owner, Role::Cumulative, running.collect::<Vec<_>>());
+        let margin = values.iter().zip(&cumulative).enumerate();
+        let mut rest: Vec<i64> = margin
+            .map(|(i, (v, c))| maxima[i / classes] - v - 1 + c)
+            .collect();
+        let limbs = margin_limbs(tensor.range);
+        for (limb, bits) in limbs.iter().enumerate() {
+            let last = limb + 1 == limbs.len();
+            let low = rest
+                .iter()
+                .map(|r| if last { *r } else { r & ((1 << bits) - 1) })
+                .collect::<Vec<_>>();
+            let low = self.cells(owner, Role::Margin(limb), low);
+            rest = rest
+                .iter()
+                .zip(&low)
+                .map(|(r, low)| (r - low) >> bits)
+                .collect();
+        }
+        let index = |row: &[i64]| row.iter().zip(0..).map(|(s, j)| s * j).sum();
+        Ok(one_hot.chunks(classes).map(index).collect())
+    }
+}
