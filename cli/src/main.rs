@@ -1,1 +1,207 @@
-fn main() {}
+//! `zkernel`: prove that a committed neural network produced an output.
+
+mod commands;
+mod error;
+mod files;
+mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::layer::SubscriberExt;
+use zkernel_gadgets::model::Visibility;
+use zkernel_onnx::Options;
+
+/// Prove that a given neural network, committed to once, produced a given output, without revealing weights or inputs.
+///
+/// Quick start: `zkernel prove MODEL.onnx INPUT.json` does everything in one go. For use by others: `commit` once, give
+/// the .zkv file away and keep the .zkm file, `prove` for every input, and let anybody `verify`.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print one JSON object on one line.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Write a trace of the run to FILE; open it in https://ui.perfetto.dev.
+    #[arg(long, global = true, value_name = "FILE")]
+    profile: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Calibrate and quantize MODEL.onnx and commit to it: writes NAME.zkm (secret) and NAME.zkv (public).
+    Commit {
+        /// The network.
+        model: PathBuf,
+        /// Samples to calibrate on: JSON {"input_data": [[..]]}, .npy, or array x of an .npz.
+        #[arg(long, value_name = "DATA", required = true)]
+        calibrate: PathBuf,
+        #[command(flatten)]
+        visibility: Visible,
+        /// NAME of the files; MODEL without its extension if not given.
+        #[arg(short = 'o', value_name = "NAME")]
+        output_file: Option<PathBuf>,
+    },
+    /// Prove the output for one input. With a .zkm: writes NAME.zkp. With an .onnx: commit, prove and verify in one go.
+    Prove {
+        /// NAME.zkm, or MODEL.onnx.
+        model: PathBuf,
+        /// One sample: JSON {"input_data": [[..]]}, .npy, or array x of an .npz.
+        input_file: PathBuf,
+        /// With an .onnx: samples to calibrate on; the input itself if not given.
+        #[arg(long, value_name = "DATA")]
+        calibrate: Option<PathBuf>,
+        #[command(flatten)]
+        visibility: Visible,
+        /// The proof file.
+        #[arg(short = 'o', value_name = "NAME.zkp")]
+        output_file: Option<PathBuf>,
+    },
+    /// Verify a proof. Exit code 0: valid, 1: rejected, 2: anything else.
+    Verify {
+        /// The public key, NAME.zkv.
+        key: PathBuf,
+        /// The proof, NAME.zkp.
+        proof: PathBuf,
+        /// Also compare the public input with this file.
+        #[arg(long, value_name = "FILE")]
+        input: Option<PathBuf>,
+        /// Also compare the public output with {"output_data": [[..]]} of this file.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Run the mock prover on one input: names every constraint that does not hold.
+    Check {
+        /// NAME.zkm.
+        model: PathBuf,
+        /// One sample.
+        input: PathBuf,
+    },
+    /// Explain an .onnx, .zkm, .zkv or .zkp file: layers, shapes, cells, lookups, columns, n.
+    Inspect {
+        /// The file.
+        file: PathBuf,
+        /// For an .onnx: also calibrate on these samples and report the error of every layer.
+        #[arg(long, value_name = "DATA")]
+        calibrate: Option<PathBuf>,
+    },
+}
+
+#[derive(Args)]
+struct Visible {
+    /// Who learns the input.
+    #[arg(long, value_enum, default_value = "private")]
+    input: Who,
+    /// Who learns the output.
+    #[arg(long, value_enum, default_value = "public")]
+    output: Who,
+    /// Who learns the weights.
+    #[arg(long, value_enum, default_value = "private")]
+    weights: Who,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Who {
+    /// Nobody but the prover.
+    Private,
+    /// Everybody.
+    Public,
+}
+
+impl From<Who> for Visibility {
+    fn from(who: Who) -> Self {
+        match who {
+            Who::Private => Self::Private,
+            Who::Public => Self::Public,
+        }
+    }
+}
+
+impl From<&Visible> for Options {
+    fn from(visible: &Visible) -> Self {
+        let Visible {
+            input,
+            output,
+            weights,
+        } = visible;
+        Self {
+            input: (*input).into(),
+            output: (*output).into(),
+            weights: (*weights).into(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let start = Instant::now();
+    let cli = Cli::parse();
+    let guard = cli.profile.as_ref().map(|path| {
+        let (layer, guard) = tracing_chrome::ChromeLayerBuilder::new().file(path).build();
+        let subscriber = tracing_subscriber::registry().with(layer);
+        (
+            guard,
+            tracing_subscriber::util::SubscriberInitExt::try_init(subscriber),
+        )
+    });
+    let result = execute(cli.command);
+    drop(guard);
+    match result {
+        Ok(report) => {
+            report::Report {
+                wall_seconds: start.elapsed().as_secs_f64(),
+                ..report
+            }
+            .print(cli.json);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            if cli.json {
+                println!("{}", serde_json::json!({ "error": error.to_string() }));
+            }
+            eprintln!("zkernel: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<report::Report, error::CliError> {
+    match command {
+        Command::Commit {
+            model,
+            calibrate,
+            visibility,
+            output_file,
+        } => commands::commit(&model, &calibrate, &(&visibility).into(), output_file),
+        Command::Prove {
+            model,
+            input_file,
+            calibrate,
+            visibility,
+            output_file,
+        } => {
+            if model.extension().is_some_and(|e| e == "onnx") {
+                commands::prove_onnx(
+                    &model,
+                    &input_file,
+                    calibrate,
+                    &(&visibility).into(),
+                    output_file,
+                )
+            } else {
+                commands::prove_model(&model, &input_file, output_file)
+            }
+        }
+        Command::Verify {
+            key,
+            proof,
+            input,
+            output,
+        } => commands::verify(&key, &proof, input.as_deref(), output.as_deref()),
+        Command::Check { model, input } => commands::check(&model, &input),
+        Command::Inspect { file, calibrate } => commands::inspect(&file, calibrate.as_deref()),
+    }
+}

@@ -4,6 +4,7 @@
 
 pub mod error;
 pub mod keys;
+pub mod mock;
 pub mod prover;
 pub mod randomness;
 pub mod witness;

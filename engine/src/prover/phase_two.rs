@@ -25,7 +25,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         for derivation in &system.derivations {
             match derivation {
                 Derivation::Contract(contraction) => {
-                    self.contract(contraction, challenges, &mut filled)?
+                    self.contract(contraction, challenges, &mut filled)?;
                 }
                 Derivation::Product {
                     left,

@@ -201,7 +201,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
                 };
                 self.represent(
                     id,
-                    Representation {
+                    &Representation {
                         terms: vec![term],
                         constant: 0,
                     },
@@ -218,7 +218,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
     }
 
     /// Sets the representation of a tensor, and of what it is a reshaped view of.
-    pub(crate) fn represent(&mut self, id: TensorId, representation: Representation) {
+    pub(crate) fn represent(&mut self, id: TensorId, representation: &Representation) {
         let mut id = id;
         loop {
             self.representations[id.0 as usize] = Some(representation.clone());
@@ -229,7 +229,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
                 .find(|node| node.output == id && node.op == Op::Reshape);
             match writer {
                 Some(node) if self.representations[node.inputs[0].0 as usize].is_none() => {
-                    id = node.inputs[0]
+                    id = node.inputs[0];
                 }
                 _ => break,
             }
@@ -258,7 +258,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
         self.regions
             .push(((Owner::Node(writer), Role::Accumulator), region));
         let representation = Representation::cells(region);
-        self.represent(id, representation.clone());
+        self.represent(id, &representation);
         representation
     }
 

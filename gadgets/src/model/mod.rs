@@ -1,9 +1,13 @@
 //! The quantized network: its graph, its integer run, and its lowering to constraints.
 
+pub mod cost;
+pub mod encode;
 pub mod graph;
 pub mod lower;
 pub mod run;
 
+pub use cost::choose_log_n;
+pub use encode::GraphError;
 pub use graph::{
     Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, Weight,
     WeightId, WeightValues,

@@ -261,7 +261,8 @@ impl<A: Assign> Runner<'_, A> {
         for x in self.operand(node).chunks(shape.cols) {
             for (row, b) in matrix.chunks(shape.cols).zip(bias) {
                 let products = row.iter().zip(x).map(|(w, x)| w.checked_mul(*x));
-                let sum = products.fold(Some(*b), |sum, product| sum?.checked_add(product?));
+                let mut products = products;
+                let sum = products.try_fold(*b, |sum, product| sum.checked_add(product?));
                 out.push(sum.ok_or_else(|| RunError::Overflow(name.clone()))?);
             }
         }

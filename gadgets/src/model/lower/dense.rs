@@ -43,10 +43,9 @@ impl<F: PrimeField> Lowering<'_, F> {
             if let Op::Dense {
                 bias: Some(bias), ..
             } = node.op
+                && !ids.contains(&bias)
             {
-                if !ids.contains(&bias) {
-                    ids.push(bias);
-                }
+                ids.push(bias);
             }
         }
         let len = |id: &WeightId| self.graph.weights[id.0 as usize].cols;

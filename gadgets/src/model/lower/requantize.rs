@@ -60,7 +60,7 @@ impl<F: PrimeField> Lowering<'_, F> {
             self.regions.push(((owner, Role::Value), value));
             value
         };
-        self.represent(output, Representation::cells(value));
+        self.represent(output, &Representation::cells(value));
         Ok(())
     }
 
@@ -68,7 +68,7 @@ impl<F: PrimeField> Lowering<'_, F> {
     pub(super) fn read_as(&mut self, node: usize, by: &Representation) -> Result<(), LowerError> {
         let input = self.graph.nodes[node].inputs[0];
         let Some(known) = self.representations[input.0 as usize].clone() else {
-            self.represent(input, by.clone());
+            self.represent(input, by);
             return Ok(());
         };
         let len = self.len(input);

@@ -1,0 +1,70 @@
+//! Errors of the command line, and the exit code of each.
+
+use zkernel_engine::mock::Failure;
+use zkernel_gadgets::model::{GraphError, LowerError, RunError};
+use zkernel_onnx::calibrate::QuantizeError;
+use zkernel_onnx::{ModelError, SampleError};
+use zkernel_verifier::encoding::DecodeError;
+use zkernel_verifier::key::KeyError;
+
+/// Everything that can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The proof does not prove the statement.
+    #[error("REJECTED: {0}")]
+    Rejected(String),
+    /// Constraints that a witness violates.
+    #[error("the witness violates {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Violated(Vec<Failure>),
+    /// The public weights are not those committed to.
+    #[error("the public weights of the key are not the ones its commitments hold")]
+    PublicWeights,
+    /// A file of an unknown kind.
+    #[error("{0}: expected an .onnx, .zkm, .zkv or .zkp file")]
+    Kind(String),
+    /// A file that is not what it should be.
+    #[error("not a valid file: {0}")]
+    Decode(#[from] DecodeError),
+    /// A graph that is not one.
+    #[error("not a valid model: {0}")]
+    Graph(#[from] GraphError),
+    /// See [`ModelError`].
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// See [`SampleError`].
+    #[error(transparent)]
+    Sample(#[from] SampleError),
+    /// See [`QuantizeError`].
+    #[error(transparent)]
+    Quantize(#[from] QuantizeError),
+    /// See [`RunError`].
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// See [`LowerError`].
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// See [`KeyError`].
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// See [`zkernel_engine::Error`].
+    #[error(transparent)]
+    Engine(#[from] zkernel_engine::Error),
+}
+
+impl CliError {
+    /// 1 for a rejected proof, 2 for anything else.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Rejected(_) => 1,
+            _ => 2,
+        }
+    }
+}

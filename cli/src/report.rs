@@ -1,0 +1,121 @@
+//! What a command reports: one JSON object on one line, or a few readable lines.
+
+use serde::Serialize;
+
+/// Fields that apply are filled in; the others are left out.
+#[derive(Default, Serialize)]
+#[allow(missing_docs)]
+pub struct Report {
+    pub command: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prove_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify_seconds: Option<f64>,
+    pub wall_seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof_bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_n: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cells: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lookups: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Vec<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub float_outputs: Option<Vec<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_abs_error: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<zkernel_onnx::Report>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    #[serde(skip)]
+    pub text: Vec<String>,
+}
+
+impl Report {
+    /// Prints the report.
+    pub fn print(&self, json: bool) {
+        if json {
+            println!(
+                "{}",
+                serde_json::to_string(self).unwrap_or_else(|e| format!("{{\"error\":\"{e}\"}}"))
+            );
+            return;
+        }
+        self.text.iter().for_each(|line| println!("{line}"));
+        if let Some(outputs) = &self.outputs {
+            println!("outputs        {}", row(outputs));
+        }
+        if let Some(outputs) = &self.float_outputs {
+            println!("float outputs  {}", row(outputs));
+        }
+        if let Some(error) = self.max_abs_error {
+            println!("largest error  {error:.6}");
+        }
+        let times = [
+            ("commit", self.commit_seconds),
+            ("load", self.load_seconds),
+            ("prove", self.prove_seconds),
+            ("verify", self.verify_seconds),
+            ("wall", Some(self.wall_seconds)),
+        ];
+        let times = times
+            .iter()
+            .filter_map(|(name, t)| t.map(|t| format!("{name} {:.1} ms", t * 1e3)));
+        println!("times          {}", times.collect::<Vec<_>>().join(", "));
+        let sizes = [
+            ("proof", self.proof_bytes.map(|b| format!("{b} bytes"))),
+            ("n", self.log_n.map(|k| format!("2^{k}"))),
+            ("columns", self.columns.map(|c| c.to_string())),
+            ("cells", self.cells.map(|c| c.to_string())),
+            ("lookups", self.lookups.map(|c| c.to_string())),
+            (
+                "peak memory",
+                self.peak_rss_bytes
+                    .map(|b| format!("{:.1} MiB", b as f64 / 1048576.0)),
+            ),
+        ];
+        let sizes: Vec<String> = sizes
+            .into_iter()
+            .filter_map(|(n, v)| v.map(|v| format!("{n} {v}")))
+            .collect();
+        if !sizes.is_empty() {
+            println!("sizes          {}", sizes.join(", "));
+        }
+        self.files
+            .iter()
+            .for_each(|file| println!("wrote          {file}"));
+    }
+}
+
+fn row(values: &[f64]) -> String {
+    values
+        .iter()
+        .map(|v| format!("{v:.6}"))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Largest resident set of this process so far, from the kernel; `None` where it does not say.
+pub fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim()
+        .strip_suffix("kB")?
+        .trim()
+        .parse::<u64>()
+        .ok()
+        .map(|kib| kib * 1024)
+}

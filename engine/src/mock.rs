@@ -1,0 +1,247 @@
+//! The mock prover: evaluates every constraint on a witness, without commitments, and names each that fails.
+
+use std::collections::BTreeMap;
+
+use zkernel_verifier::challenge::{Challenge, Challenges};
+use zkernel_verifier::curve::{Field, signed};
+use zkernel_verifier::form::{LinearForm, Source, TrackId};
+use zkernel_verifier::system::{
+    ConstraintSystem, Contraction, Derivation, Gate, LinearConstraint, Phase, TrackKind,
+};
+
+use crate::error::Result;
+use crate::keys::Tensors;
+use crate::randomness::Randomness;
+use crate::witness::Witness;
+
+/// A constraint that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// A gate is not zero.
+    #[error("gate `{gate}` does not vanish in lane {lane}, row {row}")]
+    Gate {
+        /// The gate.
+        gate: String,
+        /// The lane.
+        lane: usize,
+        /// The row.
+        row: usize,
+    },
+    /// A linear constraint does not hold.
+    #[error("linear constraint `{0}` does not hold")]
+    Constraint(String),
+    /// A lookup fails, or the witness has the wrong shape.
+    #[error("{0}")]
+    Witness(String),
+}
+
+type Cells<F> = BTreeMap<TrackId, Vec<F>>;
+
+/// Checks lookups, gates and linear constraints at random challenges.
+///
+/// # Errors
+/// Only if the operating system has no randomness; failing constraints are returned by name.
+pub fn check<F: Field>(
+    system: &ConstraintSystem<F>,
+    instances: &[Vec<F>],
+    witness: &Witness<F>,
+    tensors: &Tensors<F>,
+) -> Result<Vec<Failure>> {
+    let assignment = match witness.complete(system) {
+        Ok(assignment) => assignment,
+        Err(error) => return Ok(vec![Failure::Witness(error.to_string())]),
+    };
+    let mut randomness = Randomness::hedged(&[])?;
+    let mut challenges = Challenges::new();
+    Challenge::ALL
+        .iter()
+        .for_each(|challenge| challenges.set(*challenge, randomness.scalar()));
+    let mut cells: Cells<F> = system.fixed.iter().cloned().collect();
+    for (id, body) in &assignment.tracks {
+        cells.insert(*id, (0..body.len()).filter_map(|i| body.get(i)).collect());
+    }
+    for (id, track) in system.tracks_of(TrackKind::Tensor) {
+        let values = tensors
+            .values
+            .iter()
+            .find(|(given, _)| *given == id)
+            .map_or(&[][..], |(_, v)| v);
+        let mut values: Vec<F> = values.iter().map(|v| signed(*v)).collect();
+        values.resize(track.columns * track.width, F::ZERO);
+        cells.insert(id, values);
+    }
+    derive(system, &challenges, &mut cells);
+    let gates = system
+        .gates
+        .iter()
+        .filter_map(|gate| check_gate(system, gate, &challenges, &cells));
+    let broken = |c: &&LinearConstraint<F>| !holds(c, instances, &challenges, &cells);
+    let constraints = system
+        .constraints
+        .iter()
+        .filter(broken)
+        .map(|c| Failure::Constraint(c.name.clone()));
+    Ok(gates.chain(constraints).collect())
+}
+
+/// Phase-2 cells.
+fn derive<F: Field>(
+    system: &ConstraintSystem<F>,
+    challenges: &Challenges<F>,
+    cells: &mut Cells<F>,
+) {
+    for (id, track) in system.tracks_of(TrackKind::Advice(Phase::Two)) {
+        cells.insert(id, vec![F::ZERO; track.columns * track.width]);
+    }
+    for derivation in &system.derivations {
+        match derivation {
+            Derivation::Contract(contraction) => {
+                let values = contract(contraction, challenges, cells);
+                if let Some(target) = cells.get_mut(&contraction.target.track) {
+                    target[contraction.target.start..][..values.len()].copy_from_slice(&values);
+                }
+            }
+            Derivation::Product {
+                left,
+                right,
+                target,
+            } => {
+                let product = cells[left]
+                    .iter()
+                    .zip(&cells[right])
+                    .map(|(l, r)| *l * r)
+                    .collect();
+                cells.insert(*target, product);
+            }
+        }
+    }
+}
+
+/// A contraction by its definition: the tie's source forms, one outer index at a time.
+fn contract<F: Field>(
+    contraction: &Contraction<F>,
+    challenges: &Challenges<F>,
+    cells: &Cells<F>,
+) -> Vec<F> {
+    let factors: Vec<Vec<F>> = contraction
+        .inner
+        .iter()
+        .map(|(len, f)| f.evaluate(*len, challenges))
+        .collect();
+    let constant = factors.iter().fold(contraction.constant, |product, f| {
+        product * f.iter().sum::<F>()
+    });
+    let offset = |mut j: usize, strides: &[usize]| {
+        contraction
+            .outer
+            .iter()
+            .zip(strides)
+            .rev()
+            .fold(0, |sum, (len, stride)| {
+                let index = j % len;
+                j /= len;
+                sum + index * stride
+            })
+    };
+    let value = |j| {
+        contraction.terms.iter().fold(constant, |sum, term| {
+            let start = term.start + offset(j, &term.outer);
+            sum + nested(&cells[&term.track], start, &factors, &term.inner) * term.scale
+        })
+    };
+    (0..contraction.target.len).map(value).collect()
+}
+
+fn nested<F: Field>(cells: &[F], start: usize, factors: &[Vec<F>], strides: &[usize]) -> F {
+    let (Some((factor, factors)), Some((stride, strides))) =
+        (factors.split_first(), strides.split_first())
+    else {
+        return cells[start];
+    };
+    factor
+        .iter()
+        .enumerate()
+        .map(|(i, f)| *f * nested(cells, start + i * stride, factors, strides))
+        .sum()
+}
+
+/// Gates over helpers are left to the lookups, which were checked row by row.
+fn check_gate<F: Field>(
+    system: &ConstraintSystem<F>,
+    gate: &Gate<F>,
+    challenges: &Challenges<F>,
+    cells: &Cells<F>,
+) -> Option<Failure> {
+    let compiled = gate.expression.compile()?;
+    let columns: Vec<_> = compiled
+        .inputs
+        .iter()
+        .map(|id| system.virtual_column(*id))
+        .collect::<Option<_>>()?;
+    let width = system.usable();
+    let read = |position: usize| -> Option<Vec<F>> {
+        let value = |column: &&zkernel_verifier::system::VirtualColumn<F>| {
+            let constant: F = column
+                .constants
+                .iter()
+                .map(|c| c.evaluate(challenges))
+                .sum();
+            column.terms.iter().try_fold(constant, |sum, (track, c)| {
+                Some(sum + *cells.get(track)?.get(position)? * c.evaluate(challenges))
+            })
+        };
+        columns.iter().map(value).collect()
+    };
+    let constants: Vec<F> = compiled
+        .constants
+        .iter()
+        .map(|c| c.evaluate(challenges))
+        .collect();
+    let broken = (0..system.gate_lanes(gate) * width).find(|position| {
+        let value =
+            read(*position).and_then(|inputs| compiled.program.evaluate(&inputs, &constants));
+        value.is_some_and(|value| value != F::ZERO)
+    })?;
+    Some(Failure::Gate {
+        gate: gate.name.clone(),
+        lane: broken / width,
+        row: broken % width,
+    })
+}
+
+fn holds<F: Field>(
+    constraint: &LinearConstraint<F>,
+    instances: &[Vec<F>],
+    challenges: &Challenges<F>,
+    cells: &Cells<F>,
+) -> bool {
+    let lambda = challenges.get(Challenge::Lambda);
+    let mut sum = F::ZERO;
+    for form in &constraint.forms {
+        match form {
+            LinearForm::Strided(strided) => {
+                let values = match strided.source {
+                    Source::Track(id) if !cells.contains_key(&id) => return true, // helpers: see check_gate
+                    Source::Track(id) => Some(&cells[&id]),
+                    Source::Instance(id) => instances.get(id.0 as usize),
+                    Source::One => None,
+                };
+                strided
+                    .evaluate(challenges)
+                    .for_each(|position, coefficient| {
+                        let value =
+                            values.map_or(F::ONE, |v| v.get(position).copied().unwrap_or(F::ZERO));
+                        sum += coefficient * value;
+                    });
+            }
+            LinearForm::Sparse(entries) => {
+                for entry in entries {
+                    let power = lambda.pow_vartime([u64::from(entry.claim)]);
+                    sum +=
+                        entry.coefficient * power * cells[&entry.cell.track][entry.cell.position];
+                }
+            }
+        }
+    }
+    sum == F::ZERO
+}

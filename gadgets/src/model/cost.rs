@@ -1,0 +1,36 @@
+//! Choosing n: the column length with the fewest predicted point additions.
+
+use ff::PrimeField;
+use zkernel_verifier::system::{ConstraintSystem, Phase, TrackKind};
+
+use super::graph::Graph;
+use super::lower::{LowerError, lower};
+
+/// Candidates for log2 of the column length.
+const LOG_N: std::ops::RangeInclusive<u32> = 6..=14;
+
+/// Predicted point additions of one proof. Inner rounds: about 150 per generator. A full-size column: about 32 per
+/// cell. Small integers and dictionary columns: about one per cell. Every column: about 64 for its blinding factor and
+/// for folding its commitment, prover's and verifier's together.
+#[must_use]
+pub fn additions<F: PrimeField>(system: &ConstraintSystem<F>) -> usize {
+    let n = system.rows();
+    let columns = |kind| system.columns_of(kind);
+    let full = columns(TrackKind::Advice(Phase::Two)) + system.quotient_columns();
+    let light = columns(TrackKind::Advice(Phase::One)) + columns(TrackKind::Advice(Phase::Three));
+    let tensors = columns(TrackKind::Tensor) + columns(TrackKind::Fixed);
+    150 * n + 32 * n * full + n * light + 64 * (full + light + tensors)
+}
+
+/// log2 of the cheapest column length for a graph.
+///
+/// # Errors
+/// [`LowerError`] if the graph cannot be lowered at any length.
+pub fn choose_log_n<F: PrimeField>(graph: &Graph) -> Result<u32, LowerError> {
+    let costs = LOG_N.map(|log_n| Ok((additions(&lower::<F>(graph, log_n)?.system), log_n)));
+    let costs = costs.collect::<Result<Vec<_>, LowerError>>()?;
+    Ok(costs
+        .into_iter()
+        .min()
+        .map_or(*LOG_N.start(), |(_, log_n)| log_n))
+}
