@@ -95,7 +95,7 @@ struct Precision {
 }
 
 /// Cheapest first: a shift beyond 8 bits costs a second lookup per activation.
-const CANDIDATES: [Precision; 4] = [
+const CANDIDATES: [Precision; 5] = [
     Precision {
         activation: 8,
         shift: 8,
@@ -109,13 +109,17 @@ const CANDIDATES: [Precision; 4] = [
         shift: 12,
     },
     Precision {
-        activation: 9,
+        activation: 10,
+        shift: 12,
+    },
+    Precision {
+        activation: 10,
         shift: 16,
     },
 ];
 
 /// Quantizes a model by calibration on samples: the cheapest precision that changes no class and keeps the worst output
-/// error below a hundredth of the largest output, else the most exact one.
+/// error below a three-hundredth of the largest output, else the most exact one.
 ///
 /// # Errors
 /// [`QuantizeError`] names the node.
@@ -140,7 +144,7 @@ pub fn quantize(
     for precision in CANDIDATES {
         let (graph, weights) = Builder::new(model, samples, &ranges, options, precision).build()?;
         let report = measure(model, &graph, &weights, samples)?;
-        let limit = ranges.last().copied().unwrap_or(1.0) / 100.0;
+        let limit = ranges.last().copied().unwrap_or(1.0) / 300.0;
         let good = report.top1_agreement == report.samples && report.max_abs_error <= limit;
         let better = best
             .as_ref()
@@ -530,7 +534,7 @@ impl<'a> Builder<'a> {
 
     /// Real value of one step of a table's key.
     fn key_scale(&self, range: f64, function: Function) -> f64 {
-        let extra = i32::from(function != Function::Relu);
+        let extra = 2 * i32::from(function != Function::Relu);
         nonzero(range) / f64::from(2f32.powi(self.precision.activation + extra))
     }
 
@@ -544,7 +548,7 @@ impl<'a> Builder<'a> {
         };
         let key_scale = from.scale * f64::from(1u32 << shift);
         let keys = if is_accumulator {
-            let extra = i32::from(function != Function::Relu);
+            let extra = 2 * i32::from(function != Function::Relu);
             let bound = 1i64 << (self.precision.activation + extra + 2);
             Interval::new(-bound, bound - 1)
         } else {

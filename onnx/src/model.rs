@@ -96,7 +96,7 @@ pub struct Model {
     pub input_shape: Vec<usize>,
     /// The layers in topological order; the last one is the output.
     pub layers: Vec<LayerNode>,
-    reference: Arc<dyn Fn(&[f32]) -> Result<Vec<f32>, ModelError> + Send + Sync>,
+    reference: Reference,
 }
 
 impl Model {
@@ -229,6 +229,7 @@ impl Layer {
     }
 }
 
+/// A float run by tract.
 type Reference = Arc<dyn Fn(&[f32]) -> Result<Vec<f32>, ModelError> + Send + Sync>;
 
 /// tract's own run of the model, as written, with the batch dimension set to one.

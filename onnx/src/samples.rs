@@ -69,7 +69,7 @@ impl Samples {
                     .collect()
             }
         };
-        Self::split(path, values, len)
+        Self::split(path, &values, len)
     }
 
     /// Reads the expected outputs of a JSON file, `{"output_data": [[..], ..]}`.
@@ -87,8 +87,8 @@ impl Samples {
         Ok(json.output_data.into_iter().flatten().collect())
     }
 
-    fn split(path: &Path, values: Vec<f32>, len: usize) -> Result<Self, SampleError> {
-        if values.is_empty() || len == 0 || values.len() % len != 0 {
+    fn split(path: &Path, values: &[f32], len: usize) -> Result<Self, SampleError> {
+        if values.is_empty() || len == 0 || !values.len().is_multiple_of(len) {
             let problem = format!(
                 "has {} values; the model's input has {len}, give a multiple of that",
                 values.len()
