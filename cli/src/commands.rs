@@ -6,10 +6,8 @@ use std::time::{Duration, Instant};
 use pasta_curves::Fp;
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::{ProvingKey, Witness, executor, mock, prove};
-use zkernel_gadgets::model::{Graph, Honest, Lowered, Op, Trace, choose_log_n, run};
-use zkernel_onnx::calibrate::measure;
-use zkernel_onnx::model::Layer;
-use zkernel_onnx::{Model, Options, Samples, dequantize, quantize, quantize_input};
+use zkernel_gadgets::model::{Graph, Honest, Lowered, Op, TensorId, Trace, choose_log_n, run};
+use zkernel_onnx::{Model, Options, Samples, dequantize, quantize, quantize_input, read_outputs};
 use zkernel_verifier::curve::signed;
 use zkernel_verifier::system::{ConstraintSystem, Phase, TrackKind};
 use zkernel_verifier::verify::verify as verify_proof;
@@ -49,10 +47,10 @@ fn calibrated(
     })?;
     let text = vec![
         format!(
-            "{}: {} parameters, {} layers",
+            "{}
+{}",
             onnx.display(),
-            model.parameters(),
-            model.layers.len()
+            model.summary()
         ),
         quantized.report.to_string(),
     ];
@@ -77,7 +75,7 @@ pub fn commit(
 ) -> Result<Report> {
     let start = Instant::now();
     let model = Model::load(onnx)?;
-    let samples = Samples::load(data, model.input_len())?;
+    let samples = Samples::read(&model, data)?;
     let (secret, mut report) = calibrated(onnx, &samples, &model, options)?;
     let base = output.unwrap_or_else(|| onnx.with_extension(""));
     let (zkm, zkv) = (with_suffix(&base, "zkm"), with_suffix(&base, "zkv"));
@@ -115,7 +113,7 @@ fn prove_sample(
     secret: &SecretModel,
     lowered: &Lowered<Fp>,
     key: &ProvingKey<C, Cpu>,
-    sample: &[f32],
+    sample: &[Vec<f32>],
 ) -> Result<Proven> {
     let (trace, instances, witness) = witness(secret, lowered, sample)?;
     let proof = prove(&Cpu::new(), key, &fields(&instances), &witness)?;
@@ -133,11 +131,11 @@ fn prove_sample(
 fn witness(
     secret: &SecretModel,
     lowered: &Lowered<Fp>,
-    sample: &[f32],
+    sample: &[Vec<f32>],
 ) -> Result<(Trace, Vec<Vec<i64>>, Witness<Fp>)> {
     let graph = &secret.public.graph;
-    let input = quantize_input(graph, sample)?;
-    let trace = run(graph, &secret.weights, &[input], &mut Honest)?;
+    let inputs = quantize_input(graph, sample)?;
+    let trace = run(graph, &secret.weights, &inputs, &mut Honest)?;
     let mut witness = Witness::default();
     for (track, cells) in lowered.witness(&trace) {
         witness.assign(track, cells);
@@ -183,12 +181,13 @@ fn finish_proof(
     seconds: f64,
 ) {
     let graph = &secret.public.graph;
-    let output = graph.outputs[0].0 as usize;
+    let output = graph.outputs[0];
     report.prove_seconds = Some(seconds);
     report.proof_bytes = Some(proven.file.proof.encode().len());
-    report.outputs = Some(dequantize(
-        &graph.tensors[output],
-        &proven.trace.values[output],
+    report.outputs = Some(reals(
+        graph,
+        output,
+        &proven.trace.values[output.0 as usize],
     ));
     describe(report, &lowered.system);
 }
@@ -215,21 +214,12 @@ fn describe(report: &mut Report, system: &ConstraintSystem<Fp>) {
     report.peak_rss_bytes = peak_rss_bytes();
 }
 
-fn one_sample(path: &Path, graph: &Graph) -> Result<Vec<f32>> {
-    let len = graph.tensors[graph.inputs[0].0 as usize]
-        .shape
-        .iter()
-        .product();
-    let samples = Samples::load(path, len)?;
-    let count = samples.0.len();
-    match samples.0.into_iter().next() {
-        Some(sample) if count == 1 => Ok(sample),
-        _ => Err(zkernel_onnx::SampleError::Format {
-            path: path.display().to_string(),
-            problem: format!("holds {count} samples; a proof is about one"),
-        }
-        .into()),
-    }
+fn one_sample(path: &Path, graph: &Graph) -> Result<Vec<Vec<f32>>> {
+    Ok(Samples::read_for(graph, path)?.single()?.to_vec())
+}
+
+fn reals(graph: &Graph, id: TensorId, values: &[i64]) -> Vec<f64> {
+    dequantize(graph, id, values).unwrap_or_default()
 }
 
 /// `zkernel prove MODEL.onnx INPUT`: commit, prove and verify in one go.
@@ -241,11 +231,8 @@ pub fn prove_onnx(
     output: Option<PathBuf>,
 ) -> Result<Report> {
     let model = Model::load(onnx)?;
-    let sample = Samples::load(input, model.input_len())?;
-    let samples = data.map_or_else(
-        || Ok(sample.clone()),
-        |path| Samples::load(&path, model.input_len()),
-    )?;
+    let sample = Samples::read(&model, input)?;
+    let samples = data.map_or_else(|| Ok(sample.clone()), |path| Samples::read(&model, &path))?;
     let (secret, mut report) = calibrated(onnx, &samples, &model, options)?;
     let ((lowered, key), load) = timed("loading", || secret.load())?;
     let values = one_sample(input, &secret.public.graph)?;
@@ -253,7 +240,12 @@ pub fn prove_onnx(
     let bytes = proven.file.encode();
     let (_, verified) = timed("verifying", || verify_bytes(&key.verifying, &bytes))?;
     finish_proof(&mut report, &secret, &lowered, &proven, seconds);
-    let float: Vec<f64> = model.run(&values)?.into_iter().map(f64::from).collect();
+    let float: Vec<f64> = model
+        .run(&values)?
+        .into_iter()
+        .flatten()
+        .map(f64::from)
+        .collect();
     let quantized = report.outputs.clone().unwrap_or_default();
     report.max_abs_error = Some(
         quantized
@@ -329,7 +321,7 @@ pub fn verify(
     ));
     for (id, values) in lowered.instances.iter().zip(&instances) {
         let tensor = &graph.tensors[id.0 as usize];
-        let reals = dequantize(tensor, values);
+        let reals = reals(graph, *id, values);
         report.text.push(format!("  {} = {reals:?}", tensor.name));
         if graph.outputs.contains(id) {
             report.outputs = Some(reals);
@@ -357,6 +349,7 @@ fn compare_input(
         .iter()
         .zip(instances)
         .find(|(id, _)| graph.inputs.contains(id));
+    let expected = expected.into_iter().next().unwrap_or_default();
     match shown {
         None => Err(CliError::Rejected(
             "the input is private, there is nothing to compare it with".into(),
@@ -376,7 +369,7 @@ fn compare_output(
     lowered: &Lowered<Fp>,
     instances: &[Vec<i64>],
 ) -> Result<()> {
-    let expected = Samples::outputs(path)?;
+    let expected = read_outputs(path)?;
     let shown = lowered
         .instances
         .iter()
@@ -448,32 +441,12 @@ pub fn inspect(path: &Path, samples: Option<&Path>) -> Result<Report> {
 
 fn inspect_onnx(path: &Path, samples: Option<&Path>, report: &mut Report) -> Result<()> {
     let model = Model::load(path)?;
-    report.text.push(format!(
-        "{}: input {:?}, {} parameters",
-        model.name,
-        model.input_shape,
-        model.parameters()
-    ));
-    for layer in &model.layers {
-        let kind = match &layer.layer {
-            Layer::Dense { rows, cols, .. } => format!("dense {cols} -> {rows}"),
-            other => format!("{other:?}").to_lowercase(),
-        };
-        report.text.push(format!(
-            "  {:<32} {:<24} {:?}",
-            layer.name, kind, layer.shape
-        ));
-    }
+    report.text.push(model.summary().to_string());
     if let Some(path) = samples {
-        let samples = Samples::load(path, model.input_len())?;
+        let samples = Samples::read(&model, path)?;
         let quantized = quantize(&model, &samples, &Options::default())?;
-        report.accuracy = Some(measure(
-            &model,
-            &quantized.graph,
-            &quantized.weights,
-            &samples,
-        )?);
         report.text.push(quantized.report.to_string());
+        report.accuracy = Some(quantized.report);
     }
     Ok(())
 }

@@ -2,8 +2,6 @@
 
 use zkernel_engine::mock::Failure;
 use zkernel_gadgets::model::{GraphError, LowerError, RunError};
-use zkernel_onnx::calibrate::QuantizeError;
-use zkernel_onnx::{ModelError, SampleError};
 use zkernel_verifier::encoding::DecodeError;
 use zkernel_verifier::key::KeyError;
 
@@ -36,15 +34,9 @@ pub enum CliError {
     /// A graph that is not one.
     #[error("not a valid model: {0}")]
     Graph(#[from] GraphError),
-    /// See [`ModelError`].
+    /// See [`zkernel_onnx::Error`].
     #[error(transparent)]
-    Model(#[from] ModelError),
-    /// See [`SampleError`].
-    #[error(transparent)]
-    Sample(#[from] SampleError),
-    /// See [`QuantizeError`].
-    #[error(transparent)]
-    Quantize(#[from] QuantizeError),
+    Onnx(#[from] zkernel_onnx::Error),
     /// See [`RunError`].
     #[error(transparent)]
     Run(#[from] RunError),

@@ -1,20 +1,34 @@
-//! ONNX in, quantized graph out: the front end (on tract), calibration, and the accuracy report.
+//! ONNX front end: reads a network, calibrates it on samples and turns it into integers, with an accuracy report.
 //!
-//! ```no_run
+//! ```
 //! use zkernel_onnx::{Model, Options, Samples, quantize};
-//! let model = Model::load("network.onnx".as_ref())?;
-//! let samples = Samples::load("calib.npz".as_ref(), model.input_len())?;
-//! let quantized = quantize(&model, &samples, &Options::default())?;
+//!
+//! # fn main() -> Result<(), zkernel_onnx::Error> {
+//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mlp_digits");
+//! let model = Model::load(format!("{folder}/network.onnx"))?;
+//! let calibration = Samples::read(&model, format!("{folder}/calib.npz").as_ref())?;
+//! let quantized = quantize(&model, &calibration, &Options::default())?;
 //! println!("{}", quantized.report);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//!
+//! let input = Samples::read(&model, format!("{folder}/input.json").as_ref())?;
+//! let integers = quantized.quantize_input(input.single()?)?;
+//! assert_eq!(integers[0].len(), 64);
+//! # Ok(())
+//! # }
 //! ```
 
-pub mod calibrate;
-pub mod model;
-pub mod report;
-pub mod samples;
+mod error;
+mod import;
+mod model;
+mod plan;
+mod quantize;
+mod report;
+mod samples;
 
-pub use calibrate::{Options, Quantized, dequantize, quantize, quantize_input};
-pub use model::{Model, ModelError};
-pub use report::{LayerReport, Report};
-pub use samples::{SampleError, Samples};
+pub use error::{Error, UnsupportedNode};
+pub use import::Limits;
+pub use model::{FloatNode, FloatOp, FloatTensor, Layer, Model, Summary};
+pub use plan::Widths;
+pub use quantize::{Options, Quantized, dequantize, quantize, quantize_input};
+pub use report::{LayerReport, Report, evaluate};
+pub use samples::{Samples, array, read_outputs};

@@ -1,74 +1,235 @@
-//! What quantization cost: per layer and for the whole model, measured on samples.
+//! Accuracy: the integer run against the float run, layer by layer.
 
 use std::fmt;
 
-use serde::Serialize;
+use zkernel_gadgets::model::{Honest, Op, Owner, Role, Trace, run};
 
-/// Errors of one layer against the float run.
-#[derive(Clone, Debug, Serialize, PartialEq)]
+use crate::model::FloatOp;
+use crate::plan::{Planned, Widths};
+use crate::{Error, Model, Quantized, Samples, dequantize, quantize_input};
+
+/// One layer.
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct LayerReport {
-    /// The node.
-    pub node: String,
-    /// Largest absolute error.
+    /// Node name.
+    pub name: String,
+    /// Operator.
+    pub op: String,
+    /// Largest absolute error against float, in real units.
     pub max_abs_error: f64,
     /// Mean absolute error.
     pub mean_abs_error: f64,
-    /// Largest absolute float value.
-    pub max_abs_value: f64,
-    /// Largest integer seen, as a share of what the proof covers.
-    pub range_used: f64,
+    /// Table keys covered, if the layer ends in a table.
+    pub table: Option<[i64; 2]>,
+    /// Smallest and largest key seen.
+    pub seen: Option<[i64; 2]>,
+    /// How many times the seen range fits into the table: below 1 cannot be proven, 1 is saturation.
+    pub headroom: Option<f64>,
+    /// Keys seen at the very edge of the table.
+    pub saturated: usize,
 }
 
-/// The accuracy of a quantized model on samples.
-#[derive(Clone, Debug, Serialize, PartialEq)]
+/// The whole network on a set of samples.
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Report {
-    /// Samples measured.
+    /// Number of samples.
     pub samples: usize,
-    /// Samples whose class agrees with float.
-    pub top1_agreement: usize,
+    /// Bits chosen.
+    pub widths: Widths,
+    /// Share of samples with the same decision: largest output, or output over one half for a single probability.
+    pub top1_agreement: f64,
     /// Largest absolute error of an output.
     pub max_abs_error: f64,
-    /// Each layer.
+    /// That error, divided by the largest output.
+    pub relative_error: f64,
+    /// By layer.
     pub layers: Vec<LayerReport>,
+}
+
+/// Accuracy of a quantized model on samples.
+///
+/// # Errors
+/// [`Error::InputRange`] or [`Error::Run`] for a sample that leaves the calibrated range.
+pub fn evaluate(model: &Model, quantized: &Quantized, samples: &Samples) -> Result<Report, Error> {
+    let floats = samples
+        .as_slice()
+        .iter()
+        .map(|s| model.run_all(s))
+        .collect::<Result<Vec<_>, _>>()?;
+    measure(model, &quantized.planned, quantized.report.widths, &floats)
+}
+
+/// As [`evaluate`], with the float values of all tensors at hand.
+pub(crate) fn measure(
+    model: &Model,
+    planned: &Planned,
+    widths: Widths,
+    floats: &[Vec<Vec<f32>>],
+) -> Result<Report, Error> {
+    let mut layers: Vec<Errors> = vec![Errors::default(); model.nodes.len()];
+    let mut whole = Errors::default();
+    let (mut agree, mut largest) = (0usize, 0f64);
+    for sample in floats {
+        let inputs: Vec<Vec<f32>> = model.inputs.iter().map(|&t| sample[t].clone()).collect();
+        let integers = quantize_input(&planned.graph, &inputs)?;
+        let trace = run(&planned.graph, &planned.weights, &integers, &mut Honest)?;
+        for (node, errors) in model.nodes.iter().zip(&mut layers) {
+            errors.add(&sample[node.output], &reals(planned, &trace, node.output));
+            errors.keys(&keys(planned, &trace, node.output));
+        }
+        let mut same = true;
+        for &t in &model.outputs {
+            let found = reals(planned, &trace, t);
+            same &= decision(model, t, &found) == decision(model, t, &widen(&sample[t]));
+            whole.add(&sample[t], &found);
+            largest = widen(&sample[t])
+                .iter()
+                .fold(largest, |m, v| m.max(v.abs()));
+        }
+        agree += usize::from(same);
+    }
+    Ok(Report {
+        samples: floats.len(),
+        widths,
+        top1_agreement: agree as f64 / floats.len().max(1) as f64,
+        max_abs_error: whole.max,
+        relative_error: if largest > 0.0 {
+            whole.max / largest
+        } else {
+            whole.max
+        },
+        layers: model
+            .nodes
+            .iter()
+            .zip(&layers)
+            .map(|(n, e)| e.report(planned, n))
+            .collect(),
+    })
+}
+
+fn widen(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&v| f64::from(v)).collect()
+}
+
+fn reals(planned: &Planned, trace: &Trace, float: usize) -> Vec<f64> {
+    let id = planned.placed[&float];
+    dequantize(&planned.graph, id, &trace.values[id.0 as usize]).unwrap_or_default()
+}
+
+/// Position of the node that writes a float tensor.
+fn writer(planned: &Planned, float: usize) -> Option<usize> {
+    let id = planned.placed[&float];
+    planned.graph.nodes.iter().position(|n| n.output == id)
+}
+
+fn keys(planned: &Planned, trace: &Trace, float: usize) -> Vec<i64> {
+    writer(planned, float)
+        .and_then(|n| trace.cells.get(&(Owner::Node(n), Role::Quotient)))
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// The class: for one value, whether a probability exceeds 1/2 (a logit 0); else the first maximum.
+fn decision(model: &Model, tensor: usize, values: &[f64]) -> usize {
+    let threshold = match model
+        .nodes
+        .iter()
+        .find(|n| n.output == tensor)
+        .map(|n| &n.op)
+    {
+        Some(FloatOp::ArgMax) => return values.first().map_or(0, |&v| v as usize),
+        Some(FloatOp::Dense { .. }) => 0.0,
+        _ => 0.5,
+    };
+    if let [one] = values {
+        return usize::from(*one > threshold);
+    }
+    let start = (0, f64::NEG_INFINITY);
+    let pick = |best: (usize, f64), (i, &v): (usize, &f64)| if v > best.1 { (i, v) } else { best };
+    values.iter().enumerate().fold(start, pick).0
+}
+
+#[derive(Clone, Default)]
+struct Errors {
+    max: f64,
+    sum: f64,
+    count: usize,
+    seen: Vec<i64>,
+}
+
+impl Errors {
+    fn add(&mut self, float: &[f32], integer: &[f64]) {
+        for (&f, &q) in float.iter().zip(integer) {
+            let error = (f64::from(f) - q).abs();
+            self.max = self.max.max(error);
+            self.sum += error;
+            self.count += 1;
+        }
+    }
+
+    fn keys(&mut self, keys: &[i64]) {
+        self.seen.extend_from_slice(keys);
+    }
+
+    fn report(&self, planned: &Planned, node: &crate::FloatNode) -> LayerReport {
+        let op = writer(planned, node.output).map(|n| &planned.graph.nodes[n].op);
+        let table = match op {
+            Some(Op::Requantize { table, .. }) => Some(planned.graph.tables[table.0 as usize].keys),
+            _ => None,
+        };
+        let seen = self.seen.iter().min().zip(self.seen.iter().max());
+        let headroom = table.zip(seen).map(|(t, (&min, &max))| {
+            let low = if min < 0 {
+                t.min as f64 / min as f64
+            } else {
+                f64::INFINITY
+            };
+            let high = if max > 0 {
+                t.max as f64 / max as f64
+            } else {
+                f64::INFINITY
+            };
+            low.min(high).min(1e9)
+        });
+        let edge = |k: &&i64| table.is_some_and(|t| **k == t.min || **k == t.max);
+        LayerReport {
+            name: node.name.clone(),
+            op: node.op.name(),
+            max_abs_error: self.max,
+            mean_abs_error: self.sum / self.count.max(1) as f64,
+            table: table.map(|t| [t.min, t.max]),
+            seen: seen.map(|(&min, &max)| [min, max]),
+            headroom,
+            saturated: self.seen.iter().filter(edge).count(),
+        }
+    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<32} {:>12} {:>12} {:>12} {:>8}",
-            "layer", "max error", "mean error", "max value", "range"
+            "{} samples: same decision {:.2} %, largest output error {:.3e} ({:.3} %); {} bits dropped, {} bits of activations",
+            self.samples,
+            100.0 * self.top1_agreement,
+            self.max_abs_error,
+            100.0 * self.relative_error,
+            self.widths.shift,
+            self.widths.activation
         )?;
-        for layer in &self.layers {
-            let LayerReport {
-                node,
-                max_abs_error,
-                mean_abs_error,
-                max_abs_value,
-                range_used,
-            } = layer;
-            let range = 100.0 * range_used;
+        writeln!(
+            f,
+            "{:<28} {:<16} {:>10} {:>10} {:>9} {:>6}",
+            "layer", "op", "max error", "mean", "headroom", "edge"
+        )?;
+        for l in &self.layers {
+            let headroom = l.headroom.map_or(String::from("-"), |h| format!("{h:.1}x"));
             writeln!(
                 f,
-                "{node:<32} {max_abs_error:>12.6} {mean_abs_error:>12.6} {max_abs_value:>12.4} {range:>7.1}%"
+                "{:<28} {:<16} {:>10.2e} {:>10.2e} {headroom:>9} {:>6}",
+                l.name, l.op, l.max_abs_error, l.mean_abs_error, l.saturated
             )?;
         }
-        write!(
-            f,
-            "top-1 as float on {} of {} samples, largest output error {:.6}",
-            self.top1_agreement, self.samples, self.max_abs_error
-        )
-    }
-}
-
-/// The class an output stands for: the first maximum, or one side of 0.5 for a single value.
-#[must_use]
-pub fn class(output: &[f64]) -> usize {
-    match output {
-        [single] => usize::from(*single > 0.5),
-        _ => (0..output.len())
-            .rev()
-            .max_by(|a, b| output[*a].total_cmp(&output[*b]))
-            .unwrap_or(0),
+        Ok(())
     }
 }

@@ -1,164 +1,263 @@
-//! Inputs and calibration data: JSON as other tools write it, `.npy` and `.npz`.
+//! Samples for calibration, proving and evaluation: JSON, `.npy` and `.npz`.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use npyz::{NpyFile, npz::NpzArchive};
-use serde::Deserialize;
+use npyz::{DType, NpyFile, Order, TypeChar};
+use zkernel_gadgets::model::Graph;
 
-/// Why data was not understood.
-#[derive(Debug, thiserror::Error)]
-pub enum SampleError {
-    /// The file cannot be read.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The content is not what the name says.
-    #[error("{path}: {problem}")]
-    Format {
-        /// The file.
-        path: String,
-        /// What is wrong.
-        problem: String,
-    },
+use crate::{Error, Model};
+
+/// Largest sample file, and largest number of values in it.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// Samples that fit a model: finite, of the right lengths, at least one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Samples(Vec<Vec<Vec<f32>>>);
+
+impl Samples {
+    /// Reads a file by its extension: `.json`, `.npy` or `.npz`.
+    ///
+    /// # Errors
+    /// [`Error::File`], and as [`Samples::from_bytes`].
+    pub fn read(model: &Model, path: &Path) -> Result<Self, Error> {
+        let bytes = read_capped(path, MAX_BYTES)?;
+        Self::from_bytes(model, &bytes)
+    }
+
+    /// Decodes samples; the format is recognised by the first bytes (zip, npy, else JSON).
+    ///
+    /// JSON is `{"input_data": [[...], ...]}`, flat row-major per input; an inner array may hold several samples one
+    /// after the other. An array of NumPy (`x` in an `.npz`) has shape `(N, ...)` or that of a single sample, for models
+    /// with one input.
+    ///
+    /// # Errors
+    /// [`Error::Samples`] for a broken file, [`Error::Length`] for other shapes, [`Error::NotFinite`].
+    pub fn from_bytes(model: &Model, bytes: &[u8]) -> Result<Self, Error> {
+        let inputs: Vec<_> = model.inputs.iter().map(|&t| &model.tensors[t]).collect();
+        let shapes: Vec<_> = inputs
+            .iter()
+            .map(|t| (t.name.as_str(), t.shape.as_slice()))
+            .collect();
+        Self::new(model, split(&shapes, &decode_flat(bytes)?)?)
+    }
+
+    /// Reads samples for a quantized graph, whose float model is not at hand. Values are checked when quantized.
+    ///
+    /// # Errors
+    /// As [`Samples::read`].
+    pub fn read_for(graph: &Graph, path: &Path) -> Result<Self, Error> {
+        let bytes = read_capped(path, MAX_BYTES)?;
+        let inputs: Vec<_> = graph
+            .inputs
+            .iter()
+            .map(|id| &graph.tensors[id.0 as usize])
+            .collect();
+        let shapes: Vec<_> = inputs
+            .iter()
+            .map(|t| (t.name.as_str(), t.shape.as_slice()))
+            .collect();
+        Ok(Self(split(&shapes, &decode_flat(&bytes)?)?))
+    }
+
+    /// Wraps samples that are already split: sample, input, value.
+    ///
+    /// # Errors
+    /// [`Error::Length`], [`Error::NotFinite`], [`Error::Samples`] if there is none.
+    pub fn new(model: &Model, samples: Vec<Vec<Vec<f32>>>) -> Result<Self, Error> {
+        if samples.is_empty() {
+            return Err(Error::Samples("no sample".into()));
+        }
+        samples.iter().try_for_each(|s| model.check_inputs(s))?;
+        Ok(Self(samples))
+    }
+
+    /// All samples: sample, input, value.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Vec<Vec<f32>>] {
+        &self.0
+    }
+
+    /// The only sample, as an input to prove must be.
+    ///
+    /// # Errors
+    /// [`Error::Samples`] if there are several.
+    pub fn single(&self) -> Result<&[Vec<f32>], Error> {
+        match self.0.as_slice() {
+            [one] => Ok(one),
+            all => Err(Error::Samples(format!(
+                "{} samples where one input is expected",
+                all.len()
+            ))),
+        }
+    }
 }
 
-/// Samples, each one input of the model, row-major.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Samples(pub Vec<Vec<f32>>);
+/// Expected outputs, `{"output_data": [[...], ...]}`, flat.
+///
+/// # Errors
+/// [`Error::File`], [`Error::Samples`].
+pub fn read_outputs(path: &Path) -> Result<Vec<f64>, Error> {
+    let bytes = read_capped(path, MAX_BYTES)?;
+    let json: JsonOutputs = serde_json::from_slice(&bytes)
+        .map_err(|e| Error::Samples(format!("{e}; expected {{\"output_data\": [[...], ...]}}")))?;
+    Ok(json.output_data.into_iter().flatten().collect())
+}
 
-#[derive(Deserialize)]
+fn decode_flat(bytes: &[u8]) -> Result<Vec<Vec<f32>>, Error> {
+    if bytes.starts_with(b"PK") {
+        Ok(vec![array(bytes, "x")?])
+    } else if bytes.starts_with(b"\x93NUMPY") {
+        Ok(vec![guarded(|| read_npy(bytes))?])
+    } else {
+        read_json(bytes)
+    }
+}
+
+/// Cuts flat inputs into samples: sample, input, value.
+fn split(shapes: &[(&str, &[usize])], flat: &[Vec<f32>]) -> Result<Vec<Vec<Vec<f32>>>, Error> {
+    if flat.len() != shapes.len() {
+        let (found, expected) = (flat.len(), shapes.len());
+        return Err(Error::Samples(format!(
+            "{found} inputs given, the model has {expected}"
+        )));
+    }
+    let mut samples: Vec<Vec<Vec<f32>>> = Vec::new();
+    for (i, ((name, shape), values)) in shapes.iter().zip(flat).enumerate() {
+        let size: usize = shape.iter().product();
+        let count = values.len() / size.max(1);
+        if count == 0 || count * size != values.len() || (i > 0 && count != samples.len()) {
+            return Err(Error::Length {
+                tensor: (*name).to_owned(),
+                found: values.len(),
+                expected: size,
+                shape: shape.to_vec(),
+                hint: ", or a multiple of it for several samples, as many for every input",
+            });
+        }
+        samples.resize(count, Vec::new());
+        for (sample, chunk) in samples.iter_mut().zip(values.chunks(size)) {
+            sample.push(chunk.to_vec());
+        }
+    }
+    Ok(samples)
+}
+
+/// Reads a whole file of at most `limit` bytes.
+pub(crate) fn read_capped(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let failed = |e: std::io::Error| Error::File {
+        path: path.display().to_string(),
+        problem: e.to_string(),
+    };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::TooLarge {
+            what: format!("`{}` (bytes)", path.display()),
+            found: bytes.len() as u64,
+            limit,
+        });
+    }
+    Ok(bytes)
+}
+
+#[derive(serde::Deserialize)]
+struct JsonOutputs {
+    output_data: Vec<Vec<f64>>,
+}
+
+#[derive(serde::Deserialize)]
 struct Json {
     input_data: Vec<Vec<f64>>,
 }
 
-#[derive(Deserialize)]
-struct JsonOutput {
-    output_data: Vec<Vec<f64>>,
+#[allow(clippy::cast_possible_truncation)] // f32 is the precision of the model
+fn read_json(bytes: &[u8]) -> Result<Vec<Vec<f32>>, Error> {
+    let json: Json = serde_json::from_slice(bytes)
+        .map_err(|e| Error::Samples(format!("{e}; expected {{\"input_data\": [[...], ...]}}")))?;
+    Ok(json
+        .input_data
+        .into_iter()
+        .map(|values| values.into_iter().map(|v| v as f32).collect())
+        .collect())
 }
 
-impl Samples {
-    /// Reads samples of `len` values: `{"input_data": [[..], ..]}`, `.npy`, or array `x` of an `.npz`.
-    ///
-    /// # Errors
-    /// [`SampleError`] says what was expected.
-    pub fn load(path: &Path, len: usize) -> Result<Self, SampleError> {
-        let values = match path.extension().and_then(|e| e.to_str()) {
-            Some("npy") => numpy(path, open(path)?)?,
-            Some("npz") => {
-                let mut archive = NpzArchive::open(path).map_err(|e| io(path, e))?;
-                let array = archive.by_name("x").map_err(|e| io(path, e))?;
-                floats(path, array.ok_or_else(|| format(path, "has no array `x`"))?)?
-            }
-            _ => {
-                let text = std::fs::read_to_string(path).map_err(|e| io(path, e))?;
-                let json: Json = serde_json::from_str(&text).map_err(|e| {
-                    format(
-                        path,
-                        format!("expected {{\"input_data\": [[..], ..]}}: {e}"),
-                    )
-                })?;
-                json.input_data
-                    .into_iter()
-                    .flatten()
-                    .map(|v| v as f32)
-                    .collect()
-            }
-        };
-        Self::split(path, &values, len)
+/// The NumPy decoder multiplies the dimensions of a header unchecked: a panic there is a broken file.
+fn guarded(read: impl FnOnce() -> Result<Vec<f32>, Error>) -> Result<Vec<f32>, Error> {
+    catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(Error::Samples("impossible array header".into())))
+}
+
+/// The array `name` of an `.npz` file, flat and row-major, as `f32`: labels or reference outputs beside the samples.
+///
+/// # Errors
+/// [`Error::Samples`] if it is not there or not numeric.
+pub fn array(bytes: &[u8], name: &str) -> Result<Vec<f32>, Error> {
+    let failed = |e: &dyn std::fmt::Display| Error::Samples(format!("array `{name}`: {e}"));
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| failed(&e))?;
+    let file = archive
+        .by_name(&format!("{name}.npy"))
+        .map_err(|e| failed(&e))?;
+    guarded(|| decode(NpyFile::new(file).map_err(|e| failed(&e))?))
+}
+
+fn read_npy(bytes: &[u8]) -> Result<Vec<f32>, Error> {
+    decode(NpyFile::new(bytes).map_err(|e| Error::Samples(e.to_string()))?)
+}
+
+fn decode<R: Read>(npy: NpyFile<R>) -> Result<Vec<f32>, Error> {
+    let len = npy
+        .shape()
+        .iter()
+        .try_fold(1u64, |product, &d| product.checked_mul(d))
+        .unwrap_or(u64::MAX);
+    if len > MAX_BYTES / 4 {
+        return Err(Error::TooLarge {
+            what: "array".into(),
+            found: len,
+            limit: MAX_BYTES / 4,
+        });
     }
-
-    /// Reads the expected outputs of a JSON file, `{"output_data": [[..], ..]}`.
-    ///
-    /// # Errors
-    /// [`SampleError`].
-    pub fn outputs(path: &Path) -> Result<Vec<f64>, SampleError> {
-        let text = std::fs::read_to_string(path).map_err(|e| io(path, e))?;
-        let json: JsonOutput = serde_json::from_str(&text).map_err(|e| {
-            format(
-                path,
-                format!("expected {{\"output_data\": [[..], ..]}}: {e}"),
-            )
-        })?;
-        Ok(json.output_data.into_iter().flatten().collect())
+    if npy.order() == Order::Fortran && npy.shape().len() > 1 {
+        return Err(Error::Samples(
+            "Fortran order; save with numpy.ascontiguousarray".into(),
+        ));
     }
-
-    fn split(path: &Path, values: &[f32], len: usize) -> Result<Self, SampleError> {
-        if values.is_empty() || len == 0 || !values.len().is_multiple_of(len) {
-            let problem = format!(
-                "has {} values; the model's input has {len}, give a multiple of that",
-                values.len()
-            );
-            return Err(format(path, problem));
-        }
-        if let Some(index) = values.iter().position(|v| !v.is_finite()) {
-            return Err(format(path, format!("value {index} is not finite")));
-        }
-        Ok(Self(values.chunks(len).map(<[f32]>::to_vec).collect()))
-    }
-}
-
-fn open(path: &Path) -> Result<std::io::BufReader<std::fs::File>, SampleError> {
-    Ok(std::io::BufReader::new(
-        std::fs::File::open(path).map_err(|e| io(path, e))?,
-    ))
-}
-
-fn numpy<R: Read>(path: &Path, reader: R) -> Result<Vec<f32>, SampleError> {
-    floats(path, NpyFile::new(reader).map_err(|e| io(path, e))?)
-}
-
-/// All elements as floats, whatever the element type.
-fn floats<R: Read>(path: &Path, file: NpyFile<R>) -> Result<Vec<f32>, SampleError> {
-    let dtype = file.dtype().descr();
-    let wrong = |e: std::io::Error| io(path, e);
-    match dtype.trim_matches('\'') {
-        "<f4" => file.into_vec::<f32>().map_err(wrong),
-        "<f8" => Ok(file
-            .into_vec::<f64>()
-            .map_err(wrong)?
-            .into_iter()
-            .map(|v| v as f32)
-            .collect()),
-        "<i8" => Ok(file
-            .into_vec::<i64>()
-            .map_err(wrong)?
-            .into_iter()
-            .map(|v| v as f32)
-            .collect()),
-        "<i4" => Ok(file
-            .into_vec::<i32>()
-            .map_err(wrong)?
-            .into_iter()
-            .map(|v| v as f32)
-            .collect()),
-        "|u1" => Ok(file
-            .into_vec::<u8>()
-            .map_err(wrong)?
-            .into_iter()
-            .map(f32::from)
-            .collect()),
-        other => Err(format(
-            path,
-            format!("element type {other} is not supported; use float32"),
-        )),
+    let DType::Plain(kind) = npy.dtype() else {
+        return Err(Error::Samples("structured arrays are not samples".into()));
+    };
+    let (letter, size) = (kind.type_char(), kind.size_field());
+    match (letter, size) {
+        (TypeChar::Float, 4) => values::<f32, R>(npy, f64::from),
+        (TypeChar::Float, 8) => values::<f64, R>(npy, |v| v),
+        (TypeChar::Int, 1) => values::<i8, R>(npy, f64::from),
+        (TypeChar::Int, 2) => values::<i16, R>(npy, f64::from),
+        (TypeChar::Int, 4) => values::<i32, R>(npy, f64::from),
+        (TypeChar::Int, 8) => values::<i64, R>(npy, |v| v as f64),
+        (TypeChar::Uint, 1) => values::<u8, R>(npy, f64::from),
+        (TypeChar::Uint, 2) => values::<u16, R>(npy, f64::from),
+        (TypeChar::Uint, 4) => values::<u32, R>(npy, f64::from),
+        (TypeChar::Uint, 8) => values::<u64, R>(npy, |v| v as f64),
+        _ => Err(Error::Samples(format!(
+            "element type `{}` is neither f32, f64 nor an integer",
+            npy.dtype().descr()
+        ))),
     }
 }
 
-fn io(path: &Path, source: std::io::Error) -> SampleError {
-    SampleError::Io {
-        path: path.display().to_string(),
-        source,
+/// Reads value by value: a header that promises more than the file holds allocates nothing.
+fn values<T: npyz::Deserialize, R: Read>(
+    npy: NpyFile<R>,
+    convert: impl Fn(T) -> f64,
+) -> Result<Vec<f32>, Error> {
+    let failed = |e: &dyn std::fmt::Display| Error::Samples(e.to_string());
+    let mut out = Vec::new();
+    for value in npy.data::<T>().map_err(|e| failed(&e))? {
+        out.push(convert(value.map_err(|e| failed(&e))?) as f32);
     }
-}
-
-fn format(path: &Path, problem: impl Into<String>) -> SampleError {
-    SampleError::Format {
-        path: path.display().to_string(),
-        problem: problem.into(),
-    }
+    Ok(out)
 }

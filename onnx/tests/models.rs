@@ -1,89 +1,130 @@
-//! Real models: the quantized network answers as float does.
+//! The shipped models: the integer network decides as the float network does, within its tables.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use zkernel_onnx::calibrate::measure;
-use zkernel_onnx::report::Report;
-use zkernel_onnx::{Model, ModelError, Options, Samples, quantize};
+use zkernel_onnx::{Error, Limits, Model, Options, Quantized, Samples, array, quantize};
 
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+fn path(model: &str, file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../models")
-        .join(name)
+        .join(model)
+        .join(file)
 }
 
-/// Calibrates on one file, measures on the test samples.
-fn accuracy(name: &str, calibration: &str) -> Report {
-    let folder = folder(name);
-    let model = Model::load(&folder.join("network.onnx")).unwrap();
-    let load = |file: &str| Samples::load(&folder.join(file), model.input_len()).unwrap();
-    let quantized = quantize(&model, &load(calibration), &Options::default()).unwrap();
-    let report = measure(
-        &model,
-        &quantized.graph,
-        &quantized.weights,
-        &load("test.npz"),
-    )
-    .unwrap();
-    println!("{name}, calibrated on {calibration}\n{report}");
-    report
+fn load(name: &str, calibration: &str) -> (Model, Quantized, Samples) {
+    let model = Model::load(path(name, "network.onnx")).unwrap();
+    let samples = Samples::read(&model, &path(name, calibration)).unwrap();
+    let quantized = quantize(&model, &samples, &Options::default()).unwrap();
+    let test = Samples::read(&model, &path(name, "test.npz")).unwrap();
+    (model, quantized, test)
+}
+
+/// Every test sample runs within the tables, and enough of them keep their class.
+fn agrees(name: &str, calibration: &str, least: f64) {
+    let (model, quantized, test) = load(name, calibration);
+    let report = quantized.evaluate(&model, &test).unwrap();
+    println!("{name} calibrated on {calibration}\n{report}");
+    assert!(report.top1_agreement >= least, "{report}");
+    assert!(report.relative_error < 0.05, "{report}");
+    assert!(report.layers.iter().all(|l| l.saturated == 0), "{report}");
 }
 
 #[test]
-fn tabular_models_agree_on_every_sample() {
-    for name in ["logreg", "mlp_tab"] {
-        let report = accuracy(name, "calib.npz");
-        assert_eq!(
-            (report.top1_agreement, report.samples),
-            (171, 171),
-            "{name}"
-        );
+fn logreg_decides_as_float() {
+    agrees("logreg", "calib.npz", 1.0);
+}
+
+#[test]
+fn mlp_tab_decides_as_float() {
+    agrees("mlp_tab", "calib.npz", 1.0);
+}
+
+#[test]
+fn mlp_digits_decides_as_float() {
+    agrees("mlp_digits", "calib.npz", 0.995);
+}
+
+#[test]
+fn one_sample_calibrates_the_digits() {
+    agrees("mlp_digits", "input.json", 0.99);
+}
+
+#[test]
+fn one_sample_calibrates_and_is_proven_itself() {
+    for name in ["logreg", "mlp_tab", "mlp_digits"] {
+        let (model, quantized, _) = load(name, "input.json");
+        let input = Samples::read(&model, &path(name, "input.json")).unwrap();
+        let report = quantized.evaluate(&model, &input).unwrap();
+        assert_eq!(report.top1_agreement, 1.0, "{report}");
     }
 }
 
 #[test]
-fn digits_agree_on_99_5_percent() {
-    let report = accuracy("mlp_digits", "calib.npz");
-    assert_eq!(report.samples, 450);
-    assert!(
-        report.top1_agreement * 1000 >= 995 * report.samples,
-        "{report}"
-    );
-}
-
-#[test]
-fn our_float_run_equals_tract() {
+fn float_run_gives_the_recorded_outputs() {
     for name in ["logreg", "mlp_tab", "mlp_digits"] {
-        let model = Model::load(&folder(name).join("network.onnx")).unwrap();
-        let samples = Samples::load(&folder(name).join("calib.npz"), model.input_len()).unwrap();
-        for sample in &samples.0 {
-            let (ours, tract) = (model.run_layers(sample), model.run(sample).unwrap());
-            let worst = ours
-                .last()
-                .unwrap()
-                .iter()
-                .zip(&tract)
-                .map(|(a, b)| (a - b).abs())
-                .fold(0.0, f32::max);
-            assert!(worst < 1e-4, "{name}: {worst}");
+        let model = Model::load(path(name, "network.onnx")).unwrap();
+        let test = Samples::read(&model, &path(name, "test.npz")).unwrap();
+        let recorded = array(&std::fs::read(path(name, "test.npz")).unwrap(), "out").unwrap();
+        let outputs = model.tensors[model.outputs[0]].len();
+        assert_eq!(recorded.len(), test.as_slice().len() * outputs);
+        for (sample, expected) in test.as_slice().iter().zip(recorded.chunks(outputs)) {
+            for (a, b) in model.run(sample).unwrap()[0].iter().zip(expected) {
+                assert!((a - b).abs() < 1e-3, "{name}: {a} against {b}");
+            }
         }
     }
 }
 
 #[test]
-fn damaged_files_are_errors() {
-    let bytes = std::fs::read(folder("logreg").join("network.onnx")).unwrap();
-    for len in 0..bytes.len() {
-        // A prefix may be a model with fewer fields, never a panic.
-        let _ = Model::parse(&bytes[..len], "cut");
+fn summary_counts_parameters() {
+    for (name, params, macs) in [
+        ("logreg", 31, 30),
+        ("mlp_tab", 4097, 4000),
+        ("mlp_digits", 17226, 17024),
+    ] {
+        let summary = Model::load(path(name, "network.onnx")).unwrap().summary();
+        assert_eq!((summary.params, summary.macs), (params, macs));
     }
-    for bit in (0..bytes.len() * 8).step_by(5) {
-        let mut changed = bytes.clone();
-        changed[bit / 8] ^= 1 << (bit % 8);
-        let _ = Model::parse(&changed, "flipped");
+}
+
+#[test]
+fn an_uncovered_input_names_what_is_wrong() {
+    let (_, quantized, _) = load("mlp_digits", "calib.npz");
+    let mut input = vec![0.0; 64];
+    input[7] = 1000.0;
+    match quantized.quantize_input(&[input]) {
+        Err(Error::InputRange {
+            index: 7, value, ..
+        }) => assert_eq!(value, 1000.0),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn broken_files_are_errors() {
+    let bytes = std::fs::read(path("logreg", "network.onnx")).unwrap();
+    for end in 0..bytes.len() {
+        let _ = Model::from_bytes(&bytes[..end], &Limits::default());
+    }
+    for at in 0..bytes.len() {
+        let mut broken = bytes.clone();
+        broken[at] ^= 0xff;
+        let _ = Model::from_bytes(&broken, &Limits::default());
     }
     assert!(matches!(
-        Model::parse(b"not a model", "x"),
-        Err(ModelError::Parse(_))
+        Model::from_bytes(b"", &Limits::default()),
+        Err(Error::Malformed(_))
+    ));
+    assert!(matches!(
+        Model::from_bytes(b"not onnx", &Limits::default()),
+        Err(Error::Malformed(_))
+    ));
+    let limits = Limits {
+        tensor_values: 3,
+        ..Limits::default()
+    };
+    assert!(matches!(
+        Model::from_bytes(&bytes, &limits),
+        Err(Error::TooLarge { .. })
     ));
 }

@@ -10,8 +10,9 @@ use super::lower::{LowerError, lower};
 const LOG_N: std::ops::RangeInclusive<u32> = 6..=14;
 
 /// Predicted point additions of one proof. Inner rounds: about 150 per generator. A full-size column: about 32 per
-/// cell. Small integers and dictionary columns: about one per cell. Every column: about 64 for its blinding factor and
-/// for folding its commitment, prover's and verifier's together.
+/// cell. Small integers and dictionary columns: about one per cell. Every tensor or fixed column: about 64 for folding
+/// its commitment. Every advice column: about 2,000 for its blinding factor, its transforms, and the commitment,
+/// evaluation and verifier's work that it adds to the proof.
 #[must_use]
 pub fn additions<F: PrimeField>(system: &ConstraintSystem<F>) -> usize {
     let n = system.rows();
@@ -19,7 +20,7 @@ pub fn additions<F: PrimeField>(system: &ConstraintSystem<F>) -> usize {
     let full = columns(TrackKind::Advice(Phase::Two)) + system.quotient_columns();
     let light = columns(TrackKind::Advice(Phase::One)) + columns(TrackKind::Advice(Phase::Three));
     let tensors = columns(TrackKind::Tensor) + columns(TrackKind::Fixed);
-    150 * n + 32 * n * full + n * light + 64 * (full + light + tensors)
+    150 * n + 32 * n * full + n * light + 2000 * (full + light) + 64 * tensors
 }
 
 /// log2 of the cheapest column length for a graph.

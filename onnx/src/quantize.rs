@@ -1,0 +1,202 @@
+//! Calibration: the cheapest bit widths that keep every decision on the samples, and quantized inputs.
+
+use zkernel_gadgets::model::{Graph, TensorId, Visibility, WeightValues};
+
+use crate::plan::{Planned, Ranges, Widths, build};
+use crate::report::measure;
+use crate::{Error, Model, Report, Samples};
+
+/// What is secret. The default: private input and weights, public output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Who learns the input.
+    pub input: Visibility,
+    /// Who learns the output.
+    pub output: Visibility,
+    /// Who learns the weights.
+    pub weights: Visibility,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            input: Visibility::Private,
+            output: Visibility::Public,
+            weights: Visibility::Private,
+        }
+    }
+}
+
+/// A network on integers, its weights, and how it does on the calibration samples.
+#[derive(Clone, Debug)]
+pub struct Quantized {
+    /// The graph, without secret values.
+    pub graph: Graph,
+    /// Its weights.
+    pub weights: WeightValues,
+    /// Accuracy on the calibration samples.
+    pub report: Report,
+    pub(crate) planned: Planned,
+}
+
+/// Widths in order of cost: up to 8 dropped bits cost one lookup per activation, up to 16 two; then table size.
+const CANDIDATES: [Widths; 8] = [
+    Widths {
+        shift: 8,
+        activation: 7,
+    },
+    Widths {
+        shift: 8,
+        activation: 8,
+    },
+    Widths {
+        shift: 8,
+        activation: 9,
+    },
+    Widths {
+        shift: 12,
+        activation: 8,
+    },
+    Widths {
+        shift: 12,
+        activation: 9,
+    },
+    Widths {
+        shift: 16,
+        activation: 9,
+    },
+    Widths {
+        shift: 16,
+        activation: 10,
+    },
+    Widths {
+        shift: 16,
+        activation: 11,
+    },
+];
+
+/// Largest output error accepted, relative to the largest output.
+const TOLERANCE: f64 = 0.01;
+/// Samples on which candidates are compared.
+const SEARCH_SAMPLES: usize = 64;
+
+/// Quantizes a model: the first of the candidate widths, by cost, that keeps the top-1 of every calibration sample with
+/// an output error of at most 1 %; the most accurate one if there is none.
+///
+/// # Errors
+/// [`Error::Overflow`] if accumulators may exceed 62 bits; [`Error::Float`] if the reference fails.
+pub fn quantize(model: &Model, samples: &Samples, options: &Options) -> Result<Quantized, Error> {
+    let floats = samples
+        .as_slice()
+        .iter()
+        .map(|s| model.run_all(s))
+        .collect::<Result<Vec<_>, _>>()?;
+    let ranges = Ranges::new(model, &floats);
+    let few = &floats[..floats.len().min(SEARCH_SAMPLES)];
+    let mut best: Option<(f64, Widths)> = None;
+    for widths in CANDIDATES {
+        let planned = build(model, &ranges, widths, options)?;
+        let Ok(report) = measure(model, &planned, widths, few) else {
+            continue;
+        };
+        let kept = report.top1_agreement >= 1.0;
+        let error = report.relative_error + if kept { 0.0 } else { 1.0 };
+        if best.is_none_or(|(least, _)| error < least) {
+            best = Some((error, widths));
+        }
+        if kept && report.relative_error <= TOLERANCE {
+            break;
+        }
+    }
+    let widths = best.map_or(CANDIDATES[2], |(_, widths)| widths);
+    let planned = build(model, &ranges, widths, options)?;
+    let report = measure(model, &planned, widths, &floats)?;
+    Ok(Quantized {
+        graph: planned.graph.clone(),
+        weights: planned.weights.clone(),
+        report,
+        planned,
+    })
+}
+
+impl Quantized {
+    /// See [`quantize_input`].
+    ///
+    /// # Errors
+    /// As [`quantize_input`].
+    pub fn quantize_input(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vec<i64>>, Error> {
+        quantize_input(&self.graph, inputs)
+    }
+
+    /// Accuracy on other samples.
+    ///
+    /// # Errors
+    /// [`Error::InputRange`] or [`Error::Run`] for a sample that leaves the calibrated range.
+    pub fn evaluate(&self, model: &Model, samples: &Samples) -> Result<Report, Error> {
+        crate::evaluate(model, self, samples)
+    }
+}
+
+/// The integers of one sample, rounded half up.
+///
+/// # Errors
+/// [`Error::InputRange`] for a value that the calibration does not cover, [`Error::NotFinite`], [`Error::Length`].
+pub fn quantize_input(graph: &Graph, inputs: &[Vec<f32>]) -> Result<Vec<Vec<i64>>, Error> {
+    if inputs.len() != graph.inputs.len() {
+        let (found, expected) = (inputs.len(), graph.inputs.len());
+        return Err(Error::Samples(format!(
+            "{found} inputs given, the model has {expected}"
+        )));
+    }
+    graph
+        .inputs
+        .iter()
+        .zip(inputs)
+        .map(|(&id, values)| integers(graph, id, values))
+        .collect()
+}
+
+fn integers(graph: &Graph, id: TensorId, values: &[f32]) -> Result<Vec<i64>, Error> {
+    let tensor = &graph.tensors[id.0 as usize];
+    let expected: usize = tensor.shape.iter().product();
+    if values.len() != expected {
+        return Err(Error::Length {
+            tensor: tensor.name.clone(),
+            found: values.len(),
+            expected,
+            shape: tensor.shape.clone(),
+            hint: "",
+        });
+    }
+    let convert = |(index, &value): (usize, &f32)| {
+        if !value.is_finite() {
+            return Err(Error::NotFinite {
+                tensor: tensor.name.clone(),
+                index,
+                value,
+            });
+        }
+        let q = (f64::from(value) / tensor.scale + 0.5).floor() as i64;
+        let q = q.saturating_add(tensor.zero_point);
+        if tensor.range.contains(q) {
+            return Ok(q);
+        }
+        let real = |q: i64| (q - tensor.zero_point) as f64 * tensor.scale;
+        Err(Error::InputRange {
+            tensor: tensor.name.clone(),
+            index,
+            value,
+            min: real(tensor.range.min),
+            max: real(tensor.range.max),
+        })
+    };
+    values.iter().enumerate().map(convert).collect()
+}
+
+/// The real values of a tensor's integers, `scale * (q - zero_point)`; `None` if the graph has no such tensor.
+#[must_use]
+pub fn dequantize(graph: &Graph, tensor: TensorId, integers: &[i64]) -> Option<Vec<f64>> {
+    let tensor = graph.tensors.get(tensor.0 as usize)?;
+    let real = |&q: &i64| (q as f64 - tensor.zero_point as f64) * tensor.scale;
+    Some(integers.iter().map(real).collect())
+}
