@@ -1,0 +1,145 @@
+//! The command line's contract: commit, prove, verify on a real model, and rejections with exit code 1.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn models() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models")
+}
+
+fn zkernel(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_zkernel"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A folder of its own for each test.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Commits a model and proves its example input; returns the base name.
+fn commit_and_prove(model: &str, name: &str, options: &[&str]) -> PathBuf {
+    let base = folder(name).join("m");
+    let source = models().join(model);
+    let (onnx, calib, input) = (
+        source.join("network.onnx"),
+        source.join("calib.npz"),
+        source.join("input.json"),
+    );
+    let commit = [
+        "commit",
+        text(&onnx),
+        "--calibrate",
+        text(&calib),
+        "-o",
+        text(&base),
+        "--json",
+    ];
+    json(&zkernel(&[&commit[..], options].concat()));
+    let (zkm, zkp) = (base.with_extension("zkm"), base.with_extension("zkp"));
+    let report = json(&zkernel(&[
+        "prove",
+        text(&zkm),
+        text(&input),
+        "-o",
+        text(&zkp),
+        "--json",
+    ]));
+    assert!(report["proof_bytes"].as_u64().unwrap() <= 8192, "{report}");
+    json(&zkernel(&["check", text(&zkm), text(&input), "--json"]));
+    base
+}
+
+fn verify(key: &Path, proof: &Path, more: &[&str]) -> Option<i32> {
+    zkernel(
+        &[
+            &[
+                "verify",
+                text(&key.with_extension("zkv")),
+                text(&proof.with_extension("zkp")),
+            ][..],
+            more,
+        ]
+        .concat(),
+    )
+    .status
+    .code()
+}
+
+#[test]
+fn real_models_verify_and_others_do_not() {
+    let digits = commit_and_prove("mlp_digits", "digits", &[]);
+    let tabular = commit_and_prove("mlp_tab", "tabular", &["--input", "public"]);
+    let again = commit_and_prove("mlp_tab", "again", &["--input", "public"]);
+    let input = models().join("mlp_tab/input.json");
+    assert_eq!(verify(&digits, &digits, &[]), Some(0));
+    assert_eq!(
+        verify(&tabular, &tabular, &["--input", text(&input)]),
+        Some(0)
+    );
+    assert_eq!(verify(&tabular, &digits, &[]), Some(1), "another model");
+    assert_eq!(
+        verify(&tabular, &again, &[]),
+        Some(1),
+        "another commitment to the same model"
+    );
+    let bytes = std::fs::read(tabular.with_extension("zkp")).unwrap();
+    let altered = tabular.with_file_name("altered");
+    // Behind magic and digest come the public values: the first is an input, the last an output.
+    for position in [72, 72 + 8 * 30, bytes.len() - 1, bytes.len() / 2] {
+        let mut changed = bytes.clone();
+        changed[position] ^= 1;
+        std::fs::write(altered.with_extension("zkp"), changed).unwrap();
+        assert_eq!(
+            verify(&tabular, &altered, &[]),
+            Some(1),
+            "byte {position} changed"
+        );
+    }
+}
+
+#[test]
+fn public_weights_are_checked() {
+    let base = commit_and_prove("logreg", "public_weights", &["--weights", "public"]);
+    assert_eq!(verify(&base, &base, &[]), Some(0));
+    let zkv = base.with_extension("zkv");
+    let bytes = std::fs::read(&zkv).unwrap();
+    let inspected = zkernel(&["inspect", text(&zkv), "--json"]);
+    let columns = json(&inspected)["columns"].as_u64().unwrap();
+    assert!(columns > 0);
+    // The last commitment replaced by the first: the weights no longer match.
+    let mut changed = bytes.clone();
+    let end = changed.len();
+    changed.copy_within(end - 64..end - 32, end - 32);
+    std::fs::write(&zkv, changed).unwrap();
+    assert_eq!(verify(&base, &base, &[]), Some(2));
+}
+
+#[test]
+fn errors_have_exit_code_two() {
+    for arguments in [
+        &["verify", "/nowhere.zkv", "/nowhere.zkp"][..],
+        &["prove", "/nowhere.onnx", "/nowhere.json"],
+        &["inspect", "Cargo.toml"],
+        &["nonsense"],
+    ] {
+        assert_eq!(zkernel(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
