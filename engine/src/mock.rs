@@ -35,7 +35,8 @@ pub enum Failure {
     Witness(String),
 }
 
-type Cells<F> = BTreeMap<TrackId, Vec<F>>;
+/// The cells of every track, `columns * width` of them, without blinding rows.
+pub type Cells<F> = BTreeMap<TrackId, Vec<F>>;
 
 /// Checks lookups, gates and linear constraints at random challenges.
 ///
@@ -71,21 +72,35 @@ pub fn check<F: Field>(
         cells.insert(id, values);
     }
     derive(system, &challenges, &mut cells);
+    Ok(violations(system, instances, &challenges, &cells))
+}
+
+/// Every gate and linear constraint that does not hold. Those that read tracks without cells (the helpers of lookups that
+/// were checked row by row) are left out.
+#[must_use]
+pub fn violations<F: Field>(
+    system: &ConstraintSystem<F>,
+    instances: &[Vec<F>],
+    challenges: &Challenges<F>,
+    cells: &Cells<F>,
+) -> Vec<Failure> {
     let gates = system
         .gates
         .iter()
-        .filter_map(|gate| check_gate(system, gate, &challenges, &cells));
-    let broken = |c: &&LinearConstraint<F>| !holds(c, instances, &challenges, &cells);
+        .filter_map(|gate| check_gate(system, gate, challenges, cells));
+    let broken = |c: &&LinearConstraint<F>| {
+        residual(c, instances, challenges, cells).is_some_and(|r| r != F::ZERO)
+    };
     let constraints = system
         .constraints
         .iter()
         .filter(broken)
         .map(|c| Failure::Constraint(c.name.clone()));
-    Ok(gates.chain(constraints).collect())
+    gates.chain(constraints).collect()
 }
 
-/// Phase-2 cells.
-fn derive<F: Field>(
+/// Fills the phase-2 tracks by their derivations.
+pub fn derive<F: Field>(
     system: &ConstraintSystem<F>,
     challenges: &Challenges<F>,
     cells: &mut Cells<F>,
@@ -209,39 +224,42 @@ fn check_gate<F: Field>(
     })
 }
 
-fn holds<F: Field>(
+/// The sum of a constraint's forms, zero if it holds; `None` if it reads a track without cells.
+#[must_use]
+pub fn residual<F: Field>(
     constraint: &LinearConstraint<F>,
     instances: &[Vec<F>],
     challenges: &Challenges<F>,
     cells: &Cells<F>,
-) -> bool {
+) -> Option<F> {
     let lambda = challenges.get(Challenge::Lambda);
     let mut sum = F::ZERO;
     for form in &constraint.forms {
         match form {
             LinearForm::Strided(strided) => {
                 let values = match strided.source {
-                    Source::Track(id) if !cells.contains_key(&id) => return true, // helpers: see check_gate
-                    Source::Track(id) => Some(&cells[&id]),
+                    Source::Track(id) => Some(cells.get(&id)?),
                     Source::Instance(id) => instances.get(id.0 as usize),
                     Source::One => None,
+                };
+                let read = |position| {
+                    values.map_or(F::ONE, |v| v.get(position).copied().unwrap_or(F::ZERO))
                 };
                 strided
                     .evaluate(challenges)
                     .for_each(|position, coefficient| {
-                        let value =
-                            values.map_or(F::ONE, |v| v.get(position).copied().unwrap_or(F::ZERO));
-                        sum += coefficient * value;
+                        sum += coefficient * read(position);
                     });
             }
             LinearForm::Sparse(entries) => {
                 for entry in entries {
                     let power = lambda.pow_vartime([u64::from(entry.claim)]);
-                    sum +=
-                        entry.coefficient * power * cells[&entry.cell.track][entry.cell.position];
+                    sum += entry.coefficient
+                        * power
+                        * cells.get(&entry.cell.track)?.get(entry.cell.position)?;
                 }
             }
         }
     }
-    sum == F::ZERO
+    Some(sum)
 }

@@ -65,11 +65,36 @@ pub fn prove<C: Curve, B: Backend<C>>(
     Ok(proof)
 }
 
-/// One run of the protocol. The proof is not checked: for tests of cheating provers use this, else [`prove`].
+/// One run with a given stream of randomness and a transcript whose challenges may be foreseen; the proof is not checked.
+/// For tests that compare backends or fix challenges.
 ///
 /// # Errors
 /// As [`prove`]; [`Error::Challenge`] asks for another run.
-pub(crate) fn prove_once<C: Curve, B: Backend<C>>(
+#[cfg(feature = "attack")]
+pub fn prove_unchecked<C: Curve, B: Backend<C>>(
+    backend: &B,
+    key: &ProvingKey<C, B>,
+    instances: &[Vec<Scalar<C>>],
+    witness: &Witness<Scalar<C>>,
+    mut randomness: Randomness,
+    transcript: Transcript<Scalar<C>>,
+) -> Result<Proof<C>> {
+    let assignment = witness.complete(&key.verifying.system)?;
+    prove_once(
+        backend,
+        key,
+        instances,
+        &assignment,
+        &mut randomness,
+        transcript,
+    )
+}
+
+/// One run of the protocol.
+///
+/// # Errors
+/// As [`prove`]; [`Error::Challenge`] asks for another run.
+fn prove_once<C: Curve, B: Backend<C>>(
     backend: &B,
     key: &ProvingKey<C, B>,
     instances: &[Vec<Scalar<C>>],
