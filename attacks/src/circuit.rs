@@ -10,7 +10,9 @@ use ff::Field as _;
 use group::Curve as _;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
+use zkernel_backend::{Backend, Body};
 use zkernel_engine::mock::Cells;
+use zkernel_engine::{ProvingKey, Tensors, Witness};
 use zkernel_verifier::builder::SystemBuilder;
 use zkernel_verifier::challenge::{Challenge, Coefficient};
 use zkernel_verifier::curve::{Generators, signed};
@@ -282,6 +284,39 @@ impl Circuit {
             let counts = multiplicities(&self.system, cells);
             cells.insert(side.multiplicity, counts);
         }
+    }
+}
+
+impl Case {
+    /// The engine's proving key and witness of this case.
+    ///
+    /// # Panics
+    /// If the device fails or a tensor's cell is not a small integer.
+    #[must_use]
+    pub fn for_engine<B: Backend<C>>(&self, backend: &B) -> (ProvingKey<C, B>, Witness<F>) {
+        let system = &self.key.system;
+        let small = |value: &F| {
+            let near = (-64..64).find(|v| signed::<F>(*v) == *value);
+            near.expect("a small integer")
+        };
+        let tensors = system.tracks_of(TrackKind::Tensor).map(|(id, _)| {
+            let values = self.secrets.cells[&id].iter().map(small);
+            (id, values.collect())
+        });
+        let tensors = Tensors {
+            values: tensors.collect(),
+            blinders: self.secrets.blinders.clone(),
+        };
+        let multiplicity = system.table_side.as_ref().map(|side| side.multiplicity);
+        let tracks = system.tracks_of(TrackKind::Advice(Phase::One));
+        let tracks = tracks.filter(|(id, _)| Some(*id) != multiplicity);
+        let witness = Witness {
+            tracks: tracks
+                .map(|(id, _)| (id, Body::Full(self.secrets.cells[&id].clone())))
+                .collect(),
+        };
+        let key = ProvingKey::load(backend, self.key.clone(), &tensors);
+        (key.expect("a working device"), witness)
     }
 }
 

@@ -9,6 +9,7 @@ use ff::Field as _;
 use zkernel_engine::mock::{Failure, residual, violations};
 use zkernel_verifier::challenge::Challenge;
 use zkernel_verifier::form::TrackId;
+use zkernel_verifier::rounds::{BadChallenge, PhaseOne};
 use zkernel_verifier::system::LinearConstraint;
 use zkernel_verifier::transcript::{Attack, Transcript};
 use zkernel_verifier::verify::reduce;
@@ -85,6 +86,30 @@ pub fn accepts(case: &Case, instances: &[Vec<F>], proof: &Proof<C>, early: &Atta
     let transcript = Transcript::with_attack(early.clone());
     reduce(&case.key, instances, proof, transcript)
         .is_ok_and(|deferred| deferred.is_identity(&case.key.generators, &msm))
+}
+
+/// All challenges that a verifier draws for a proof, in order.
+///
+/// # Errors
+/// [`BadChallenge`], as the verifier.
+pub fn challenges(
+    case: &Case,
+    instances: &[Vec<F>],
+    proof: &Proof<C>,
+) -> Result<Vec<(String, F)>, BadChallenge> {
+    let [one, two, three, quotient] = &proof.commitments;
+    let rounds = PhaseOne::start(&case.key, instances, Transcript::new());
+    let rounds = rounds.commit(one)?.commit(two)?.commit(three)?;
+    let mut rounds = rounds.commit(quotient)?.send(&proof.evaluations)?;
+    for cross in &proof.column_rounds {
+        rounds.round(cross)?;
+    }
+    let (_, mut rounds) = rounds.merge()?;
+    for cross in &proof.inner_rounds {
+        rounds.round(cross)?;
+    }
+    rounds.schnorr(&proof.schnorr)?;
+    Ok(rounds.transcript().drawn().to_vec())
 }
 
 /// Replaces one challenge by [`FORESEEN`].
@@ -285,7 +310,7 @@ fn colliding_tuple() -> Forgery {
     let q = signed_cell(&Circuit::new(), |circuit| circuit.q.track);
     let seven = F::from(7);
     let value = seven + (seven - q) * inverse(F::from(FORESEEN));
-    let relu = if q > -F::from(8) { F::ZERO } else { q };
+    let relu = if q >= -F::from(8) { F::ZERO } else { q };
     Forgery {
         edit: |circuit, case| count_entry(circuit, case, "relu", 15, F::ONE),
         ..Forgery::plain(Lie::Relu(value - relu))

@@ -1,0 +1,213 @@
+//! Zero knowledge: what a proof reveals is uniform (rank of the blinding), nothing repeats between proofs, and a simulator
+//! without a witness makes proofs that are accepted if it chooses the challenges.
+
+use std::collections::{BTreeMap, HashSet};
+
+use ff::Field as _;
+use group::Curve as _;
+use zkernel_attacks::algebra::rank;
+use zkernel_attacks::circuit::{Circuit, Lie};
+use zkernel_attacks::forgery::accepts;
+use zkernel_attacks::{C, F};
+use zkernel_backend_cpu::Cpu;
+use zkernel_engine::prover::prove_unchecked;
+use zkernel_engine::randomness::Randomness;
+use zkernel_verifier::curve::Generators;
+use zkernel_verifier::msm::msm;
+use zkernel_verifier::proof::Proof;
+use zkernel_verifier::system::TrackKind;
+use zkernel_verifier::transcript::{Attack, Transcript};
+use zkernel_verifier::verify::reduce;
+
+const RUNS: u64 = 64;
+
+fn fixed_challenges() -> Attack<F> {
+    let phases = [
+        "rho", "tau", "alpha", "sigma", "theta", "beta", "y", "zeta", "lambda", "x", "e",
+    ];
+    let rounds = (0..20).flat_map(|i| [format!("u{i}"), format!("v{i}")]);
+    let names = phases.into_iter().map(str::to_owned).chain(rounds);
+    let forced = names
+        .zip(1u64..)
+        .map(|(name, i)| (name, F::from(1_000_003 * i * i + 17)));
+    Attack {
+        forced: forced.collect(),
+        ..Attack::default()
+    }
+}
+
+/// The engine's proofs of one statement for fixed challenges and fresh randomness.
+fn engine_proofs(attack: &Attack<F>) -> Vec<Proof<C>> {
+    let case = Circuit::new().case(2, Lie::Nothing);
+    let backend = Cpu::new();
+    let (key, witness) = case.for_engine(&backend);
+    (0..RUNS)
+        .map(|seed| {
+            let transcript = Transcript::with_attack(attack.clone());
+            let randomness = Randomness::deterministic(seed);
+            let proof = prove_unchecked(
+                &backend,
+                &key,
+                &case.instances,
+                &witness,
+                randomness,
+                transcript,
+            );
+            let proof = proof.unwrap();
+            assert!(accepts(&case, &case.instances, &proof, attack));
+            proof
+        })
+        .collect()
+}
+
+/// Challenges fixed, randomness varied: every slot of the proof changes every time, and no point occurs twice anywhere,
+/// so nothing is unblinded and no blinding factor is used twice.
+#[test]
+fn nothing_repeats() {
+    let proofs = engine_proofs(&fixed_challenges());
+    let mut seen = HashSet::new();
+    for proof in &proofs {
+        for slot in proof.encode().chunks(32) {
+            let public = public_slots(proof).contains(slot);
+            assert!(public || seen.insert(slot.to_vec()), "a slot repeats");
+        }
+    }
+}
+
+/// Encodings of the evaluations that depend on fixed columns alone: the same in every proof.
+fn public_slots(proof: &Proof<C>) -> HashSet<Vec<u8>> {
+    let system = Circuit::new().system;
+    let public = secret_lanes(&system);
+    let values = proof
+        .evaluations
+        .iter()
+        .zip(public)
+        .filter(|(_, secret)| !secret);
+    values
+        .map(|(value, _)| ff::PrimeField::to_repr(value).to_vec())
+        .collect()
+}
+
+/// For each evaluation whether its virtual column reads advice.
+fn secret_lanes(system: &zkernel_verifier::system::ConstraintSystem<F>) -> Vec<bool> {
+    let secret = |id: zkernel_verifier::expression::VirtualId| {
+        let column = system.virtual_column(id).unwrap();
+        let kinds = column
+            .terms
+            .iter()
+            .map(|(track, _)| system.track(*track).unwrap().kind);
+        kinds.into_iter().any(|kind| kind != TrackKind::Fixed)
+    };
+    system.evaluations().map(|(id, _)| secret(id)).collect()
+}
+
+/// The revealed evaluations of 64 proofs span as many dimensions as there are secret evaluations: each is masked by
+/// blinding of its own. With an unblinded column the rank falls.
+#[test]
+fn evaluations_have_full_rank() {
+    let proofs = engine_proofs(&fixed_challenges());
+    let secret = secret_lanes(&Circuit::new().system);
+    let count = secret.iter().filter(|secret| **secret).count();
+    assert!(count < proofs.len() - 1 && count > 10);
+    let revealed = |proof: &Proof<C>| -> Vec<F> {
+        let kept = proof
+            .evaluations
+            .iter()
+            .zip(&secret)
+            .filter(|(_, secret)| **secret);
+        kept.map(|(value, _)| *value).collect()
+    };
+    let first = revealed(&proofs[0]);
+    let differences: Vec<Vec<F>> = proofs[1..]
+        .iter()
+        .map(|proof| {
+            revealed(proof)
+                .iter()
+                .zip(&first)
+                .map(|(a, b)| a - b)
+                .collect()
+        })
+        .collect();
+    assert_eq!(rank(&differences), count);
+}
+
+/// The same by the definitions: the evaluations as linear functions of the blinding cells.
+#[test]
+fn blinding_cells_determine_the_evaluations() {
+    let circuit = Circuit::new();
+    let case = circuit.case(0, Lie::Nothing);
+    let system = &circuit.system;
+    let mut challenges = zkernel_verifier::challenge::Challenges::new();
+    challenges.set(zkernel_verifier::challenge::Challenge::Theta, F::from(77));
+    let lagrange = case.key.domain.lagrange(F::from(88)).unwrap();
+    let mut columns = BTreeMap::new();
+    for (id, lane) in system.evaluations() {
+        for (track, _) in &system.virtual_column(id).unwrap().terms {
+            let next = columns.len();
+            columns.entry((*track, lane)).or_insert(next);
+        }
+    }
+    let matrix = |blinding: usize| -> Vec<Vec<F>> {
+        let row = |(id, lane)| {
+            let mut row = vec![F::ZERO; columns.len() * blinding];
+            let column = system.virtual_column(id).unwrap();
+            for (track, c) in &column.terms {
+                let secret = system.track(*track).unwrap().kind != TrackKind::Fixed;
+                for i in 0..blinding * usize::from(secret) {
+                    row[columns[&(*track, lane)] * blinding + i] +=
+                        c.evaluate(&challenges) * lagrange[system.usable() + i];
+                }
+            }
+            row
+        };
+        let secret = system
+            .evaluations()
+            .zip(secret_lanes(system))
+            .filter(|(_, secret)| *secret);
+        secret.map(|(lane, _)| row(lane)).collect()
+    };
+    let full = matrix(system.blinding);
+    assert_eq!(rank(&full), full.len());
+    assert_eq!(rank(&matrix(0)), 0);
+}
+
+/// Random points and scalars, challenges chosen first, A last: accepted for a false statement, by a verifier whose
+/// challenges are those, and by no other.
+#[test]
+fn a_simulator_needs_no_witness() {
+    let circuit = Circuit::new();
+    let case = circuit.case(0, Lie::Nothing);
+    let challenges = fixed_challenges();
+    let statement = vec![vec![F::from(424_242)]];
+    let shape = &case.key.shape;
+    let mut next = 0;
+    let mut point = || {
+        next += 1;
+        Generators::<C>::row(1000 + next).to_affine()
+    };
+    let mut scalar = F::from(5);
+    let mut scalars = || {
+        scalar = scalar.square() + F::from(3);
+        scalar
+    };
+    let commitments = shape
+        .commitments
+        .map(|count| (0..count).map(|_| point()).collect());
+    let mut proof = Proof {
+        commitments,
+        evaluations: (0..shape.evaluations).map(|_| scalars()).collect(),
+        column_rounds: (0..shape.column_rounds)
+            .map(|_| [point(), point()])
+            .collect(),
+        inner_rounds: (0..shape.inner_rounds)
+            .map(|_| [point(), point()])
+            .collect(),
+        schnorr: C::default(),
+        response: [scalars(), scalars()],
+    };
+    let transcript = Transcript::with_attack(challenges.clone());
+    let deferred = reduce(&case.key, &statement, &proof, transcript).unwrap();
+    proof.schnorr = -deferred.evaluate(&case.key.generators, &msm).to_affine();
+    assert!(accepts(&case, &statement, &proof, &challenges));
+    assert!(!accepts(&case, &statement, &proof, &Attack::default()));
+}
