@@ -28,7 +28,7 @@ fn forgeries_are_refused_and_win_without_their_constraint() {
         let outcome = forgery.run(&circuit, &case, &honest);
         assert_eq!(
             broken(&circuit, &outcome.model),
-            [name.clone()],
+            std::slice::from_ref(&name),
             "{name}: breaks it alone"
         );
         assert!(

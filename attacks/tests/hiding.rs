@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use ff::Field as _;
-use group::Curve as _;
+use group::{Curve as _, CurveAffine as _, GroupEncoding as _};
 use zkernel_attacks::algebra::rank;
 use zkernel_attacks::circuit::{Circuit, Lie};
 use zkernel_attacks::forgery::accepts;
@@ -70,6 +70,48 @@ fn nothing_repeats() {
         for slot in proof.encode().chunks(32) {
             let public = public_slots(proof).contains(slot);
             assert!(public || seen.insert(slot.to_vec()), "a slot repeats");
+        }
+    }
+}
+
+/// Every commitment, cross term and Schnorr point carries a multiple of B of its own: with another B and everything else
+/// equal, each point P changes by r (B - B'), and all these differences are distinct.
+#[test]
+fn every_point_has_a_blinding_factor_of_its_own() {
+    let attack = fixed_challenges();
+    let points = |seed: u64, blinding: Option<C>| -> Vec<C> {
+        let mut case = Circuit::new().case(2, Lie::Nothing);
+        if let Some(point) = blinding {
+            case.key.generators.blinding = point;
+        }
+        let backend = Cpu::new();
+        let (key, witness) = case.for_engine(&backend);
+        let transcript = Transcript::with_attack(attack.clone());
+        let randomness = Randomness::deterministic(seed);
+        let instances = &case.instances;
+        let proof = prove_unchecked(&backend, &key, instances, &witness, randomness, transcript);
+        let proof = proof.unwrap();
+        let cross = proof.column_rounds.iter().chain(&proof.inner_rounds);
+        let commitments = proof.commitments.iter().flatten();
+        let all = commitments.chain(cross.flatten()).copied();
+        all.chain([proof.schnorr]).collect()
+    };
+    let other = Generators::<C>::row(77).to_affine();
+    let mut seen = HashSet::new();
+    for seed in 0..4 {
+        let pairs = points(seed, None)
+            .into_iter()
+            .zip(points(seed, Some(other)));
+        for (point, moved) in pairs {
+            let difference = (point.to_curve() - moved).to_affine();
+            assert!(
+                !bool::from(difference.is_identity()),
+                "a point without blinding"
+            );
+            assert!(
+                seen.insert(difference.to_bytes()),
+                "a blinding factor repeats"
+            );
         }
     }
 }
