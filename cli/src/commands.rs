@@ -66,17 +66,25 @@ fn calibrated(
     ))
 }
 
+const GUESSED: &str = "calibrated on made-up inputs: ranges and errors are guesses; give real samples with --calibrate";
+
 /// `zkernel commit`.
 pub fn commit(
     onnx: &Path,
-    data: &Path,
+    data: Option<&Path>,
     options: &Options,
     output: Option<PathBuf>,
 ) -> Result<Report> {
     let start = Instant::now();
     let model = Model::load(onnx)?;
-    let samples = Samples::read(&model, data)?;
+    let samples = match data {
+        Some(path) => Samples::read(&model, path)?,
+        None => Samples::guessed(&model),
+    };
     let (secret, mut report) = calibrated(onnx, &samples, &model, options)?;
+    if data.is_none() {
+        report.warnings.push(GUESSED.into());
+    }
     let base = output.unwrap_or_else(|| onnx.with_extension(""));
     let (zkm, zkv) = (with_suffix(&base, "zkm"), with_suffix(&base, "zkv"));
     write(&zkm, &secret.encode(), true)?;

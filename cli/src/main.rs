@@ -37,9 +37,10 @@ enum Command {
     Commit {
         /// The network.
         model: PathBuf,
-        /// Samples to calibrate on: JSON {"input_data": [[..]]}, .npy, or array x of an .npz.
-        #[arg(long, value_name = "DATA", required = true)]
-        calibrate: PathBuf,
+        /// Samples to calibrate on: JSON {"input_data": [[..]]}, .npy, or array x of an .npz. Without it the ranges are
+        /// guessed from made-up inputs (uniform in 0..1 and standard normal): give real samples whenever you have any.
+        #[arg(long, value_name = "DATA")]
+        calibrate: Option<PathBuf>,
         #[command(flatten)]
         visibility: Visible,
         /// NAME of the files; MODEL without its extension if not given.
@@ -175,7 +176,12 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
             calibrate,
             visibility,
             output_file,
-        } => commands::commit(&model, &calibrate, &(&visibility).into(), output_file),
+        } => commands::commit(
+            &model,
+            calibrate.as_deref(),
+            &(&visibility).into(),
+            output_file,
+        ),
         Command::Prove {
             model,
             input_file,

@@ -5,12 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use npyz::{DType, NpyFile, Order, TypeChar};
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng as _, SeedableRng as _};
 use zkernel_gadgets::model::Graph;
 
 use crate::{Error, Model};
 
 /// Largest sample file, and largest number of values in it.
 const MAX_BYTES: u64 = 1 << 30;
+/// Number of made-up samples.
+const GUESSED: usize = 64;
 
 /// Samples that fit a model: finite, of the right lengths, at least one.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +75,31 @@ impl Samples {
         }
         samples.iter().try_for_each(|s| model.check_inputs(s))?;
         Ok(Self(samples))
+    }
+
+    /// Made-up samples, for a model of whose inputs nothing is known: half of them uniform in 0..1, half about standard
+    /// normal; always the same ones. Ranges measured on them are a guess.
+    #[must_use]
+    pub fn guessed(model: &Model) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut uniform = move || (rng.next_u32() >> 8) as f32 / (1 << 24) as f32;
+        let mut value = |normal: bool| {
+            if normal {
+                (0..12).map(|_| uniform()).sum::<f32>() - 6.0 // sum of 12 uniforms: variance 1
+            } else {
+                uniform()
+            }
+        };
+        let lengths: Vec<usize> = model
+            .inputs
+            .iter()
+            .map(|&t| model.tensors[t].shape.iter().product())
+            .collect();
+        let sample = |i: usize| {
+            let of = |len: &usize| (0..*len).map(|_| value(i % 2 == 1)).collect();
+            lengths.iter().map(of).collect()
+        };
+        Self((0..GUESSED).map(sample).collect())
     }
 
     /// All samples: sample, input, value.
