@@ -301,12 +301,13 @@ impl<'k> Model<'k> {
             }
         }
         let zeta = challenges.get(Challenge::Zeta);
-        let openings = claim.at_zeta.iter().map(|c| (*c, zeta));
+        let openings = claim.openings.iter().flat_map(|opening| {
+            let point = key.domain.rotation(opening.rotation) * zeta;
+            (0usize..).zip(opening.coefficients.iter().map(move |c| (*c, point)))
+        });
         let shifts = key.domain.shifts.iter().map(|g| zeta * inverse(*g));
         let quotient = claim.quotient.iter().copied().zip(shifts);
-        let at = (0..)
-            .zip(openings)
-            .chain((key.layout.quotient..).zip(quotient));
+        let at = openings.chain((key.layout.quotient..).zip(quotient));
         for (column, (coefficient, point)) in at.filter(|(_, (c, _))| *c != F::ZERO) {
             let lagrange = key.domain.lagrange(point).expect("outside H");
             let cells = forms[column].iter_mut().zip(lagrange);

@@ -196,6 +196,14 @@ fn check_gate<F: Field>(
     let width = system.usable();
     let read = |position: usize| -> Option<Vec<F>> {
         let value = |column: &&zkernel_verifier::system::VirtualColumn<F>| {
+            let rows = system.rows() as i64;
+            let row = (position % width) as i64 + i64::from(column.rotation);
+            let row = row.rem_euclid(rows) as usize;
+            if row >= width {
+                // A blinding row: anything; validation made sure that the gate does not depend on it.
+                return Some(F::MULTIPLICATIVE_GENERATOR);
+            }
+            let position = position / width * width + row;
             let constant: F = column
                 .constants
                 .iter()

@@ -34,6 +34,7 @@ pub mod key;
 pub mod layout;
 pub mod msm;
 pub mod proof;
+mod rotation;
 pub mod rounds;
 pub mod system;
 pub mod transcript;

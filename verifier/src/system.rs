@@ -81,7 +81,8 @@ pub struct VirtualColumn<F> {
     pub terms: Vec<(TrackId, Coefficient<F>)>,
     /// Added to every row.
     pub constants: Vec<Coefficient<F>>,
-    /// Rows further down, cyclically; zero in networks.
+    /// Rows further down, cyclically. A gate that reads blinding rows this way must be switched off there by a fixed
+    /// column (checked by `validate`).
     pub rotation: i32,
 }
 
@@ -303,9 +304,7 @@ impl<F: PrimeField> ConstraintSystem<F> {
         if self.gates.is_empty() {
             return 0;
         }
-        self.degree()
-            .max(self.blinding.saturating_add(1))
-            .saturating_sub(1)
+        self.cosets_of_degree(self.degree())
     }
 
     /// Coset shifts g_j = g^(j+1) for the field's multiplicative generator g: g_j^n are distinct and not 1.
@@ -331,6 +330,39 @@ impl<F: PrimeField> ConstraintSystem<F> {
     #[must_use]
     pub fn columns_of(&self, kind: TrackKind) -> usize {
         self.tracks_of(kind).map(|(_, track)| track.columns).sum()
+    }
+
+    /// The rotations that occur, in rising order; 0 if nothing is opened.
+    #[must_use]
+    pub fn rotations(&self) -> Vec<i32> {
+        let mut rotations: Vec<i32> = self.virtuals.iter().map(|v| v.rotation).collect();
+        rotations.sort_unstable();
+        rotations.dedup();
+        rotations
+    }
+
+    /// The largest number of points at which a column is opened: as many blinding rows it needs.
+    #[must_use]
+    pub fn opening_points(&self) -> usize {
+        let mut points: Vec<(TrackId, i32)> = self
+            .virtuals
+            .iter()
+            .flat_map(|v| v.terms.iter().map(|(track, _)| (*track, v.rotation)))
+            .collect();
+        points.sort_unstable();
+        points.dedup();
+        let of_track = |id: TrackId| points.iter().filter(|(track, _)| *track == id).count();
+        let counts = points.iter().map(|(track, _)| of_track(*track));
+        counts.fold(1, usize::max)
+    }
+
+    /// Cosets on which gates of that degree are accumulated, and their share of the quotient is a polynomial known from:
+    /// `b gate / (X^n - 1)` has degree `(d - 1) n - d + t`, so `max(d, t + 1) - 1`.
+    #[must_use]
+    pub fn cosets_of_degree(&self, degree: usize) -> usize {
+        degree
+            .max(self.blinding.saturating_add(1))
+            .saturating_sub(1)
     }
 
     /// All `(virtual column, lane)` pairs whose evaluation at zeta is sent, in the order of the proof.

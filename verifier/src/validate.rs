@@ -74,8 +74,15 @@ pub enum SystemError {
     #[error("{0}: is empty")]
     Empty(String),
     /// A rotation reaches a blinding row on a row where its gate is enabled.
-    #[error("{0}: rotations are not supported by this constraint system")]
-    Rotation(String),
+    #[error(
+        "{gate}: on row {row} a rotation reaches a blinding row; switch the gate off there with a fixed column as factor"
+    )]
+    Rotation {
+        /// The gate.
+        gate: String,
+        /// The row.
+        row: usize,
+    },
 }
 
 impl<F: PrimeField> ConstraintSystem<F> {
@@ -90,10 +97,11 @@ impl<F: PrimeField> ConstraintSystem<F> {
                 blinding: self.blinding,
             });
         }
-        if self.blinding == 0 {
+        let points = self.opening_points();
+        if self.blinding < points {
             return Err(SystemError::Blinding {
-                points: 1,
-                blinding: 0,
+                points,
+                blinding: self.blinding,
             });
         }
         (0u32..)
@@ -121,9 +129,6 @@ impl<F: PrimeField> ConstraintSystem<F> {
         let name = || alloc::format!("virtual column {}", id.0);
         if column.terms.is_empty() {
             return Err(SystemError::Empty(name()));
-        }
-        if column.rotation != 0 {
-            return Err(SystemError::Rotation(name()));
         }
         for (track, coefficient) in &column.terms {
             let track = self
@@ -160,6 +165,7 @@ impl<F: PrimeField> ConstraintSystem<F> {
         });
         result?;
         check_expression(&gate.name, &gate.expression)?;
+        self.check_rotations(gate)?;
         gate.expression
             .compile()
             .map(|_| ())
@@ -187,6 +193,10 @@ impl<F: PrimeField> ConstraintSystem<F> {
             if !matches!(kind, TrackKind::Advice(Phase::One) | TrackKind::Fixed) {
                 return Err(SystemError::NotParallel(lookup.name.clone()));
             }
+        }
+        let rotation = |id| self.virtual_column(id).map_or(0, |v| v.rotation);
+        if rotation(lookup.folded) != 0 {
+            return Err(SystemError::NotParallel(lookup.name.clone()));
         }
         let helper = self.track(lookup.helper).ok_or_else(dangling)?;
         if helper.columns != self.lanes(lookup.folded)
