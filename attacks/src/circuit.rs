@@ -4,30 +4,24 @@
 //! with a copy of `y_0` as a, a secret b, and c public. Every step after a lie is computed consistently with it, so that
 //! a forged witness breaks the one constraint it is named after.
 
-use std::collections::BTreeMap;
-
 use ff::Field as _;
-use group::Curve as _;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use zkernel_backend::{Backend, Body};
 use zkernel_engine::mock::Cells;
-use zkernel_engine::{ProvingKey, Tensors, Witness};
 use zkernel_verifier::builder::SystemBuilder;
 use zkernel_verifier::challenge::{Challenge, Coefficient};
-use zkernel_verifier::curve::{Generators, signed};
+use zkernel_verifier::curve::signed;
 use zkernel_verifier::expression::Expression;
 use zkernel_verifier::form::{
     Axis, Cell, Factor, LinearForm, Source, SparseEntry, Strided, TrackId,
 };
-use zkernel_verifier::key::VerifyingKey;
-use zkernel_verifier::msm::msm;
 use zkernel_verifier::system::{
     ConstraintSystem, Contraction, ContractionTerm, LookupInput, Phase, Region, TrackKind,
 };
 
+use crate::F;
+use crate::case::{Case, count};
 use crate::prover::Secrets;
-use crate::{C, F};
 
 /// log2 of the rows.
 pub const LOG_N: u32 = 4;
@@ -86,18 +80,6 @@ pub enum Lie {
     Relu(F),
     /// Errors added to the four outputs y.
     Output([F; OUTPUTS * SAMPLES]),
-}
-
-/// A key, a statement and a witness for it, honest or not.
-pub struct Case {
-    /// The circuit.
-    pub circuit: Circuit,
-    /// The key for the committed model.
-    pub key: VerifyingKey<C>,
-    /// The public output.
-    pub instances: Vec<Vec<F>>,
-    /// The witness.
-    pub secrets: Secrets,
 }
 
 struct Layer<'a> {
@@ -195,16 +177,7 @@ impl Circuit {
         let mut circuit = self.clone();
         edit(&mut circuit.system);
         let (secrets, output) = circuit.witness(seed, lie);
-        let generators = Generators::derive(LOG_N);
-        let tensors = commit_tensors(&circuit.system, &generators, &secrets);
-        let key = VerifyingKey::new(circuit.system.clone(), generators, tensors, b"", &msm)
-            .expect("a well-formed key");
-        Case {
-            circuit,
-            key,
-            instances: vec![vec![output]],
-            secrets,
-        }
+        Case::new(circuit.system, vec![vec![output]], secrets)
     }
 
     fn witness(&self, seed: u64, lie: Lie) -> (Secrets, F) {
@@ -271,52 +244,11 @@ impl Circuit {
             let track = self.system.track(*id).expect("exists");
             values.resize(track.columns * track.width, F::ZERO);
         }
-        self.count(&mut cells);
+        count(&self.system, &mut cells);
         let blinders = (0..self.system.columns_of(TrackKind::Tensor))
             .map(|_| F::from(rng.next_u64()))
             .collect();
         (Secrets { cells, blinders }, c + one(lie == Lie::Public))
-    }
-
-    /// Recomputes the multiplicities; tuples that are in no table are not counted.
-    pub fn count(&self, cells: &mut Cells<F>) {
-        if let Some(side) = &self.system.table_side {
-            let counts = multiplicities(&self.system, cells);
-            cells.insert(side.multiplicity, counts);
-        }
-    }
-}
-
-impl Case {
-    /// The engine's proving key and witness of this case.
-    ///
-    /// # Panics
-    /// If the device fails or a tensor's cell is not a small integer.
-    #[must_use]
-    pub fn for_engine<B: Backend<C>>(&self, backend: &B) -> (ProvingKey<C, B>, Witness<F>) {
-        let system = &self.key.system;
-        let small = |value: &F| {
-            let near = (-64..64).find(|v| signed::<F>(*v) == *value);
-            near.expect("a small integer")
-        };
-        let tensors = system.tracks_of(TrackKind::Tensor).map(|(id, _)| {
-            let values = self.secrets.cells[&id].iter().map(small);
-            (id, values.collect())
-        });
-        let tensors = Tensors {
-            values: tensors.collect(),
-            blinders: self.secrets.blinders.clone(),
-        };
-        let multiplicity = system.table_side.as_ref().map(|side| side.multiplicity);
-        let tracks = system.tracks_of(TrackKind::Advice(Phase::One));
-        let tracks = tracks.filter(|(id, _)| Some(*id) != multiplicity);
-        let witness = Witness {
-            tracks: tracks
-                .map(|(id, _)| (id, Body::Full(self.secrets.cells[&id].clone())))
-                .collect(),
-        };
-        let key = ProvingKey::load(backend, self.key.clone(), &tensors);
-        (key.expect("a working device"), witness)
     }
 }
 
@@ -441,54 +373,4 @@ fn field_layer(weights: &[F], biases: &[F], x: &[F]) -> Vec<F> {
     (0..biases.len() * SAMPLES)
         .map(|i| output(i / SAMPLES, i % SAMPLES))
         .collect()
-}
-
-/// How often each table row is hit.
-fn multiplicities(system: &ConstraintSystem<F>, cells: &Cells<F>) -> Vec<F> {
-    let mut rows = BTreeMap::new();
-    for (id, table) in system.tables.iter().enumerate() {
-        for (i, row) in table.rows.chunks(table.arity).enumerate() {
-            let row: Vec<F> = row.iter().map(|v| signed(*v)).collect();
-            rows.entry((id as u32, row)).or_insert(table.offset + i);
-        }
-    }
-    let side = system.table_side.as_ref().expect("lookups");
-    let track = system.track(side.multiplicity).expect("exists");
-    let mut counts = vec![F::ZERO; track.columns * track.width];
-    for lookup in &system.lookups {
-        let enabled = lookup
-            .enabled
-            .and_then(|id| system.fixed.iter().find(|(track, _)| *track == id));
-        let helper = system.track(lookup.helper).expect("exists");
-        for cell in 0..helper.columns * helper.width {
-            if enabled.is_some_and(|(_, values)| values[cell] == F::ZERO) {
-                continue;
-            }
-            let value = |input: &LookupInput| {
-                let terms = input.terms.iter();
-                let read = |(track, c): &(TrackId, i64)| cells[track][cell] * signed::<F>(*c);
-                terms.map(read).sum::<F>() + signed::<F>(input.constant)
-            };
-            let tuple = lookup.inputs.iter().map(value).collect();
-            if let Some(row) = rows.get(&(lookup.table.0, tuple)) {
-                counts[*row] += F::ONE;
-            }
-        }
-    }
-    counts
-}
-
-fn commit_tensors(
-    system: &ConstraintSystem<F>,
-    generators: &Generators<C>,
-    secrets: &Secrets,
-) -> Vec<C> {
-    let columns = system
-        .tracks_of(TrackKind::Tensor)
-        .flat_map(|(id, track)| secrets.cells[&id].chunks(track.width));
-    let commit = |(column, blinder): (&[F], &F)| {
-        let points = [&generators.rows[..column.len()], &[generators.blinding]].concat();
-        msm(&points, &[column, &[*blinder]].concat()).to_affine()
-    };
-    columns.zip(&secrets.blinders).map(commit).collect()
 }

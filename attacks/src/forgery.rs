@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use ff::Field as _;
@@ -10,13 +11,14 @@ use zkernel_engine::mock::{Failure, residual, violations};
 use zkernel_verifier::challenge::Challenge;
 use zkernel_verifier::form::TrackId;
 use zkernel_verifier::rounds::{BadChallenge, PhaseOne};
-use zkernel_verifier::system::LinearConstraint;
+use zkernel_verifier::system::{ConstraintSystem, LinearConstraint};
 use zkernel_verifier::transcript::{Attack, Transcript};
 use zkernel_verifier::verify::reduce;
 use zkernel_verifier::{msm::msm, proof::Proof};
 
 use crate::algebra::inverse;
-use crate::circuit::{Case, Circuit, Lie};
+use crate::case::{Case, count};
+use crate::circuit::{Circuit, Lie};
 use crate::prover::{Cheat, Edit, Model, Outcome, prove};
 use crate::{C, F};
 
@@ -123,13 +125,8 @@ pub fn early(name: &str) -> Attack<F> {
 
 /// Names of the gates and constraints that a model breaks.
 #[must_use]
-pub fn broken(circuit: &Circuit, model: &Model<'_>) -> Vec<String> {
-    let failures = violations(
-        &circuit.system,
-        &model.instances,
-        &model.challenges,
-        &model.cells,
-    );
+pub fn broken(system: &ConstraintSystem<F>, model: &Model<'_>) -> Vec<String> {
+    let failures = violations(system, &model.instances, &model.challenges, &model.cells);
     let name = |failure| match failure {
         Failure::Gate { gate, .. } => gate,
         Failure::Constraint(name) | Failure::Witness(name) => name,
@@ -159,7 +156,7 @@ pub fn by_constraint() -> BTreeMap<String, Forgery> {
     add("P = V Z", Forgery::new(output, products));
     add("lookup sum", Forgery::plain(Lie::Relu(one)));
     for name in ["x in range", "rem in range", "relu", "table"] {
-        let cheat = move |circuit: &Circuit| fix_lookup_sum(circuit, name);
+        let cheat = move |circuit: &Circuit| fix_lookup_sum(&circuit.system, name);
         add(&format!("{name}/gate"), Forgery::new(Lie::Relu(one), cheat));
     }
     all
@@ -226,15 +223,27 @@ pub fn choose_output_last(circuit: &Circuit) -> (Cheat<'static>, Rc<RefCell<F>>)
     (cheat, shift)
 }
 
-/// Lies about the evaluation of lane 0 of a virtual column so that all claims together hold for this lambda.
+/// Lies about one of these evaluations so that all claims together hold for this lambda.
+///
+/// # Panics
+/// If no claim but their own depends on them.
 #[must_use]
-pub fn fix_evaluation(index: usize, lambda: F) -> Cheat<'static> {
+pub fn fix_evaluation(lanes: Range<usize>, lambda: F) -> Cheat<'static> {
     let edit = move |model: &mut Model<'_>| {
         model.challenges.set(Challenge::Lambda, lambda);
         let before = model.gap();
-        model.evaluations[index] += F::ONE;
-        let slope = model.gap() - before;
-        model.evaluations[index] -= F::ONE + before * inverse(slope);
+        let mut slope = |index: usize| {
+            model.evaluations[index] += F::ONE;
+            let slope = model.gap() - before;
+            model.evaluations[index] -= F::ONE;
+            slope
+        };
+        let slopes = lanes.clone().map(|index| (index, slope(index)));
+        let (index, slope) = slopes
+            .into_iter()
+            .find(|(_, slope)| *slope != F::ZERO)
+            .expect("an evaluation that matters");
+        model.evaluations[index] -= before * inverse(slope);
     };
     Cheat {
         evaluations: boxed(edit),
@@ -246,8 +255,8 @@ fn boxed(edit: impl FnMut(&mut Model<'_>) + 'static) -> Edit<'static> {
     Some(Box::new(edit))
 }
 
-fn constraint(circuit: &Circuit, name: &str) -> LinearConstraint<F> {
-    let mut all = circuit.system.constraints.iter();
+fn constraint(system: &ConstraintSystem<F>, name: &str) -> LinearConstraint<F> {
+    let mut all = system.constraints.iter();
     all.find(|c| c.name == name).expect("a constraint").clone()
 }
 
@@ -263,7 +272,7 @@ fn missing(model: &Model<'_>, constraint: &LinearConstraint<F>) -> F {
 
 /// Makes the sum of a layer hold by a change in V (0), Z (1) or P (2).
 fn fix_layer(circuit: &Circuit, layer: usize, which: usize) -> Cheat<'static> {
-    let sum = constraint(circuit, &format!("layer {}/Y", layer + 1));
+    let sum = constraint(&circuit.system, &format!("layer {}/Y", layer + 1));
     let (tracks, first) = (circuit.phase_two, circuit.layers[layer]);
     let edit = move |model: &mut Model<'_>| {
         let gap = -missing(model, &sum);
@@ -290,10 +299,14 @@ fn add_to(model: &mut Model<'_>, track: TrackId, cell: usize, value: F) {
 }
 
 /// Makes the lookup sum hold by a change in one helper.
-fn fix_lookup_sum(circuit: &Circuit, lookup: &str) -> Cheat<'static> {
-    let sum = constraint(circuit, "lookup sum");
+///
+/// # Panics
+/// If there is no such lookup.
+#[must_use]
+pub fn fix_lookup_sum(system: &ConstraintSystem<F>, lookup: &str) -> Cheat<'static> {
+    let sum = constraint(system, "lookup sum");
     let name = format!("{lookup}/h");
-    let tracks = circuit.system.tracks.iter().position(|t| t.name == name);
+    let tracks = system.tracks.iter().position(|t| t.name == name);
     let helper = TrackId(tracks.expect("a helper") as u32);
     let edit = move |model: &mut Model<'_>| {
         let gap = -missing(model, &sum);
@@ -331,7 +344,7 @@ fn proportional_entry(circuit: &Circuit, case: &mut Case) {
         .get_mut(&circuit.x.track)
         .expect("exists");
     x[0] = -F::from(8) * ratio;
-    circuit.count(&mut case.secrets.cells);
+    count(&circuit.system, &mut case.secrets.cells);
     count_entry(circuit, case, "relu", 0, inverse(ratio));
 }
 
@@ -346,7 +359,7 @@ fn count_entry(circuit: &Circuit, case: &mut Case, table: &str, row: usize, by: 
 /// A change of V that a known sigma does not see, and that makes the sum of the second layer hold.
 fn sigma(circuit: &Circuit) -> Cheat<'static> {
     let k = F::from(FORESEEN);
-    let sum = constraint(circuit, "layer 2/Y");
+    let sum = constraint(&circuit.system, "layer 2/Y");
     let ([v, z, p], first) = (circuit.phase_two, circuit.layers[1]);
     let edit = move |model: &mut Model<'_>| {
         let slope = |i: usize| model.cells[&z][i + 1] - k * model.cells[&z][i];
@@ -405,7 +418,8 @@ fn fix_multiplicity_evaluation(circuit: &Circuit) -> Cheat<'static> {
     let index = system
         .evaluations()
         .position(|(id, _)| plain(id.0 as usize));
-    fix_evaluation(index.expect("m is opened"), F::from(FORESEEN))
+    let index = index.expect("m is opened");
+    fix_evaluation(index..index + 1, F::from(FORESEEN))
 }
 
 fn shift_column_round() -> Cheat<'static> {

@@ -27,7 +27,7 @@ fn forgeries_are_refused_and_win_without_their_constraint() {
         let case = forgery.case(&circuit, &[]);
         let outcome = forgery.run(&circuit, &case, &honest);
         assert_eq!(
-            broken(&circuit, &outcome.model),
+            broken(&circuit.system, &outcome.model),
             std::slice::from_ref(&name),
             "{name}: breaks it alone"
         );
@@ -68,7 +68,7 @@ fn every_evaluation_claim_is_needed() {
         for without in [vec![], vec![skipped.as_str()]] {
             let mut case = circuit.case(0, Lie::Product);
             case.key.skip = without.iter().map(|s| (*s).to_owned()).collect();
-            let mut cheat = fix_evaluation(position, F::one());
+            let mut cheat = fix_evaluation(position..position + 1, F::one());
             let outcome = prove(
                 &case.key,
                 &case.instances,

@@ -3,7 +3,8 @@
 use group::CurveAffine as _;
 use group::{Curve as _, GroupEncoding as _};
 use rayon::prelude::*;
-use zkernel_attacks::circuit::{Case, Circuit, Lie};
+use zkernel_attacks::Case;
+use zkernel_attacks::circuit::{Circuit, Lie};
 use zkernel_attacks::forgery::{accepts, challenges};
 use zkernel_attacks::{C, Cheat, F, prove};
 use zkernel_verifier::msm::msm;

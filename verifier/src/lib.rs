@@ -33,6 +33,7 @@ pub mod form;
 pub mod key;
 pub mod layout;
 pub mod msm;
+pub mod plonk;
 pub mod proof;
 mod rotation;
 pub mod rounds;
