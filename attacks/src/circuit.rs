@@ -248,7 +248,12 @@ impl Circuit {
         let blinders = (0..self.system.columns_of(TrackKind::Tensor))
             .map(|_| F::from(rng.next_u64()))
             .collect();
-        (Secrets { cells, blinders }, c + one(lie == Lie::Public))
+        let secrets = Secrets {
+            cells,
+            blinders,
+            ..Secrets::default()
+        };
+        (secrets, c + one(lie == Lie::Public))
     }
 }
 

@@ -100,7 +100,8 @@ pub fn challenges(
     proof: &Proof<C>,
 ) -> Result<Vec<(String, F)>, BadChallenge> {
     let [one, two, three, quotient] = &proof.commitments;
-    let rounds = PhaseOne::start(&case.key, instances, Transcript::new());
+    let start = Transcript::new();
+    let rounds = PhaseOne::start(&case.key, instances, &proof.boundaries, start);
     let rounds = rounds.commit(one)?.commit(two)?.commit(three)?;
     let mut rounds = rounds.commit(quotient)?.send(&proof.evaluations)?;
     for cross in &proof.column_rounds {
@@ -351,7 +352,7 @@ fn proportional_entry(circuit: &Circuit, case: &mut Case) {
 /// Adds to the multiplicity of a table's row.
 fn count_entry(circuit: &Circuit, case: &mut Case, table: &str, row: usize, by: F) {
     let table = circuit.system.tables.iter().find(|t| t.name == table);
-    let side = circuit.system.table_side.as_ref().expect("lookups");
+    let side = &circuit.system.table_sides[0];
     let m = case.secrets.cells.get_mut(&side.multiplicity);
     m.expect("exists")[table.expect("a table").offset + row] += by;
 }
@@ -413,7 +414,7 @@ fn fix_quotient() -> Cheat<'static> {
 
 fn fix_multiplicity_evaluation(circuit: &Circuit) -> Cheat<'static> {
     let system = &circuit.system;
-    let side = system.table_side.as_ref().expect("lookups");
+    let side = &system.table_sides[0];
     let plain = |index: usize| system.virtuals[index].terms[0].0 == side.multiplicity;
     let index = system
         .evaluations()

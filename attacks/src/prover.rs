@@ -32,6 +32,8 @@ pub struct Secrets {
     pub cells: Cells<F>,
     /// Blinding factor of each tensor column, in the order of track ids.
     pub blinders: Vec<F>,
+    /// Blinding factor of each boundary column, in the order of track ids.
+    pub boundary_blinders: Vec<F>,
 }
 
 /// A hook over the model before something is sent.
@@ -105,7 +107,8 @@ pub fn prove<'k>(
 ) -> Result<Outcome<'k>, BadChallenge> {
     let mut model = Model::new(key, instances, secrets, seed);
     let transcript = Transcript::with_attack(early.clone());
-    let rounds = PhaseOne::start(key, instances, transcript);
+    let boundaries = model.commit_boundaries();
+    let rounds = PhaseOne::start(key, instances, &boundaries, transcript);
     let one = model.commit_phase(Phase::One);
     let rounds = rounds.commit(&one)?;
     model.challenges = rounds.challenges().clone();
@@ -149,6 +152,7 @@ pub fn prove<'k>(
     let schnorr = model.commit(&masked, d * x * last.a[0][0] + shift, d_blinder);
     let e = rounds.schnorr(&schnorr)?;
     let proof = Proof {
+        boundaries,
         commitments: [one, two, three, quotient],
         evaluations: model.evaluations.clone(),
         column_rounds,
@@ -171,11 +175,15 @@ impl<'k> Model<'k> {
                 .or_default()
                 .resize(track.columns * track.width, padding);
         }
-        let tensors = system
-            .tracks_of(TrackKind::Tensor)
-            .flat_map(|(id, track)| (key.layout.first(id)..).take(track.columns));
-        let blinders = tensors.zip(secrets.blinders.iter().copied()).collect();
-        Self {
+        let positions = |kind| {
+            let tracks = system.tracks_of(kind);
+            tracks.flat_map(|(id, track)| (key.layout.first(id)..).take(track.columns))
+        };
+        let tensors = positions(TrackKind::Tensor).zip(secrets.blinders.iter().copied());
+        let boundaries =
+            positions(TrackKind::Boundary).zip(secrets.boundary_blinders.iter().copied());
+        let blinders = tensors.chain(boundaries).collect();
+        let mut model = Self {
             key,
             instances: instances.to_vec(),
             cells,
@@ -185,7 +193,24 @@ impl<'k> Model<'k> {
             challenges: Challenges::new(),
             blinders,
             rng: ChaCha20Rng::seed_from_u64(seed),
+        };
+        if let Some(masks) = &system.masks {
+            let cells = model.cells[&masks.track].len();
+            let random = (0..cells).map(|_| model.random()).collect();
+            model.cells.insert(masks.track, random);
         }
+        model
+    }
+
+    /// A column as gates and lookups read it: a tensor's blinding rows hold its mask.
+    fn opened(&self, id: TrackId, column: usize) -> Vec<F> {
+        let system = &self.key.system;
+        let mut rows = self.column(id, column);
+        if let (Some(start), Some(masks)) = (system.mask_of(id, column), &system.masks) {
+            let mask = &self.cells[&masks.track][start..][..system.blinding];
+            rows[system.usable()..].copy_from_slice(mask);
+        }
+        rows
     }
 
     /// A uniform field element.
@@ -216,7 +241,7 @@ impl<'k> Model<'k> {
         let mut values = vec![self.constants(&column.constants); rows];
         for (track, coefficient) in &column.terms {
             let c = coefficient.evaluate(&self.challenges);
-            let cells = self.column(*track, lane);
+            let cells = self.opened(*track, lane);
             for (row, value) in values.iter_mut().enumerate() {
                 let row = (row as i64 + i64::from(column.rotation)).rem_euclid(rows as i64);
                 *value += c * cells[row as usize];
@@ -300,6 +325,11 @@ impl<'k> Model<'k> {
                 }),
             }
         }
+        if let Some(masks) = &key.system.masks {
+            for (cell, coefficient) in &claim.masks {
+                add(masks.track, *cell, *coefficient);
+            }
+        }
         let zeta = challenges.get(Challenge::Zeta);
         let openings = claim.openings.iter().flat_map(|opening| {
             let point = key.domain.rotation(opening.rotation) * zeta;
@@ -350,17 +380,17 @@ impl<'k> Model<'k> {
     /// `h = numerator / (beta + f)`, the numerator q on inputs and -m on the table.
     fn fill_helpers(&mut self) {
         let system = &self.key.system;
-        let Some(side) = &system.table_side else {
-            return;
-        };
         let inputs = system.lookups.iter().map(|lookup| {
             let cells = self.cells[&lookup.helper].len();
             let one = vec![F::ONE; cells];
             let numerators = lookup.enabled.map_or(one, |id| self.cells[&id].clone());
             (lookup.helper, lookup.folded, numerators)
         });
-        let minus = self.cells[&side.multiplicity].iter().map(|m| -m).collect();
-        let all: Vec<_> = inputs.chain([(side.helper, side.folded, minus)]).collect();
+        let sides = system.table_sides.iter().map(|side| {
+            let minus = self.cells[&side.multiplicity].iter().map(|m| -m).collect();
+            (side.helper, side.folded, minus)
+        });
+        let all: Vec<_> = inputs.chain(sides).collect();
         let beta = self.challenges.get(Challenge::Beta);
         for (helper, folded, numerators) in all {
             let lanes = (0..system.lanes(folded)).flat_map(|lane| {
@@ -388,6 +418,17 @@ impl<'k> Model<'k> {
             roots.into_iter().map(|root| value(*shift * root)).collect()
         };
         self.quotient = domain.shifts.iter().map(coset).collect();
+    }
+
+    fn commit_boundaries(&self) -> Vec<C> {
+        let key = self.key;
+        let tracks = key.system.tracks_of(TrackKind::Boundary);
+        let columns = tracks.flat_map(|(id, t)| (0..t.columns).map(move |column| (id, column)));
+        let commit = |(id, column)| {
+            let blinder = self.blinders[&(key.layout.first(id) + column)];
+            self.commit(&self.column(id, column), F::ZERO, blinder)
+        };
+        columns.map(commit).collect()
     }
 
     fn commit_phase(&mut self, phase: Phase) -> Vec<C> {

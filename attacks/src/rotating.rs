@@ -164,7 +164,7 @@ impl Rotating {
         count(system, &mut cells);
         let secrets = Secrets {
             cells,
-            blinders: Vec::new(),
+            ..Secrets::default()
         };
         (secrets, ends[0] + when(Slip::Public))
     }

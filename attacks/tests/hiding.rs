@@ -236,6 +236,7 @@ fn a_simulator_needs_no_witness() {
         .commitments
         .map(|count| (0..count).map(|_| point()).collect());
     let mut proof = Proof {
+        boundaries: Vec::new(),
         commitments,
         evaluations: (0..shape.evaluations).map(|_| scalars()).collect(),
         column_rounds: (0..shape.column_rounds)

@@ -42,6 +42,7 @@ enum Element<'p> {
 fn elements(proof: &mut Proof<C>) -> Vec<(String, Element<'_>)> {
     let mut all = Vec::new();
     let Proof {
+        boundaries: _,
         commitments,
         evaluations,
         column_rounds,

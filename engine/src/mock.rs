@@ -6,13 +6,13 @@ use zkernel_verifier::challenge::{Challenge, Challenges};
 use zkernel_verifier::curve::{Field, signed};
 use zkernel_verifier::form::{LinearForm, Source, TrackId};
 use zkernel_verifier::system::{
-    ConstraintSystem, Contraction, Derivation, Gate, LinearConstraint, Phase, TrackKind,
+    ConstraintSystem, Contraction, Derivation, Gate, LinearConstraint, Lookup, Phase, TrackKind,
 };
 
 use crate::error::Result;
 use crate::keys::Tensors;
 use crate::randomness::Randomness;
-use crate::witness::Witness;
+use crate::witness::{DISABLED, Witness};
 
 /// A constraint that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,8 +71,42 @@ pub fn check<F: Field>(
         values.resize(track.columns * track.width, F::ZERO);
         cells.insert(id, values);
     }
+    for boundary in &assignment.boundaries {
+        let mut values: Vec<F> = boundary.values.iter().map(|v| signed(*v)).collect();
+        values.resize(boundary.blinders.len() * system.rows(), F::ZERO);
+        cells.insert(boundary.track, values);
+    }
     derive(system, &challenges, &mut cells);
-    Ok(violations(system, instances, &challenges, &cells))
+    let lookups = system.lookups.iter().zip(&assignment.hits);
+    let secret = lookups.filter_map(|(lookup, hits)| check_secret(system, lookup, hits, &cells));
+    let mut failures: Vec<Failure> = secret.collect();
+    failures.extend(violations(system, instances, &challenges, &cells));
+    Ok(failures)
+}
+
+/// Secret entries of a table against what its lookup reads; public ones were checked when the row was found.
+fn check_secret<F: Field>(
+    system: &ConstraintSystem<F>,
+    lookup: &Lookup,
+    hits: &[u32],
+    cells: &Cells<F>,
+) -> Option<Failure> {
+    let table = system.tables.get(lookup.table.0 as usize)?;
+    let inputs = lookup.inputs.get(table.arity..)?;
+    for (input, values) in inputs.iter().zip(&table.secret) {
+        for (cell, hit) in hits.iter().enumerate().filter(|(_, hit)| **hit != DISABLED) {
+            let read = |(track, c): &(TrackId, i64)| cells[track][cell] * signed::<F>(*c);
+            let value = input.terms.iter().map(read).sum::<F>() + signed::<F>(input.constant);
+            if cells[values][*hit as usize - table.offset] != value {
+                let (lane, row) = (cell / system.usable(), cell % system.usable());
+                return Some(Failure::Witness(format!(
+                    "lookup `{}`, lane {lane}, row {row}: not the value that table `{}` has for this key",
+                    lookup.name, table.name
+                )));
+            }
+        }
+    }
+    None
 }
 
 /// Every gate and linear constraint that does not hold. Those that read tracks without cells (the helpers of lookups that

@@ -3,6 +3,7 @@
 //! Powers of lambda number the claims in this order: each claim of each linear constraint; the evaluation at zeta of
 //! each lane of each virtual column; the quotient identity. Prover and verifier both start from this.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use ff::{Field as _, PrimeField};
@@ -30,6 +31,8 @@ pub struct BatchedClaim<'a, F> {
     pub openings: Vec<Opening<F>>,
     /// For every quotient column j the coefficient of the vector `L(zeta / g_j)`.
     pub quotient: Vec<F>,
+    /// Mask cells with their coefficients: positions of the mask track.
+    pub masks: Vec<(usize, F)>,
     /// Powers of lambda, for the claims that sparse forms number.
     pub lambda_powers: Vec<F>,
     /// T.
@@ -58,6 +61,7 @@ impl<C: Curve> VerifyingKey<C> {
         let mut claim = BatchedClaim {
             forms: Vec::new(),
             openings: self.no_openings(),
+            masks: Vec::new(),
             lambda_powers: powers(lambda, self.sparse_claims()),
             quotient: Vec::new(),
             target: Scalar::<C>::ZERO,
@@ -79,6 +83,20 @@ impl<C: Curve> VerifyingKey<C> {
             claim.quotient = alloc::vec![Scalar::<C>::ZERO; self.system.quotient_columns()];
         }
         Some(claim)
+    }
+
+    /// `L_{n-t+i}(omega^rotation zeta)` for every rotation: what a mask cell counts. Empty without masks.
+    fn blinding_lagrange(&self, zeta: Scalar<C>) -> Option<BTreeMap<i32, Vec<Scalar<C>>>> {
+        let mut tails = BTreeMap::new();
+        for rotation in self.system.rotations() {
+            let mut tail = Vec::new();
+            if self.system.masks.is_some() {
+                let lagrange = self.domain.lagrange_rotated(zeta, rotation)?;
+                tail = lagrange.get(self.system.usable()..)?.to_vec();
+            }
+            tails.insert(rotation, tail);
+        }
+        Some(tails)
     }
 
     fn no_openings(&self) -> Vec<Opening<Scalar<C>>> {
@@ -110,15 +128,23 @@ impl<C: Curve> VerifyingKey<C> {
         if evaluations.len() != self.shape.evaluations {
             return None;
         }
+        let tails = self.blinding_lagrange(challenges.get(Challenge::Zeta))?;
         for ((id, lane), evaluation) in self.system.evaluations().zip(evaluations) {
             let column = self.system.virtual_column(id)?;
             if !self.skips(&alloc::format!("evaluation {}", id.0)) {
+                let tail = tails.get(&column.rotation)?;
                 let mut openings = claim.openings.iter_mut();
                 let opening = openings.find(|o| o.rotation == column.rotation)?;
                 for (track, coefficient) in &column.terms {
                     let position = self.layout.first(*track).checked_add(lane)?;
                     *opening.coefficients.get_mut(position)? +=
                         *weight * coefficient.evaluate(challenges);
+                    if let Some(start) = self.system.mask_of(*track, lane) {
+                        let scale = *weight * coefficient.evaluate(challenges);
+                        claim
+                            .masks
+                            .extend((start..).zip(tail).map(|(cell, l)| (cell, scale * l)));
+                    }
                 }
                 let constant: Scalar<C> = column
                     .constants

@@ -104,6 +104,17 @@ pub enum LinearForm<F> {
     Sparse(Vec<SparseEntry<F>>),
 }
 
+impl<F> LinearForm<F> {
+    /// Whether the form reads cells of a track.
+    #[must_use]
+    pub fn reads(&self, id: TrackId) -> bool {
+        match self {
+            Self::Strided(strided) => strided.source == Source::Track(id),
+            Self::Sparse(entries) => entries.iter().any(|entry| entry.cell.track == id),
+        }
+    }
+}
+
 impl<F: PrimeField> Factor<F> {
     /// Powers `1, challenge, challenge^2, ..`.
     #[must_use]

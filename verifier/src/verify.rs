@@ -72,7 +72,7 @@ pub fn reduce<C: Curve>(
     check_lengths(key, instances, proof)?;
     let [one, two, three, quotient] = &proof.commitments;
 
-    let rounds = PhaseOne::start(key, instances, transcript);
+    let rounds = PhaseOne::start(key, instances, &proof.boundaries, transcript);
     let rounds = rounds
         .commit(one)?
         .commit(two)?
@@ -153,6 +153,13 @@ fn fold_claim<C: Curve>(
     {
         let point = zeta * Option::<Scalar<C>>::from(shift.invert())?;
         sum += *coefficient * columns.weight(position) * rows.dot(&key.domain.lagrange(point)?);
+    }
+    if let Some(masks) = &key.system.masks {
+        let track = key.system.track(masks.track)?;
+        let first = key.layout.first(masks.track);
+        for (cell, coefficient) in &claim.masks {
+            sum += *coefficient * cell_weight(*cell, track, first, columns, rows);
+        }
     }
     for weighted in &claim.forms {
         sum += weighted.weight * fold_form(key, challenges, claim, weighted.form, columns, rows)?;
@@ -256,6 +263,7 @@ fn committed_columns<C: Curve>(key: &VerifyingKey<C>, proof: &Proof<C>) -> Vec<(
     let kinds = [
         (TrackKind::Fixed, &key.fixed),
         (TrackKind::Tensor, &key.tensors),
+        (TrackKind::Boundary, &proof.boundaries),
         (TrackKind::Advice(Phase::One), one),
         (TrackKind::Advice(Phase::Two), two),
         (TrackKind::Advice(Phase::Three), three),

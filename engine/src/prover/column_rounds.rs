@@ -108,11 +108,13 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         claim: &Claim<'_, C>,
     ) -> Result<Vec<Subtree<C, B>>> {
         let mut subtrees = Vec::new();
-        for (id, track) in self.system().tracks_of(TrackKind::Tensor) {
+        let tensors = self.system().tracks_of(TrackKind::Tensor);
+        // A tensor that is also opened at zeta has coefficients of another kind.
+        for (id, track) in tensors.filter(|(id, _)| self.system().mask_of(*id, 0).is_none()) {
             let forms = claim
                 .forms
                 .iter()
-                .filter(|weighted| reads(weighted.form, id));
+                .filter(|weighted| weighted.form.reads(id));
             let recognised = forms.map(|weighted| match weighted.form {
                 LinearForm::Strided(strided) => RowMajor::recognise(strided, track, challenges)
                     .map(|form| (weighted.weight, form)),
@@ -214,6 +216,9 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         a: &mut B::Columns,
     ) -> Result<()> {
         let width = self.system().track(id).map_or(1, |t| t.width);
+        if self.system().masks.as_ref().map(|masks| masks.track) == Some(id) {
+            self.backend.accumulate_sparse(a, width, &claim.masks)?;
+        }
         for weighted in &claim.forms {
             match weighted.form {
                 LinearForm::Strided(strided) if strided.source == Source::Track(id) => {
@@ -411,13 +416,6 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             .chain(of_quotient)
             .map(|(position, r)| weights[position] * r)
             .sum()
-    }
-}
-
-fn reads<F>(form: &LinearForm<F>, id: TrackId) -> bool {
-    match form {
-        LinearForm::Strided(strided) => strided.source == Source::Track(id),
-        LinearForm::Sparse(entries) => entries.iter().any(|entry| entry.cell.track == id),
     }
 }
 

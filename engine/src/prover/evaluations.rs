@@ -31,7 +31,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             let columns = columns.filter(|column| column.rotation == rotation);
             for (track, _) in columns.flat_map(|column| &column.terms) {
                 if let Entry::Vacant(entry) = opened.entry((rotation, *track)) {
-                    entry.insert(self.backend.dot(self.track(*track)?, &lagrange)?);
+                    entry.insert(self.backend.dot(self.opened(*track)?, &lagrange)?);
                 }
             }
         }

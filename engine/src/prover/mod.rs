@@ -103,7 +103,8 @@ fn prove_once<C: Curve, B: Backend<C>>(
     transcript: Transcript<Scalar<C>>,
 ) -> Result<Proof<C>> {
     let mut state = Committed::new(backend, key, randomness);
-    let rounds = PhaseOne::start(&key.verifying, instances, transcript);
+    let boundaries = info_span!("boundaries").in_scope(|| state.commit_boundaries(assignment))?;
+    let rounds = PhaseOne::start(&key.verifying, instances, &boundaries, transcript);
 
     let one = info_span!("phase 1").in_scope(|| state.commit_witness(assignment))?;
     let rounds = rounds.commit(&one)?;
@@ -136,6 +137,7 @@ fn prove_once<C: Curve, B: Backend<C>>(
 
     let commitments = [one, two, three, quotient];
     Ok(Proof {
+        boundaries,
         commitments,
         evaluations,
         column_rounds,
@@ -155,6 +157,8 @@ fn inconsistent() -> Error {
 
 fn assignment_bytes<F: zkernel_verifier::curve::Field>(assignment: &Assignment<F>) -> Vec<u8> {
     let mut bytes = Vec::new();
+    let boundaries = assignment.boundaries.iter().flat_map(|b| &b.values);
+    bytes.extend(boundaries.flat_map(|v| v.to_le_bytes()));
     for (_, body) in &assignment.tracks {
         match body {
             Body::Small { values, .. } => bytes.extend(values.iter().flat_map(|v| v.to_le_bytes())),
