@@ -10,6 +10,7 @@ pub mod circuit;
 pub mod forgery;
 pub mod prover;
 pub mod rotating;
+pub mod tables;
 
 pub use case::Case;
 pub use prover::{Cheat, Model, Outcome, Secrets, prove};

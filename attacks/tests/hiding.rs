@@ -8,14 +8,18 @@ use group::{Curve as _, CurveAffine as _, GroupEncoding as _};
 use zkernel_attacks::algebra::rank;
 use zkernel_attacks::circuit::{Circuit, Lie};
 use zkernel_attacks::forgery::accepts;
-use zkernel_attacks::{C, F};
+use zkernel_attacks::rotating::{self, Rotating};
+use zkernel_attacks::tables::{self, Tables};
+use zkernel_attacks::{C, Case, F};
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::prover::prove_unchecked;
 use zkernel_engine::randomness::Randomness;
+use zkernel_verifier::challenge::{Challenge, Challenges};
 use zkernel_verifier::curve::Generators;
+use zkernel_verifier::expression::VirtualId;
 use zkernel_verifier::msm::msm;
 use zkernel_verifier::proof::Proof;
-use zkernel_verifier::system::TrackKind;
+use zkernel_verifier::system::{ConstraintSystem, TrackKind};
 use zkernel_verifier::transcript::{Attack, Transcript};
 use zkernel_verifier::verify::reduce;
 
@@ -36,9 +40,17 @@ fn fixed_challenges() -> Attack<F> {
     }
 }
 
+/// A network, a circuit with rotations, and one with masked tensors and a boundary.
+fn cases() -> [Case; 3] {
+    [
+        Circuit::new().case(2, Lie::Nothing),
+        Rotating::new().case(rotating::Slip::Nothing, |_| {}),
+        Tables::new().case(tables::Slip::Nothing, |_| {}),
+    ]
+}
+
 /// The engine's proofs of one statement for fixed challenges and fresh randomness.
-fn engine_proofs(attack: &Attack<F>) -> Vec<Proof<C>> {
-    let case = Circuit::new().case(2, Lie::Nothing);
+fn engine_proofs(case: &Case, attack: &Attack<F>) -> Vec<Proof<C>> {
     let backend = Cpu::new();
     let (key, witness) = case.for_engine(&backend);
     (0..RUNS)
@@ -54,22 +66,25 @@ fn engine_proofs(attack: &Attack<F>) -> Vec<Proof<C>> {
                 transcript,
             );
             let proof = proof.unwrap();
-            assert!(accepts(&case, &case.instances, &proof, attack));
+            assert!(accepts(case, &case.instances, &proof, attack));
             proof
         })
         .collect()
 }
 
-/// Challenges fixed, randomness varied: every slot of the proof changes every time, and no point occurs twice anywhere,
-/// so nothing is unblinded and no blinding factor is used twice.
+/// Challenges fixed, randomness varied: every slot of the proof but the shared boundary changes every time, and no point
+/// occurs twice anywhere, so nothing is unblinded and no blinding factor is used twice.
 #[test]
 fn nothing_repeats() {
-    let proofs = engine_proofs(&fixed_challenges());
-    let mut seen = HashSet::new();
-    for proof in &proofs {
-        for slot in proof.encode().chunks(32) {
-            let public = public_slots(proof).contains(slot);
-            assert!(public || seen.insert(slot.to_vec()), "a slot repeats");
+    for case in cases() {
+        let mut seen = HashSet::new();
+        for mut proof in engine_proofs(&case, &fixed_challenges()) {
+            proof.boundaries.clear();
+            let public = public_slots(&case, &proof);
+            for slot in proof.encode().chunks(32) {
+                let known = public.contains(slot);
+                assert!(known || seen.insert(slot.to_vec()), "a slot repeats");
+            }
         }
     }
 }
@@ -79,8 +94,7 @@ fn nothing_repeats() {
 #[test]
 fn every_point_has_a_blinding_factor_of_its_own() {
     let attack = fixed_challenges();
-    let points = |seed: u64, blinding: Option<C>| -> Vec<C> {
-        let mut case = Circuit::new().case(2, Lie::Nothing);
+    let points = |case: &mut Case, seed: u64, blinding: Option<C>| -> Vec<C> {
         if let Some(point) = blinding {
             case.key.generators.blinding = point;
         }
@@ -98,10 +112,11 @@ fn every_point_has_a_blinding_factor_of_its_own() {
     };
     let other = Generators::<C>::row(77).to_affine();
     let mut seen = HashSet::new();
-    for seed in 0..4 {
-        let pairs = points(seed, None)
-            .into_iter()
-            .zip(points(seed, Some(other)));
+    for (seed, (mut case, mut moved)) in (0..).zip(cases().into_iter().zip(cases())) {
+        let pairs =
+            points(&mut case, seed, None)
+                .into_iter()
+                .zip(points(&mut moved, seed, Some(other)));
         for (point, moved) in pairs {
             let difference = (point.to_curve() - moved).to_affine();
             assert!(
@@ -117,22 +132,21 @@ fn every_point_has_a_blinding_factor_of_its_own() {
 }
 
 /// Encodings of the evaluations that depend on fixed columns alone: the same in every proof.
-fn public_slots(proof: &Proof<C>) -> HashSet<Vec<u8>> {
-    let system = Circuit::new().system;
-    let public = secret_lanes(&system);
+fn public_slots(case: &Case, proof: &Proof<C>) -> HashSet<Vec<u8>> {
+    let secret = secret_lanes(&case.key.system);
     let values = proof
         .evaluations
         .iter()
-        .zip(public)
+        .zip(secret)
         .filter(|(_, secret)| !secret);
     values
         .map(|(value, _)| ff::PrimeField::to_repr(value).to_vec())
         .collect()
 }
 
-/// For each evaluation whether its virtual column reads advice.
-fn secret_lanes(system: &zkernel_verifier::system::ConstraintSystem<F>) -> Vec<bool> {
-    let secret = |id: zkernel_verifier::expression::VirtualId| {
+/// For each evaluation whether its virtual column reads anything but fixed columns.
+fn secret_lanes(system: &ConstraintSystem<F>) -> Vec<bool> {
+    let secret = |id: VirtualId| {
         let column = system.virtual_column(id).unwrap();
         let kinds = column
             .terms
@@ -143,45 +157,60 @@ fn secret_lanes(system: &zkernel_verifier::system::ConstraintSystem<F>) -> Vec<b
     system.evaluations().map(|(id, _)| secret(id)).collect()
 }
 
-/// The revealed evaluations of 64 proofs span as many dimensions as there are secret evaluations: each is masked by
-/// blinding of its own. With an unblinded column the rank falls.
+/// The revealed evaluations of 64 proofs span as many dimensions as there are independent secret evaluations: each is
+/// masked by randomness of its own, those of tensors too. With a column unblinded or a tensor unmasked the rank falls.
 #[test]
 fn evaluations_have_full_rank() {
-    let proofs = engine_proofs(&fixed_challenges());
-    let secret = secret_lanes(&Circuit::new().system);
-    let count = secret.iter().filter(|secret| **secret).count();
-    assert!(count < proofs.len() - 1 && count > 10);
-    let revealed = |proof: &Proof<C>| -> Vec<F> {
-        let kept = proof
-            .evaluations
-            .iter()
-            .zip(&secret)
-            .filter(|(_, secret)| **secret);
-        kept.map(|(value, _)| *value).collect()
-    };
-    let first = revealed(&proofs[0]);
-    let differences: Vec<Vec<F>> = proofs[1..]
-        .iter()
-        .map(|proof| {
-            revealed(proof)
+    for case in cases() {
+        let proofs = engine_proofs(&case, &fixed_challenges());
+        let secret = secret_lanes(&case.key.system);
+        let independent = rank(&matrix(&case, 0..case.key.domain.rows(), true));
+        assert!(independent < proofs.len() - 1 && independent > 10);
+        let revealed = |proof: &Proof<C>| -> Vec<F> {
+            let kept = proof
+                .evaluations
                 .iter()
-                .zip(&first)
-                .map(|(a, b)| a - b)
-                .collect()
-        })
-        .collect();
-    assert_eq!(rank(&differences), count);
+                .zip(&secret)
+                .filter(|(_, secret)| **secret);
+            kept.map(|(value, _)| *value).collect()
+        };
+        let first = revealed(&proofs[0]);
+        let differences: Vec<Vec<F>> = proofs[1..]
+            .iter()
+            .map(|proof| {
+                revealed(proof)
+                    .iter()
+                    .zip(&first)
+                    .map(|(a, b)| a - b)
+                    .collect()
+            })
+            .collect();
+        assert_eq!(rank(&differences), independent);
+    }
 }
 
-/// The same by the definitions: the evaluations as linear functions of the blinding cells.
+/// The same by the definitions: as functions of the blinding and mask cells alone the evaluations are as independent as
+/// they are as functions of all cells, so they are uniform among what is consistent. One blinding row less than a column
+/// has opening points is not enough, nor is a tensor without its mask.
 #[test]
 fn blinding_cells_determine_the_evaluations() {
-    let circuit = Circuit::new();
-    let case = circuit.case(0, Lie::Nothing);
-    let system = &circuit.system;
-    let mut challenges = zkernel_verifier::challenge::Challenges::new();
-    challenges.set(zkernel_verifier::challenge::Challenge::Theta, F::from(77));
-    let lagrange = case.key.domain.lagrange(F::from(88)).unwrap();
+    for case in cases() {
+        let system = &case.key.system;
+        let (rows, usable) = (system.rows(), system.usable());
+        let independent = rank(&matrix(&case, 0..rows, true));
+        assert_eq!(rank(&matrix(&case, usable..rows, true)), independent);
+        assert!(rank(&matrix(&case, usable + 1..rows, true)) < independent);
+        let bare = rank(&matrix(&case, usable..rows, false));
+        assert_eq!(bare < independent, system.masks.is_some());
+    }
+}
+
+/// The secret evaluations as linear functions of those rows of every opened column that is not fixed; of masked tensors
+/// too, if `tensors`.
+fn matrix(case: &Case, rows: std::ops::Range<usize>, tensors: bool) -> Vec<Vec<F>> {
+    let system = &case.key.system;
+    let mut challenges = Challenges::new();
+    challenges.set(Challenge::Theta, F::from(77));
     let mut columns = BTreeMap::new();
     for (id, lane) in system.evaluations() {
         for (track, _) in &system.virtual_column(id).unwrap().terms {
@@ -189,28 +218,31 @@ fn blinding_cells_determine_the_evaluations() {
             columns.entry((*track, lane)).or_insert(next);
         }
     }
-    let matrix = |blinding: usize| -> Vec<Vec<F>> {
-        let row = |(id, lane)| {
-            let mut row = vec![F::ZERO; columns.len() * blinding];
-            let column = system.virtual_column(id).unwrap();
-            for (track, c) in &column.terms {
-                let secret = system.track(*track).unwrap().kind != TrackKind::Fixed;
-                for i in 0..blinding * usize::from(secret) {
-                    row[columns[&(*track, lane)] * blinding + i] +=
-                        c.evaluate(&challenges) * lagrange[system.usable() + i];
-                }
-            }
-            row
-        };
-        let secret = system
-            .evaluations()
-            .zip(secret_lanes(system))
-            .filter(|(_, secret)| *secret);
-        secret.map(|(lane, _)| row(lane)).collect()
+    let random = |track| match system.track(track).unwrap().kind {
+        TrackKind::Fixed => false,
+        TrackKind::Tensor => tensors,
+        TrackKind::Boundary | TrackKind::Advice(_) => true,
     };
-    let full = matrix(system.blinding);
-    assert_eq!(rank(&full), full.len());
-    assert_eq!(rank(&matrix(0)), 0);
+    let row = |(id, lane)| {
+        let mut row = vec![F::ZERO; columns.len() * rows.len()];
+        let column = system.virtual_column(id).unwrap();
+        let domain = &case.key.domain;
+        let lagrange = domain
+            .lagrange_rotated(F::from(88), column.rotation)
+            .unwrap();
+        for (track, c) in column.terms.iter().filter(|(track, _)| random(*track)) {
+            let first = columns[&(*track, lane)] * rows.len();
+            for (cell, l) in row[first..].iter_mut().zip(&lagrange[rows.clone()]) {
+                *cell += c.evaluate(&challenges) * l;
+            }
+        }
+        row
+    };
+    let lanes = system.evaluations().zip(secret_lanes(system));
+    lanes
+        .filter(|(_, secret)| *secret)
+        .map(|(lane, _)| row(lane))
+        .collect()
 }
 
 /// Random points and scalars, challenges chosen first, A last: accepted for a false statement, by a verifier whose
