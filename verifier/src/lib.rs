@@ -20,6 +20,7 @@
 
 extern crate alloc;
 
+pub mod batch;
 pub mod builder;
 pub mod challenge;
 pub mod claims;
