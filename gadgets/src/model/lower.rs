@@ -265,20 +265,47 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
         }
     }
 
-    /// A view of a tensor that has a representation; otherwise it gets one from whoever reads the view.
+    /// A view of a tensor that has a representation; otherwise it gets one from whoever reads the view. A shape that wiring
+    /// cannot give (a tensor with padding inside, flattened) gets cells, equal to the input's elements one by one.
     fn view(&mut self, index: usize) -> Result<(), LowerError> {
         let node = &self.graph.nodes[index];
         let Some(input) = &self.representations[node.inputs[0].0 as usize] else {
             return Ok(());
         };
+        let shape = &self.graph.tensors[node.output.0 as usize].shape;
         let viewed = match &node.op {
             Op::Transpose { axes } => Some(input.transposed(axes)),
-            _ => input.reshaped(&self.graph.tensors[node.output.0 as usize].shape),
+            _ => input.reshaped(shape),
         };
-        let no_view = "its input cannot be seen in that shape";
-        let viewed = viewed.ok_or_else(|| self.unsupported(index, no_view))?;
+        let viewed = match viewed {
+            Some(viewed) => viewed,
+            None => self.copied(index, &input.clone(), shape)?,
+        };
         self.representations[node.output.0 as usize] = Some(viewed);
         Ok(())
+    }
+
+    fn copied(
+        &mut self,
+        index: usize,
+        input: &Representation,
+        shape: &[usize],
+    ) -> Result<Representation, LowerError> {
+        let track = self.plain_track();
+        let region = self.builder.region(track, shape.iter().product());
+        self.regions
+            .push(((Owner::Node(index), Role::Copy), region));
+        let name = format!("{}/copy", self.graph.nodes[index].name);
+        let tied = self.equal(name, input, &Representation::cells(region, &input.shape));
+        tied.ok_or_else(|| self.unsupported(index, "its input is too large"))?;
+        Ok(Representation::cells(region, shape))
+    }
+
+    /// The track of cells that no lookup reads.
+    pub(crate) fn plain_track(&mut self) -> TrackId {
+        *self
+            .plain
+            .get_or_insert_with(|| self.builder.advice("accumulators", Phase::One, 0))
     }
 
     /// The representation of a tensor that is read in its own right: accumulators get cells of their own.
@@ -286,9 +313,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
         if let Some(known) = &self.representations[id.0 as usize] {
             return Ok(known.clone());
         }
-        let track = *self
-            .plain
-            .get_or_insert_with(|| self.builder.advice("accumulators", Phase::One, 0));
+        let track = self.plain_track();
         let (writer, shape) = self.written_by(id);
         let region = self.builder.region(track, self.len(id));
         self.regions

@@ -21,6 +21,8 @@ pub enum Role {
     Input,
     /// An accumulator of a dense layer; it has a cell only where it is read in its own right.
     Accumulator,
+    /// An element under another shape; it has a cell only where the shape cannot be had by wiring.
+    Copy,
     /// The requantized q.
     Quotient,
     /// A limb of the remainder, low first.
@@ -190,7 +192,10 @@ pub fn run(
             Op::Add { scales } => runner.add(index, *scales)?,
             Op::Transpose { axes } => runner.transpose(index, axes),
             Op::ArgMax => runner.argmax(index)?,
-            Op::Reshape => runner.trace.values[node.inputs[0].0 as usize].clone(),
+            Op::Reshape => {
+                let values = runner.operand(index).to_vec();
+                runner.cells(Owner::Node(index), Role::Copy, values)
+            }
         };
         runner.trace.values[node.output.0 as usize] = values;
     }

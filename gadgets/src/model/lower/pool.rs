@@ -4,7 +4,6 @@
 //! `floor + sum r_i`, floor a value that no input is below (0 after a ReLU). Padding has no tap.
 
 use ff::PrimeField;
-use zkernel_verifier::system::Phase;
 
 use super::wiring::{Representation, Span};
 use super::{LowerError, Lowering};
@@ -30,12 +29,15 @@ impl<F: PrimeField> Lowering<'_, F> {
             let read = x.tap(geometry, tap, [shape[2], shape[3]]);
             let read = read.ok_or_else(|| self.unsupported(node, no_cells))?;
             let valid = valid_spans(geometry, tap, &x.shape, &shape);
+            if valid.iter().any(|span| span.len == 0) {
+                continue; // always in the padding
+            }
             let [key, gain] = self.running_cells(node, tap, &valid, &shape, table);
             let before = restrict(&maximum, &valid);
             let expected = key.plus(before);
             let name = format!("{}/tap {tap}", self.graph.nodes[node].name);
-            let name_only = self.equal(name, &read, &expected);
-            name_only.ok_or_else(|| self.unsupported(node, no_cells))?;
+            let tied = self.equal(name, &read, &expected);
+            tied.ok_or_else(|| self.unsupported(node, no_cells))?;
             maximum = maximum.plus(gain);
         }
         self.represent(output, &maximum)
@@ -121,9 +123,7 @@ impl<F: PrimeField> Lowering<'_, F> {
         if count == 0 {
             return all;
         }
-        let track = *self
-            .plain
-            .get_or_insert_with(|| self.builder.advice("accumulators", Phase::One, 0));
+        let track = self.plain_track();
         let region = self.builder.region(track, count);
         self.regions
             .push(((Owner::Node(node), Role::Outside), region));

@@ -147,23 +147,25 @@ impl Representation {
     }
 
     /// What a tap of a window reads from `(n, c, h, w)`, for every output; nothing in the padding. `None` if a term has
-    /// steps or is cut along a spatial axis.
+    /// steps along a spatial axis, or there are not four axes.
     pub(crate) fn tap(&self, geometry: &Geometry, tap: usize, outputs: [usize; 2]) -> Option<Self> {
-        let [_, _, height, width] = self.shape.as_slice() else {
-            return None;
-        };
-        let sizes = [*height, *width];
         let taps = geometry.tap(tap);
         let mut out = self.clone();
-        (out.shape[2], out.shape[3]) = (outputs[0], outputs[1]);
+        let &mut [_, _, ref mut height, ref mut width] = &mut out.shape[..] else {
+            return None;
+        };
+        [*height, *width] = outputs;
         for term in &mut out.terms {
             for axis in 0..2 {
                 let span = &mut term.spans[2 + axis];
-                if span.step != 1 || span.first != 0 || span.len != sizes[axis] {
+                if span.step != 1 {
                     return None;
                 }
-                let valid = geometry.valid(axis, taps[axis], sizes[axis], outputs[axis]);
-                let read = geometry.read(axis, valid.start, taps[axis], sizes[axis]);
+                // Before the span is padding too.
+                let mut inside = *geometry;
+                inside.before[axis] += span.first;
+                let valid = inside.valid(axis, taps[axis], span.len, outputs[axis]);
+                let read = inside.read(axis, valid.start, taps[axis], span.len);
                 term.start += read.unwrap_or(0) * span.stride;
                 *span = Span {
                     first: valid.start,
@@ -180,8 +182,12 @@ impl Representation {
 
     /// Sums over windows: all taps at once where no window leaves the input, else tap by tap.
     pub(crate) fn window_sums(&self, geometry: &Geometry, outputs: [usize; 2]) -> Option<Self> {
+        let whole = |term: &Term| {
+            let sizes = term.spans.iter().zip(&self.shape);
+            sizes.skip(2).all(|(span, len)| span.len == *len)
+        };
         let inside = geometry.before == [0, 0] && geometry.after == [0, 0];
-        if !inside {
+        if !inside || !self.terms.iter().all(whole) {
             let taps = (0..geometry.taps()).map(|tap| self.tap(geometry, tap, outputs));
             let taps = taps.collect::<Option<Vec<_>>>()?;
             return taps.into_iter().reduce(Self::plus);
