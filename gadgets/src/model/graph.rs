@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use super::geometry::Geometry;
+
 /// Index into [`Graph::tensors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TensorId(pub u32);
@@ -125,6 +127,51 @@ pub enum Op {
         shift: u32,
         /// The table applied to q: an activation, or a range check.
         table: TableId,
+    },
+    /// Accumulators of a convolution over inputs `(n, c, h, w)`, output `(n, m, oh, ow)`:
+    /// `y[n][m][o] = b[m] + sum over taps and channels of the group, w[m][tap][channel] x[n][channel][o stride + tap dilation - pad]`.
+    /// Rows of the weight are `kernel taps x channels of a group`, taps outermost, row-major.
+    Conv {
+        /// The `m x (taps * c / groups)` matrix.
+        weights: WeightId,
+        /// The `1 x m` bias, at the accumulator's scale.
+        bias: Option<WeightId>,
+        /// Kernel, strides, dilations, padding.
+        geometry: Geometry,
+        /// Groups of channels that do not mix; `c` groups of one channel make it depthwise.
+        groups: usize,
+    },
+    /// Sums over windows of `(n, c, h, w)`, padding counting as zero: an average pooling at another scale. Costs no cell.
+    SumPool {
+        /// Kernel, strides, dilations, padding.
+        geometry: Geometry,
+    },
+    /// Maxima over windows of `(n, c, h, w)`, padding never winning; windows may overlap.
+    MaxPool {
+        /// Kernel, strides, dilations, padding.
+        geometry: Geometry,
+        /// ReLU at equal scales over all differences of two values: `m_i = m_{i-1} + relu(x_i - m_{i-1})`.
+        table: TableId,
+    },
+    /// `max(0, q over the window)` with q as in [`Op::Requantize`]: requantization, ReLU and max pooling in one running
+    /// maximum, one lookup of the table for each input. Windows do not overlap and have no padding.
+    RequantizeMax {
+        /// Bits dropped.
+        shift: u32,
+        /// ReLU at equal scales over q and over differences of two q.
+        table: TableId,
+        /// Kernel and strides, `stride >= kernel`, no dilation, no padding.
+        geometry: Geometry,
+    },
+    /// `y = scales[0] a + scales[1] b`, element by element: a residual addition at a common scale. Costs no cell.
+    Add {
+        /// Integer factors of the two inputs.
+        scales: [i64; 2],
+    },
+    /// The same values with axes permuted: output axis i is input axis `axes[i]`. Costs no cell.
+    Transpose {
+        /// Input axis of each output axis.
+        axes: Vec<usize>,
     },
     /// Index of the first maximum along the last axis; output shape without that axis (or with it as 1).
     ArgMax,
