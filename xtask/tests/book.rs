@@ -171,6 +171,30 @@ fn items_that_are_named_exist() {
     assert!(named > 50);
 }
 
+/// Rows of a table have as many cells as its head, and no formula is mistaken for an HTML tag.
+#[test]
+fn tables_and_formulas_render() {
+    let mut rows = 0;
+    for (name, text) in pages() {
+        let prose = prose(&text);
+        let bars = |line: &str| line.matches('|').count() - line.matches("\\|").count();
+        for pair in prose.lines().collect::<Vec<_>>().windows(2) {
+            if pair.iter().all(|line| line.starts_with('|')) {
+                rows += 1;
+                assert_eq!(bars(pair[0]), bars(pair[1]), "{name}: {}", pair[1]);
+            }
+        }
+        let outside: String = prose.split('`').step_by(2).collect();
+        for tag in outside.split('<').skip(1) {
+            let inner = tag.split(['>', ' ']).next().unwrap_or_default();
+            let html = tag.contains('>') && inner.chars().all(|c| c.is_ascii_alphanumeric());
+            let closed = tag[inner.len()..].starts_with('>');
+            assert!(!(html && closed), "{name}: <{inner}> is taken for a tag");
+        }
+    }
+    assert!(rows > 50);
+}
+
 #[test]
 fn every_decision_is_included() {
     let page = read("docs/src/decisions.md");
