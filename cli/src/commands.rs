@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pasta_curves::Fp;
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::{ProvingKey, Witness, executor, mock, prove};
-use zkernel_gadgets::model::{Graph, Honest, Lowered, Op, TensorId, Trace, choose_log_n, run};
+use zkernel_gadgets::model::{Graph, Honest, Lowered, TensorId, Trace, choose_log_n, run};
 use zkernel_onnx::{Model, Options, Samples, dequantize, quantize, quantize_input, read_outputs};
 use zkernel_verifier::curve::signed;
 use zkernel_verifier::system::{ConstraintSystem, Phase, TrackKind};
@@ -468,22 +468,7 @@ fn inspect_public(public: &PublicModel, report: &mut Report) -> Result<()> {
     ));
     for node in &public.graph.nodes {
         let output = &public.graph.tensors[node.output.0 as usize];
-        let kind = match &node.op {
-            Op::Dense { weights, .. } => {
-                let weight = &public.graph.weights[weights.0 as usize];
-                format!("dense {} x {}", weight.rows, weight.cols)
-            }
-            Op::Requantize { shift, table } => {
-                let table = &public.graph.tables[table.0 as usize];
-                format!(
-                    "{:?} of {} keys, {shift} bits dropped",
-                    table.function,
-                    table.keys.max - table.keys.min + 1
-                )
-            }
-            Op::ArgMax => "argmax".into(),
-            Op::Reshape => "reshape".into(),
-        };
+        let kind = public.graph.describe(node);
         let range = output.range;
         report.text.push(format!(
             "  {:<32} {kind:<40} {:?} in {}..={}",

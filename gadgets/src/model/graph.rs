@@ -94,6 +94,8 @@ pub enum Function {
     Softplus = 8,
     /// |x|.
     Abs = 9,
+    /// min(max(x, 0), 6).
+    Relu6 = 10,
 }
 
 /// Definition of a lookup table `key -> round(function(key * input_scale) / output_scale)`, rounding half up.
@@ -222,6 +224,57 @@ impl fmt::Debug for WeightValues {
             "WeightValues({} matrices, values withheld)",
             self.0.len()
         )
+    }
+}
+
+impl Graph {
+    /// What a node computes, in a few words.
+    #[must_use]
+    pub fn describe(&self, node: &Node) -> String {
+        let size = |id: &WeightId| {
+            let weight = self.weights.get(id.0 as usize);
+            weight.map_or_else(String::new, |w| format!("{} x {}", w.rows, w.cols))
+        };
+        let table = |id: &TableId| {
+            let table = self.tables.get(id.0 as usize);
+            table.map_or_else(String::new, |t| {
+                let Interval { min, max } = t.keys;
+                format!("{:?} of keys {min}..={max}", t.function)
+            })
+        };
+        let window = |g: &Geometry| format!("{}x{}", g.kernel[0], g.kernel[1]);
+        match &node.op {
+            Op::Dense { weights, .. } => format!("dense {}", size(weights)),
+            Op::Conv {
+                weights,
+                geometry,
+                groups,
+                ..
+            } => {
+                let window = window(geometry);
+                format!(
+                    "convolution {window}, weights {}, groups {groups}",
+                    size(weights)
+                )
+            }
+            Op::SumPool { geometry } => format!("sums over {}", window(geometry)),
+            Op::MaxPool { geometry, table: t } => {
+                format!("maxima over {}, {}", window(geometry), table(t))
+            }
+            Op::RequantizeMax {
+                shift,
+                table: t,
+                geometry,
+            } => {
+                let window = window(geometry);
+                format!("{}, {shift} bits dropped, maxima over {window}", table(t))
+            }
+            Op::Add { scales } => format!("{} a + {} b", scales[0], scales[1]),
+            Op::Transpose { axes } => format!("axes {axes:?}"),
+            Op::Requantize { shift, table: t } => format!("{}, {shift} bits dropped", table(t)),
+            Op::ArgMax => "argmax".into(),
+            Op::Reshape => "reshape".into(),
+        }
     }
 }
 
