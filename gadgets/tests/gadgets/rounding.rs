@@ -22,7 +22,7 @@ fn quantized(values: &[f64], scale: f64) -> Vec<i64> {
 /// Bounds on |f'| over the reals that tables here reach.
 fn steepness(function: Function, largest: f64) -> f64 {
     match function {
-        Function::Identity | Function::Relu | Function::Abs => 1.0,
+        Function::Identity | Function::Relu | Function::Relu6 | Function::Abs => 1.0,
         Function::Tanh | Function::Softplus => 1.0,
         Function::Sigmoid => 0.25,
         Function::Silu => 1.1,
