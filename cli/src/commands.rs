@@ -425,13 +425,13 @@ pub fn check(zkm: &Path, input: &Path) -> Result<Report> {
 }
 
 /// `zkernel inspect`.
-pub fn inspect(path: &Path, samples: Option<&Path>) -> Result<Report> {
+pub fn inspect(path: &Path, samples: Option<&Path>, test: Option<&Path>) -> Result<Report> {
     let mut report = Report {
         command: "inspect",
         ..Report::default()
     };
     match path.extension().and_then(|e| e.to_str()) {
-        Some("onnx") => inspect_onnx(path, samples, &mut report)?,
+        Some("onnx") => inspect_onnx(path, samples, test, &mut report)?,
         Some("zkv") => inspect_public(&PublicModel::decode(&read(path)?)?, &mut report)?,
         Some("zkm") => inspect_public(&SecretModel::decode(&read(path)?)?.public, &mut report)?,
         Some("zkp") => {
@@ -447,14 +447,23 @@ pub fn inspect(path: &Path, samples: Option<&Path>) -> Result<Report> {
     Ok(report)
 }
 
-fn inspect_onnx(path: &Path, samples: Option<&Path>, report: &mut Report) -> Result<()> {
+fn inspect_onnx(
+    path: &Path,
+    samples: Option<&Path>,
+    test: Option<&Path>,
+    report: &mut Report,
+) -> Result<()> {
     let model = Model::load(path)?;
     report.text.push(model.summary().to_string());
     if let Some(path) = samples {
         let samples = Samples::read(&model, path)?;
         let quantized = quantize(&model, &samples, &Options::default())?;
-        report.text.push(quantized.report.to_string());
-        report.accuracy = Some(quantized.report);
+        let accuracy = match test {
+            Some(path) => quantized.evaluate(&model, &Samples::read(&model, path)?)?,
+            None => quantized.report,
+        };
+        report.text.push(accuracy.to_string());
+        report.accuracy = Some(accuracy);
     }
     Ok(())
 }

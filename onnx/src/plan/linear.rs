@@ -16,13 +16,13 @@ impl Plan<'_> {
         let largest = weights.iter().fold(0f64, |m, &w| m.max(f64::from(w.abs())));
         let function = uses.function.or(through.then_some(Function::Identity));
         let s_x = self.read(input).scale;
-        let s_w = if let Some(function) = function {
+        let s_w = if let Some(function) = function.or(uses.added.then_some(Function::Identity)) {
             self.scaled.push(node.output);
             let step =
                 self.ranges.magnitude[node.output] / f64::from(self.key_bits(function)).exp2();
             step / (s_x * f64::from(self.widths.shift).exp2())
         } else {
-            let bits = if uses.argmax || uses.added {
+            let bits = if uses.argmax {
                 ARGMAX_WEIGHT_BITS
             } else {
                 RAW_WEIGHT_BITS

@@ -31,6 +31,10 @@ impl Ranges {
                 let floor = energy_floor(weights, cols, bias.unwrap_or_default(), energy);
                 magnitude[node.output] = magnitude[node.output].max(floor);
             }
+            if let (FloatOp::Add, [a, b]) = (&node.op, &node.inputs[..]) {
+                let floor = magnitude[*a].hypot(magnitude[*b]);
+                magnitude[node.output] = magnitude[node.output].max(floor);
+            }
         }
         for m in &mut magnitude {
             *m = if *m > 0.0 { *m } else { 1.0 };

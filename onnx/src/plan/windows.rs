@@ -2,7 +2,7 @@
 
 use zkernel_gadgets::model::{Function, Geometry, Interval, Op, Table, TensorId, WeightId};
 
-use super::{Conv, MARGIN, Origin, Plan};
+use super::{Conv, MARGIN, Origin, Plan, ceil_log2};
 use crate::Error;
 use crate::model::{FloatNode, FloatOp};
 
@@ -156,10 +156,14 @@ impl Plan<'_> {
         let steps = [first, second].map(|id| self.read(id).scale);
         let finest = steps[0].min(steps[1]);
         let ratio = (steps[0].max(steps[1]) / finest).log2();
+        // No finer than what one requantization can drop again.
+        let bits = self.key_bits(Function::Relu) + super::MAX_SHIFT;
+        let used = ceil_log2(self.ranges.magnitude[node.output] / finest);
+        let room = (bits as i32 - used as i32).max(0);
         let refine = if ratio == 0.0 {
             0
         } else {
-            (RATIO_BITS - ratio as i32).max(0)
+            (RATIO_BITS - ratio as i32).clamp(0, room)
         };
         let scale = finest / f64::from(refine).exp2();
         let scales = steps.map(|step| (step / scale + 0.5).floor() as i64);
