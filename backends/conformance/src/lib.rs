@@ -3,8 +3,15 @@
 //! [`backend_suite!`] generates one test per operation family and curve, each comparing a backend with
 //! [`Reference`] on edge shapes and edge scalars, small and full batches of equal values included.
 
+pub mod dual;
+pub mod faulty;
 pub mod inputs;
+pub mod operation;
 pub mod suite;
+
+pub use crate::dual::Dual;
+pub use crate::faulty::{Failure, Fault, Faulty};
+pub use crate::operation::Operation;
 
 pub use zkernel_backend_reference::Reference;
 
