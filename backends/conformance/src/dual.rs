@@ -52,11 +52,7 @@ fn both<A, B>(operation: &str, a: Result<A>, b: Result<B>) -> Result<Both<A, B>>
 }
 
 fn equal<T: PartialEq + Debug>(operation: &str, a: &[T], b: &[T]) {
-    assert_eq!(
-        a.len(),
-        b.len(),
-        "{operation}: numbers of elements differ"
-    );
+    assert_eq!(a.len(), b.len(), "{operation}: numbers of elements differ");
     if let Some(index) = a.iter().zip(b).position(|(a, b)| a != b) {
         panic!(
             "{operation}: index {index} differs: {:?} and {:?}",
@@ -360,7 +356,11 @@ impl<C: Curve, A: Backend<C>, B: Backend<C>> Backend<C> for Dual<A, B> {
         )
     }
 
-    fn cross_columns(&self, f: &Self::Columns, a: &Self::Columns) -> Result<(Scalar<C>, Scalar<C>)> {
+    fn cross_columns(
+        &self,
+        f: &Self::Columns,
+        a: &Self::Columns,
+    ) -> Result<(Scalar<C>, Scalar<C>)> {
         let on_a = self.a.cross_columns(&f.a, &a.a);
         pair("cross_columns", on_a, self.b.cross_columns(&f.b, &a.b))
     }

@@ -434,12 +434,7 @@ impl<C: Curve, B: Backend<C>> Backend<C> for Faulty<B> {
         self.columns::<C>(Operation::Expand, |b| b.expand(f, weights))
     }
 
-    fn fold_bases(
-        &self,
-        bases: &B::Bases,
-        rows: usize,
-        weights: &[Scalar<C>],
-    ) -> Result<B::Bases> {
+    fn fold_bases(&self, bases: &B::Bases, rows: usize, weights: &[Scalar<C>]) -> Result<B::Bases> {
         let flip_weight = |b: &B, folded: &mut B::Bases, i: usize| {
             let mut weights = weights.to_vec();
             flip(&mut weights[i]);
