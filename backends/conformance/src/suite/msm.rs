@@ -203,7 +203,7 @@ pub fn bases<C: Curve, B: Backend<C>>(backend: &B) {
 
 fn folded<C: Curve, B: Backend<C>>(backend: &B, rows: usize, weights: &[Scalar<C>]) {
     let points = points::<C>(rows + 2);
-    let values: Vec<Scalar<C>> = (0..rows / weights.len()).map(|i| odd(i)).collect();
+    let values: Vec<Scalar<C>> = (0..rows / weights.len()).map(odd).collect();
     let host = HostColumns {
         rows: values.len(),
         columns: 1,
