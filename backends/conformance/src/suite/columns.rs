@@ -37,7 +37,9 @@ pub(super) fn batch<C: Curve, B: Backend<C>>(backend: &B, host: &HostColumns<Sca
         cells::<C, _>(b, Backend::<C>::gather(b, &sources, &chosen))
     });
     same!(backend, "gather of nothing", |b| {
-        cells::<C, _>(b, Backend::<C>::gather(b, &[&up::<C, _>(b, host)], &[]))
+        let source = up::<C, _>(b, host);
+        let nothing = cells::<C, _>(b, Backend::<C>::gather(b, &[&source], &[]));
+        (nothing, cells::<C, _>(b, Ok(source)))
     });
     let count = (columns * rows) as u32;
     let indices: Vec<u32> = (0..count).map(|i| i.wrapping_mul(i) % count).collect();

@@ -185,8 +185,8 @@ pub fn large_commit<C: Curve, B: Backend<C>>(backend: &B) {
 /// Loaded and folded bases, seen through commitments: no fold, folds to one point, no rows, extra bases kept,
 /// weights 0 and -1 among others, a fold of a fold.
 pub fn bases<C: Curve, B: Backend<C>>(backend: &B) {
-    for (rows, fold) in [(8, 1), (8, 2), (8, 8), (0, 4), (1, 1), (6, 2), (512, 4)] {
-        for from in [0, 6] {
+    for from in [6, 0] {
+        for (rows, fold) in [(8, 1), (8, 2), (8, 8), (0, 4), (1, 1), (6, 2), (512, 4)] {
             let weights = scalars(from, fold);
             folded::<C, B>(backend, rows, &weights);
         }
@@ -203,7 +203,7 @@ pub fn bases<C: Curve, B: Backend<C>>(backend: &B) {
 
 fn folded<C: Curve, B: Backend<C>>(backend: &B, rows: usize, weights: &[Scalar<C>]) {
     let points = points::<C>(rows + 2);
-    let values: Vec<Scalar<C>> = (0..rows / weights.len()).map(|i| odd(i)).collect();
+    let values: Vec<Scalar<C>> = (0..rows / weights.len()).map(odd).collect();
     let host = HostColumns {
         rows: values.len(),
         columns: 1,
