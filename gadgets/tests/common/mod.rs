@@ -3,6 +3,7 @@
 
 use pasta_curves::{EqAffine, Fp};
 use zkernel_backend_cpu::Cpu;
+use zkernel_engine::mock::check;
 use zkernel_engine::{Error, ProvingKey, Tensors, Witness, prove};
 use zkernel_gadgets::model::{
     Assign, Function, Geometry, Graph, Interval, Lowered, Node, Op, Site, Table, TableId, Tensor,
@@ -287,6 +288,13 @@ impl Prover {
     pub fn prove(&self, trace: &Trace, instances: &[Vec<Fp>]) -> Result<(), Error> {
         let witness = witness(&self.lowered, trace);
         prove(&Cpu::new(), &self.key, instances, &witness).map(|_| ())
+    }
+
+    /// Whether all constraints hold, by the mock prover.
+    pub fn accepts(&self, trace: &Trace, instances: &[Vec<Fp>]) -> bool {
+        let witness = witness(&self.lowered, trace);
+        let failures = check(&self.lowered.system, instances, &witness, &self.tensors);
+        failures.unwrap().is_empty()
     }
 }
 

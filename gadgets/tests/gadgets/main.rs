@@ -10,3 +10,4 @@ mod exact;
 mod forgeries;
 mod rounding;
 mod sketch;
+mod windows;
