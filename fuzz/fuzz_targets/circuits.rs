@@ -1,4 +1,3 @@
-//! See `zkernel_fuzz::circuits`.
+//! libFuzzer target of [`zkernel_fuzz::circuits`].
 #![no_main]
-
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| zkernel_fuzz::circuits(bytes));

@@ -1,4 +1,3 @@
-//! See `zkernel_fuzz::forms`.
+//! libFuzzer target of [`zkernel_fuzz::forms`].
 #![no_main]
-
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| zkernel_fuzz::forms(bytes));

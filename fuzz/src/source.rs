@@ -1,8 +1,8 @@
-//! Choices read from bytes; zeros when they run out.
+//! Structured choices read from bytes; zeros once the bytes end, so that every input means something.
 
-use crate::F;
+use pasta_curves::Fp;
 
-/// A source of choices.
+/// A cursor over the input.
 pub(crate) struct Source<'a>(&'a [u8]);
 
 impl<'a> Source<'a> {
@@ -15,29 +15,37 @@ impl<'a> Source<'a> {
     }
 
     pub(crate) fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else {
-            return 0;
-        };
-        self.0 = rest;
-        *first
-    }
-
-    /// One of `0..count`.
-    pub(crate) fn below(&mut self, count: usize) -> usize {
-        usize::from(self.byte()) % count.max(1)
-    }
-
-    /// A field element: small, negative or large.
-    pub(crate) fn field(&mut self) -> F {
-        let value = F::from(u64::from(self.byte()));
-        match self.byte() % 3 {
-            0 => value,
-            1 => -value,
-            _ => (value + F::from(3)).square().square() * F::from_raw([7, 1, 5, 9]),
+        match self.0.split_first() {
+            Some((first, rest)) => {
+                self.0 = rest;
+                *first
+            }
+            None => 0,
         }
     }
 
-    pub(crate) const fn rest(&self) -> &'a [u8] {
+    /// A number below `bound`, which is at most 65,536 and not zero.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        let wide = usize::from(self.byte());
+        let wide = if bound > 256 {
+            wide << 8 | usize::from(self.byte())
+        } else {
+            wide
+        };
+        wide % bound
+    }
+
+    /// A field element: small ones, their negatives, and large ones.
+    pub(crate) fn scalar(&mut self) -> Fp {
+        let value = Fp::from(u64::from(self.byte()));
+        match self.below(4) {
+            0 | 1 => value,
+            2 => -value,
+            _ => (value + Fp::from(0x1234_5678)).square().square().square(),
+        }
+    }
+
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.0
     }
 }

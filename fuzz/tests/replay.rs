@@ -1,100 +1,100 @@
-//! Every invariant on stable: on nothing, on long runs of one byte, on random bytes, and on mutations of valid encodings.
+//! Every invariant over its seeds and deterministic mutations of them, on stable Rust.
 
-use rand_chacha::ChaCha20Rng;
-use rand_core::{Rng as _, SeedableRng as _};
-use zkernel_fuzz::{INVARIANTS, decode_graph, decode_proof, proven};
-use zkernel_gadgets::model::{Graph, Interval, Node, Op, Tensor, TensorId, Visibility};
-use zkernel_verifier::encoding::Writer;
+use std::fs;
+use std::path::PathBuf;
 
-/// Inputs per invariant; proving and verifying ones cost milliseconds each.
-const RUNS: [(&str, u64); 7] = [
-    ("decode_proof", 2000),
-    ("decode_graph", 5000),
-    ("verify_edited", 300),
-    ("transcript", 5000),
-    ("forms", 2000),
-    ("expressions", 2000),
-    ("circuits", 150),
-];
+use zkernel_fuzz::INVARIANTS;
 
-fn random(rng: &mut ChaCha20Rng, len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    rng.fill_bytes(&mut bytes);
-    bytes
-}
+/// xorshift64*: enough to choose mutations, the same everywhere.
+struct Random(u64);
 
-#[test]
-fn invariants_hold_on_random_bytes() {
-    for (name, invariant) in INVARIANTS {
-        let (_, runs) = RUNS
-            .iter()
-            .find(|(known, _)| *known == name)
-            .expect("a run count");
-        invariant(&[]);
-        invariant(&[0; 300]);
-        invariant(&[255; 300]);
-        let mut rng = ChaCha20Rng::seed_from_u64(name.len() as u64);
-        for run in 0..*runs {
-            let len = (rng.next_u32() % if run % 10 == 0 { 5000 } else { 120 }) as usize;
-            invariant(&random(&mut rng, len));
-        }
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
     }
 }
 
-/// Flips, cuts, insertions and length lies in a valid encoding.
-fn mutations(honest: &[u8], count: usize, check: fn(&[u8])) {
-    check(honest);
-    let mut rng = ChaCha20Rng::seed_from_u64(honest.len() as u64);
-    for _ in 0..count {
-        let mut bytes = honest.to_vec();
-        for _ in 0..=rng.next_u32() % 3 {
-            let at = rng.next_u32() as usize % bytes.len();
-            match rng.next_u32() % 5 {
-                0 => bytes[at] ^= 1 << (rng.next_u32() % 8),
-                1 => bytes[at] = 255,
-                2 => bytes.truncate(at.max(1)),
-                3 => bytes.insert(at, rng.next_u32() as u8),
-                _ => {
-                    let lie = [0u64, 1 << 31, 1 << 63, u64::MAX][rng.next_u32() as usize % 4];
-                    let end = (at + 8).min(bytes.len());
-                    bytes[at..end].copy_from_slice(&lie.to_le_bytes()[..end - at]);
+fn seeds(name: &str) -> Vec<Vec<u8>> {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("seeds")
+        .join(name);
+    let mut paths: Vec<_> = fs::read_dir(&directory)
+        .unwrap_or_else(|e| panic!("{}: {e}", directory.display()))
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "{name} has no seeds");
+    paths.iter().map(|path| fs::read(path).unwrap()).collect()
+}
+
+/// One to eight small changes: bytes set, inserted, removed, repeated, or a length made a lie.
+fn mutate(seed: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    for _ in 0..=random.below(8) {
+        let at = random.below(bytes.len());
+        match random.below(6) {
+            0 if !bytes.is_empty() => bytes[at] = random.next().to_le_bytes()[0],
+            1 if !bytes.is_empty() => bytes[at] ^= 1 << random.below(8),
+            2 => bytes.insert(at, random.next().to_le_bytes()[0]),
+            3 if !bytes.is_empty() => {
+                bytes.remove(at);
+            }
+            4 => bytes.extend((0..random.below(40)).map(|_| random.next().to_le_bytes()[0])),
+            _ => {
+                let lie = [0, 1 << 31, 1 << 63, u64::MAX][random.below(4)].to_le_bytes();
+                for (byte, lie) in bytes[at..].iter_mut().zip(lie) {
+                    *byte = lie;
                 }
             }
         }
-        check(&bytes);
+    }
+    bytes
+}
+
+fn replay(name: &str, mutations: usize) {
+    let (_, invariant) = INVARIANTS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .expect("a target");
+    let seeds = seeds(name);
+    seeds.iter().for_each(|seed| invariant(seed));
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    for _ in 0..mutations {
+        let seed = &seeds[random.below(seeds.len())];
+        invariant(&mutate(seed, &mut random));
     }
 }
 
-#[test]
-fn mutated_proofs() {
-    mutations(&proven().1.encode(), 3000, decode_proof);
+macro_rules! replays {
+    ($($name:ident: $mutations:expr,)*) => {$(
+        #[test]
+        fn $name() {
+            replay(stringify!($name), $mutations);
+        }
+    )*
+
+        #[test]
+        fn no_target_is_left_out() {
+            let names: Vec<&str> = INVARIANTS.iter().map(|(name, _)| *name).collect();
+            assert_eq!(names, [$(stringify!($name)),*]);
+        }
+    };
 }
 
-#[test]
-fn mutated_graphs() {
-    let tensor = |name: &str| Tensor {
-        name: name.into(),
-        shape: vec![2, 3],
-        scale: 0.5,
-        zero_point: 0,
-        range: Interval::new(-8, 7),
-        visibility: Visibility::Public,
-    };
-    let graph = Graph {
-        name: "graph".into(),
-        tensors: vec![tensor("x"), tensor("y")],
-        weights: Vec::new(),
-        tables: Vec::new(),
-        nodes: vec![Node {
-            name: "reshape".into(),
-            op: Op::Reshape,
-            inputs: vec![TensorId(0)],
-            output: TensorId(1),
-        }],
-        inputs: vec![TensorId(0)],
-        outputs: vec![TensorId(1)],
-    };
-    let mut writer = Writer::new();
-    graph.encode(&mut writer);
-    mutations(&writer.0, 20_000, decode_graph);
+replays! {
+    proof_decode: 4000,
+    proof_verify: 300,
+    graph_decode: 8000,
+    transcript: 4000,
+    forms: 3000,
+    expressions: 3000,
+    lookups: 60,
+    circuits: 40,
 }
