@@ -24,10 +24,12 @@ const FOLDED: [&str; 8] = [
 pub(super) fn check(graph: &pb::GraphProto, limits: &Limits) -> Result<(), Error> {
     cap("number of nodes", graph.node.len() as u64, limits.nodes)?;
     let attributes = graph.node.iter().flat_map(|n| &n.attribute);
-    if attributes
-        .clone()
-        .any(|a| a.g.is_some() || a.sparse_tensor.is_some())
-    {
+    let nested = |a: &pb::AttributeProto| {
+        a.g.is_some()
+            || a.sparse_tensor.is_some()
+            || !(a.graphs.is_empty() && a.tensors.is_empty() && a.sparse_tensors.is_empty())
+    };
+    if attributes.clone().any(nested) || !graph.sparse_initializer.is_empty() {
         return Err(malformed("subgraphs and sparse tensors are not read"));
     }
     for tensor in graph
