@@ -19,7 +19,7 @@ mod build;
 mod check;
 
 use build::Import;
-use check::{check, product, unsupported};
+use check::{check, is_onnx, product, unsupported};
 
 /// Bounds on what is read from a file that nobody vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +87,11 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
     let mut reader = bytes;
     let proto = onnx.proto_model_for_read(&mut reader).map_err(malformed)?;
     let graph = proto.graph.as_ref().ok_or_else(|| malformed("no graph"))?;
+    if !proto.opset_import.iter().any(|set| is_onnx(&set.domain)) {
+        return Err(malformed(
+            "it does not say which version of the operators it means",
+        ));
+    }
     check(graph, limits)?;
     let unsupported = unsupported(graph);
     if !unsupported.is_empty() {
