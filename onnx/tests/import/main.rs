@@ -5,3 +5,4 @@ mod layers;
 mod network;
 mod refused;
 mod visibility;
+mod wiring;
