@@ -89,6 +89,9 @@ enum Command {
         /// For an .onnx: also calibrate on these samples and report the error of every layer.
         #[arg(long, value_name = "DATA")]
         calibrate: Option<PathBuf>,
+        /// With --calibrate: report the accuracy on these other samples instead.
+        #[arg(long, value_name = "DATA", requires = "calibrate")]
+        test: Option<PathBuf>,
     },
 }
 
@@ -208,6 +211,10 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
             output,
         } => commands::verify(&key, &proof, input.as_deref(), output.as_deref()),
         Command::Check { model, input } => commands::check(&model, &input),
-        Command::Inspect { file, calibrate } => commands::inspect(&file, calibrate.as_deref()),
+        Command::Inspect {
+            file,
+            calibrate,
+            test,
+        } => commands::inspect(&file, calibrate.as_deref(), test.as_deref()),
     }
 }

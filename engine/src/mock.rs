@@ -147,7 +147,11 @@ pub fn derive<F: Field>(
             Derivation::Contract(contraction) => {
                 let values = contract(contraction, challenges, cells);
                 if let Some(target) = cells.get_mut(&contraction.target.track) {
-                    target[contraction.target.start..][..values.len()].copy_from_slice(&values);
+                    let cells = &mut target[contraction.target.start..][..values.len()];
+                    cells
+                        .iter_mut()
+                        .zip(values)
+                        .for_each(|(cell, value)| *cell += value);
                 }
             }
             Derivation::Product {

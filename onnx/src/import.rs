@@ -6,20 +6,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 use tract_onnx::pb;
-use tract_onnx::prelude::{Datum, Framework, InferenceFact, InferenceModelExt, OutletId};
-use tract_onnx::tract_hir::infer::InferenceModel;
+use tract_onnx::prelude::{
+    Datum, Framework, InferenceFact, InferenceModelExt, IntoRunnable, OutletId,
+};
+use tract_onnx::tract_hir::infer::{Factoid, InferenceModel};
 
-use crate::Error;
-use crate::model::Model;
+use crate::model::{FloatNode, FloatOp, FloatTensor, Model};
 use crate::samples::read_capped;
+use crate::{Error, UnsupportedNode};
 
-mod build;
+mod affine;
+mod attributes;
 mod check;
+mod operators;
+mod supported;
+mod windows;
 
-use build::Import;
-use check::{check, is_onnx, product, unsupported};
+use affine::Affine;
+use check::{check, product};
+use operators::Translated;
+use supported::{display_name, is_onnx, refuse, unsupported};
 
 /// Bounds on what is read from a file that nobody vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +49,12 @@ impl Default for Limits {
             nodes: 100_000,
         }
     }
+}
+
+/// A constant of the graph.
+struct Constant {
+    shape: Vec<usize>,
+    values: Vec<f32>,
 }
 
 impl Model {
@@ -163,4 +178,186 @@ fn input_shape(input: &pb::ValueInfoProto) -> Result<Vec<usize>, Error> {
             }),
         })
         .collect()
+}
+
+struct Import<'a> {
+    graph: &'a pb::GraphProto,
+    inference: InferenceModel,
+    names: BTreeMap<String, OutletId>,
+}
+
+impl Import<'_> {
+    fn model(self) -> Result<Model, Error> {
+        let mut build = Build::default();
+        let initial: BTreeSet<&str> = self.graph.initializer.iter().map(|t| &*t.name).collect();
+        for input in self
+            .graph
+            .input
+            .iter()
+            .filter(|i| !initial.contains(&*i.name))
+        {
+            let id = build.tensor(&input.name, self.shape(&input.name)?);
+            build.inputs.push(id);
+        }
+        for node in &self.graph.node {
+            self.node(node, &mut build)?;
+        }
+        if !build.refused.is_empty() {
+            return Err(Error::Unsupported(build.refused));
+        }
+        let mut outputs = Vec::new();
+        for output in &self.graph.output {
+            outputs.push(
+                *build
+                    .ids
+                    .get(&output.name)
+                    .ok_or_else(|| malformed("a constant output"))?,
+            );
+        }
+        self.plan(build, outputs)
+    }
+
+    fn plan(mut self, build: Build, outputs: Vec<usize>) -> Result<Model, Error> {
+        let watched: Vec<usize> = build.nodes.iter().map(|n| n.output).collect();
+        let outlets: Vec<OutletId> = watched
+            .iter()
+            .map(|&t| self.names[&build.tensors[t].name])
+            .collect();
+        self.inference
+            .select_output_outlets(&outlets)
+            .map_err(malformed)?;
+        let typed = self.inference.into_typed().map_err(malformed)?;
+        let plan = typed
+            .into_decluttered()
+            .and_then(|m| m.into_runnable())
+            .map_err(malformed)?;
+        Ok(Model {
+            name: self.graph.name.clone(),
+            tensors: build.tensors,
+            nodes: build.nodes,
+            inputs: build.inputs,
+            outputs,
+            plan: Arc::clone(&plan),
+            watched,
+        })
+    }
+
+    fn shape(&self, tensor: &str) -> Result<Vec<usize>, Error> {
+        let fact = self
+            .inference
+            .outlet_fact(self.names[tensor])
+            .map_err(malformed)?;
+        fact.shape
+            .as_concrete_finite()
+            .map_err(malformed)?
+            .map(|s| s.to_vec())
+            .ok_or_else(|| malformed(format!("the shape of `{tensor}` is not known")))
+    }
+
+    fn constant(&self, tensor: &str) -> Result<Constant, Error> {
+        let unknown = || malformed(format!("the values of `{tensor}` are not known"));
+        let outlet = self.names.get(tensor).ok_or_else(unknown)?;
+        let fact = self.inference.outlet_fact(*outlet).map_err(malformed)?;
+        let value = fact.value.concretize().ok_or_else(unknown)?;
+        let cast = value.cast_to::<f32>().map_err(malformed)?;
+        let values: Vec<f32> = cast
+            .to_plain_array_view::<f32>()
+            .map_err(malformed)?
+            .iter()
+            .copied()
+            .collect();
+        match values.iter().position(|v| !v.is_finite()) {
+            Some(index) => Err(Error::NotFinite {
+                tensor: tensor.into(),
+                index,
+                value: values[index],
+            }),
+            None => Ok(Constant {
+                shape: value.shape().to_vec(),
+                values,
+            }),
+        }
+    }
+
+    fn node(&self, node: &pb::NodeProto, build: &mut Build) -> Result<(), Error> {
+        let active = node.input.iter().filter_map(|n| build.ids.get(n).copied());
+        let inputs: Vec<usize> = active.collect();
+        let (false, Some(output)) = (inputs.is_empty(), node.output.first()) else {
+            return Ok(());
+        };
+        let input_shape = build.tensors[inputs[0]].shape.clone();
+        let output_shape = self.shape(output)?;
+        match self.op(node, inputs.len(), &input_shape, &output_shape)? {
+            Ok(Translated::Op(op)) => build.push(node, op, inputs, output_shape),
+            Ok(Translated::Affine(affine)) => {
+                let alone = self.read_once(&build.tensors[inputs[0]].name);
+                build.fuse(node, affine, inputs[0], output_shape, alone);
+            }
+            Err(problem) => build.refused.push(refuse(node, problem)),
+        }
+        Ok(())
+    }
+
+    /// Whether one node reads the tensor and it is no output.
+    fn read_once(&self, name: &str) -> bool {
+        let reads = self.graph.node.iter().flat_map(|n| &n.input);
+        let shown = self.graph.output.iter().any(|o| o.name == name);
+        reads.filter(|n| *n == name).count() == 1 && !shown
+    }
+}
+
+/// The float network under construction.
+#[derive(Default)]
+struct Build {
+    tensors: Vec<FloatTensor>,
+    nodes: Vec<FloatNode>,
+    inputs: Vec<usize>,
+    ids: BTreeMap<String, usize>,
+    refused: Vec<UnsupportedNode>,
+}
+
+impl Build {
+    fn tensor(&mut self, name: &str, shape: Vec<usize>) -> usize {
+        self.tensors.push(FloatTensor {
+            name: name.into(),
+            shape,
+        });
+        self.ids.insert(name.into(), self.tensors.len() - 1);
+        self.tensors.len() - 1
+    }
+
+    fn push(&mut self, node: &pb::NodeProto, op: FloatOp, inputs: Vec<usize>, shape: Vec<usize>) {
+        let output = self.tensor(&node.output[0], shape);
+        self.nodes.push(FloatNode {
+            name: display_name(node),
+            op,
+            inputs,
+            output,
+        });
+    }
+
+    /// Fuses `y_c = scale_c x_c + shift_c` into the linear layer before it, if nobody else reads that layer's output; else
+    /// it becomes a layer of its own, if the axis is that of channels.
+    fn fuse(
+        &mut self,
+        node: &pb::NodeProto,
+        affine: Affine,
+        input: usize,
+        shape: Vec<usize>,
+        alone: bool,
+    ) {
+        let same_shape = self.tensors[input].shape == shape;
+        let producer = self.nodes.iter().position(|n| n.output == input);
+        let layer = producer.filter(|_| alone && same_shape);
+        if layer.is_some_and(|p| affine.fold_into(&mut self.nodes[p].op)) {
+            let output = &node.output[0];
+            self.ids.insert(output.clone(), input);
+            self.tensors[input].name.clone_from(output);
+        } else if let Some(op) = affine.layer(&shape).filter(|_| same_shape) {
+            self.push(node, op, vec![input], shape);
+        } else {
+            let problem = "a constant is added or multiplied along an axis that no layer has";
+            self.refused.push(refuse(node, problem));
+        }
+    }
 }

@@ -251,11 +251,29 @@ fn decode<R: Read>(npy: NpyFile<R>) -> Result<Vec<f32>, Error> {
             limit: MAX_BYTES / 4,
         });
     }
-    if npy.order() == Order::Fortran && npy.shape().len() > 1 {
-        return Err(Error::Samples(
-            "Fortran order; save with numpy.ascontiguousarray".into(),
-        ));
-    }
+    let columns_first = (npy.order() == Order::Fortran).then(|| npy.shape().to_vec());
+    let values = elements(npy)?;
+    Ok(match columns_first {
+        Some(shape) => row_major(&shape, &values),
+        None => values,
+    })
+}
+
+/// Values stored with the first axis fastest, put into row-major order.
+fn row_major(shape: &[u64], values: &[f32]) -> Vec<f32> {
+    let element = |mut index: usize| {
+        let (mut position, mut stride) = (0, values.len());
+        for len in shape.iter().rev().map(|len| *len as usize) {
+            stride /= len;
+            position += index % len * stride;
+            index /= len;
+        }
+        values[position]
+    };
+    (0..values.len()).map(element).collect()
+}
+
+fn elements<R: Read>(npy: NpyFile<R>) -> Result<Vec<f32>, Error> {
     let DType::Plain(kind) = npy.dtype() else {
         return Err(Error::Samples("structured arrays are not samples".into()));
     };
@@ -289,4 +307,22 @@ fn values<T: npyz::Deserialize, R: Read>(
         out.push(convert(value.map_err(|e| failed(&e))?) as f32);
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::row_major;
+
+    #[test]
+    fn columns_first_arrays_are_put_in_row_major_order() {
+        // [[0, 1, 2], [3, 4, 5]] stored column by column.
+        let stored = [0.0, 3.0, 1.0, 4.0, 2.0, 5.0];
+        assert_eq!(row_major(&[2, 3], &stored), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        let cube: Vec<f32> = (0..24).map(|i| i as f32).collect();
+        let stored: Vec<f32> = (0..24)
+            .map(|p| (p % 2 * 12 + p / 2 % 3 * 4 + p / 6) as f32)
+            .collect();
+        assert_eq!(row_major(&[2, 3, 4], &stored), cube);
+        assert_eq!(row_major(&[0, 3], &[]), [0f32; 0]);
+    }
 }

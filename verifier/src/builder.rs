@@ -310,6 +310,14 @@ impl<F: PrimeField> SystemBuilder<F> {
             .push(Derivation::Contract(contraction));
     }
 
+    /// Phase-2 cells that contract earlier ones, added to what other contractions put there; the caller ties them. For
+    /// cells that several contractions fill, such as the unfolded input of a convolution, one for each kernel position.
+    pub fn derive(&mut self, contraction: Contraction<F>) {
+        self.system
+            .derivations
+            .push(Derivation::Contract(contraction));
+    }
+
     /// `target = left * right` on three parallel phase-2 tracks, with its gate.
     pub fn product(
         &mut self,

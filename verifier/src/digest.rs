@@ -7,7 +7,7 @@ use ff::PrimeField;
 use crate::challenge::Coefficient;
 use crate::encoding::Writer;
 use crate::expression::{Expression, VirtualId};
-use crate::form::{Axis, Cell, Factor, LinearForm, Source, SparseEntry, Strided, TrackId};
+use crate::form::{Axis, Cell, Factor, LinearForm, Source, SparseEntry, Strided, TrackId, Window};
 use crate::system::{
     ConstraintSystem, Contraction, ContractionTerm, Derivation, Gate, Instance, LinearConstraint,
     Lookup, LookupInput, LookupTable, LookupTableId, Masks, Region, TableSide, Track, TrackKind,
@@ -283,6 +283,23 @@ impl<F: PrimeField> Encode for Factor<F> {
             Self::Product(factors) => {
                 w.u8(3);
                 factors.encode(w);
+            }
+            Self::Window(window) => {
+                w.u8(4);
+                let Window {
+                    outer,
+                    outputs,
+                    kernel,
+                    taps,
+                    stride,
+                    dilation,
+                    offset,
+                } = &**window;
+                outer.encode(w);
+                kernel.encode(w);
+                for size in [outputs, taps, stride, dilation, offset] {
+                    size.encode(w);
+                }
             }
         }
     }

@@ -460,6 +460,14 @@ fn check_factor<F: PrimeField>(
         Factor::Product(factors) => factors
             .iter()
             .try_for_each(|f| check_factor(name, f, len, allowed)),
+        Factor::Window(window) => {
+            let sizes = [window.outputs, window.taps, window.stride, window.dilation];
+            if sizes.contains(&0) {
+                return Err(SystemError::Empty(name.into()));
+            }
+            check_factor(name, &window.outer, window.outputs, allowed)?;
+            check_factor(name, &window.kernel, window.taps, allowed)
+        }
         Factor::Powers { .. } => {
             let mut result = Ok(());
             factor.challenges(len, &mut |challenge, exponent| {

@@ -18,13 +18,14 @@ mod quotient;
 use tracing::info_span;
 use zkernel_backend::{Backend, Body};
 use zkernel_verifier::curve::{Curve, Scalar};
+use zkernel_verifier::msm::Executor;
 use zkernel_verifier::proof::Proof;
 use zkernel_verifier::rounds::PhaseOne;
 use zkernel_verifier::transcript::Transcript;
 use zkernel_verifier::verify::verify;
 
 use crate::error::{Error, Result};
-use crate::keys::{ProvingKey, executor};
+use crate::keys::{ProvingKey, with_executor};
 use crate::randomness::Randomness;
 use crate::witness::{Assignment, Witness};
 use committed::Committed;
@@ -60,7 +61,8 @@ pub fn prove<C: Curve, B: Backend<C>>(
         }
     };
     let span = info_span!("self check");
-    span.in_scope(|| verify(&key.verifying, instances, &proof, &executor(backend)))
+    let check = |executor: Executor<'_, C>| verify(&key.verifying, instances, &proof, executor);
+    span.in_scope(|| with_executor(backend, check))?
         .map_err(Error::Unsatisfied)?;
     Ok(proof)
 }

@@ -118,22 +118,15 @@ fn honest(sample: &Sample) -> Trace {
 
 fn weight_cells(sample: &Sample) -> Vec<(TrackId, usize)> {
     let (graph, lowered) = (&sample.circuit.network.graph, &sample.circuit.lowered);
-    let is_bias = |id: WeightId| {
-        let biases = graph.nodes.iter().map(|node| match node.op {
-            Op::Dense { bias, .. } => bias,
-            _ => None,
-        });
-        biases.into_iter().any(|bias| bias == Some(id))
-    };
     let mut cells = Vec::new();
     for place in &lowered.weights {
         let track = lowered.system.track(place.track).unwrap();
-        let cols = graph.weights[place.weight.0 as usize].cols;
-        let rows = match is_bias(place.weight) {
-            true => 1,
-            false => track.columns * track.width / place.stride,
+        let weight = &graph.weights[place.weight.0 as usize];
+        let rows = match is_read_whole(sample, place.weight) {
+            true => track.columns * track.width / place.stride,
+            false => weight.rows,
         };
-        let at = |row: usize| (0..cols).map(move |col| row * place.stride + col);
+        let at = |row: usize| (0..weight.cols).map(move |col| row * place.stride + col);
         cells.extend(
             (0..rows)
                 .flat_map(at)
@@ -141,6 +134,19 @@ fn weight_cells(sample: &Sample) -> Vec<(TrackId, usize)> {
         );
     }
     cells
+}
+
+/// Whether forms read the padding rows of a matrix too. Those of biases and of convolutions with groups read no more
+/// than the matrix.
+fn is_read_whole(sample: &Sample, id: WeightId) -> bool {
+    let nodes = &sample.circuit.network.graph.nodes;
+    nodes.iter().any(|node| match node.op {
+        Op::Dense { weights, .. } => weights == id,
+        Op::Conv {
+            weights, groups, ..
+        } => weights == id && groups == 1,
+        _ => false,
+    })
 }
 
 fn derived_cells(algebra: &Algebra<'_>) -> Vec<(TrackId, usize)> {

@@ -1,6 +1,6 @@
 //! One circuit for every way that gadgets meet: what reads accumulators, cells and inputs, and what is public.
 
-use zkernel_gadgets::model::{Function, Interval, TensorId, Visibility};
+use zkernel_gadgets::model::{Function, Geometry, Interval, TensorId, Visibility};
 
 use crate::sketch::{Circuit, Sketch, range, table};
 
@@ -16,7 +16,19 @@ pub struct Sample {
 
 /// All of them.
 pub fn samples() -> Vec<Sample> {
-    vec![tables(), classes(), cells(), shared(), input(), columns()]
+    vec![
+        tables(),
+        classes(),
+        cells(),
+        shared(),
+        input(),
+        columns(),
+        convolution(),
+        groups(),
+        maxima(),
+        fused(),
+        residual(),
+    ]
 }
 
 /// Dense, ReLU, reshape, dense, sigmoid; public input and output.
@@ -106,6 +118,93 @@ fn columns() -> Sample {
     let name = "columns";
     Sample { name, circuit, x }
 }
+
+/// A convolution with everything that a window can have, ReLU, and a convolution by 1 x 1; public input and output.
+fn convolution() -> Sample {
+    let x: Vec<i64> = (0..24).map(|i| (i * 5) % 7 - 8).collect();
+    let (mut sketch, id) = Sketch::new(&[1, 2, 4, 3], Interval::new(-8, 7), PUBLIC);
+    let acc = sketch.conv("conv", id, (WINDOW, 1), weights(16, 9), &[300, 290]);
+    let relu = table(Function::Relu, -64, 63, 1.0, 1.0);
+    let hidden = sketch.requantize("relu", acc, 4, relu);
+    let point = Geometry::window([1, 1], [1, 1]);
+    let y = sketch.conv("point", hidden, (point, 1), weights(6, 9), &[1, 2, 3]);
+    let circuit = sketch.circuit(y, PUBLIC, 5);
+    let name = "convolution";
+    Sample { name, circuit, x }
+}
+
+/// Two groups of two channels each, then every channel for itself.
+fn groups() -> Sample {
+    let x: Vec<i64> = (0..36).map(|i| (i * 5) % 7 + 1).collect();
+    let (mut sketch, id) = Sketch::new(&[1, 4, 3, 3], Interval::new(-8, 7), PRIVATE);
+    let window = Geometry::window([2, 2], [1, 1]);
+    let acc = sketch.conv("grouped", id, (window, 2), weights(32, 9), &[300; 4]);
+    let hidden = sketch.requantize("range", acc, 5, range(-16, 15));
+    let acc = sketch.conv("depthwise", hidden, (window, 4), weights(16, 9), &[5; 4]);
+    let y = sketch.requantize("end", acc, 3, range(-24, 23));
+    let circuit = sketch.circuit(y, PUBLIC, 5);
+    let name = "groups";
+    Sample { name, circuit, x }
+}
+
+/// Maxima over windows that overlap and reach into the padding; flattened, which wiring cannot do there.
+fn maxima() -> Sample {
+    let x = vec![3, -2, 5, -7, 4, 1, -1, 2, -6];
+    let (mut sketch, id) = Sketch::new(&[1, 1, 3, 3], Interval::new(-8, 7), PUBLIC);
+    let window = Geometry {
+        before: [1, 0],
+        ..Geometry::window([2, 2], [2, 1])
+    };
+    let pooled = sketch.max_pool("pool", id, window);
+    let flat = sketch.reshape("flatten", pooled, &[1, 4]);
+    let y = sketch.dense("fc", flat, weights(8, 9), &[1, 2]);
+    let circuit = sketch.circuit(y, PUBLIC, 5);
+    let name = "maxima";
+    Sample { name, circuit, x }
+}
+
+/// Requantization, ReLU and maxima in one, over windows that leave some accumulators out.
+fn fused() -> Sample {
+    let x: Vec<i64> = (0..15).map(|i| (i * 5) % 7 - 3 + i % 2).collect();
+    let (mut sketch, id) = Sketch::new(&[1, 1, 3, 5], Interval::new(-8, 7), PRIVATE);
+    let point = Geometry::window([1, 1], [1, 1]);
+    let acc = sketch.conv("conv", id, (point, 1), vec![19], &[45]);
+    let window = Geometry::window([2, 1], [2, 2]);
+    let keys = Interval::new(-64, 63);
+    let y = sketch.requantize_max("fused", acc, (3, keys), window);
+    let circuit = sketch.circuit(y, PUBLIC, 5);
+    let name = "fused";
+    Sample { name, circuit, x }
+}
+
+/// A residual addition, averages, and axes permuted before a dense layer.
+fn residual() -> Sample {
+    let x: Vec<i64> = (0..18).map(|i| (i * 5) % 7 + 1).collect();
+    let (mut sketch, id) = Sketch::new(&[1, 2, 3, 3], Interval::new(-8, 7), PRIVATE);
+    let point = Geometry::window([1, 1], [1, 1]);
+    let acc = sketch.conv("conv", id, (point, 1), weights(4, 9), &[50, 60]);
+    let relu = table(Function::Relu, -16, 15, 1.0, 1.0);
+    let hidden = sketch.requantize("relu", acc, 3, relu);
+    let sum = sketch.add("add", [hidden, id], [2, -3]);
+    let sum = sketch.requantize("sum", sum, 1, range(-16, 15));
+    let window = Geometry::window([2, 2], [1, 1]);
+    let average = sketch.sum_pool("average", sum, window);
+    let average = sketch.requantize("rounded", average, 2, range(-16, 15));
+    let last = sketch.transpose("last", average, &[0, 2, 3, 1]);
+    let y = sketch.dense("fc", last, weights(4, 9), &[1, 2]);
+    let circuit = sketch.circuit(y, PUBLIC, 5);
+    let name = "residual";
+    Sample { name, circuit, x }
+}
+
+/// Padding on one side, another stride and dilation along each axis.
+const WINDOW: Geometry = Geometry {
+    kernel: [2, 2],
+    stride: [2, 1],
+    dilation: [1, 2],
+    before: [0, 1],
+    after: [0, 1],
+};
 
 /// A dense layer whose accumulators at `x` are `targets`.
 fn dense_to(

@@ -76,7 +76,7 @@ proptest! {
     /// Requantization to a range and to every function, of accumulators and of cells.
     #[test]
     fn requantize(
-        f in 0usize..10, (m, k) in (1usize..9, 1usize..9), shift in 0u32..17, log_n in 4u32..7, output in visibility(),
+        f in 0usize..Function::ALL.len(), (m, k) in (1usize..9, 1usize..9), shift in 0u32..17, log_n in 4u32..7, output in visibility(),
         x in integers(8, 8), w in integers(64, 50), b in integers(8, 500),
     ) {
         let (mut sketch, id) = Sketch::new(&[1, k], Interval::new(-8, 8), Visibility::Private);

@@ -252,43 +252,55 @@ fn extremes(sample: &Sample) -> Vec<Vec<i64>> {
     inputs
 }
 
-/// A wrong output of a dense layer that its `Y` constraint would catch, hidden in P, in V and in Z.
+/// A wrong output of a linear layer that its `Y` constraint would catch, hidden in P, in V and in Z.
 fn through_products<'a>(wrong: &Algebra<'a>, layer: &str) -> Vec<Algebra<'a>> {
     let system = wrong.system;
-    let constraint = system
-        .constraints
-        .iter()
-        .find(|c| c.name == format!("{layer}/Y"));
-    let residual = mock::residual(
-        constraint.unwrap(),
-        &wrong.instances,
-        &wrong.challenges,
-        &wrong.cells,
-    );
-    let residual = residual.unwrap();
-    let target = |part: &str| {
-        let name = format!("{layer}/{part}");
-        let targets = system.derivations.iter().filter_map(|d| match d {
-            Derivation::Contract(c) => (c.name == name).then_some(c.target),
-            Derivation::Product { .. } => None,
-        });
-        targets.into_iter().next().unwrap()
-    };
     let products = system.derivations.iter().find_map(|d| match d {
-        Derivation::Product { target, .. } => Some(*target),
+        Derivation::Product {
+            left,
+            right,
+            target,
+        } => Some((*left, *right, *target)),
         Derivation::Contract(_) => None,
     });
-    let (v, z, p) = (target("V"), target("Z"), products.unwrap());
-    let position = v.start;
+    let (v, z, p) = products.unwrap();
+    let cells = region_of(wrong, layer);
+    let both = |i: &usize| wrong.cells[&v][*i] != Fp::ZERO && wrong.cells[&z][*i] != Fp::ZERO;
+    let Some(position) = cells.into_iter().find(both) else {
+        return Vec::new();
+    };
+    // P enters the sum of the layer with a coefficient of its own for each group.
+    let before = residual(wrong, layer);
     let mut in_p = wrong.clone();
-    in_p.cells.get_mut(&p).unwrap()[position] -= residual;
+    in_p.cells.get_mut(&p).unwrap()[position] += Fp::ONE;
+    let coefficient = residual(&in_p, layer) - before;
+    let change = -before * coefficient.invert().unwrap();
+    in_p.cells.get_mut(&p).unwrap()[position] += change - Fp::ONE;
     let hidden = |changed: TrackId, other: TrackId| {
         let mut hidden = in_p.clone();
         let factor = wrong.cells[&other][position].invert().unwrap();
-        hidden.cells.get_mut(&changed).unwrap()[position] -= residual * factor;
+        hidden.cells.get_mut(&changed).unwrap()[position] += change * factor;
         hidden
     };
-    vec![hidden(v.track, z.track), hidden(z.track, v.track), in_p]
+    vec![hidden(v, z), hidden(z, v), in_p]
+}
+
+fn residual(algebra: &Algebra<'_>, layer: &str) -> Fp {
+    let name = format!("{layer}/Y");
+    let constraint = algebra.system.constraints.iter().find(|c| c.name == name);
+    let (constraint, instances) = (constraint.unwrap(), &algebra.instances);
+    mock::residual(constraint, instances, &algebra.challenges, &algebra.cells).unwrap()
+}
+
+/// Positions of a layer's cells in the parallel tracks V, Z and P.
+fn region_of(algebra: &Algebra<'_>, layer: &str) -> std::ops::Range<usize> {
+    let name = format!("{layer}/V");
+    let targets = algebra.system.derivations.iter().find_map(|d| match d {
+        Derivation::Contract(c) => (c.name == name).then_some(c.target),
+        Derivation::Product { .. } => None,
+    });
+    let target = targets.unwrap();
+    target.start..target.start + target.len
 }
 
 /// A row that is not in its table, hidden in the sum, in the lookup's helper and in the table's.

@@ -4,10 +4,13 @@ use pasta_curves::Fp;
 use zkernel_engine::mock::{self, Failure};
 use zkernel_engine::{Tensors, Witness};
 use zkernel_gadgets::model::{
-    Assign, Function, Graph, Interval, Lowered, Node, Op, RunError, Site, Table, TableId, Tensor,
-    TensorId, Trace, Visibility, Weight, WeightId, WeightValues, lower, run,
+    Assign, Function, Geometry, Graph, Interval, Lowered, Node, Op, RunError, Site, Table, TableId,
+    Tensor, TensorId, Trace, Visibility, Weight, WeightId, WeightValues, lower, run,
 };
 use zkernel_verifier::curve::signed;
+
+/// A range that no accumulator here leaves.
+const WIDE: Interval = Interval::new(-1 << 40, 1 << 40);
 
 /// A network under construction: every method appends a node and returns the tensor it writes.
 pub struct Sketch {
@@ -37,7 +40,7 @@ impl Sketch {
 
     /// `bias.len()` output features; the weights are row-major.
     pub fn dense(&mut self, name: &str, x: TensorId, weights: Vec<i64>, bias: &[i64]) -> TensorId {
-        let (mut shape, range) = (self.shape(x), self.graph.tensors[x.0 as usize].range);
+        let (mut shape, range) = (self.shape(x), self.range(x));
         let (rows, cols) = (bias.len(), *shape.last().unwrap());
         *shape.last_mut().unwrap() = rows;
         let largest = range.min.abs().max(range.max.abs());
@@ -49,33 +52,97 @@ impl Sketch {
             weights: matrix,
             bias: Some(bias),
         };
-        self.node(name, op, x, shape, Interval::new(-worst, worst))
+        self.node(name, op, &[x], shape, Interval::new(-worst, worst))
+    }
+
+    /// A convolution with `bias.len()` output channels; the weights are row-major, `taps x channels of a group` each.
+    pub fn conv(
+        &mut self,
+        name: &str,
+        x: TensorId,
+        (geometry, groups): (Geometry, usize),
+        weights: Vec<i64>,
+        bias: &[i64],
+    ) -> TensorId {
+        let (rows, cols) = (bias.len(), geometry.taps() * self.shape(x)[1] / groups);
+        let mut shape = self.windows(x, &geometry);
+        shape[1] = rows;
+        let matrix = self.weight(&format!("{name}.weight"), rows, cols, weights);
+        let bias = self.weight(&format!("{name}.bias"), 1, rows, bias.to_vec());
+        let op = Op::Conv {
+            weights: matrix,
+            bias: Some(bias),
+            geometry,
+            groups,
+        };
+        self.node(name, op, &[x], shape, WIDE)
+    }
+
+    /// Sums over windows.
+    pub fn sum_pool(&mut self, name: &str, x: TensorId, geometry: Geometry) -> TensorId {
+        let shape = self.windows(x, &geometry);
+        self.node(name, Op::SumPool { geometry }, &[x], shape, WIDE)
+    }
+
+    /// Maxima over windows.
+    pub fn max_pool(&mut self, name: &str, x: TensorId, geometry: Geometry) -> TensorId {
+        let (shape, range) = (self.windows(x, &geometry), self.range(x));
+        let span = range.max - range.min;
+        let table = self.table(table(Function::Relu, -span, span, 1.0, 1.0));
+        self.node(name, Op::MaxPool { geometry, table }, &[x], shape, range)
+    }
+
+    /// Requantization, ReLU over those keys, and maxima over windows, in one.
+    pub fn requantize_max(
+        &mut self,
+        name: &str,
+        x: TensorId,
+        (shift, keys): (u32, Interval),
+        geometry: Geometry,
+    ) -> TensorId {
+        let shape = self.windows(x, &geometry);
+        let table = self.table(table(Function::Relu, keys.min, keys.max, 1.0, 1.0));
+        let op = Op::RequantizeMax {
+            shift,
+            table,
+            geometry,
+        };
+        self.node(name, op, &[x], shape, Interval::new(0, keys.max))
+    }
+
+    /// `scales[0] a + scales[1] b`.
+    pub fn add(&mut self, name: &str, inputs: [TensorId; 2], scales: [i64; 2]) -> TensorId {
+        let shape = self.shape(inputs[0]);
+        self.node(name, Op::Add { scales }, &inputs, shape, WIDE)
+    }
+
+    /// The same values with axes permuted.
+    pub fn transpose(&mut self, name: &str, x: TensorId, axes: &[usize]) -> TensorId {
+        let (old, range) = (self.shape(x), self.range(x));
+        let shape = axes.iter().map(|axis| old[*axis]).collect();
+        let axes = axes.to_vec();
+        self.node(name, Op::Transpose { axes }, &[x], shape, range)
     }
 
     /// Drops `shift` bits and applies a table.
     pub fn requantize(&mut self, name: &str, x: TensorId, shift: u32, table: Table) -> TensorId {
         let range = table.values();
-        let known = self.graph.tables.iter().position(|t| *t == table);
-        let index = known.unwrap_or(self.graph.tables.len());
-        if known.is_none() {
-            self.graph.tables.push(table);
-        }
-        let table = TableId(index as u32);
+        let table = self.table(table);
         let shape = self.shape(x);
-        self.node(name, Op::Requantize { shift, table }, x, shape, range)
+        self.node(name, Op::Requantize { shift, table }, &[x], shape, range)
     }
 
     /// Index of the first maximum of every row.
     pub fn argmax(&mut self, name: &str, x: TensorId) -> TensorId {
         let mut shape = self.shape(x);
         let classes = shape.pop().unwrap() as i64;
-        self.node(name, Op::ArgMax, x, shape, Interval::new(0, classes - 1))
+        self.node(name, Op::ArgMax, &[x], shape, Interval::new(0, classes - 1))
     }
 
     /// The same values under another shape.
     pub fn reshape(&mut self, name: &str, x: TensorId, shape: &[usize]) -> TensorId {
-        let range = self.graph.tensors[x.0 as usize].range;
-        self.node(name, Op::Reshape, x, shape.to_vec(), range)
+        let range = self.range(x);
+        self.node(name, Op::Reshape, &[x], shape.to_vec(), range)
     }
 
     /// The network that ends in `output`.
@@ -106,6 +173,27 @@ impl Sketch {
         self.graph.tensors[id.0 as usize].shape.clone()
     }
 
+    fn range(&self, id: TensorId) -> Interval {
+        self.graph.tensors[id.0 as usize].range
+    }
+
+    /// The shape that windows over a tensor give, channel by channel.
+    fn windows(&self, x: TensorId, geometry: &Geometry) -> Vec<usize> {
+        let mut shape = self.shape(x);
+        let outputs = geometry.outputs([shape[2], shape[3]]).unwrap();
+        shape[2..].copy_from_slice(&outputs);
+        shape
+    }
+
+    fn table(&mut self, table: Table) -> TableId {
+        let known = self.graph.tables.iter().position(|t| *t == table);
+        let index = known.unwrap_or(self.graph.tables.len());
+        if known.is_none() {
+            self.graph.tables.push(table);
+        }
+        TableId(index as u32)
+    }
+
     fn tensor(&mut self, name: &str, shape: Vec<usize>, range: Interval) -> TensorId {
         self.graph.tensors.push(Tensor {
             name: name.into(),
@@ -122,7 +210,7 @@ impl Sketch {
         &mut self,
         name: &str,
         op: Op,
-        input: TensorId,
+        inputs: &[TensorId],
         shape: Vec<usize>,
         range: Interval,
     ) -> TensorId {
@@ -130,7 +218,7 @@ impl Sketch {
         self.graph.nodes.push(Node {
             name: name.into(),
             op,
-            inputs: vec![input],
+            inputs: inputs.to_vec(),
             output,
         });
         output

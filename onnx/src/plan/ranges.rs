@@ -1,4 +1,4 @@
-//! What calibration says about the values of every tensor.
+//! What the calibration samples say about magnitudes.
 
 use zkernel_gadgets::model::Interval;
 
@@ -21,16 +21,18 @@ impl Ranges {
             .map(|t| all(floats, t).fold(0.0, |m, v| v.abs().max(m)))
             .collect();
         for node in &model.nodes {
-            if let FloatOp::Dense {
-                cols,
-                weights,
-                bias,
-                ..
-            } = &node.op
-            {
-                let energy = row_energy(floats, node.inputs[0], *cols);
-                let bias = bias.as_deref().unwrap_or_default();
-                let floor = energy_floor(weights, *cols, bias, energy);
+            if let Some((rows, weights, bias)) = node.op.linear() {
+                let cols = weights.len() / rows.max(1);
+                let chunk = match node.op {
+                    FloatOp::Dense { .. } => cols,
+                    _ => model.tensors[node.inputs[0]].len(),
+                };
+                let energy = row_energy(floats, node.inputs[0], chunk);
+                let floor = energy_floor(weights, cols, bias.unwrap_or_default(), energy);
+                magnitude[node.output] = magnitude[node.output].max(floor);
+            }
+            if let (FloatOp::Add, [a, b]) = (&node.op, &node.inputs[..]) {
+                let floor = magnitude[*a].hypot(magnitude[*b]);
                 magnitude[node.output] = magnitude[node.output].max(floor);
             }
         }
