@@ -20,13 +20,15 @@ use crate::{Error, UnsupportedNode};
 
 mod affine;
 mod attributes;
+mod check;
 mod operators;
 mod supported;
 mod windows;
 
 use affine::Affine;
+use check::{check, product};
 use operators::Translated;
-use supported::{display_name, refuse, unsupported};
+use supported::{display_name, is_onnx, refuse, unsupported};
 
 /// Bounds on what is read from a file that nobody vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +102,11 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
     let mut reader = bytes;
     let proto = onnx.proto_model_for_read(&mut reader).map_err(malformed)?;
     let graph = proto.graph.as_ref().ok_or_else(|| malformed("no graph"))?;
+    if !proto.opset_import.iter().any(|set| is_onnx(&set.domain)) {
+        return Err(malformed(
+            "it does not say which version of the operators it means",
+        ));
+    }
     check(graph, limits)?;
     let unsupported = unsupported(graph);
     if !unsupported.is_empty() {
@@ -122,58 +129,6 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
         names,
     }
     .model()
-}
-
-/// Sizes, external data and names, before anything is built from them.
-fn check(graph: &pb::GraphProto, limits: &Limits) -> Result<(), Error> {
-    cap("number of nodes", graph.node.len() as u64, limits.nodes)?;
-    let attributes = graph.node.iter().flat_map(|n| &n.attribute);
-    if attributes
-        .clone()
-        .any(|a| a.g.is_some() || a.sparse_tensor.is_some())
-    {
-        return Err(malformed("subgraphs and sparse tensors are not read"));
-    }
-    for tensor in graph
-        .initializer
-        .iter()
-        .chain(attributes.filter_map(|a| a.t.as_ref()))
-    {
-        if tensor.data_location.unwrap_or(0) != 0 || !tensor.external_data.is_empty() {
-            return Err(Error::ExternalData(tensor.name.clone()));
-        }
-        cap(&tensor.name, product(&tensor.dims)?, limits.tensor_values)?;
-    }
-    let mut known: BTreeSet<&str> = graph.initializer.iter().map(|t| &*t.name).collect();
-    known.extend(graph.input.iter().map(|i| &*i.name));
-    for node in &graph.node {
-        if let Some(name) = node
-            .input
-            .iter()
-            .find(|n| !n.is_empty() && !known.contains(&***n))
-        {
-            return Err(malformed(format!(
-                "tensor `{name}` is read before it is written"
-            )));
-        }
-        for name in node.output.iter().filter(|n| !n.is_empty()) {
-            if !known.insert(name) {
-                return Err(malformed(format!("tensor `{name}` is written twice")));
-            }
-        }
-    }
-    if graph.output.is_empty() || graph.output.iter().any(|o| !known.contains(&*o.name)) {
-        return Err(malformed("an output is missing"));
-    }
-    Ok(())
-}
-
-fn product(dims: &[i64]) -> Result<u64, Error> {
-    dims.iter()
-        .try_fold(1u64, |p, &d| {
-            u64::try_from(d).ok().and_then(|d| p.checked_mul(d))
-        })
-        .ok_or_else(|| malformed(format!("impossible shape {dims:?}")))
 }
 
 /// Batch 1, `f32`, every other dimension known.
@@ -398,7 +353,7 @@ impl Build {
             let output = &node.output[0];
             self.ids.insert(output.clone(), input);
             self.tensors[input].name.clone_from(output);
-        } else if let Some(op) = affine.layer(&shape) {
+        } else if let Some(op) = affine.layer(&shape).filter(|_| same_shape) {
             self.push(node, op, vec![input], shape);
         } else {
             let problem = "a constant is added or multiplied along an axis that no layer has";

@@ -66,9 +66,14 @@ pub(super) fn unsupported(graph: &pb::GraphProto) -> Vec<UnsupportedNode> {
     found
 }
 
+/// Whether a domain is that of ONNX's own operators.
+pub(super) fn is_onnx(domain: &str) -> bool {
+    matches!(domain, "" | "ai.onnx")
+}
+
 /// Why a node cannot be translated, given which of its inputs are constants.
 fn problem(node: &pb::NodeProto, fixed: &[bool]) -> Option<&'static str> {
-    if !matches!(&*node.domain, "" | "ai.onnx") {
+    if !is_onnx(&node.domain) {
         return Some("operator of another domain");
     }
     let activations = fixed.iter().filter(|f| !**f).count();
