@@ -1,5 +1,6 @@
 //! The quantized network: its graph, its integer run, and its lowering to constraints.
 
+pub mod bounds;
 pub mod cost;
 pub mod encode;
 pub mod geometry;
@@ -8,6 +9,7 @@ pub mod lower;
 pub mod run;
 pub mod validate;
 
+pub use bounds::Bounds;
 pub use cost::choose_log_n;
 pub use encode::GraphError;
 pub use geometry::Geometry;
