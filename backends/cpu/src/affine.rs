@@ -8,10 +8,7 @@ use zkernel_backend::Curve;
 
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::{
-    points::{self, Step},
-    prime::Prime,
-};
+use crate::packed::points::Packed;
 
 /// Marks a reference to a point that is to be negated.
 pub(crate) const NEGATED: u32 = 1 << 31;
@@ -111,7 +108,7 @@ const BATCH: usize = 1024;
 /// Adds points in batches, at one level.
 pub(crate) struct Adder<B> {
     #[cfg(target_arch = "x86_64")]
-    packed: Option<(Prime<B>, Vec<Step>)>,
+    packed: Option<Packed<B>>,
     scratch: Vec<(B, B)>,
 }
 
@@ -121,7 +118,7 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
         let _ = level;
         Self {
             #[cfg(target_arch = "x86_64")]
-            packed: level.prime().map(|prime| (prime, Vec::new())),
+            packed: level.prime().map(Packed::new),
             scratch: Vec::new(),
         }
     }
@@ -130,8 +127,8 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
     pub(crate) fn add_pairs(&mut self, pairs: &[Pair], source: &[Xy<B>], sums: &mut [Xy<B>]) {
         for batch in pairs.chunks(BATCH) {
             #[cfg(target_arch = "x86_64")]
-            if let Some((prime, steps)) = &mut self.packed {
-                points::add_pairs(*prime, steps, batch, source, sums);
+            if let Some(packed) = &mut self.packed {
+                packed.add_pairs(batch, source, sums);
                 continue;
             }
             self.add_batch(batch, source, sums);

@@ -8,6 +8,7 @@
 mod affine;
 mod buckets;
 pub mod columns;
+mod digits;
 mod eval;
 pub mod level;
 mod linear;

@@ -9,6 +9,7 @@ use zkernel_verifier::curve::Point;
 use crate::affine::{Adder, NEGATED, Pair, Xy, normalize};
 use crate::buckets::{Term, sum_buckets, weigh};
 use crate::columns::{Cells, Columns};
+use crate::digits::Magnitude;
 use crate::level::Level;
 
 /// Largest memory of the tables of one set of bases.
@@ -29,12 +30,12 @@ struct Table<C: Curve> {
 
 impl<C: Curve> Bases<C> {
     pub(crate) fn load(level: Level, points: &[C]) -> Self {
-        let width = (points.len().max(2).ilog2()).clamp(7, 12);
+        let width = (points.len().max(2).ilog2() + 1).clamp(8, 12);
         let bytes = points.len() * windows(256, width) * size_of::<Xy<C::Base>>();
         Self {
             level,
             points: points.iter().map(Xy::new).collect(),
-            table: (bytes <= TABLE_BYTES).then(|| Table::new(points, width)),
+            table: (bytes <= TABLE_BYTES).then(|| Table::new(level, points, width)),
         }
     }
 
@@ -44,21 +45,22 @@ impl<C: Curve> Bases<C> {
 }
 
 impl<C: Curve> Table<C> {
-    fn new(points: &[C], width: u32) -> Self {
+    fn new(level: Level, points: &[C], width: u32) -> Self {
         let count = windows(256, width);
         let multiples_of = |points: &[C]| -> Vec<Vec<Xy<C::Base>>> {
-            let mut current: Vec<Point<C>> =
-                points.iter().map(group::CurveAffine::to_curve).collect();
+            let mut adder = Adder::new(level);
+            let mut current: Vec<Xy<C::Base>> = points.iter().map(Xy::new).collect();
             let mut rows = Vec::with_capacity(count);
             for _ in 0..count {
-                rows.push(normalize::<C>(&current).iter().map(Xy::new).collect());
-                for point in &mut current {
-                    *point = (0..width).fold(*point, |p, _| p.double());
+                rows.push(current.clone());
+                for _ in 0..width {
+                    let same = |j| (j, reference(j, false));
+                    current = add_each(&mut adder, &current, points.len(), same);
                 }
             }
             rows
         };
-        let chunks: Vec<_> = points.par_chunks(64).map(multiples_of).collect();
+        let chunks: Vec<_> = points.par_chunks(256).map(multiples_of).collect();
         let multiples = (0..count)
             .flat_map(|j| {
                 chunks
@@ -73,72 +75,6 @@ impl<C: Curve> Table<C> {
 /// Windows that a magnitude of `bits` bits, at most 2^255, needs in signed digits.
 const fn windows(bits: u32, width: u32) -> usize {
     (bits / width + 1) as usize
-}
-
-/// A scalar as sign and magnitude below 2^255.
-#[derive(Clone, Copy)]
-struct Magnitude {
-    negative: bool,
-    limbs: [u64; 4],
-}
-
-impl Magnitude {
-    fn small(value: i64) -> Self {
-        Self {
-            negative: value < 0,
-            limbs: [value.unsigned_abs(), 0, 0, 0],
-        }
-    }
-
-    fn full<F: Field>(value: &F) -> Self {
-        let (negated, own) = (limbs(&-*value), limbs(value));
-        let negative = negated.iter().rev().lt(own.iter().rev());
-        Self {
-            negative,
-            limbs: if negative { negated } else { own },
-        }
-    }
-
-    fn bits(&self) -> u32 {
-        let top = self.limbs.iter().rposition(|l| *l != 0);
-        top.map_or(0, |i| 64 * (i as u32 + 1) - self.limbs[i].leading_zeros())
-    }
-
-    /// Visits `(window, negative, magnitude - 1)` of the nonzero digits in `[-2^(w-1), 2^(w-1)]`.
-    fn digits(&self, width: u32, mut visit: impl FnMut(usize, bool, u32)) {
-        let (bits, half) = (self.bits(), 1u64 << (width - 1));
-        let mut carry = 0;
-        let mut position = 0;
-        let mut window = 0;
-        while position < bits || carry != 0 {
-            let raw = self.window(position, width) + carry;
-            carry = u64::from(raw > half);
-            let magnitude = if carry == 1 { (half << 1) - raw } else { raw };
-            if magnitude != 0 {
-                visit(window, (carry == 1) != self.negative, magnitude as u32 - 1);
-            }
-            position += width;
-            window += 1;
-        }
-    }
-
-    fn window(&self, position: u32, width: u32) -> u64 {
-        let (limb, shift) = ((position / 64) as usize, position % 64);
-        let low = self.limbs.get(limb).unwrap_or(&0) >> shift;
-        let next = self.limbs.get(limb + 1).unwrap_or(&0);
-        let high = next.checked_shl(64 - shift).unwrap_or(0);
-        (low | high) & ((1 << width) - 1)
-    }
-}
-
-fn limbs<F: Field>(value: &F) -> [u64; 4] {
-    let bytes = value.to_repr();
-    core::array::from_fn(|i| {
-        bytes[8 * i..8 * i + 8]
-            .iter()
-            .rev()
-            .fold(0, |limb, byte| limb << 8 | u64::from(*byte))
-    })
 }
 
 /// A reference to a point, negated or not.

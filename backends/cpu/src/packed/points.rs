@@ -19,9 +19,16 @@ const AHEAD: usize = 4;
 /// A point in each lane, in stored words.
 type Stored = [Vector; 8];
 
+/// Packed additions of points with coordinates in B.
+pub(crate) struct Packed<B> {
+    prime: Prime<B>,
+    constants: Constants,
+    steps: Vec<Step>,
+}
+
 /// What the way back needs of eight additions.
 #[derive(Clone, Copy)]
-pub(crate) struct Step {
+struct Step {
     left: Stored,
     right: Stored,
     denominator: Lanes,
@@ -38,20 +45,29 @@ struct Special {
     opposite: u8,
 }
 
-/// `sums[pair.sum] = source[pair.left] + source[pair.right]` for every pair, with one inversion.
-pub(crate) fn add_pairs<B: PrimeField + VartimeField>(
-    prime: Prime<B>,
-    steps: &mut Vec<Step>,
-    pairs: &[Pair],
-    source: &[Xy<B>],
-    sums: &mut [Xy<B>],
-) {
-    let (from, to) = (prime.points(source), prime.points_mut(sums));
-    // SAFETY: `prime` holds an `Ifma`, which proves the features.
-    let products = unsafe { forward(prime, steps, pairs, from) };
-    let inverses = invert(prime, products);
-    // SAFETY: as above.
-    unsafe { backward(prime, steps, inverses, pairs, to) };
+impl<B: PrimeField + VartimeField> Packed<B> {
+    pub(crate) fn new(prime: Prime<B>) -> Self {
+        Self {
+            prime,
+            constants: prime.constants(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// `sums[pair.sum] = source[pair.left] + source[pair.right]` for every pair, with one inversion.
+    pub(crate) fn add_pairs(&mut self, pairs: &[Pair], source: &[Xy<B>], sums: &mut [Xy<B>]) {
+        let Self {
+            prime,
+            constants: k,
+            steps,
+        } = self;
+        let (from, to) = (prime.points(source), prime.points_mut(sums));
+        // SAFETY: `prime` holds an `Ifma`, which proves the features.
+        let products = unsafe { forward(*prime, k, steps, pairs, from) };
+        let inverses = invert(*prime, products);
+        // SAFETY: as above.
+        unsafe { backward(*prime, k, steps, inverses, pairs, to) };
+    }
 }
 
 /// `64 / P` of every lane's product, `2^518 / P` in words.
@@ -87,11 +103,11 @@ fn invert<B: PrimeField + VartimeField>(
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn forward<B: PrimeField>(
     prime: Prime<B>,
+    k: &Constants,
     steps: &mut Vec<Step>,
     pairs: &[Pair],
     source: &[[u64; 8]],
 ) -> [[u64; 8]; 4] {
-    let k = prime.constants();
     steps.clear();
     let mut product = k.one;
     for (group, chunk) in pairs.chunks(8).enumerate() {
@@ -99,11 +115,11 @@ fn forward<B: PrimeField>(
             prefetch(&source[index(pair.left)]);
             prefetch(&source[index(pair.right)]);
         }
-        let left = read(prime, chunk.iter().map(|p| p.left), source, &k);
-        let right = read(prime, chunk.iter().map(|p| p.right), source, &k);
-        let (denominator, special) = denominator(prime, &left, &right, &k);
+        let left = read(prime, chunk.iter().map(|p| p.left), source, k);
+        let right = read(prime, chunk.iter().map(|p| p.right), source, k);
+        let (denominator, special) = denominator(prime, &left, &right, k);
         let before = product;
-        product = product.multiply(&denominator, &k);
+        product = product.multiply(&denominator, k);
         steps.push(Step {
             left,
             right,
@@ -112,25 +128,25 @@ fn forward<B: PrimeField>(
             special,
         });
     }
-    product.canonical(&k).pack().map(Vector::words)
+    product.canonical(k).pack().map(Vector::words)
 }
 
 /// Finishes the additions, last first.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn backward<B: PrimeField>(
     prime: Prime<B>,
+    k: &Constants,
     steps: &[Step],
     inverses: [[u64; 8]; 4],
     pairs: &[Pair],
     sums: &mut [[u64; 8]],
 ) {
-    let k = prime.constants();
     let words = inverses.map(|w| Vector::load(prime.ifma, &w));
     let mut inverse = Lanes::unpack(prime.ifma, words);
     for (step, chunk) in steps.iter().zip(pairs.chunks(8)).rev() {
-        let own = inverse.multiply(&step.before, &k);
-        inverse = inverse.multiply(&step.denominator, &k);
-        let sum = finish(prime, step, &own, &k);
+        let own = inverse.multiply(&step.before, k);
+        inverse = inverse.multiply(&step.denominator, k);
+        let sum = finish(prime, step, &own, k);
         for (row, pair) in Vector::transpose(sum).into_iter().zip(chunk) {
             row.store(&mut sums[index(pair.sum)]);
         }
