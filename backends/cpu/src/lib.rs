@@ -108,7 +108,7 @@ impl<C: Curve> Backend<C> for Cpu {
     }
 
     fn interpolate(&self, values: &Self::Columns) -> Result<Self::Columns> {
-        ntt::interpolate(values)
+        ntt::interpolate(self.level, values)
     }
 
     fn coset_evaluate(
@@ -116,7 +116,7 @@ impl<C: Curve> Backend<C> for Cpu {
         coefficients: &Self::Columns,
         shift: Scalar<C>,
     ) -> Result<Self::Columns> {
-        ntt::coset_evaluate(coefficients, shift)
+        ntt::coset_evaluate(self.level, coefficients, shift)
     }
 
     fn prepare(&self, program: &Program) -> Result<Self::Kernel> {
@@ -154,7 +154,7 @@ impl<C: Curve> Backend<C> for Cpu {
     }
 
     fn dot(&self, columns: &Self::Columns, vector: &Self::Columns) -> Result<Vec<Scalar<C>>> {
-        linear::dot(columns, vector)
+        linear::dot(self.level, columns, vector)
     }
 
     fn combine(
@@ -164,7 +164,7 @@ impl<C: Curve> Backend<C> for Cpu {
         constants: &[Scalar<C>],
         rows: usize,
     ) -> Result<Self::Columns> {
-        linear::combine(sources, terms, constants, rows)
+        linear::combine(self.level, sources, terms, constants, rows)
     }
 
     fn accumulate(
@@ -204,11 +204,11 @@ impl<C: Curve> Backend<C> for Cpu {
         f: &Self::Columns,
         a: &Self::Columns,
     ) -> Result<(Scalar<C>, Scalar<C>)> {
-        linear::cross_columns(f, a)
+        linear::cross_columns(self.level, f, a)
     }
 
     fn fold_columns(&self, columns: &Self::Columns, u: Scalar<C>) -> Result<Self::Columns> {
-        linear::fold_columns(columns, u)
+        linear::fold_columns(self.level, columns, u)
     }
 
     fn cross_rows(&self, f: &Self::Columns, a: &Self::Columns) -> Result<(Scalar<C>, Scalar<C>)> {

@@ -5,19 +5,46 @@ use zkernel_backend::{Field, Result, Term, shape};
 use zkernel_verifier::form::EvaluatedView;
 
 use crate::columns::Columns;
+use crate::level::Level;
+#[cfg(target_arch = "x86_64")]
+use crate::packed::rows;
 
 /// Cells below which one thread is enough.
 const BLOCK: usize = 1024;
 
-fn inner_product<F: Field>(a: &[F], b: &[F]) -> F {
+fn inner_product<F: Field>(level: Level, a: &[F], b: &[F]) -> F {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime() {
+        return rows::dot(prime, a, b);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = level;
     a.iter().zip(b).map(|(a, b)| *a * b).sum()
 }
 
+/// `sums[row] += sum_i factors[i] columns[i][row]`.
+fn add_products<F: Field>(level: Level, columns: &[&[F]], factors: &[F], sums: &mut [F]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime() {
+        return rows::combine(prime, columns, factors, sums);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = level;
+    for (column, factor) in columns.iter().zip(factors) {
+        let products = column.iter().map(|cell| *cell * factor);
+        sums.iter_mut().zip(products).for_each(|(s, p)| *s += p);
+    }
+}
+
 #[tracing::instrument(skip_all, fields(shape = ?columns.shape()))]
-pub(crate) fn dot<F: Field>(columns: &Columns<F>, vector: &Columns<F>) -> Result<Vec<F>> {
+pub(crate) fn dot<F: Field>(
+    level: Level,
+    columns: &Columns<F>,
+    vector: &Columns<F>,
+) -> Result<Vec<F>> {
     shape::dot(columns.shape(), vector.shape())?;
     let vector = vector.full();
-    let product = |column| inner_product(&columns.full_column(column), &vector);
+    let product = |column| inner_product(level, &columns.full_column(column), &vector);
     Ok((0..columns.shape().0)
         .into_par_iter()
         .map(product)
@@ -26,6 +53,7 @@ pub(crate) fn dot<F: Field>(columns: &Columns<F>, vector: &Columns<F>) -> Result
 
 #[tracing::instrument(skip_all, fields(outputs = terms.len(), rows))]
 pub(crate) fn combine<F: Field>(
+    level: Level,
     sources: &[&Columns<F>],
     terms: &[Vec<Term<F>>],
     constants: &[F],
@@ -35,11 +63,11 @@ pub(crate) fn combine<F: Field>(
     shape::combine(&shapes, terms, constants.len(), rows)?;
     let partial = |start: F, terms: &[Term<F>]| {
         let mut sums = vec![start; rows];
-        for term in terms {
-            let column = sources[term.column.batch].full_column(term.column.column);
-            let products = column.iter().map(|c| *c * term.coefficient);
-            sums.iter_mut().zip(products).for_each(|(s, p)| *s += p);
-        }
+        let column = |t: &Term<F>| sources[t.column.batch].full_column(t.column.column);
+        let columns: Vec<_> = terms.iter().map(column).collect();
+        let columns: Vec<&[F]> = columns.iter().map(|c| &**c).collect();
+        let factors: Vec<F> = terms.iter().map(|t| t.coefficient).collect();
+        add_products(level, &columns, &factors, &mut sums);
         sums
     };
     let output = |(terms, constant): (&Vec<Term<F>>, &F)| {
@@ -133,24 +161,31 @@ fn offset(outer: &[(usize, usize)], j: usize) -> usize {
 }
 
 #[tracing::instrument(skip_all, fields(shape = ?f.shape()))]
-pub(crate) fn cross_columns<F: Field>(f: &Columns<F>, a: &Columns<F>) -> Result<(F, F)> {
+pub(crate) fn cross_columns<F: Field>(
+    level: Level,
+    f: &Columns<F>,
+    a: &Columns<F>,
+) -> Result<(F, F)> {
     shape::cross_columns(f.shape(), a.shape())?;
-    let product = |i, j| inner_product(&f.full_column(i), &a.full_column(j));
+    let product = |i, j| inner_product(level, &f.full_column(i), &a.full_column(j));
     let pair = |q: usize| (product(2 * q + 1, 2 * q), product(2 * q, 2 * q + 1));
     let pairs = (0..f.shape().0 / 2).into_par_iter().map(pair);
     Ok(pairs.reduce(|| (F::ZERO, F::ZERO), |a, b| (a.0 + b.0, a.1 + b.1)))
 }
 
 #[tracing::instrument(skip_all, fields(shape = ?columns.shape()))]
-pub(crate) fn fold_columns<F: Field>(columns: &Columns<F>, u: F) -> Result<Columns<F>> {
+pub(crate) fn fold_columns<F: Field>(
+    level: Level,
+    columns: &Columns<F>,
+    u: F,
+) -> Result<Columns<F>> {
     shape::fold_columns(columns.shape())?;
     let (count, rows) = columns.shape();
     let fold = |q: usize| -> Vec<F> {
-        let (low, high) = (columns.full_column(2 * q), columns.full_column(2 * q + 1));
-        low.iter()
-            .zip(high.iter())
-            .map(|(l, h)| *l + u * h)
-            .collect()
+        let high = columns.full_column(2 * q + 1);
+        let mut sums = columns.full_column(2 * q).into_owned();
+        add_products(level, &[&high], &[u], &mut sums);
+        sums
     };
     let folded: Vec<_> = (0..count / 2).into_par_iter().map(fold).collect();
     Ok(Columns::new(count / 2, rows, folded.concat()))

@@ -8,7 +8,8 @@
 //! * [`lanes`]: eight lazily reduced field elements, with bounds;
 //! * [`prime`]: a Pasta prime's constants, and the proof that its elements lie in memory as said above;
 //! * [`points`]: affine additions, eight at a time;
-//! * [`rows`]: whole columns.
+//! * [`rows`]: sums of products over columns;
+//! * [`transform`]: number-theoretic transforms.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod lanes;
@@ -16,7 +17,11 @@ pub(crate) mod lanes;
 pub(crate) mod points;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod prime;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod rows;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod transform;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod vector;
