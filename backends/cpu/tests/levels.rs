@@ -22,7 +22,7 @@ fn full<C: Curve>(columns: usize, rows: usize) -> HostColumns<Scalar<C>> {
 }
 
 /// Same result of the same operations at both levels.
-fn same<C: Curve, T: PartialEq>(operations: impl Fn(&Cpu) -> zkernel_backend::Result<T>) {
+fn same<T: PartialEq>(operations: impl Fn(&Cpu) -> zkernel_backend::Result<T>) {
     let (portable, packed) = levels();
     let (a, b) = (operations(&portable), operations(&packed));
     assert!(a.is_ok(), "the operations succeed");
@@ -32,7 +32,7 @@ fn same<C: Curve, T: PartialEq>(operations: impl Fn(&Cpu) -> zkernel_backend::Re
 /// Transforms on both sides of the least packed size, and of the layers that are reduced.
 fn transforms<C: Curve>() {
     for log_n in [5, 6, 7, 9, 10, 11, 12] {
-        same::<C, _>(|cpu| {
+        same(|cpu| {
             let columns = Backend::<C>::upload(cpu, &full::<C>(3, 1 << log_n))?;
             let coefficients = Backend::<C>::interpolate(cpu, &columns)?;
             let shift = scalars(9, 1)[0];
@@ -47,7 +47,7 @@ fn transforms<C: Curve>() {
 /// Rows beyond a multiple of eight, more terms than are reduced together.
 fn linear<C: Curve>() {
     for rows in [7, 8, 1023, 1024] {
-        same::<C, _>(|cpu| {
+        same(|cpu| {
             let columns = Backend::<C>::upload(cpu, &full::<C>(70, rows))?;
             let other = Backend::<C>::upload(cpu, &small(70, rows, 0, 9))?;
             let vector = Backend::<C>::upload(cpu, &full::<C>(1, rows))?;
@@ -92,7 +92,7 @@ fn points<C: Curve>() {
             _ => {}
         }
     }
-    same::<C, _>(|cpu| {
+    same(|cpu| {
         let loaded = Backend::<C>::load_bases(cpu, &bases)?;
         let narrow = Backend::<C>::upload(cpu, &small(3, 3000, 0, 8))?;
         let wide = Backend::<C>::upload(cpu, &full::<C>(2, 3000))?;
