@@ -1,1 +1,6 @@
-//! Benchmarks of zkernel.
+//! Inputs and peers for the benchmarks: every peer is given the same points and scalars as ours, and its result is
+//! compared before it is timed.
+
+pub mod inputs;
+#[cfg(feature = "peers")]
+pub mod peers;

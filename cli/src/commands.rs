@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pasta_curves::Fp;
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::{ProvingKey, Witness, executor, mock, prove};
-use zkernel_gadgets::model::{Graph, Honest, Lowered, Op, TensorId, Trace, choose_log_n, run};
+use zkernel_gadgets::model::{Graph, Honest, Lowered, TensorId, Trace, choose_log_n, run};
 use zkernel_onnx::{Model, Options, Samples, dequantize, quantize, quantize_input, read_outputs};
 use zkernel_verifier::curve::signed;
 use zkernel_verifier::system::{ConstraintSystem, Phase, TrackKind};
@@ -66,17 +66,25 @@ fn calibrated(
     ))
 }
 
+const GUESSED: &str = "calibrated on made-up inputs: ranges and errors are guesses; give real samples with --calibrate";
+
 /// `zkernel commit`.
 pub fn commit(
     onnx: &Path,
-    data: &Path,
+    data: Option<&Path>,
     options: &Options,
     output: Option<PathBuf>,
 ) -> Result<Report> {
     let start = Instant::now();
     let model = Model::load(onnx)?;
-    let samples = Samples::read(&model, data)?;
+    let samples = match data {
+        Some(path) => Samples::read(&model, path)?,
+        None => Samples::guessed(&model),
+    };
     let (secret, mut report) = calibrated(onnx, &samples, &model, options)?;
+    if data.is_none() {
+        report.warnings.push(GUESSED.into());
+    }
     let base = output.unwrap_or_else(|| onnx.with_extension(""));
     let (zkm, zkv) = (with_suffix(&base, "zkm"), with_suffix(&base, "zkv"));
     write(&zkm, &secret.encode(), true)?;
@@ -417,13 +425,13 @@ pub fn check(zkm: &Path, input: &Path) -> Result<Report> {
 }
 
 /// `zkernel inspect`.
-pub fn inspect(path: &Path, samples: Option<&Path>) -> Result<Report> {
+pub fn inspect(path: &Path, samples: Option<&Path>, test: Option<&Path>) -> Result<Report> {
     let mut report = Report {
         command: "inspect",
         ..Report::default()
     };
     match path.extension().and_then(|e| e.to_str()) {
-        Some("onnx") => inspect_onnx(path, samples, &mut report)?,
+        Some("onnx") => inspect_onnx(path, samples, test, &mut report)?,
         Some("zkv") => inspect_public(&PublicModel::decode(&read(path)?)?, &mut report)?,
         Some("zkm") => inspect_public(&SecretModel::decode(&read(path)?)?.public, &mut report)?,
         Some("zkp") => {
@@ -439,14 +447,23 @@ pub fn inspect(path: &Path, samples: Option<&Path>) -> Result<Report> {
     Ok(report)
 }
 
-fn inspect_onnx(path: &Path, samples: Option<&Path>, report: &mut Report) -> Result<()> {
+fn inspect_onnx(
+    path: &Path,
+    samples: Option<&Path>,
+    test: Option<&Path>,
+    report: &mut Report,
+) -> Result<()> {
     let model = Model::load(path)?;
     report.text.push(model.summary().to_string());
     if let Some(path) = samples {
         let samples = Samples::read(&model, path)?;
         let quantized = quantize(&model, &samples, &Options::default())?;
-        report.text.push(quantized.report.to_string());
-        report.accuracy = Some(quantized.report);
+        let accuracy = match test {
+            Some(path) => quantized.evaluate(&model, &Samples::read(&model, path)?)?,
+            None => quantized.report,
+        };
+        report.text.push(accuracy.to_string());
+        report.accuracy = Some(accuracy);
     }
     Ok(())
 }
@@ -460,22 +477,7 @@ fn inspect_public(public: &PublicModel, report: &mut Report) -> Result<()> {
     ));
     for node in &public.graph.nodes {
         let output = &public.graph.tensors[node.output.0 as usize];
-        let kind = match &node.op {
-            Op::Dense { weights, .. } => {
-                let weight = &public.graph.weights[weights.0 as usize];
-                format!("dense {} x {}", weight.rows, weight.cols)
-            }
-            Op::Requantize { shift, table } => {
-                let table = &public.graph.tables[table.0 as usize];
-                format!(
-                    "{:?} of {} keys, {shift} bits dropped",
-                    table.function,
-                    table.keys.max - table.keys.min + 1
-                )
-            }
-            Op::ArgMax => "argmax".into(),
-            Op::Reshape => "reshape".into(),
-        };
+        let kind = public.graph.describe(node);
         let range = output.range;
         report.text.push(format!(
             "  {:<32} {kind:<40} {:?} in {}..={}",

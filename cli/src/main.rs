@@ -37,9 +37,10 @@ enum Command {
     Commit {
         /// The network.
         model: PathBuf,
-        /// Samples to calibrate on: JSON {"input_data": [[..]]}, .npy, or array x of an .npz.
-        #[arg(long, value_name = "DATA", required = true)]
-        calibrate: PathBuf,
+        /// Samples to calibrate on: JSON {"input_data": [[..]]}, .npy, or array x of an .npz. Without it the ranges are
+        /// guessed from made-up inputs (uniform in 0..1 and standard normal): give real samples whenever you have any.
+        #[arg(long, value_name = "DATA")]
+        calibrate: Option<PathBuf>,
         #[command(flatten)]
         visibility: Visible,
         /// NAME of the files; MODEL without its extension if not given.
@@ -88,6 +89,9 @@ enum Command {
         /// For an .onnx: also calibrate on these samples and report the error of every layer.
         #[arg(long, value_name = "DATA")]
         calibrate: Option<PathBuf>,
+        /// With --calibrate: report the accuracy on these other samples instead.
+        #[arg(long, value_name = "DATA", requires = "calibrate")]
+        test: Option<PathBuf>,
     },
 }
 
@@ -175,7 +179,12 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
             calibrate,
             visibility,
             output_file,
-        } => commands::commit(&model, &calibrate, &(&visibility).into(), output_file),
+        } => commands::commit(
+            &model,
+            calibrate.as_deref(),
+            &(&visibility).into(),
+            output_file,
+        ),
         Command::Prove {
             model,
             input_file,
@@ -202,6 +211,10 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
             output,
         } => commands::verify(&key, &proof, input.as_deref(), output.as_deref()),
         Command::Check { model, input } => commands::check(&model, &input),
-        Command::Inspect { file, calibrate } => commands::inspect(&file, calibrate.as_deref()),
+        Command::Inspect {
+            file,
+            calibrate,
+            test,
+        } => commands::inspect(&file, calibrate.as_deref(), test.as_deref()),
     }
 }

@@ -38,6 +38,8 @@ pub struct Report {
     pub accuracy: Option<zkernel_onnx::Report>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     #[serde(skip)]
     pub text: Vec<String>,
 }
@@ -45,6 +47,9 @@ pub struct Report {
 impl Report {
     /// Prints the report.
     pub fn print(&self, json: bool) {
+        self.warnings
+            .iter()
+            .for_each(|warning| eprintln!("warning: {warning}"));
         if json {
             println!(
                 "{}",

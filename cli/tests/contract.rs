@@ -143,3 +143,29 @@ fn errors_have_exit_code_two() {
         assert_eq!(zkernel(arguments).status.code(), Some(2), "{arguments:?}");
     }
 }
+
+/// Without samples the ranges are guessed, said so, and still prove an ordinary input.
+#[test]
+fn commit_without_samples() {
+    let base = folder("guessed").join("m");
+    let source = models().join("logreg");
+    let (onnx, input) = (source.join("network.onnx"), source.join("input.json"));
+    let report = json(&zkernel(&[
+        "commit",
+        text(&onnx),
+        "-o",
+        text(&base),
+        "--json",
+    ]));
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 1, "{report}");
+    let (zkm, zkp) = (base.with_extension("zkm"), base.with_extension("zkp"));
+    json(&zkernel(&[
+        "prove",
+        text(&zkm),
+        text(&input),
+        "-o",
+        text(&zkp),
+        "--json",
+    ]));
+    assert_eq!(verify(&base, &base, &[]), Some(0));
+}

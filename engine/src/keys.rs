@@ -1,5 +1,6 @@
 //! Proving keys: a verifying key, and what the prover keeps on its device.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use group::Group as _;
@@ -7,6 +8,7 @@ use zkernel_backend::{Backend, Body, HostColumns};
 use zkernel_verifier::curve::{Curve, Generators, Point, Scalar};
 use zkernel_verifier::form::TrackId;
 use zkernel_verifier::key::VerifyingKey;
+use zkernel_verifier::msm::Executor;
 use zkernel_verifier::system::{ConstraintSystem, TrackKind};
 
 use crate::error::{Error, Result};
@@ -76,13 +78,9 @@ impl<C: Curve, B: Backend<C>> ProvingKey<C, B> {
         } else {
             backend.commit(&bases, &batches, &extra)?
         };
-        let verifying = VerifyingKey::new(
-            system,
-            generators,
-            commitments,
-            statement,
-            &executor(backend),
-        )?;
+        let verifying = with_executor(backend, |executor| {
+            VerifyingKey::new(system, generators, commitments, statement, executor)
+        })??;
         Self::assemble(backend, verifying, bases, uploaded, tensors)
     }
 
@@ -143,6 +141,28 @@ pub fn executor<C: Curve, B: Backend<C>>(
             .msm(points, scalars)
             .map_or_else(|_| Point::<C>::generator(), |point| point.to_curve())
     }
+}
+
+/// Runs `job` with a verifier's MSM executor on the backend. An executor cannot fail: where the device does, it gives a
+/// point that is not the identity, and the device's error takes the place of the job's result.
+///
+/// # Errors
+/// [`Error::Backend`] if the device failed.
+pub(crate) fn with_executor<C: Curve, B: Backend<C>, T>(
+    backend: &B,
+    job: impl FnOnce(Executor<'_, C>) -> T,
+) -> Result<T> {
+    let failure = RefCell::new(None);
+    let result = job(&|points, scalars| match backend.msm(points, scalars) {
+        Ok(point) => point.to_curve(),
+        Err(error) => {
+            failure.replace(Some(error));
+            Point::<C>::generator()
+        }
+    });
+    failure
+        .into_inner()
+        .map_or(Ok(result), |error| Err(error.into()))
 }
 
 fn load_bases<C: Curve, B: Backend<C>>(

@@ -12,4 +12,4 @@ pub mod witness;
 pub use error::{Error, Result};
 pub use keys::{ProvingKey, Tensors, executor};
 pub use prover::prove;
-pub use witness::Witness;
+pub use witness::{Boundary, Witness};

@@ -6,13 +6,13 @@ use zkernel_verifier::challenge::{Challenge, Challenges};
 use zkernel_verifier::curve::{Field, signed};
 use zkernel_verifier::form::{LinearForm, Source, TrackId};
 use zkernel_verifier::system::{
-    ConstraintSystem, Contraction, Derivation, Gate, LinearConstraint, Phase, TrackKind,
+    ConstraintSystem, Contraction, Derivation, Gate, LinearConstraint, Lookup, Phase, TrackKind,
 };
 
 use crate::error::Result;
 use crate::keys::Tensors;
 use crate::randomness::Randomness;
-use crate::witness::Witness;
+use crate::witness::{DISABLED, Witness};
 
 /// A constraint that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +35,8 @@ pub enum Failure {
     Witness(String),
 }
 
-type Cells<F> = BTreeMap<TrackId, Vec<F>>;
+/// The cells of every track, `columns * width` of them, without blinding rows.
+pub type Cells<F> = BTreeMap<TrackId, Vec<F>>;
 
 /// Checks lookups, gates and linear constraints at random challenges.
 ///
@@ -70,22 +71,70 @@ pub fn check<F: Field>(
         values.resize(track.columns * track.width, F::ZERO);
         cells.insert(id, values);
     }
+    for boundary in &assignment.boundaries {
+        let mut values: Vec<F> = boundary.values.iter().map(|v| signed(*v)).collect();
+        values.resize(boundary.blinders.len() * system.rows(), F::ZERO);
+        cells.insert(boundary.track, values);
+    }
     derive(system, &challenges, &mut cells);
+    let lookups = system.lookups.iter().zip(&assignment.hits);
+    let secret = lookups.filter_map(|(lookup, hits)| check_secret(system, lookup, hits, &cells));
+    let mut failures: Vec<Failure> = secret.collect();
+    failures.extend(violations(system, instances, &challenges, &cells));
+    Ok(failures)
+}
+
+/// Secret entries of a table against what its lookup reads; public ones were checked when the row was found.
+fn check_secret<F: Field>(
+    system: &ConstraintSystem<F>,
+    lookup: &Lookup,
+    hits: &[u32],
+    cells: &Cells<F>,
+) -> Option<Failure> {
+    let table = system.tables.get(lookup.table.0 as usize)?;
+    let inputs = lookup.inputs.get(table.arity..)?;
+    for (input, values) in inputs.iter().zip(&table.secret) {
+        for (cell, hit) in hits.iter().enumerate().filter(|(_, hit)| **hit != DISABLED) {
+            let read = |(track, c): &(TrackId, i64)| cells[track][cell] * signed::<F>(*c);
+            let value = input.terms.iter().map(read).sum::<F>() + signed::<F>(input.constant);
+            if cells[values][*hit as usize - table.offset] != value {
+                let (lane, row) = (cell / system.usable(), cell % system.usable());
+                return Some(Failure::Witness(format!(
+                    "lookup `{}`, lane {lane}, row {row}: not the value that table `{}` has for this key",
+                    lookup.name, table.name
+                )));
+            }
+        }
+    }
+    None
+}
+
+/// Every gate and linear constraint that does not hold. Those that read tracks without cells (the helpers of lookups that
+/// were checked row by row) are left out.
+#[must_use]
+pub fn violations<F: Field>(
+    system: &ConstraintSystem<F>,
+    instances: &[Vec<F>],
+    challenges: &Challenges<F>,
+    cells: &Cells<F>,
+) -> Vec<Failure> {
     let gates = system
         .gates
         .iter()
-        .filter_map(|gate| check_gate(system, gate, &challenges, &cells));
-    let broken = |c: &&LinearConstraint<F>| !holds(c, instances, &challenges, &cells);
+        .filter_map(|gate| check_gate(system, gate, challenges, cells));
+    let broken = |c: &&LinearConstraint<F>| {
+        residual(c, instances, challenges, cells).is_some_and(|r| r != F::ZERO)
+    };
     let constraints = system
         .constraints
         .iter()
         .filter(broken)
         .map(|c| Failure::Constraint(c.name.clone()));
-    Ok(gates.chain(constraints).collect())
+    gates.chain(constraints).collect()
 }
 
-/// Phase-2 cells.
-fn derive<F: Field>(
+/// Fills the phase-2 tracks by their derivations.
+pub fn derive<F: Field>(
     system: &ConstraintSystem<F>,
     challenges: &Challenges<F>,
     cells: &mut Cells<F>,
@@ -98,7 +147,11 @@ fn derive<F: Field>(
             Derivation::Contract(contraction) => {
                 let values = contract(contraction, challenges, cells);
                 if let Some(target) = cells.get_mut(&contraction.target.track) {
-                    target[contraction.target.start..][..values.len()].copy_from_slice(&values);
+                    let cells = &mut target[contraction.target.start..][..values.len()];
+                    cells
+                        .iter_mut()
+                        .zip(values)
+                        .for_each(|(cell, value)| *cell += value);
                 }
             }
             Derivation::Product {
@@ -181,6 +234,14 @@ fn check_gate<F: Field>(
     let width = system.usable();
     let read = |position: usize| -> Option<Vec<F>> {
         let value = |column: &&zkernel_verifier::system::VirtualColumn<F>| {
+            let rows = system.rows() as i64;
+            let row = (position % width) as i64 + i64::from(column.rotation);
+            let row = row.rem_euclid(rows) as usize;
+            if row >= width {
+                // A blinding row: anything; validation made sure that the gate does not depend on it.
+                return Some(F::MULTIPLICATIVE_GENERATOR);
+            }
+            let position = position / width * width + row;
             let constant: F = column
                 .constants
                 .iter()
@@ -209,39 +270,42 @@ fn check_gate<F: Field>(
     })
 }
 
-fn holds<F: Field>(
+/// The sum of a constraint's forms, zero if it holds; `None` if it reads a track without cells.
+#[must_use]
+pub fn residual<F: Field>(
     constraint: &LinearConstraint<F>,
     instances: &[Vec<F>],
     challenges: &Challenges<F>,
     cells: &Cells<F>,
-) -> bool {
+) -> Option<F> {
     let lambda = challenges.get(Challenge::Lambda);
     let mut sum = F::ZERO;
     for form in &constraint.forms {
         match form {
             LinearForm::Strided(strided) => {
                 let values = match strided.source {
-                    Source::Track(id) if !cells.contains_key(&id) => return true, // helpers: see check_gate
-                    Source::Track(id) => Some(&cells[&id]),
+                    Source::Track(id) => Some(cells.get(&id)?),
                     Source::Instance(id) => instances.get(id.0 as usize),
                     Source::One => None,
+                };
+                let read = |position| {
+                    values.map_or(F::ONE, |v| v.get(position).copied().unwrap_or(F::ZERO))
                 };
                 strided
                     .evaluate(challenges)
                     .for_each(|position, coefficient| {
-                        let value =
-                            values.map_or(F::ONE, |v| v.get(position).copied().unwrap_or(F::ZERO));
-                        sum += coefficient * value;
+                        sum += coefficient * read(position);
                     });
             }
             LinearForm::Sparse(entries) => {
                 for entry in entries {
                     let power = lambda.pow_vartime([u64::from(entry.claim)]);
-                    sum +=
-                        entry.coefficient * power * cells[&entry.cell.track][entry.cell.position];
+                    sum += entry.coefficient
+                        * power
+                        * cells.get(&entry.cell.track)?.get(entry.cell.position)?;
                 }
             }
         }
     }
-    sum == F::ZERO
+    Some(sum)
 }

@@ -8,6 +8,7 @@ use zkernel_verifier::form::TrackId;
 use zkernel_verifier::system::{ConstraintSystem, Lookup, LookupTable, Phase, Track, TrackKind};
 
 use crate::error::{Error, Result};
+use crate::randomness::Randomness;
 
 /// Phase-1 cells by track, in order of position. Cells that are not given get the track's padding value; the
 /// multiplicities are not part of it.
@@ -15,13 +16,28 @@ use crate::error::{Error, Result};
 pub struct Witness<F> {
     /// The cells of each assigned track.
     pub tracks: Vec<(TrackId, Body<F>)>,
+    /// Every boundary that the statement shares with other proofs.
+    pub boundaries: Vec<Boundary<F>>,
+}
+
+/// The secret side of a boundary: give the same one to every proof that shares it.
+#[derive(Clone)]
+pub struct Boundary<F> {
+    /// Its track in this system.
+    pub track: TrackId,
+    /// Its cells, at most `columns * n` of them; the rest is zero.
+    pub values: Vec<i64>,
+    /// Blinding factor of each column.
+    pub blinders: Vec<F>,
 }
 
 /// All phase-1 cells, padded, and the table rows that lookups hit.
 pub struct Assignment<F> {
+    /// All boundaries, in track order.
+    pub boundaries: Vec<Boundary<F>>,
     /// Cells of every phase-1 track, `columns * width` of them, in track order.
     pub tracks: Vec<(TrackId, Body<F>)>,
-    /// For each lookup, the number (in the concatenation of all tables) of the table row that each cell hits.
+    /// For each lookup, the number (on its table's side) of the table row that each cell hits.
     pub hits: Vec<Vec<u32>>,
 }
 
@@ -36,7 +52,8 @@ impl<F: Field> Witness<F> {
     /// # Errors
     /// [`Error::Witness`] for a track of the wrong kind or length, [`Error::NotInTable`] for a failing lookup.
     pub fn complete(&self, system: &ConstraintSystem<F>) -> Result<Assignment<F>> {
-        let multiplicity = system.table_side.as_ref().map(|side| side.multiplicity);
+        let counted = |id| system.table_sides.iter().any(|s| s.multiplicity == id);
+        let mask = system.masks.as_ref().map(|masks| masks.track);
         let mut tracks = Vec::new();
         for (id, track) in system.tracks_of(TrackKind::Advice(Phase::One)) {
             let given = self
@@ -44,7 +61,7 @@ impl<F: Field> Witness<F> {
                 .iter()
                 .find(|(given, _)| *given == id)
                 .map(|(_, body)| body);
-            if Some(id) != multiplicity {
+            if !counted(id) && Some(id) != mask {
                 tracks.push((id, pad(track, given)?));
             }
         }
@@ -66,16 +83,69 @@ impl<F: Field> Witness<F> {
             .iter()
             .map(|lookup| resolve(system, lookup, &tracks))
             .collect::<Result<Vec<_>>>()?;
-        if let Some(id) = multiplicity {
+        for side in &system.table_sides {
+            let id = side.multiplicity;
             let cells = system.track(id).map_or(0, |t| t.columns * t.width);
             let mut counts = vec![0i64; cells];
-            for row in hits.iter().flatten().filter(|row| **row != DISABLED) {
+            let lookups = system.lookups.iter().zip(&hits);
+            let of_side = lookups.filter(|(lookup, _)| system.side_of(lookup) == Some(side));
+            let rows = of_side.flat_map(|(_, hits)| hits);
+            for row in rows.filter(|row| **row != DISABLED) {
                 counts[*row as usize] += 1;
             }
             tracks.push((id, Body::small(counts)));
-            tracks.sort_by_key(|(id, _)| *id);
         }
-        Ok(Assignment { tracks, hits })
+        tracks.sort_by_key(|(id, _)| *id);
+        Ok(Assignment {
+            boundaries: self.all_boundaries(system)?,
+            tracks,
+            hits,
+        })
+    }
+
+    /// One boundary for each boundary track, in order.
+    fn all_boundaries(&self, system: &ConstraintSystem<F>) -> Result<Vec<Boundary<F>>> {
+        let given = |(id, track): (TrackId, &Track)| {
+            let boundary = self.boundaries.iter().find(|b| b.track == id);
+            let boundary = boundary.ok_or_else(|| witness_error(&track.name, "is not given"))?;
+            let (cells, factors) = (track.columns * track.width, boundary.blinders.len());
+            if boundary.values.len() > cells || factors != track.columns {
+                let problem = format!(
+                    "has {cells} cells in {} columns; {} values and {factors} blinding factors given",
+                    track.columns,
+                    boundary.values.len()
+                );
+                return Err(witness_error(&track.name, problem));
+            }
+            Ok(boundary.clone())
+        };
+        system.tracks_of(TrackKind::Boundary).map(given).collect()
+    }
+}
+
+impl<F: Field> Boundary<F> {
+    /// A boundary with fresh blinding factors.
+    ///
+    /// # Errors
+    /// [`Error::Randomness`].
+    pub fn blinded(system: &ConstraintSystem<F>, track: TrackId, values: Vec<i64>) -> Result<Self> {
+        let secret: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let columns = system.track(track).map_or(0, |t| t.columns);
+        let blinders = Randomness::hedged(&secret)?.scalars(columns);
+        Ok(Self {
+            track,
+            values,
+            blinders,
+        })
+    }
+
+    /// The same boundary as another proof's track.
+    #[must_use]
+    pub fn shared_as(&self, track: TrackId) -> Self {
+        Self {
+            track,
+            ..self.clone()
+        }
     }
 }
 
@@ -110,7 +180,8 @@ fn pad<F: Field>(track: &Track, given: Option<&Body<F>>) -> Result<Body<F>> {
     }
 }
 
-/// Finds the table row of every cell of a lookup.
+/// Finds the table row of every cell of a lookup, by the public entries. Secret ones are the business of the constraint:
+/// a wrong one makes an invalid proof, which the prover's own check refuses.
 fn resolve<F: Field>(
     system: &ConstraintSystem<F>,
     lookup: &Lookup,
@@ -118,7 +189,7 @@ fn resolve<F: Field>(
 ) -> Result<Vec<u32>> {
     let table = &system.tables[lookup.table.0 as usize];
     let index = TableIndex::new(table);
-    let inputs = lookup.inputs.iter().map(|input| {
+    let inputs = lookup.inputs.iter().take(table.arity).map(|input| {
         let mut terms = Vec::new();
         for (id, coefficient) in &input.terms {
             terms.push((small_cells(system, tracks, *id)?, *coefficient));

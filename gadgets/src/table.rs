@@ -17,11 +17,12 @@ impl Function {
             Self::Exp => libm::exp(x),
             Self::Softplus => x.max(0.0) + libm::log1p(libm::exp(-x.abs())),
             Self::Abs => x.abs(),
+            Self::Relu6 => x.clamp(0.0, 6.0),
         }
     }
 
     /// All functions, by their encoding.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Identity,
         Self::Relu,
         Self::Sigmoid,
@@ -32,6 +33,7 @@ impl Function {
         Self::Exp,
         Self::Softplus,
         Self::Abs,
+        Self::Relu6,
     ];
 }
 

@@ -108,6 +108,9 @@ pub enum Error {
         /// Largest real value covered.
         max: f64,
     },
+    /// The quantized graph is not one that can be proven, such as one with two outputs.
+    #[error(transparent)]
+    Graph(#[from] zkernel_gadgets::model::GraphError),
     /// The integer run failed.
     #[error(transparent)]
     Run(#[from] zkernel_gadgets::model::RunError),

@@ -10,14 +10,25 @@ use std::sync::Arc;
 
 use tract_onnx::pb;
 use tract_onnx::prelude::{
-    Datum, DatumType, Framework, InferenceFact, InferenceModelExt, IntoRunnable, OutletId,
+    Datum, Framework, InferenceFact, InferenceModelExt, IntoRunnable, OutletId,
 };
 use tract_onnx::tract_hir::infer::{Factoid, InferenceModel};
-use zkernel_gadgets::model::Function;
 
 use crate::model::{FloatNode, FloatOp, FloatTensor, Model};
 use crate::samples::read_capped;
 use crate::{Error, UnsupportedNode};
+
+mod affine;
+mod attributes;
+mod check;
+mod operators;
+mod supported;
+mod windows;
+
+use affine::Affine;
+use check::{check, product};
+use operators::Translated;
+use supported::{display_name, is_onnx, refuse, unsupported};
 
 /// Bounds on what is read from a file that nobody vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,18 +56,6 @@ struct Constant {
     shape: Vec<usize>,
     values: Vec<f32>,
 }
-
-/// Operators whose result is a constant when their inputs are; none of them makes a larger tensor.
-const FOLDED: [&str; 8] = [
-    "Constant",
-    "Identity",
-    "Transpose",
-    "Reshape",
-    "Squeeze",
-    "Unsqueeze",
-    "Flatten",
-    "Cast",
-];
 
 impl Model {
     /// Reads an ONNX file with the default [`Limits`].
@@ -103,6 +102,11 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
     let mut reader = bytes;
     let proto = onnx.proto_model_for_read(&mut reader).map_err(malformed)?;
     let graph = proto.graph.as_ref().ok_or_else(|| malformed("no graph"))?;
+    if !proto.opset_import.iter().any(|set| is_onnx(&set.domain)) {
+        return Err(malformed(
+            "it does not say which version of the operators it means",
+        ));
+    }
     check(graph, limits)?;
     let unsupported = unsupported(graph);
     if !unsupported.is_empty() {
@@ -125,143 +129,6 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
         names,
     }
     .model()
-}
-
-/// Sizes, external data and names, before anything is built from them.
-fn check(graph: &pb::GraphProto, limits: &Limits) -> Result<(), Error> {
-    cap("number of nodes", graph.node.len() as u64, limits.nodes)?;
-    let attributes = graph.node.iter().flat_map(|n| &n.attribute);
-    if attributes
-        .clone()
-        .any(|a| a.g.is_some() || a.sparse_tensor.is_some())
-    {
-        return Err(malformed("subgraphs and sparse tensors are not read"));
-    }
-    for tensor in graph
-        .initializer
-        .iter()
-        .chain(attributes.filter_map(|a| a.t.as_ref()))
-    {
-        if tensor.data_location.unwrap_or(0) != 0 || !tensor.external_data.is_empty() {
-            return Err(Error::ExternalData(tensor.name.clone()));
-        }
-        cap(&tensor.name, product(&tensor.dims)?, limits.tensor_values)?;
-    }
-    let mut known: BTreeSet<&str> = graph.initializer.iter().map(|t| &*t.name).collect();
-    known.extend(graph.input.iter().map(|i| &*i.name));
-    for node in &graph.node {
-        if let Some(name) = node
-            .input
-            .iter()
-            .find(|n| !n.is_empty() && !known.contains(&***n))
-        {
-            return Err(malformed(format!(
-                "tensor `{name}` is read before it is written"
-            )));
-        }
-        for name in node.output.iter().filter(|n| !n.is_empty()) {
-            if !known.insert(name) {
-                return Err(malformed(format!("tensor `{name}` is written twice")));
-            }
-        }
-    }
-    if graph.output.is_empty() || graph.output.iter().any(|o| !known.contains(&*o.name)) {
-        return Err(malformed("an output is missing"));
-    }
-    Ok(())
-}
-
-fn product(dims: &[i64]) -> Result<u64, Error> {
-    dims.iter()
-        .try_fold(1u64, |p, &d| {
-            u64::try_from(d).ok().and_then(|d| p.checked_mul(d))
-        })
-        .ok_or_else(|| malformed(format!("impossible shape {dims:?}")))
-}
-
-fn function(op: &str) -> Option<Function> {
-    Some(match op {
-        "Relu" => Function::Relu,
-        "Sigmoid" => Function::Sigmoid,
-        "Tanh" => Function::Tanh,
-        "Erf" => Function::Erf,
-        "Exp" => Function::Exp,
-        "Softplus" => Function::Softplus,
-        "Abs" => Function::Abs,
-        "Gelu" => Function::Gelu,
-        _ => return None,
-    })
-}
-
-fn display_name(node: &pb::NodeProto) -> String {
-    if node.name.is_empty() {
-        node.output.first().cloned().unwrap_or_default()
-    } else {
-        node.name.clone()
-    }
-}
-
-fn refuse(node: &pb::NodeProto, problem: impl Into<String>) -> UnsupportedNode {
-    UnsupportedNode {
-        node: display_name(node),
-        op: node.op_type.clone(),
-        problem: problem.into(),
-    }
-}
-
-/// Every node that the importer cannot translate, found without running anything.
-fn unsupported(graph: &pb::GraphProto) -> Vec<UnsupportedNode> {
-    let mut constant: BTreeSet<&str> = graph.initializer.iter().map(|t| &*t.name).collect();
-    constant.insert("");
-    let mut found = Vec::new();
-    for node in &graph.node {
-        let fixed: Vec<bool> = node.input.iter().map(|n| constant.contains(&**n)).collect();
-        if FOLDED.contains(&&*node.op_type) && fixed.iter().all(|&f| f) {
-            constant.extend(node.output.iter().map(|n| &**n));
-        } else if let Some(problem) = problem(node, &fixed) {
-            found.push(refuse(node, problem));
-        }
-    }
-    found
-}
-
-/// Why a node cannot be translated, given which of its inputs are constants.
-fn problem(node: &pb::NodeProto, fixed: &[bool]) -> Option<&'static str> {
-    if !matches!(&*node.domain, "" | "ai.onnx") {
-        return Some("operator of another domain");
-    }
-    let activations = fixed.iter().filter(|f| !**f).count();
-    let (first, second) = (fixed.first() == Some(&false), fixed.get(1) == Some(&true));
-    match &*node.op_type {
-        "Gemm" if int(node, "transA", 0) != 0 => Some("transA is not built"),
-        "Gemm" | "MatMul" if !(first && second && activations == 1) => {
-            Some("only an activation times a constant matrix is built")
-        }
-        "Add" if activations != 1 || fixed.len() != 2 => Some("only a constant bias is built"),
-        "Gelu" if attribute(node, "approximate").is_some_and(|a| a.s == b"tanh") => {
-            Some("the tanh approximation is not built")
-        }
-        "Dropout" if fixed.get(2) == Some(&false) => Some("training mode is not built"),
-        "ArgMax" if int(node, "select_last_index", 0) != 0 => {
-            Some("select_last_index is not built")
-        }
-        "Gemm" | "MatMul" | "Add" | "ArgMax" | "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze"
-        | "Identity" | "Dropout" | "Cast" => None,
-        op if function(op).is_some() => None,
-        _ => Some("operator not built"),
-    }
-}
-
-fn attribute<'a>(node: &'a pb::NodeProto, name: &str) -> Option<&'a pb::AttributeProto> {
-    node.attribute.iter().find(|a| a.name == name)
-}
-
-fn int(node: &pb::NodeProto, name: &str, default: i64) -> i64 {
-    attribute(node, name).map_or(default, |a| a.i)
-}
-
-fn float(node: &pb::NodeProto, name: &str) -> f32 {
-    attribute(node, name).map_or(1.0, |a| a.f)
 }
 
 /// Batch 1, `f32`, every other dimension known.
@@ -413,132 +280,29 @@ impl Import<'_> {
     }
 
     fn node(&self, node: &pb::NodeProto, build: &mut Build) -> Result<(), Error> {
-        let active = node.input.iter().find_map(|n| build.ids.get(n).copied());
-        let (Some(input), Some(output)) = (active, node.output.first()) else {
+        let active = node.input.iter().filter_map(|n| build.ids.get(n).copied());
+        let inputs: Vec<usize> = active.collect();
+        let (false, Some(output)) = (inputs.is_empty(), node.output.first()) else {
             return Ok(());
         };
-        let input_shape = build.tensors[input].shape.clone();
+        let input_shape = build.tensors[inputs[0]].shape.clone();
         let output_shape = self.shape(output)?;
-        match self.op(node, &input_shape, &output_shape)? {
-            Ok(FloatOp::Dense {
-                rows: 0,
-                bias: Some(bias),
-                ..
-            }) => {
-                self.add(node, input, bias, &output_shape, build);
+        match self.op(node, inputs.len(), &input_shape, &output_shape)? {
+            Ok(Translated::Op(op)) => build.push(node, op, inputs, output_shape),
+            Ok(Translated::Affine(affine)) => {
+                let alone = self.read_once(&build.tensors[inputs[0]].name);
+                build.fuse(node, affine, inputs[0], output_shape, alone);
             }
-            Ok(op) => build.push(node, op, input, output_shape),
             Err(problem) => build.refused.push(refuse(node, problem)),
         }
         Ok(())
     }
 
-    /// The op of a node, or what about it is not supported. `Add` is a dense layer without rows until it is fused.
-    fn op(
-        &self,
-        node: &pb::NodeProto,
-        input: &[usize],
-        output: &[usize],
-    ) -> Result<Result<FloatOp, String>, Error> {
-        Ok(match &*node.op_type {
-            "Gemm" => self.gemm(node, output)?,
-            "MatMul" => dense(&self.constant(&node.input[1])?, false, 1.0, None),
-            "Add" => {
-                let fixed = node.input.iter().find_map(|n| self.constant(n).ok());
-                match fixed.and_then(|c| spread(&c, output)) {
-                    Some(bias) => Ok(FloatOp::Dense {
-                        rows: 0,
-                        cols: 0,
-                        weights: vec![],
-                        bias: Some(bias),
-                    }),
-                    None => Err("the bias varies along more than the last axis".into()),
-                }
-            }
-            "ArgMax" => {
-                let (axis, rank) = (int(node, "axis", 0), input.len() as i64);
-                if axis == rank - 1 || axis == -1 {
-                    Ok(FloatOp::ArgMax)
-                } else {
-                    Err("only the last axis is built".into())
-                }
-            }
-            "Cast" if !self.is_float(&node.output[0])? => {
-                Err("only float to float is built".into())
-            }
-            "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout" | "Cast" => {
-                Ok(FloatOp::Reshape)
-            }
-            op => function(op)
-                .map(FloatOp::Function)
-                .ok_or_else(|| "operator not built".into()),
-        })
-    }
-
-    fn is_float(&self, tensor: &str) -> Result<bool, Error> {
-        let fact = self
-            .inference
-            .outlet_fact(self.names[tensor])
-            .map_err(malformed)?;
-        Ok(fact
-            .datum_type
-            .concretize()
-            .is_some_and(|d: DatumType| d.is_float()))
-    }
-
-    fn gemm(
-        &self,
-        node: &pb::NodeProto,
-        output: &[usize],
-    ) -> Result<Result<FloatOp, String>, Error> {
-        let transposed = int(node, "transB", 0) != 0;
-        let beta = float(node, "beta");
-        let mut bias = None;
-        if let Some(name) = node.input.get(2).filter(|n| !n.is_empty()) {
-            match spread(&self.constant(name)?, output) {
-                Some(b) => bias = Some(b.into_iter().map(|v| beta * v).collect()),
-                None => return Ok(Err("the bias varies along more than the last axis".into())),
-            }
-        }
-        let weights = self.constant(&node.input[1])?;
-        Ok(dense(&weights, transposed, float(node, "alpha"), bias))
-    }
-
-    /// Fuses a bias into the dense layer before it, if nobody else reads that layer's output.
-    fn add(
-        &self,
-        node: &pb::NodeProto,
-        input: usize,
-        added: Vec<f32>,
-        shape: &[usize],
-        build: &mut Build,
-    ) {
-        let name = &build.tensors[input].name;
-        let uses = self
-            .graph
-            .node
-            .iter()
-            .flat_map(|n| &n.input)
-            .filter(|n| *n == name)
-            .count();
-        let shown = self.graph.output.iter().any(|o| o.name == *name);
-        let same_shape = build.tensors[input].shape.as_slice() == shape;
-        let producer = build.nodes.iter().position(|n| n.output == input);
-        if let Some(FloatOp::Dense { bias, .. }) = producer
-            .filter(|_| uses == 1 && !shown && same_shape)
-            .map(|p| &mut build.nodes[p].op)
-        {
-            *bias = Some(match bias.take() {
-                Some(old) => old.iter().zip(&added).map(|(a, b)| a + b).collect(),
-                None => added,
-            });
-            let output = &node.output[0];
-            build.ids.insert(output.clone(), input);
-            build.tensors[input].name.clone_from(output);
-        } else {
-            let problem = "only a bias right after a dense layer is built";
-            build.refused.push(refuse(node, problem));
-        }
+    /// Whether one node reads the tensor and it is no output.
+    fn read_once(&self, name: &str) -> bool {
+        let reads = self.graph.node.iter().flat_map(|n| &n.input);
+        let shown = self.graph.output.iter().any(|o| o.name == name);
+        reads.filter(|n| *n == name).count() == 1 && !shown
     }
 }
 
@@ -562,58 +326,38 @@ impl Build {
         self.tensors.len() - 1
     }
 
-    fn push(&mut self, node: &pb::NodeProto, op: FloatOp, input: usize, shape: Vec<usize>) {
+    fn push(&mut self, node: &pb::NodeProto, op: FloatOp, inputs: Vec<usize>, shape: Vec<usize>) {
         let output = self.tensor(&node.output[0], shape);
         self.nodes.push(FloatNode {
             name: display_name(node),
             op,
-            inputs: vec![input],
+            inputs,
             output,
         });
     }
-}
 
-/// The dense layer of a constant matrix, `k x m` unless `transposed`.
-fn dense(
-    matrix: &Constant,
-    transposed: bool,
-    alpha: f32,
-    bias: Option<Vec<f32>>,
-) -> Result<FloatOp, String> {
-    let &[a, b] = &*matrix.shape else {
-        return Err(format!(
-            "the constant has shape {:?}, not that of a matrix",
-            matrix.shape
-        ));
-    };
-    let (rows, cols) = if transposed { (a, b) } else { (b, a) };
-    if rows == 0 || cols == 0 {
-        return Err("an empty matrix".into());
-    }
-    let at = |i: usize, j: usize| {
-        if transposed {
-            i * cols + j
+    /// Fuses `y_c = scale_c x_c + shift_c` into the linear layer before it, if nobody else reads that layer's output; else
+    /// it becomes a layer of its own, if the axis is that of channels.
+    fn fuse(
+        &mut self,
+        node: &pb::NodeProto,
+        affine: Affine,
+        input: usize,
+        shape: Vec<usize>,
+        alone: bool,
+    ) {
+        let same_shape = self.tensors[input].shape == shape;
+        let producer = self.nodes.iter().position(|n| n.output == input);
+        let layer = producer.filter(|_| alone && same_shape);
+        if layer.is_some_and(|p| affine.fold_into(&mut self.nodes[p].op)) {
+            let output = &node.output[0];
+            self.ids.insert(output.clone(), input);
+            self.tensors[input].name.clone_from(output);
+        } else if let Some(op) = affine.layer(&shape).filter(|_| same_shape) {
+            self.push(node, op, vec![input], shape);
         } else {
-            j * rows + i
+            let problem = "a constant is added or multiplied along an axis that no layer has";
+            self.refused.push(refuse(node, problem));
         }
-    };
-    let weights = (0..rows * cols)
-        .map(|p| alpha * matrix.values[at(p / cols, p % cols)])
-        .collect();
-    Ok(FloatOp::Dense {
-        rows,
-        cols,
-        weights,
-        bias,
-    })
-}
-
-/// A constant broadcast along the last axis of `output`, if it varies along no other.
-fn spread(constant: &Constant, output: &[usize]) -> Option<Vec<f32>> {
-    let last = *output.last()?;
-    match constant.values.as_slice() {
-        [one] => Some(vec![*one; last]),
-        all if all.len() == last && constant.shape.last() == Some(&last) => Some(all.to_vec()),
-        _ => None,
     }
 }

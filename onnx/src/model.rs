@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tract_onnx::prelude::{Tensor as TractTensor, TypedRunnableModel, tvec};
-use zkernel_gadgets::model::Function;
+use zkernel_gadgets::model::{Function, Geometry};
 
 use crate::{Error, UnsupportedNode};
 
@@ -44,12 +44,54 @@ pub enum FloatOp {
         /// `rows` values.
         bias: Option<Vec<f32>>,
     },
+    /// A convolution.
+    Conv(Conv),
+    /// Largest value of each window; padding never wins.
+    MaxPool(Geometry),
+    /// Mean of each window, padding counting as zero.
+    AveragePool(Geometry),
+    /// Sum of two tensors of one shape.
+    Add,
+    /// Axes permuted: output axis i is input axis `axes[i]`.
+    Transpose(Vec<usize>),
     /// A function of one variable, element by element.
     Function(Function),
     /// Index of the first maximum along the last axis.
     ArgMax,
     /// The same values under another shape.
     Reshape,
+}
+
+/// A convolution over one or two spatial axes (one: a plane of one row).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conv {
+    /// Output channels.
+    pub rows: usize,
+    /// Groups of channels.
+    pub groups: usize,
+    /// Windows.
+    pub geometry: Geometry,
+    /// Weights by output, tap (row-major), channel of the group.
+    pub weights: Vec<f32>,
+    /// `rows` values.
+    pub bias: Option<Vec<f32>>,
+}
+
+impl FloatOp {
+    /// Rows, weights and bias of a linear layer.
+    #[must_use]
+    pub fn linear(&self) -> Option<(usize, &[f32], Option<&[f32]>)> {
+        match self {
+            Self::Dense {
+                rows,
+                weights,
+                bias,
+                ..
+            } => Some((*rows, weights, bias.as_deref())),
+            Self::Conv(conv) => Some((conv.rows, &conv.weights, conv.bias.as_deref())),
+            _ => None,
+        }
+    }
 }
 
 /// One node of the float network.
@@ -193,17 +235,12 @@ impl Model {
 
     fn layer(&self, node: &FloatNode) -> Layer {
         let shape = self.tensors[node.output].shape.clone();
-        let (params, macs) = match &node.op {
-            FloatOp::Dense {
-                weights,
-                bias,
-                rows,
-                cols,
-            } => (
-                weights.len() + bias.as_ref().map_or(0, Vec::len),
-                self.tensors[node.output].len() / rows.max(&1) * rows * cols,
+        let (params, macs) = match node.op.linear() {
+            Some((rows, weights, bias)) => (
+                weights.len() + bias.map_or(0, <[f32]>::len),
+                self.tensors[node.output].len() * (weights.len() / rows.max(1)),
             ),
-            _ => (0, 0),
+            None => (0, 0),
         };
         Layer {
             name: node.name.clone(),
@@ -221,6 +258,18 @@ impl FloatOp {
     pub fn name(&self) -> String {
         match self {
             Self::Dense { rows, cols, .. } => format!("Dense {cols} -> {rows}"),
+            Self::Conv(conv) => {
+                let [h, w] = conv.geometry.kernel;
+                let groups = match conv.groups {
+                    1 => String::new(),
+                    groups => format!(" /{groups}"),
+                };
+                format!("Conv {h}x{w}{groups} -> {}", conv.rows)
+            }
+            Self::MaxPool(g) => format!("MaxPool {}x{}", g.kernel[0], g.kernel[1]),
+            Self::AveragePool(g) => format!("AveragePool {}x{}", g.kernel[0], g.kernel[1]),
+            Self::Add => "Add".into(),
+            Self::Transpose(axes) => format!("Transpose {axes:?}"),
             Self::Function(f) => format!("{f:?}"),
             Self::ArgMax => "ArgMax".into(),
             Self::Reshape => "Reshape".into(),

@@ -9,12 +9,18 @@
 use std::collections::BTreeMap;
 
 use zkernel_gadgets::model::{
-    Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, Weight,
-    WeightId, WeightValues,
+    Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, WeightValues,
 };
 
-use crate::model::{FloatNode, FloatOp};
+use crate::model::{Conv, FloatNode, FloatOp};
 use crate::{Error, Model, Options};
+
+mod linear;
+mod ranges;
+mod windows;
+
+pub(crate) use ranges::Ranges;
+use ranges::ceil_log2;
 
 /// Margin of every table over the calibrated range, as a shift: four times.
 const MARGIN: u32 = 2;
@@ -26,6 +32,9 @@ const ARGMAX_WEIGHT_BITS: u32 = 11;
 /// Values of a table whose result is not multiplied by weights: steps in the calibrated range.
 const VALUE_BITS: i32 = 16;
 
+/// Most bits dropped by one requantization.
+const MAX_SHIFT: u32 = 16;
+
 /// The bit widths that a search chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Widths {
@@ -33,102 +42,6 @@ pub struct Widths {
     pub shift: u32,
     /// Bits of the calibrated range of activations.
     pub activation: u32,
-}
-
-/// What calibration found out.
-#[derive(Clone, Debug)]
-pub(crate) struct Ranges {
-    /// Largest magnitude of every tensor, with the floor that tiny calibration sets need.
-    pub(crate) magnitude: Vec<f64>,
-    /// Scale and integer range of every network input.
-    pub(crate) inputs: Vec<(f64, Interval)>,
-}
-
-impl Ranges {
-    pub(crate) fn new(model: &Model, floats: &[Vec<Vec<f32>>]) -> Self {
-        let mut magnitude: Vec<f64> = (0..model.tensors.len())
-            .map(|t| all(floats, t).fold(0.0, |m, v| v.abs().max(m)))
-            .collect();
-        for node in &model.nodes {
-            if let FloatOp::Dense {
-                cols,
-                weights,
-                bias,
-                ..
-            } = &node.op
-            {
-                let energy = row_energy(floats, node.inputs[0], *cols);
-                let bias = bias.as_deref().unwrap_or_default();
-                let floor = energy_floor(weights, *cols, bias, energy);
-                magnitude[node.output] = magnitude[node.output].max(floor);
-            }
-        }
-        for m in &mut magnitude {
-            *m = if *m > 0.0 { *m } else { 1.0 };
-        }
-        let inputs = model
-            .inputs
-            .iter()
-            .map(|&t| input_grid(floats, t))
-            .collect();
-        Self { magnitude, inputs }
-    }
-}
-
-fn all(floats: &[Vec<Vec<f32>>], tensor: usize) -> impl Iterator<Item = f64> + Clone {
-    floats
-        .iter()
-        .flat_map(move |s| s[tensor].iter().map(|&v| f64::from(v)))
-}
-
-/// Largest norm of an input row divided by the square root of its length.
-fn row_energy(floats: &[Vec<Vec<f32>>], tensor: usize, cols: usize) -> f64 {
-    floats
-        .iter()
-        .flat_map(|s| s[tensor].chunks(cols))
-        .map(|row| row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / cols as f64)
-        .fold(0.0, f64::max)
-        .sqrt()
-}
-
-/// What a random input of the calibrated energy gives: one sample near a decision boundary says little about the range.
-fn energy_floor(weights: &[f32], cols: usize, bias: &[f32], energy: f64) -> f64 {
-    weights
-        .chunks(cols)
-        .enumerate()
-        .map(|(i, row)| {
-            let norm = row
-                .iter()
-                .map(|&w| f64::from(w).powi(2))
-                .sum::<f64>()
-                .sqrt();
-            norm * energy + bias.get(i).map_or(0.0, |b| f64::from(b.abs()))
-        })
-        .fold(0.0, f64::max)
-}
-
-/// Bits of the calibrated range of an input that lies on no exact grid.
-const INPUT_BITS: i32 = 9;
-
-/// Scale and range of an input: an exact power-of-two grid where all samples lie on one, 9 bits otherwise.
-fn input_grid(floats: &[Vec<Vec<f32>>], tensor: usize) -> (f64, Interval) {
-    let max = all(floats, tensor).fold(0.0, |m: f64, v| m.max(v.abs()));
-    let max = if max > 0.0 { max } else { 1.0 };
-    let exact = (0..=INPUT_BITS)
-        .map(|bits| 0.5f64.powi(bits))
-        .find(|step| all(floats, tensor).all(|v| (v / step).fract() == 0.0))
-        .filter(|step| max / step <= 0.5f64.powi(-INPUT_BITS));
-    let scale = exact.unwrap_or(max * 0.5f64.powi(INPUT_BITS));
-    let bits = ceil_log2(max / scale) + MARGIN;
-    let negative = all(floats, tensor).any(|v| v < 0.0);
-    (
-        scale,
-        Interval::new(if negative { -(1 << bits) } else { 0 }, (1 << bits) - 1),
-    )
-}
-
-fn ceil_log2(x: f64) -> u32 {
-    (0..60).find(|&b| f64::from(b).exp2() >= x).unwrap_or(60)
 }
 
 /// Builds the graph for given widths.
@@ -154,6 +67,9 @@ pub(crate) fn build(
         },
         values: Vec::new(),
         placed: BTreeMap::new(),
+        fused: Vec::new(),
+        layers: Vec::new(),
+        scaled: Vec::new(),
     };
     plan.inputs();
     model.nodes.iter().try_for_each(|n| plan.node(n))?;
@@ -162,6 +78,7 @@ pub(crate) fn build(
         graph: plan.graph,
         weights: WeightValues(plan.values),
         placed: plan.placed,
+        fused: plan.fused,
     })
 }
 
@@ -171,6 +88,8 @@ pub(crate) struct Planned {
     pub(crate) graph: Graph,
     pub(crate) weights: WeightValues,
     pub(crate) placed: BTreeMap<usize, TensorId>,
+    /// Float tensors that have no integers of their own.
+    pub(crate) fused: Vec<usize>,
 }
 
 struct Plan<'a> {
@@ -181,13 +100,35 @@ struct Plan<'a> {
     graph: Graph,
     values: Vec<Vec<i64>>,
     placed: BTreeMap<usize, TensorId>,
+    /// Float tensors that have no integers of their own: ReLUs fused into the pooling that reads them.
+    fused: Vec<usize>,
+    /// Accumulators of linear layers, with the float tensor that each stands for.
+    layers: Vec<(TensorId, usize)>,
+    /// Layers whose weights were scaled so that a fixed number of bits is dropped.
+    scaled: Vec<usize>,
+}
+
+/// What kind of integers a tensor holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// Values that a table bounds.
+    Values,
+    /// Accumulators of the linear layer with that float output.
+    Layer(usize),
+    /// Other sums.
+    Sums,
 }
 
 /// Who reads a tensor in the end, reshapes seen through.
 #[derive(Clone, Copy, Default)]
 struct Uses {
-    dense: bool,
+    /// Multiplied by weights.
+    linear: bool,
     function: Option<Function>,
+    /// Max pooling with a table.
+    pool: bool,
+    /// Added to another tensor.
+    added: bool,
     argmax: bool,
     output: bool,
 }
@@ -200,14 +141,18 @@ impl Plan<'_> {
         };
         for reader in self.model.readers(tensor) {
             match reader.op {
-                FloatOp::Dense { .. } => uses.dense = true,
+                FloatOp::Dense { .. } | FloatOp::Conv(_) => uses.linear = true,
                 FloatOp::Function(f) => uses.function = Some(f),
                 FloatOp::ArgMax => uses.argmax = true,
-                FloatOp::Reshape => {
+                FloatOp::MaxPool(_) => uses.pool = true,
+                FloatOp::Add => uses.added = true,
+                FloatOp::Reshape | FloatOp::Transpose(_) | FloatOp::AveragePool(_) => {
                     let next = self.uses(reader.output);
-                    uses.dense |= next.dense;
+                    uses.linear |= next.linear;
                     uses.argmax |= next.argmax;
                     uses.output |= next.output;
+                    uses.pool |= next.pool;
+                    uses.added |= next.added;
                     uses.function = uses.function.or(next.function);
                 }
             }
@@ -229,10 +174,14 @@ impl Plan<'_> {
     }
 
     fn emit(&mut self, name: &str, op: Op, input: TensorId, output: TensorId) {
+        self.emit_all(name, op, vec![input], output);
+    }
+
+    fn emit_all(&mut self, name: &str, op: Op, inputs: Vec<TensorId>, output: TensorId) {
         self.graph.nodes.push(Node {
             name: name.into(),
             op,
-            inputs: vec![input],
+            inputs,
             output,
         });
     }
@@ -261,7 +210,36 @@ impl Plan<'_> {
     fn node(&mut self, node: &FloatNode) -> Result<(), Error> {
         let input = self.placed[&node.inputs[0]];
         let output = match &node.op {
-            FloatOp::Dense { .. } => self.dense(node, input)?,
+            FloatOp::Dense { .. } => self.linear(node, input)?,
+            FloatOp::Conv(conv) => {
+                let input = self.in_plane(node, input);
+                let output = self.linear(node, input)?;
+                debug_assert!(conv.rows > 0);
+                self.in_shape(node, output)
+            }
+            FloatOp::MaxPool(geometry) => {
+                let input = self.in_plane(node, input);
+                let output = self.max_pool(node, *geometry, input);
+                self.in_shape(node, output)
+            }
+            FloatOp::AveragePool(geometry) => {
+                let input = self.in_plane(node, input);
+                let output = self.average_pool(node, *geometry, input)?;
+                self.in_shape(node, output)
+            }
+            FloatOp::Add => self.add(node, input)?,
+            FloatOp::Transpose(axes) => {
+                let (scale, range) = (self.read(input).scale, self.read(input).range);
+                let output = self.tensor(node.output, scale, range);
+                let axes = axes.clone();
+                self.emit(&node.name, Op::Transpose { axes }, input, output);
+                output
+            }
+            FloatOp::Function(f) if self.fuses_into_pool(node, *f, input) => {
+                self.placed.insert(node.output, input);
+                self.fused.push(node.output);
+                return Ok(());
+            }
             FloatOp::Function(f) => self.function(node, *f, input),
             FloatOp::ArgMax => {
                 let classes = self.read(input).shape.last().copied().unwrap_or(1);
@@ -287,113 +265,10 @@ impl Plan<'_> {
         }
     }
 
-    fn dense(&mut self, node: &FloatNode, input: TensorId) -> Result<TensorId, Error> {
-        let uses = self.uses(node.output);
-        let private = uses.output && self.options.output == Visibility::Private;
-        let through = uses.dense || private;
-        let largest = match &node.op {
-            FloatOp::Dense { weights, .. } => {
-                weights.iter().fold(0f64, |m, &w| m.max(f64::from(w.abs())))
-            }
-            _ => 0.0,
-        };
-        let function = uses.function.or(through.then_some(Function::Identity));
-        let s_x = self.read(input).scale;
-        let s_w = if let Some(function) = function {
-            let step =
-                self.ranges.magnitude[node.output] / f64::from(self.key_bits(function)).exp2();
-            step / (s_x * f64::from(self.widths.shift).exp2())
-        } else {
-            let bits = if uses.argmax {
-                ARGMAX_WEIGHT_BITS
-            } else {
-                RAW_WEIGHT_BITS
-            };
-            largest.max(f64::MIN_POSITIVE.sqrt()) / ((1i64 << bits) - 1) as f64
-        };
-        let accumulator = self.accumulate(node, input, s_w)?;
-        if uses.function.is_none() && through {
-            return Ok(self.requantize(node, Function::Identity, accumulator, 1.0));
-        }
-        Ok(accumulator)
-    }
-
-    fn accumulate(
-        &mut self,
-        node: &FloatNode,
-        input: TensorId,
-        s_w: f64,
-    ) -> Result<TensorId, Error> {
-        let FloatOp::Dense {
-            rows,
-            cols,
-            weights,
-            bias,
-        } = &node.op
-        else {
-            return Ok(input);
-        };
-        let (scale, range) = (self.read(input).scale * s_w, self.read(input).range);
-        let matrix = self.weight(&node.name, "weight", weights, (*rows, *cols), s_w);
-        let bias = bias
-            .as_ref()
-            .map(|b| self.weight(&node.name, "bias", b, (1, *rows), scale));
-        let bound = |id: WeightId| i128::from(self.graph.weights[id.0 as usize].bound);
-        let largest = i128::from(range.min.unsigned_abs().max(range.max.unsigned_abs()));
-        let worst = bound(matrix)
-            .saturating_mul(largest)
-            .saturating_mul(*cols as i128)
-            .saturating_add(bias.map_or(0, bound));
-        let bits = 128 - worst.leading_zeros();
-        if bits > 62 {
-            return Err(Error::Overflow {
-                node: node.name.clone(),
-                bits,
-            });
-        }
-        let worst = worst as i64;
-        let output = self.tensor(node.output, scale, Interval::new(-worst, worst));
-        self.emit(
-            &node.name,
-            Op::Dense {
-                weights: matrix,
-                bias,
-            },
-            input,
-            output,
-        );
-        Ok(output)
-    }
-
-    /// Rounds to integers. The public bound is a power of two, less one, so that it says little about the weights.
-    fn weight(
-        &mut self,
-        node: &str,
-        part: &str,
-        real: &[f32],
-        (rows, cols): (usize, usize),
-        scale: f64,
-    ) -> WeightId {
-        let integers: Vec<i64> = real
-            .iter()
-            .map(|&w| (f64::from(w) / scale + 0.5).floor() as i64)
-            .collect();
-        let largest = integers.iter().map(|w| w.unsigned_abs()).max().unwrap_or(0);
-        let bits = 64 - largest.max(1).leading_zeros();
-        self.graph.weights.push(Weight {
-            name: format!("{node}.{part}"),
-            rows,
-            cols,
-            scale,
-            bound: (u64::MAX >> (64 - bits)).min(i64::MAX as u64) as i64,
-            visibility: self.options.weights,
-        });
-        self.values.push(integers);
-        WeightId((self.values.len() - 1) as u32)
-    }
-
     fn function(&mut self, node: &FloatNode, function: Function, input: TensorId) -> TensorId {
-        let key_scale = self.key_scale(input).0;
+        let key_scale = self
+            .key_scale(node.inputs[0], input, self.key_bits(function))
+            .0;
         let output_scale = match function {
             Function::Relu | Function::Identity => key_scale,
             _ => self.value_scale(node, function, input),
@@ -401,25 +276,39 @@ impl Plan<'_> {
         self.requantize(node, function, input, output_scale)
     }
 
-    /// Scale of the keys, and the bits dropped to reach it: none for values that are no accumulators.
-    fn key_scale(&self, input: TensorId) -> (f64, u32) {
-        let tensor = self.read(input);
-        let drops = self.is_accumulator(input);
-        let shift = if drops { self.widths.shift } else { 0 };
-        (tensor.scale * f64::from(shift).exp2(), shift)
+    /// Scale of the keys, and the bits dropped to reach it: none for values that are no accumulators; those of a linear
+    /// layer whose weights were scaled for it; else as many as leave `bits` of the calibrated range.
+    fn key_scale(&self, float: usize, input: TensorId, bits: u32) -> (f64, u32) {
+        let scale = self.read(input).scale;
+        let shift = match self.origin(input) {
+            Origin::Values => 0,
+            Origin::Layer(float) if self.scaled.contains(&float) => self.widths.shift,
+            Origin::Layer(_) | Origin::Sums => {
+                let steps = self.ranges.magnitude[float] / scale / f64::from(bits).exp2();
+                ceil_log2(steps).min(MAX_SHIFT)
+            }
+        };
+        (scale * f64::from(shift).exp2(), shift)
     }
 
-    fn is_accumulator(&self, id: TensorId) -> bool {
-        let writer = self.graph.nodes.iter().find(|n| n.output == id);
-        writer.is_some_and(|n| match n.op {
-            Op::Dense { .. } => true,
-            Op::Reshape => self.is_accumulator(n.inputs[0]),
-            _ => false,
-        })
+    /// What kind of integers a tensor holds, seen through views.
+    fn origin(&self, id: TensorId) -> Origin {
+        let Some(n) = self.graph.nodes.iter().find(|n| n.output == id) else {
+            return Origin::Values;
+        };
+        match n.op {
+            Op::Dense { .. } | Op::Conv { .. } => {
+                let float = self.layers.iter().find(|(tensor, _)| *tensor == id);
+                float.map_or(Origin::Sums, |(_, float)| Origin::Layer(*float))
+            }
+            Op::SumPool { .. } | Op::Add { .. } => Origin::Sums,
+            Op::Reshape | Op::Transpose { .. } => self.origin(n.inputs[0]),
+            _ => Origin::Values,
+        }
     }
 
     fn keys(&self, function: Function, input: TensorId) -> Interval {
-        if !self.is_accumulator(input) {
+        if self.origin(input) == Origin::Values {
             return self.read(input).range;
         }
         let half = 1i64 << (self.key_bits(function) + MARGIN);
@@ -429,14 +318,17 @@ impl Plan<'_> {
     /// As fine as the next layer's weights allow where there is one, else 16 bits.
     fn value_scale(&self, node: &FloatNode, function: Function, input: TensorId) -> f64 {
         let (magnitude, uses) = (self.ranges.magnitude[node.output], self.uses(node.output));
-        let bits = if uses.dense || uses.function.is_some() {
+        let bits = if uses.linear || uses.added || uses.pool || uses.function.is_some() {
             self.widths.activation as i32
         } else {
             VALUE_BITS
         };
         let top = f64::from(ceil_log2(magnitude)) - f64::from(bits);
         // Exp grows beyond the calibrated range: its values stay below 2^40 all the same.
-        let (keys, step) = (self.keys(function, input), self.key_scale(input).0);
+        let keys = self.keys(function, input);
+        let step = self
+            .key_scale(node.inputs[0], input, self.key_bits(function))
+            .0;
         let worst = function.float(keys.max as f64 * step).abs();
         top.exp2().max(worst.min(f64::MAX) / 40f64.exp2())
     }
@@ -448,7 +340,11 @@ impl Plan<'_> {
         input: TensorId,
         output_scale: f64,
     ) -> TensorId {
-        let (key_scale, shift) = self.key_scale(input);
+        let float = match function {
+            Function::Identity => node.output,
+            _ => node.inputs[0],
+        };
+        let (key_scale, shift) = self.key_scale(float, input, self.key_bits(function));
         // Relu and Identity are homogeneous: layers share one table whatever their scales.
         let homogeneous = matches!(function, Function::Relu | Function::Identity);
         let table = Table {

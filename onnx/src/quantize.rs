@@ -84,7 +84,8 @@ const SEARCH_SAMPLES: usize = 64;
 /// an output error of at most 1 %; the most accurate one if there is none.
 ///
 /// # Errors
-/// [`Error::Overflow`] if accumulators may exceed 62 bits; [`Error::Float`] if the reference fails.
+/// [`Error::Overflow`] if accumulators may exceed 62 bits; [`Error::Float`] if the reference fails; [`Error::Graph`] if
+/// the network has another number of inputs or outputs than one.
 pub fn quantize(model: &Model, samples: &Samples, options: &Options) -> Result<Quantized, Error> {
     let floats = samples
         .as_slice()
@@ -110,6 +111,7 @@ pub fn quantize(model: &Model, samples: &Samples, options: &Options) -> Result<Q
     }
     let widths = best.map_or(CANDIDATES[2], |(_, widths)| widths);
     let planned = build(model, &ranges, widths, options)?;
+    planned.graph.validate()?;
     let report = measure(model, &planned, widths, &floats)?;
     Ok(Quantized {
         graph: planned.graph.clone(),

@@ -73,7 +73,9 @@ pub(crate) fn measure(
         let inputs: Vec<Vec<f32>> = model.inputs.iter().map(|&t| sample[t].clone()).collect();
         let integers = quantize_input(&planned.graph, &inputs)?;
         let trace = run(&planned.graph, &planned.weights, &integers, &mut Honest)?;
-        for (node, errors) in model.nodes.iter().zip(&mut layers) {
+        let own = |node: &&crate::FloatNode| !planned.fused.contains(&node.output);
+        let nodes = model.nodes.iter().zip(&mut layers);
+        for (node, errors) in nodes.filter(|(node, _)| own(node)) {
             errors.add(&sample[node.output], &reals(planned, &trace, node.output));
             errors.keys(&keys(planned, &trace, node.output));
         }
@@ -124,8 +126,12 @@ fn writer(planned: &Planned, float: usize) -> Option<usize> {
 
 fn keys(planned: &Planned, trace: &Trace, float: usize) -> Vec<i64> {
     writer(planned, float)
-        .and_then(|n| trace.cells.get(&(Owner::Node(n), Role::Quotient)))
-        .cloned()
+        .map(|n| {
+            let key = |role: &Role| matches!(role, Role::Quotient | Role::Key(_));
+            let cells = trace.cells.iter();
+            let of_node = cells.filter(|((owner, role), _)| *owner == Owner::Node(n) && key(role));
+            of_node.flat_map(|(_, values)| values).copied().collect()
+        })
         .unwrap_or_default()
 }
 
@@ -174,7 +180,11 @@ impl Errors {
     fn report(&self, planned: &Planned, node: &crate::FloatNode) -> LayerReport {
         let op = writer(planned, node.output).map(|n| &planned.graph.nodes[n].op);
         let table = match op {
-            Some(Op::Requantize { table, .. }) => Some(planned.graph.tables[table.0 as usize].keys),
+            Some(
+                Op::Requantize { table, .. }
+                | Op::RequantizeMax { table, .. }
+                | Op::MaxPool { table, .. },
+            ) => Some(planned.graph.tables[table.0 as usize].keys),
             _ => None,
         };
         let seen = self.seen.iter().min().zip(self.seen.iter().max());

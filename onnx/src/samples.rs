@@ -5,12 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use npyz::{DType, NpyFile, Order, TypeChar};
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng as _, SeedableRng as _};
 use zkernel_gadgets::model::Graph;
 
 use crate::{Error, Model};
 
 /// Largest sample file, and largest number of values in it.
 const MAX_BYTES: u64 = 1 << 30;
+/// Number of made-up samples.
+const GUESSED: usize = 64;
 
 /// Samples that fit a model: finite, of the right lengths, at least one.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +75,31 @@ impl Samples {
         }
         samples.iter().try_for_each(|s| model.check_inputs(s))?;
         Ok(Self(samples))
+    }
+
+    /// Made-up samples, for a model of whose inputs nothing is known: half of them uniform in 0..1, half about standard
+    /// normal; always the same ones. Ranges measured on them are a guess.
+    #[must_use]
+    pub fn guessed(model: &Model) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut uniform = move || (rng.next_u32() >> 8) as f32 / (1 << 24) as f32;
+        let mut value = |normal: bool| {
+            if normal {
+                (0..12).map(|_| uniform()).sum::<f32>() - 6.0 // sum of 12 uniforms: variance 1
+            } else {
+                uniform()
+            }
+        };
+        let lengths: Vec<usize> = model
+            .inputs
+            .iter()
+            .map(|&t| model.tensors[t].shape.iter().product())
+            .collect();
+        let sample = |i: usize| {
+            let of = |len: &usize| (0..*len).map(|_| value(i % 2 == 1)).collect();
+            lengths.iter().map(of).collect()
+        };
+        Self((0..GUESSED).map(sample).collect())
     }
 
     /// All samples: sample, input, value.
@@ -222,11 +251,29 @@ fn decode<R: Read>(npy: NpyFile<R>) -> Result<Vec<f32>, Error> {
             limit: MAX_BYTES / 4,
         });
     }
-    if npy.order() == Order::Fortran && npy.shape().len() > 1 {
-        return Err(Error::Samples(
-            "Fortran order; save with numpy.ascontiguousarray".into(),
-        ));
-    }
+    let columns_first = (npy.order() == Order::Fortran).then(|| npy.shape().to_vec());
+    let values = elements(npy)?;
+    Ok(match columns_first {
+        Some(shape) => row_major(&shape, &values),
+        None => values,
+    })
+}
+
+/// Values stored with the first axis fastest, put into row-major order.
+fn row_major(shape: &[u64], values: &[f32]) -> Vec<f32> {
+    let element = |mut index: usize| {
+        let (mut position, mut stride) = (0, values.len());
+        for len in shape.iter().rev().map(|len| *len as usize) {
+            stride /= len;
+            position += index % len * stride;
+            index /= len;
+        }
+        values[position]
+    };
+    (0..values.len()).map(element).collect()
+}
+
+fn elements<R: Read>(npy: NpyFile<R>) -> Result<Vec<f32>, Error> {
     let DType::Plain(kind) = npy.dtype() else {
         return Err(Error::Samples("structured arrays are not samples".into()));
     };
@@ -260,4 +307,22 @@ fn values<T: npyz::Deserialize, R: Read>(
         out.push(convert(value.map_err(|e| failed(&e))?) as f32);
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::row_major;
+
+    #[test]
+    fn columns_first_arrays_are_put_in_row_major_order() {
+        // [[0, 1, 2], [3, 4, 5]] stored column by column.
+        let stored = [0.0, 3.0, 1.0, 4.0, 2.0, 5.0];
+        assert_eq!(row_major(&[2, 3], &stored), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        let cube: Vec<f32> = (0..24).map(|i| i as f32).collect();
+        let stored: Vec<f32> = (0..24)
+            .map(|p| (p % 2 * 12 + p / 2 % 3 * 4 + p / 6) as f32)
+            .collect();
+        assert_eq!(row_major(&[2, 3, 4], &stored), cube);
+        assert_eq!(row_major(&[0, 3], &[]), [0f32; 0]);
+    }
 }

@@ -12,9 +12,14 @@ fn json(values: &[f32]) -> Vec<u8> {
     format!("{{\"input_data\": [{values:?}]}}").into_bytes()
 }
 
-/// An `.npy` of version 1, padded as NumPy does.
 fn npy(kind: &str, shape: &str, body: &[u8]) -> Vec<u8> {
-    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
+    npy_in_order("False", kind, shape, body)
+}
+
+/// An `.npy` of version 1, padded as NumPy does.
+fn npy_in_order(fortran: &str, kind: &str, shape: &str, body: &[u8]) -> Vec<u8> {
+    let mut header =
+        format!("{{'descr': '{kind}', 'fortran_order': {fortran}, 'shape': {shape}, }}");
     while (header.len() + 11) % 64 != 0 {
         header.push(' ');
     }
@@ -45,6 +50,28 @@ fn npy_of_every_element_type() {
     let ints: Vec<u8> = (0..30i64).flat_map(|i| (-i).to_le_bytes()).collect();
     let samples = Samples::from_bytes(&model, &npy("<i8", "(30,)", &ints)).unwrap();
     assert_eq!(samples.as_slice()[0][0][29], -29.0);
+}
+
+/// Element (i, j, k) of a transposed array lies at i + 2 j + 6 k.
+#[test]
+fn npy_in_fortran_order_is_transposed_back() {
+    let model = model();
+    let stored: Vec<u8> = (0..60u16).flat_map(u16::to_le_bytes).collect();
+    let bytes = npy_in_order("True", "<u2", "(2, 3, 10)", &stored);
+    let samples = Samples::from_bytes(&model, &bytes).unwrap();
+    for (i, sample) in samples.as_slice().iter().enumerate() {
+        for (place, value) in sample[0].iter().enumerate() {
+            let (j, k) = (place / 10, place % 10);
+            assert_eq!(*value, (i + 2 * j + 6 * k) as f32);
+        }
+    }
+    let line = npy_in_order("True", "<u2", "(30,)", &stored[..60]);
+    let samples = Samples::from_bytes(&model, &line).unwrap();
+    assert_eq!(samples.single().unwrap()[0][29], 29.0);
+    for shape in ["(0, 30)", "(30, 0)", "()"] {
+        let empty = npy_in_order("True", "<u2", shape, &stored[..2]);
+        assert!(Samples::from_bytes(&model, &empty).is_err(), "{shape}");
+    }
 }
 
 #[test]

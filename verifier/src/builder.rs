@@ -12,7 +12,7 @@ use crate::expression::{Expression, VirtualId};
 use crate::form::{Axis, Factor, InstanceId, LinearForm, Source, Strided, TrackId};
 use crate::system::{
     ConstraintSystem, Contraction, Derivation, Gate, Instance, LinearConstraint, Lookup,
-    LookupInput, LookupTable, LookupTableId, Phase, Region, TableSide, Track, TrackKind,
+    LookupInput, LookupTable, LookupTableId, Masks, Phase, Region, TableSide, Track, TrackKind,
     VirtualColumn,
 };
 use crate::validate::SystemError;
@@ -39,7 +39,8 @@ impl<F: PrimeField> SystemBuilder<F> {
             gates: Vec::new(),
             tables: Vec::new(),
             lookups: Vec::new(),
-            table_side: None,
+            table_sides: Vec::new(),
+            masks: None,
             derivations: Vec::new(),
             constraints: Vec::new(),
         };
@@ -100,6 +101,18 @@ impl<F: PrimeField> SystemBuilder<F> {
     pub fn arena(&mut self, name: impl Into<String>, len: usize) -> TrackId {
         let n = self.system.rows();
         self.push_track(name.into(), TrackKind::Tensor, n, len, 0)
+    }
+
+    /// A tensor of `len` cells that gates and lookups may read, behind a fresh mask in every proof; linear forms too.
+    pub fn masked_tensor(&mut self, name: impl Into<String>, len: usize) -> TrackId {
+        let width = self.system.usable();
+        self.push_track(name.into(), TrackKind::Tensor, width, len, 0)
+    }
+
+    /// A boundary of `len` cells: a committed vector of the statement that other proofs may share.
+    pub fn boundary(&mut self, name: impl Into<String>, len: usize) -> TrackId {
+        let n = self.system.rows();
+        self.push_track(name.into(), TrackKind::Boundary, n, len, 0)
     }
 
     /// Matrix rows of a tensor with padding: what a form along the rows must cover to be one outer product per column.
@@ -189,12 +202,13 @@ impl<F: PrimeField> SystemBuilder<F> {
         let tables = &mut self.system.tables;
         if let Some(known) = tables
             .iter()
-            .position(|t| t.arity == arity && t.rows == rows)
+            .position(|t| t.arity == arity && t.rows == rows && t.secret.is_empty())
         {
             return LookupTableId(index(known));
         }
         let offset = tables
             .iter()
+            .filter(|table| table.secret.is_empty())
             .map(LookupTable::height)
             .fold(0usize, usize::saturating_add);
         let tag = u64::from(index(tables.len())).saturating_add(1);
@@ -203,9 +217,40 @@ impl<F: PrimeField> SystemBuilder<F> {
             tag,
             arity,
             rows,
+            secret: Vec::new(),
+            side: 0,
             offset,
         });
         LookupTableId(index(tables.len().saturating_sub(1)))
+    }
+
+    /// A table of `height` rows (i, values_1[i], values_2[i], ..) with public keys i and secret values: masked tensors,
+    /// or advice of phases 1 and 2 (a tensor's rows folded with alpha). Its lookups read the key first.
+    pub fn secret_table(
+        &mut self,
+        name: impl Into<String>,
+        height: usize,
+        values: &[TrackId],
+    ) -> LookupTableId {
+        let name = name.into();
+        let tag = u64::from(index(self.system.tables.len())).saturating_add(1);
+        let rows: Vec<i64> = (0i64..).take(height).collect();
+        let tags = self.fixed(format!("{name}/tag"), alloc::vec![F::from(tag); height]);
+        let keys = rows.iter().map(|key| signed(*key)).collect();
+        let keys = self.fixed(format!("{name}/key"), keys);
+        let entries = [&[keys], values].concat();
+        let side = index(self.system.table_sides.len());
+        self.add_side(&name, tags, entries, height);
+        self.system.tables.push(LookupTable {
+            name,
+            tag,
+            arity: 1,
+            rows,
+            secret: values.to_vec(),
+            side,
+            offset: 0,
+        });
+        LookupTableId(index(self.system.tables.len().saturating_sub(1)))
     }
 
     /// Every row of the (affine combinations of) tracks is a row of the table.
@@ -265,6 +310,14 @@ impl<F: PrimeField> SystemBuilder<F> {
             .push(Derivation::Contract(contraction));
     }
 
+    /// Phase-2 cells that contract earlier ones, added to what other contractions put there; the caller ties them. For
+    /// cells that several contractions fill, such as the unfolded input of a convolution, one for each kernel position.
+    pub fn derive(&mut self, contraction: Contraction<F>) {
+        self.system
+            .derivations
+            .push(Derivation::Contract(contraction));
+    }
+
     /// `target = left * right` on three parallel phase-2 tracks, with its gate.
     pub fn product(
         &mut self,
@@ -287,15 +340,16 @@ impl<F: PrimeField> SystemBuilder<F> {
     /// # Errors
     /// [`SystemError`] names what is wrong and where.
     pub fn finish(mut self) -> Result<ConstraintSystem<F>, SystemError> {
-        if !self.system.lookups.is_empty() {
-            self.add_table_side();
+        if self.system.tables.iter().any(|t| t.secret.is_empty()) {
+            self.add_public_side();
         }
         // Products multiply whole tracks of contractions, so they come after all of those.
         self.system
             .derivations
             .sort_by_key(|derivation| matches!(derivation, Derivation::Product { .. }));
         self.assign_columns();
-        if self.system.table_side.is_some() {
+        self.add_masks();
+        if !self.system.table_sides.is_empty() {
             self.add_lookup_sum();
         }
         self.system.validate()?;
@@ -323,26 +377,30 @@ impl<F: PrimeField> SystemBuilder<F> {
     }
 
     /// Fixed tracks of all table rows, padded by repeating the last row; multiplicities; helper; gate.
-    fn add_table_side(&mut self) {
-        let arity = self
+    fn add_public_side(&mut self) {
+        let side = index(self.system.table_sides.len());
+        let mut tables = Vec::new();
+        for table in self
             .system
             .tables
-            .iter()
-            .map(|t| t.arity)
-            .fold(0, usize::max);
-        let height: usize = self.system.tables.iter().map(LookupTable::height).sum();
+            .iter_mut()
+            .filter(|t| t.secret.is_empty())
+        {
+            table.side = side;
+            tables.push(table.clone());
+        }
+        let arity = tables.iter().map(|t| t.arity).fold(0, usize::max);
+        let height: usize = tables.iter().map(LookupTable::height).sum();
         let width = self.system.usable().max(1);
         let cells = height.div_ceil(width).saturating_mul(width);
-        let tags = self
-            .system
-            .tables
+        let tags = tables
             .iter()
             .flat_map(|t| core::iter::repeat_n(F::from(t.tag), t.height()));
         let tags = repeat_last(tags.collect(), cells);
         let tag = self.fixed("table/tag", tags);
         let mut entries = Vec::new();
         for entry in 0..arity {
-            let values = self.system.tables.iter().flat_map(|t| {
+            let values = tables.iter().flat_map(|t| {
                 t.rows
                     .chunks(t.arity.max(1))
                     .map(move |row| row.get(entry).map_or(F::ZERO, |v| signed(*v)))
@@ -350,9 +408,14 @@ impl<F: PrimeField> SystemBuilder<F> {
             let values = repeat_last(values.collect(), cells);
             entries.push(self.fixed(format!("table/entry {entry}"), values));
         }
-        let multiplicity = self.advice("table/m", Phase::One, 0);
+        self.add_side("table", tag, entries, cells);
+    }
+
+    /// Multiplicities, helper, folded lane and gate `h (beta + f) + m = 0` of a table side.
+    fn add_side(&mut self, name: &str, tag: TrackId, entries: Vec<TrackId>, cells: usize) {
+        let multiplicity = self.advice(format!("{name}/m"), Phase::One, 0);
         self.region(multiplicity, cells);
-        let helper = self.advice("table/h", Phase::Three, 0);
+        let helper = self.advice(format!("{name}/h"), Phase::Three, 0);
         let weighted = entries
             .iter()
             .zip(1u32..)
@@ -367,14 +430,38 @@ impl<F: PrimeField> SystemBuilder<F> {
         });
         let (m, h) = (self.plain(multiplicity), self.plain(helper));
         let gate = Expression::from(h) * (Expression::from(beta()) + folded) + m;
-        self.gate("table/gate", gate);
-        self.system.table_side = Some(TableSide {
+        self.gate(format!("{name}/gate"), gate);
+        self.system.table_sides.push(TableSide {
             tag,
             entries,
             multiplicity,
             helper,
             folded,
         });
+    }
+
+    /// Mask cells for every tensor that a virtual column reads, `t` for each of its columns.
+    fn add_masks(&mut self) {
+        let is_tensor =
+            |id: &TrackId| self.system.track(*id).map(|t| t.kind) == Some(TrackKind::Tensor);
+        let read = self.system.virtuals.iter().flat_map(|v| &v.terms);
+        let mut tensors: Vec<TrackId> = read.map(|(id, _)| *id).filter(is_tensor).collect();
+        tensors.sort_unstable();
+        tensors.dedup();
+        if tensors.is_empty() {
+            return;
+        }
+        let track = self.advice("masks", Phase::One, 0);
+        let of = tensors.into_iter().map(|id| {
+            let columns = self.system.track(id).map_or(0, |t| t.columns);
+            let cells = columns.saturating_mul(self.system.blinding);
+            (id, self.region(track, cells).start)
+        });
+        let of = of.collect();
+        self.system.masks = Some(Masks { track, of });
+        if let Some(masks) = self.system.tracks.last_mut() {
+            masks.columns = masks.len.div_ceil(masks.width.max(1)).max(1);
+        }
     }
 
     /// Every track gets as many columns as the longest of its parallel tracks needs.

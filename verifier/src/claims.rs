@@ -3,6 +3,7 @@
 //! Powers of lambda number the claims in this order: each claim of each linear constraint; the evaluation at zeta of
 //! each lane of each virtual column; the quotient identity. Prover and verifier both start from this.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use ff::{Field as _, PrimeField};
@@ -26,12 +27,25 @@ pub struct WeightedForm<'a, F> {
 pub struct BatchedClaim<'a, F> {
     /// Forms over committed cells.
     pub forms: Vec<WeightedForm<'a, F>>,
-    /// For every column of the list the coefficient of the vector `L(zeta)`; zero if it is not opened.
-    pub at_zeta: Vec<F>,
+    /// The points `omega^rotation zeta` at which columns are opened.
+    pub openings: Vec<Opening<F>>,
     /// For every quotient column j the coefficient of the vector `L(zeta / g_j)`.
     pub quotient: Vec<F>,
+    /// Mask cells with their coefficients: positions of the mask track.
+    pub masks: Vec<(usize, F)>,
+    /// Powers of lambda, for the claims that sparse forms number.
+    pub lambda_powers: Vec<F>,
     /// T.
     pub target: F,
+}
+
+/// The columns opened at one point.
+#[derive(Clone, Debug)]
+pub struct Opening<F> {
+    /// The point is `omega^rotation zeta`.
+    pub rotation: i32,
+    /// For every column of the list the coefficient of the vector `L(omega^rotation zeta)`; zero if it is not opened.
+    pub coefficients: Vec<F>,
 }
 
 impl<C: Curve> VerifyingKey<C> {
@@ -46,7 +60,9 @@ impl<C: Curve> VerifyingKey<C> {
         let lambda = challenges.get(Challenge::Lambda);
         let mut claim = BatchedClaim {
             forms: Vec::new(),
-            at_zeta: alloc::vec![Scalar::<C>::ZERO; self.layout.columns],
+            openings: self.no_openings(),
+            masks: Vec::new(),
+            lambda_powers: powers(lambda, self.sparse_claims()),
             quotient: Vec::new(),
             target: Scalar::<C>::ZERO,
         };
@@ -69,6 +85,38 @@ impl<C: Curve> VerifyingKey<C> {
         Some(claim)
     }
 
+    /// `L_{n-t+i}(omega^rotation zeta)` for every rotation: what a mask cell counts. Empty without masks.
+    fn blinding_lagrange(&self, zeta: Scalar<C>) -> Option<BTreeMap<i32, Vec<Scalar<C>>>> {
+        let mut tails = BTreeMap::new();
+        for rotation in self.system.rotations() {
+            let mut tail = Vec::new();
+            if self.system.masks.is_some() {
+                let lagrange = self.domain.lagrange_rotated(zeta, rotation)?;
+                tail = lagrange.get(self.system.usable()..)?.to_vec();
+            }
+            tails.insert(rotation, tail);
+        }
+        Some(tails)
+    }
+
+    fn no_openings(&self) -> Vec<Opening<Scalar<C>>> {
+        let none = |rotation| Opening {
+            rotation,
+            coefficients: alloc::vec![Scalar::<C>::ZERO; self.layout.columns],
+        };
+        self.system.rotations().into_iter().map(none).collect()
+    }
+
+    /// The largest number of claims of a constraint with a sparse form.
+    fn sparse_claims(&self) -> usize {
+        let sparse = |form: &LinearForm<_>| matches!(form, LinearForm::Sparse(_));
+        let constraints = self.system.constraints.iter();
+        let claims = constraints
+            .filter(|c| c.forms.iter().any(sparse))
+            .map(|c| usize::try_from(c.claims).unwrap_or(usize::MAX));
+        claims.fold(0, usize::max)
+    }
+
     fn batch_evaluations(
         &self,
         challenges: &Challenges<Scalar<C>>,
@@ -80,12 +128,23 @@ impl<C: Curve> VerifyingKey<C> {
         if evaluations.len() != self.shape.evaluations {
             return None;
         }
+        let tails = self.blinding_lagrange(challenges.get(Challenge::Zeta))?;
         for ((id, lane), evaluation) in self.system.evaluations().zip(evaluations) {
             let column = self.system.virtual_column(id)?;
             if !self.skips(&alloc::format!("evaluation {}", id.0)) {
+                let tail = tails.get(&column.rotation)?;
+                let mut openings = claim.openings.iter_mut();
+                let opening = openings.find(|o| o.rotation == column.rotation)?;
                 for (track, coefficient) in &column.terms {
                     let position = self.layout.first(*track).checked_add(lane)?;
-                    *claim.at_zeta.get_mut(position)? += *weight * coefficient.evaluate(challenges);
+                    *opening.coefficients.get_mut(position)? +=
+                        *weight * coefficient.evaluate(challenges);
+                    if let Some(start) = self.system.mask_of(*track, lane) {
+                        let scale = *weight * coefficient.evaluate(challenges);
+                        claim
+                            .masks
+                            .extend((start..).zip(tail).map(|(cell, l)| (cell, scale * l)));
+                    }
                 }
                 let constant: Scalar<C> = column
                     .constants

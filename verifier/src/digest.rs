@@ -7,10 +7,10 @@ use ff::PrimeField;
 use crate::challenge::Coefficient;
 use crate::encoding::Writer;
 use crate::expression::{Expression, VirtualId};
-use crate::form::{Axis, Cell, Factor, LinearForm, Source, SparseEntry, Strided, TrackId};
+use crate::form::{Axis, Cell, Factor, LinearForm, Source, SparseEntry, Strided, TrackId, Window};
 use crate::system::{
     ConstraintSystem, Contraction, ContractionTerm, Derivation, Gate, Instance, LinearConstraint,
-    Lookup, LookupInput, LookupTable, LookupTableId, Region, TableSide, Track, TrackKind,
+    Lookup, LookupInput, LookupTable, LookupTableId, Masks, Region, TableSide, Track, TrackKind,
     VirtualColumn,
 };
 
@@ -82,6 +82,7 @@ impl Encode for TrackKind {
         match self {
             Self::Fixed => w.u8(0),
             Self::Tensor => w.u8(1),
+            Self::Boundary => w.u8(3),
             Self::Advice(phase) => {
                 w.u8(2);
                 w.u8(match phase {
@@ -195,12 +196,16 @@ impl Encode for LookupTable {
             tag,
             arity,
             rows,
+            secret,
+            side,
             offset,
         } = self;
         w.string(name);
         w.u64(*tag);
         arity.encode(w);
         rows.encode(w);
+        secret.encode(w);
+        side.encode(w);
         offset.encode(w);
     }
 }
@@ -229,6 +234,14 @@ impl Encode for Lookup {
         enabled.encode(w);
         helper.encode(w);
         folded.encode(w);
+    }
+}
+
+impl Encode for Masks {
+    fn encode(&self, w: &mut Writer) {
+        let Self { track, of } = self;
+        track.encode(w);
+        of.encode(w);
     }
 }
 
@@ -270,6 +283,23 @@ impl<F: PrimeField> Encode for Factor<F> {
             Self::Product(factors) => {
                 w.u8(3);
                 factors.encode(w);
+            }
+            Self::Window(window) => {
+                w.u8(4);
+                let Window {
+                    outer,
+                    outputs,
+                    kernel,
+                    taps,
+                    stride,
+                    dilation,
+                    offset,
+                } = &**window;
+                outer.encode(w);
+                kernel.encode(w);
+                for size in [outputs, taps, stride, dilation, offset] {
+                    size.encode(w);
+                }
             }
         }
     }
@@ -432,7 +462,8 @@ impl<F: PrimeField> ConstraintSystem<F> {
             gates,
             tables,
             lookups,
-            table_side,
+            table_sides,
+            masks,
             derivations,
             constraints,
         } = self;
@@ -450,7 +481,8 @@ impl<F: PrimeField> ConstraintSystem<F> {
         gates.encode(&mut w);
         tables.encode(&mut w);
         lookups.encode(&mut w);
-        table_side.encode(&mut w);
+        table_sides.encode(&mut w);
+        masks.encode(&mut w);
         derivations.encode(&mut w);
         constraints.encode(&mut w);
         w.0

@@ -70,6 +70,24 @@ impl<F: PrimeField> Domain<F> {
         )
     }
 
+    /// `L_i(omega^rotation point)` for all i, which is `L_{i - rotation}(point)`.
+    #[must_use]
+    pub fn lagrange_rotated(&self, point: F, rotation: i32) -> Option<Vec<F>> {
+        let mut values = self.lagrange(point)?;
+        let rows = i64::try_from(values.len()).ok()?;
+        let by = i64::from(rotation).checked_rem_euclid(rows)?;
+        values.rotate_right(usize::try_from(by).ok()?);
+        Some(values)
+    }
+
+    /// `omega^rotation`.
+    #[must_use]
+    pub fn rotation(&self, rotation: i32) -> F {
+        let rows = i64::try_from(self.rows()).unwrap_or(i64::MAX);
+        let by = i64::from(rotation).checked_rem_euclid(rows).unwrap_or(0);
+        self.omega.pow_vartime([u64::try_from(by).unwrap_or(0)])
+    }
+
     /// `b(point)`, the polynomial that vanishes on the blinding rows: `prod_i (point - omega^(n-t+i))`.
     #[must_use]
     pub fn blinding_factor(&self, point: F) -> F {
@@ -85,10 +103,17 @@ impl<F: PrimeField> Domain<F> {
     /// Coefficients k_j with `Q(zeta) = sum_j k_j Q_j(zeta)`: `prod_{i != j} (zeta^n - g_i^n) / (g_j^n - g_i^n)`.
     #[must_use]
     pub fn coset_coefficients(&self, zeta: F) -> Option<Vec<F>> {
+        self.first_coset_coefficients(self.shifts.len(), zeta)
+    }
+
+    /// The same for a polynomial of degree below `cosets n`, known on the first `cosets` cosets.
+    #[must_use]
+    pub fn first_coset_coefficients(&self, cosets: usize, zeta: F) -> Option<Vec<F>> {
         let zeta_n = self.power_n(zeta);
         let g: Vec<F> = self
             .shifts
             .iter()
+            .take(cosets)
             .map(|shift| self.power_n(*shift))
             .collect();
         let coefficient = |gj: &F| {

@@ -5,6 +5,7 @@
 //! and verifier each implement one loop:
 //! `sum_{i_1..i_d} scale * prod_k factor_k[i_k] * cell[start + sum_k i_k * stride_k]`.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use ff::PrimeField;
@@ -58,6 +59,49 @@ pub enum Factor<F> {
     Values(Vec<F>),
     /// Entrywise product.
     Product(Vec<Factor<F>>),
+    /// One axis of a convolution's im2col form.
+    Window(Box<Window<F>>),
+}
+
+/// Output positions o and kernel positions k that read input i along one axis: entry i is
+/// `sum of outer[o] kernel[k] over o stride + k dilation = i + offset`, `offset` being the padding before. Padding, stride and
+/// dilation are inside this short vector; the unfolded input never exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window<F> {
+    /// Factor over output positions.
+    pub outer: Factor<F>,
+    /// Number of output positions.
+    pub outputs: usize,
+    /// Factor over kernel positions.
+    pub kernel: Factor<F>,
+    /// Number of kernel positions.
+    pub taps: usize,
+    /// Input positions between neighbouring outputs.
+    pub stride: usize,
+    /// Input positions between neighbouring kernel positions.
+    pub dilation: usize,
+    /// Input positions before the first one.
+    pub offset: usize,
+}
+
+impl<F: PrimeField> Window<F> {
+    fn evaluate(&self, len: usize, challenges: &Challenges<F>) -> Vec<F> {
+        let outer = self.outer.evaluate(self.outputs, challenges);
+        let kernel = self.kernel.evaluate(self.taps, challenges);
+        let mut values = alloc::vec![F::ZERO; len];
+        for (o, left) in outer.iter().enumerate() {
+            for (k, right) in kernel.iter().enumerate() {
+                let read = o
+                    .saturating_mul(self.stride)
+                    .saturating_add(k.saturating_mul(self.dilation))
+                    .checked_sub(self.offset);
+                if let Some(value) = read.and_then(|i| values.get_mut(i)) {
+                    *value += *left * right;
+                }
+            }
+        }
+        values
+    }
 }
 
 /// One dimension of a strided view.
@@ -104,6 +148,17 @@ pub enum LinearForm<F> {
     Sparse(Vec<SparseEntry<F>>),
 }
 
+impl<F> LinearForm<F> {
+    /// Whether the form reads cells of a track.
+    #[must_use]
+    pub fn reads(&self, id: TrackId) -> bool {
+        match self {
+            Self::Strided(strided) => strided.source == Source::Track(id),
+            Self::Sparse(entries) => entries.iter().any(|entry| entry.cell.track == id),
+        }
+    }
+}
+
 impl<F: PrimeField> Factor<F> {
     /// Powers `1, challenge, challenge^2, ..`.
     #[must_use]
@@ -112,6 +167,34 @@ impl<F: PrimeField> Factor<F> {
             challenge,
             first: 0,
             step: 1,
+        }
+    }
+
+    /// The factor of a part of the axis that begins at index `first`; [`Factor::Values`] are cut to `len`.
+    #[must_use]
+    pub fn part(&self, first: usize, len: usize) -> Self {
+        let steps = u32::try_from(first).unwrap_or(u32::MAX);
+        match self {
+            Self::One => Self::One,
+            Self::Powers {
+                challenge,
+                first,
+                step,
+            } => Self::Powers {
+                challenge: *challenge,
+                first: first.saturating_add(step.saturating_mul(steps)),
+                step: *step,
+            },
+            Self::Values(values) => {
+                Self::Values(values.iter().skip(first).take(len).copied().collect())
+            }
+            Self::Product(factors) => {
+                Self::Product(factors.iter().map(|f| f.part(first, len)).collect())
+            }
+            Self::Window(window) => Self::Window(Box::new(Window {
+                offset: window.offset.saturating_add(first),
+                ..(**window).clone()
+            })),
         }
     }
 
@@ -143,6 +226,7 @@ impl<F: PrimeField> Factor<F> {
                             .collect()
                     })
             }
+            Self::Window(window) => window.evaluate(len, challenges),
         }
     }
 
@@ -154,7 +238,7 @@ impl<F: PrimeField> Factor<F> {
             Self::Powers {
                 challenge, step, ..
             } => Some(challenges.get(*challenge).pow_vartime([u64::from(*step)])),
-            Self::Values(_) => None,
+            Self::Values(_) | Self::Window(_) => None,
             Self::Product(factors) => factors
                 .iter()
                 .try_fold(F::ONE, |acc, factor| Some(acc * factor.ratio(challenges)?)),
@@ -177,6 +261,10 @@ impl<F: PrimeField> Factor<F> {
                 );
             }
             Self::Product(factors) => factors.iter().for_each(|f| f.challenges(len, visit)),
+            Self::Window(window) => {
+                window.outer.challenges(window.outputs, visit);
+                window.kernel.challenges(window.taps, visit);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The list of all committed columns, over which the inner-product argument folds.
 //!
-//! Order: tensors by falling size, so that each lies on an aligned subtree without gaps; then fixed, advice of phases 1,
-//! 2, 3, and the quotient. Padding to a power of two is implicit: zero columns with the identity as commitment.
+//! Order: tensors by falling size, so that each lies on an aligned subtree without gaps; then fixed, boundaries, advice of
+//! phases 1, 2, 3, and the quotient. Padding to a power of two is implicit: zero columns with the identity as commitment.
 
 use alloc::vec::Vec;
 
@@ -80,8 +80,9 @@ impl Layout {
     }
 }
 
-const REST: [TrackKind; 4] = [
+const REST: [TrackKind; 5] = [
     TrackKind::Fixed,
+    TrackKind::Boundary,
     TrackKind::Advice(Phase::One),
     TrackKind::Advice(Phase::Two),
     TrackKind::Advice(Phase::Three),

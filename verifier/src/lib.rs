@@ -20,6 +20,7 @@
 
 extern crate alloc;
 
+pub mod batch;
 pub mod builder;
 pub mod challenge;
 pub mod claims;
@@ -33,7 +34,9 @@ pub mod form;
 pub mod key;
 pub mod layout;
 pub mod msm;
+pub mod plonk;
 pub mod proof;
+mod rotation;
 pub mod rounds;
 pub mod system;
 pub mod transcript;

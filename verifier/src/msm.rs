@@ -27,9 +27,13 @@ impl<C: Curve> DeferredMsm<C> {
     /// Whether the sum is the identity.
     #[must_use]
     pub fn is_identity(&self, generators: &Generators<C>, execute: Executor<'_, C>) -> bool {
-        if self.rows.len() != generators.rows.len() {
-            return false;
-        }
+        self.rows.len() == generators.rows.len()
+            && bool::from(self.evaluate(generators, execute).is_identity())
+    }
+
+    /// The sum.
+    #[must_use]
+    pub fn evaluate(&self, generators: &Generators<C>, execute: Executor<'_, C>) -> Point<C> {
         let used = self
             .terms
             .iter()
@@ -48,7 +52,7 @@ impl<C: Curve> DeferredMsm<C> {
                 .copied()
                 .chain([generators.product, generators.blinding]),
         );
-        bool::from(execute(&points, &scalars).is_identity())
+        execute(&points, &scalars)
     }
 }
 

@@ -10,6 +10,8 @@ use crate::system::{ConstraintSystem, Phase, TrackKind};
 /// How many elements each part of a proof has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProofShape {
+    /// Commitments of boundaries.
+    pub boundaries: usize,
     /// Commitments of phases 1, 2, 3 and of the quotient.
     pub commitments: [usize; 4],
     /// Evaluations at zeta.
@@ -23,6 +25,9 @@ pub struct ProofShape {
 /// A proof for one statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof<C: Curve> {
+    /// Commitments of the boundary columns, which are part of the statement: the caller compares them with those of other
+    /// proofs, or with commitments it knows.
+    pub boundaries: Vec<C>,
     /// Commitments of phases 1, 2, 3 and of the quotient.
     pub commitments: [Vec<C>; 4],
     /// Value at zeta of each lane of each virtual column.
@@ -43,6 +48,7 @@ impl ProofShape {
     pub fn new<F: ff::PrimeField>(system: &ConstraintSystem<F>, layout: &Layout) -> Self {
         let advice = |phase| system.columns_of(TrackKind::Advice(phase));
         Self {
+            boundaries: system.columns_of(TrackKind::Boundary),
             commitments: [
                 advice(Phase::One),
                 advice(Phase::Two),
@@ -62,7 +68,7 @@ impl ProofShape {
         let commitments = self
             .commitments
             .iter()
-            .fold(0usize, |n, c| n.saturating_add(*c));
+            .fold(self.boundaries, |n, c| n.saturating_add(*c));
         let elements = commitments
             .saturating_add(self.evaluations)
             .saturating_add(rounds.saturating_mul(2));
@@ -74,7 +80,8 @@ impl<C: Curve> Proof<C> {
     /// Whether every part has as many elements as the key says.
     #[must_use]
     pub fn has_shape(&self, shape: &ProofShape) -> bool {
-        self.commitments.iter().map(Vec::len).eq(shape.commitments)
+        self.boundaries.len() == shape.boundaries
+            && self.commitments.iter().map(Vec::len).eq(shape.commitments)
             && self.evaluations.len() == shape.evaluations
             && self.column_rounds.len() == shape.column_rounds
             && self.inner_rounds.len() == shape.inner_rounds
@@ -85,6 +92,7 @@ impl<C: Curve> Proof<C> {
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new();
         let Self {
+            boundaries,
             commitments,
             evaluations,
             column_rounds,
@@ -92,6 +100,7 @@ impl<C: Curve> Proof<C> {
             schnorr,
             response,
         } = self;
+        w.points(boundaries);
         commitments.iter().for_each(|points| w.points(points));
         evaluations.iter().for_each(|value| w.scalar(value));
         column_rounds
@@ -109,6 +118,7 @@ impl<C: Curve> Proof<C> {
     /// [`DecodeError`] for any other length or any element that is not canonical.
     pub fn decode(bytes: &[u8], shape: &ProofShape) -> Result<Self, DecodeError> {
         let mut r = Reader::new(bytes);
+        let boundaries = r.points(shape.boundaries)?;
         let [one, two, three, quotient] = shape.commitments;
         let commitments = [
             r.points(one)?,
@@ -123,6 +133,7 @@ impl<C: Curve> Proof<C> {
         let response = [r.scalar()?, r.scalar()?];
         r.finish()?;
         Ok(Self {
+            boundaries,
             commitments,
             evaluations,
             column_rounds,

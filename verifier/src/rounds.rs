@@ -57,15 +57,18 @@ pub struct InnerRounds<C: Curve> {
 }
 
 impl<'a, C: Curve> PhaseOne<'a, C> {
-    /// Starts: absorbs the key's digest, the tensors' commitments, and the public values with their lengths.
+    /// Starts: absorbs the key's digest, the tensors' and the boundaries' commitments, and the public
+    /// values with their lengths.
     pub fn start(
         key: &'a VerifyingKey<C>,
         instances: &[Vec<Scalar<C>>],
+        boundaries: &[C],
         transcript: Transcript<Scalar<C>>,
     ) -> Self {
         let mut transcript = transcript;
         transcript.absorb("key", &key.digest);
         transcript.absorb_points("tensors", &key.tensors);
+        transcript.absorb_points("boundaries", boundaries);
         for instance in instances {
             transcript.absorb_scalars("instance", instance);
         }

@@ -31,8 +31,13 @@ pub enum Phase {
 pub enum TrackKind {
     /// Public values, part of the key, committed without blinding.
     Fixed,
-    /// A committed vector that outlives one proof; used in linear forms only, so no blinding rows.
+    /// A committed vector that outlives one proof and belongs to the key, such as weights. One that only linear forms read
+    /// fills all n rows; one that a gate or lookup reads has zeros in its blinding rows and is read behind a mask
+    /// ([`Masks`]).
     Tensor,
+    /// A committed vector that outlives one proof and belongs to the statement, such as the boundary between two segments;
+    /// read by linear forms only. Proofs that absorb the same commitment compose.
+    Boundary,
     /// Witness of one proof, with fresh blinding rows.
     Advice(Phase),
 }
@@ -81,7 +86,8 @@ pub struct VirtualColumn<F> {
     pub terms: Vec<(TrackId, Coefficient<F>)>,
     /// Added to every row.
     pub constants: Vec<Coefficient<F>>,
-    /// Rows further down, cyclically; zero in networks.
+    /// Rows further down, cyclically. A gate that reads blinding rows this way must be switched off there by a fixed
+    /// column (checked by `validate`).
     pub rotation: i32,
 }
 
@@ -98,18 +104,36 @@ pub struct Gate<F> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LookupTableId(pub u32);
 
-/// A public table; all tables share one argument and are told apart by a non-zero tag.
+/// The fresh masks of tensors that gates or lookups read.
+///
+/// Opening a tensor at a point would leak one linear equation on it in every proof. Column c of tensor T is read as
+/// `f + sum_i d_i L_{n-t+i}`, which changes its blinding rows only, with `d_i` at `start + c t + i` of the mask track,
+/// uniform in every proof and read by nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Masks {
+    /// Phase-1 advice, filled with randomness by the prover.
+    pub track: TrackId,
+    /// Masked tensors with the position of their first mask cell.
+    pub of: Vec<(TrackId, usize)>,
+}
+
+/// A table; all tables share one argument and are told apart by a non-zero tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookupTable {
     /// Name, for errors and reports.
     pub name: String,
     /// Tag, distinct and not zero.
     pub tag: u64,
-    /// Number of entries in a row.
+    /// Number of public entries in a row.
     pub arity: usize,
-    /// The rows, `arity` values each.
+    /// The public entries, `arity` values a row.
     pub rows: Vec<i64>,
-    /// Number of its first row in the concatenation of all tables.
+    /// Tracks of the secret entries that follow the public ones: cell i belongs to row i. Masked tensors, or advice of
+    /// phases 1 and 2 (a tensor folded with alpha).
+    pub secret: Vec<TrackId>,
+    /// Its side: the lanes that its rows lie in.
+    pub side: u32,
+    /// Number of its first row on its side.
     pub offset: usize,
 }
 
@@ -139,12 +163,13 @@ pub struct Lookup {
     pub folded: VirtualId,
 }
 
-/// The table side of the lookup argument: lanes over the concatenation of all tables.
+/// A table side of the lookup argument: lanes over the concatenation of all public tables, or over one table with secret
+/// entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableSide {
-    /// Fixed track of tags.
+    /// Fixed track of tags; 0, the tag of no table, on rows that no table uses.
     pub tag: TrackId,
-    /// Fixed tracks of entries, as many as the longest row has; shorter rows are padded with zeros.
+    /// Tracks of entries, as many as the longest row has; shorter rows are padded with zeros.
     pub entries: Vec<TrackId>,
     /// Multiplicities m, phase 1.
     pub multiplicity: TrackId,
@@ -237,8 +262,10 @@ pub struct ConstraintSystem<F> {
     pub tables: Vec<LookupTable>,
     /// All lookups.
     pub lookups: Vec<Lookup>,
-    /// The table side, if there is a lookup.
-    pub table_side: Option<TableSide>,
+    /// The table sides, none without lookups.
+    pub table_sides: Vec<TableSide>,
+    /// Masks of tensors that gates or lookups read.
+    pub masks: Option<Masks>,
     /// How phase-2 tracks are filled.
     pub derivations: Vec<Derivation<F>>,
     /// All linear constraints, the lookup sum included.
@@ -303,9 +330,7 @@ impl<F: PrimeField> ConstraintSystem<F> {
         if self.gates.is_empty() {
             return 0;
         }
-        self.degree()
-            .max(self.blinding.saturating_add(1))
-            .saturating_sub(1)
+        self.cosets_of_degree(self.degree())
     }
 
     /// Coset shifts g_j = g^(j+1) for the field's multiplicative generator g: g_j^n are distinct and not 1.
@@ -316,6 +341,21 @@ impl<F: PrimeField> ConstraintSystem<F> {
         })
         .take(self.quotient_columns())
         .collect()
+    }
+
+    /// Position of the first mask cell of a tensor's column, if the tensor is read behind a mask.
+    #[must_use]
+    pub fn mask_of(&self, tensor: TrackId, column: usize) -> Option<usize> {
+        let masks = self.masks.as_ref()?;
+        let (_, start) = masks.of.iter().find(|(id, _)| *id == tensor)?;
+        start.checked_add(column.checked_mul(self.blinding)?)
+    }
+
+    /// The side of a lookup's table.
+    #[must_use]
+    pub fn side_of(&self, lookup: &Lookup) -> Option<&TableSide> {
+        let table = self.tables.get(usize::try_from(lookup.table.0).ok()?)?;
+        self.table_sides.get(usize::try_from(table.side).ok()?)
     }
 
     /// Tracks of one kind, in order.
@@ -331,6 +371,39 @@ impl<F: PrimeField> ConstraintSystem<F> {
     #[must_use]
     pub fn columns_of(&self, kind: TrackKind) -> usize {
         self.tracks_of(kind).map(|(_, track)| track.columns).sum()
+    }
+
+    /// The rotations that occur, in rising order; 0 if nothing is opened.
+    #[must_use]
+    pub fn rotations(&self) -> Vec<i32> {
+        let mut rotations: Vec<i32> = self.virtuals.iter().map(|v| v.rotation).collect();
+        rotations.sort_unstable();
+        rotations.dedup();
+        rotations
+    }
+
+    /// The largest number of points at which a column is opened: as many blinding rows it needs.
+    #[must_use]
+    pub fn opening_points(&self) -> usize {
+        let mut points: Vec<(TrackId, i32)> = self
+            .virtuals
+            .iter()
+            .flat_map(|v| v.terms.iter().map(|(track, _)| (*track, v.rotation)))
+            .collect();
+        points.sort_unstable();
+        points.dedup();
+        let of_track = |id: TrackId| points.iter().filter(|(track, _)| *track == id).count();
+        let counts = points.iter().map(|(track, _)| of_track(*track));
+        counts.fold(1, usize::max)
+    }
+
+    /// Cosets on which gates of that degree are accumulated, and their share of the quotient is a polynomial known from:
+    /// `b gate / (X^n - 1)` has degree `(d - 1) n - d + t`, so `max(d, t + 1) - 1`.
+    #[must_use]
+    pub fn cosets_of_degree(&self, degree: usize) -> usize {
+        degree
+            .max(self.blinding.saturating_add(1))
+            .saturating_sub(1)
     }
 
     /// All `(virtual column, lane)` pairs whose evaluation at zeta is sent, in the order of the proof.

@@ -2,6 +2,7 @@
 //! drawn, parallel tracks are parallel.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use ff::PrimeField;
 
@@ -73,9 +74,27 @@ pub enum SystemError {
     /// An empty form, gate or constraint.
     #[error("{0}: is empty")]
     Empty(String),
+    /// A tensor is opened at a point without a mask, which would leak an equation on it in every proof.
+    #[error("{name}: `{track}` outlives one proof and may be opened only behind a mask")]
+    Unmasked {
+        /// The virtual column.
+        name: String,
+        /// The track.
+        track: String,
+    },
+    /// Mask cells overlap, lie outside the mask track, or are read by something else.
+    #[error("`{0}`: mask cells must be distinct and read by nothing else")]
+    Masks(String),
     /// A rotation reaches a blinding row on a row where its gate is enabled.
-    #[error("{0}: rotations are not supported by this constraint system")]
-    Rotation(String),
+    #[error(
+        "{gate}: on row {row} a rotation reaches a blinding row; switch the gate off there with a fixed column as factor"
+    )]
+    Rotation {
+        /// The gate.
+        gate: String,
+        /// The row.
+        row: usize,
+    },
 }
 
 impl<F: PrimeField> ConstraintSystem<F> {
@@ -90,15 +109,18 @@ impl<F: PrimeField> ConstraintSystem<F> {
                 blinding: self.blinding,
             });
         }
-        if self.blinding == 0 {
+        let points = self.opening_points();
+        if self.blinding < points {
             return Err(SystemError::Blinding {
-                points: 1,
-                blinding: 0,
+                points,
+                blinding: self.blinding,
             });
         }
         (0u32..)
             .zip(&self.virtuals)
             .try_for_each(|(id, v)| self.validate_virtual(VirtualId(id), v))?;
+        self.validate_masks()?;
+        self.validate_sides()?;
         self.gates
             .iter()
             .try_for_each(|gate| self.validate_gate(gate))?;
@@ -122,19 +144,20 @@ impl<F: PrimeField> ConstraintSystem<F> {
         if column.terms.is_empty() {
             return Err(SystemError::Empty(name()));
         }
-        if column.rotation != 0 {
-            return Err(SystemError::Rotation(name()));
-        }
-        for (track, coefficient) in &column.terms {
+        for (source, coefficient) in &column.terms {
             let track = self
-                .track(*track)
+                .track(*source)
                 .ok_or_else(|| SystemError::Dangling(name()))?;
-            // A tensor opened at a point leaks an equation a proof unless it is masked.
-            if track.columns != self.lanes(id)
-                || track.kind == TrackKind::Tensor
-                || track.width != self.usable()
-            {
+            if track.columns != self.lanes(id) || track.width != self.usable() {
                 return Err(SystemError::NotParallel(name()));
+            }
+            // A tensor opened at a point leaks an equation a proof unless it is masked.
+            let masked = self.mask_of(*source, 0).is_some();
+            if track.kind == TrackKind::Boundary || (track.kind == TrackKind::Tensor && !masked) {
+                return Err(SystemError::Unmasked {
+                    name: name(),
+                    track: track.name.clone(),
+                });
             }
             check_coefficient(&name(), coefficient)?;
         }
@@ -142,6 +165,64 @@ impl<F: PrimeField> ConstraintSystem<F> {
             .constants
             .iter()
             .try_for_each(|coefficient| check_coefficient(&name(), coefficient))
+    }
+
+    /// Mask cells are distinct cells of a phase-1 track that nothing else reads.
+    fn validate_masks(&self) -> Result<(), SystemError> {
+        let Some(masks) = &self.masks else {
+            return Ok(());
+        };
+        let track = self.track(masks.track);
+        let track = track.ok_or_else(|| SystemError::Dangling("masks".into()))?;
+        let wrong = || SystemError::Masks(track.name.clone());
+        let mut ranges = Vec::new();
+        for (tensor, start) in &masks.of {
+            let columns = self.track(*tensor).ok_or_else(wrong)?.columns;
+            let cells = columns.saturating_mul(self.blinding);
+            ranges.push((*start, start.saturating_add(cells)));
+        }
+        ranges.sort_unstable();
+        let cells = track.columns.saturating_mul(track.width);
+        let apart = ranges.windows(2).all(|pair| match pair {
+            [(_, end), (next, _)] => end <= next,
+            _ => true,
+        });
+        let inside = ranges.iter().all(|(_, end)| *end <= cells);
+        let opened = self.virtuals.iter().flat_map(|v| &v.terms);
+        let contracted = self.derivations.iter().flat_map(|d| match d {
+            Derivation::Contract(c) => c.terms.as_slice(),
+            Derivation::Product { .. } => &[],
+        });
+        let forms = self.constraints.iter().flat_map(|c| &c.forms);
+        let read = opened.map(|(id, _)| *id).any(|id| id == masks.track)
+            || contracted.map(|t| t.track).any(|id| id == masks.track)
+            || forms.into_iter().any(|form| form.reads(masks.track));
+        if apart && inside && !read && track.kind == TrackKind::Advice(Phase::One) {
+            Ok(())
+        } else {
+            Err(wrong())
+        }
+    }
+
+    /// Keys and tags are fixed, secret entries are committed before beta, tags distinct and not zero.
+    fn validate_sides(&self) -> Result<(), SystemError> {
+        let kind = |id: TrackId| self.track(id).map(|t| t.kind);
+        for side in &self.table_sides {
+            let late = |id: &TrackId| kind(*id) == Some(TrackKind::Advice(Phase::Three));
+            let early = kind(side.multiplicity) == Some(TrackKind::Advice(Phase::One));
+            if kind(side.tag) != Some(TrackKind::Fixed) || !early || side.entries.iter().any(late) {
+                return Err(SystemError::NotParallel("a table's side".into()));
+            }
+        }
+        let mut tags: Vec<u64> = self.tables.iter().map(|t| t.tag).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        if tags.len() != self.tables.len() || tags.first() == Some(&0) {
+            return Err(SystemError::Empty(
+                "a table's tag, or it is not distinct,".into(),
+            ));
+        }
+        Ok(())
     }
 
     fn validate_gate(&self, gate: &Gate<F>) -> Result<(), SystemError> {
@@ -160,6 +241,7 @@ impl<F: PrimeField> ConstraintSystem<F> {
         });
         result?;
         check_expression(&gate.name, &gate.expression)?;
+        self.check_rotations(gate)?;
         gate.expression
             .compile()
             .map(|_| ())
@@ -172,7 +254,9 @@ impl<F: PrimeField> ConstraintSystem<F> {
             .ok()
             .and_then(|i| self.tables.get(i))
             .ok_or_else(dangling)?;
-        if lookup.inputs.len() != table.arity
+        let side = self.side_of(lookup).ok_or_else(dangling)?;
+        if lookup.inputs.len() != table.arity.saturating_add(table.secret.len())
+            || lookup.inputs.len() > side.entries.len()
             || table.arity == 0
             || table.rows.len() % table.arity != 0
         {
@@ -184,9 +268,13 @@ impl<F: PrimeField> ConstraintSystem<F> {
         // Reads of a lookup are committed before beta.
         for (track, _) in lookup.inputs.iter().flat_map(|input| &input.terms) {
             let kind = self.track(*track).ok_or_else(dangling)?.kind;
-            if !matches!(kind, TrackKind::Advice(Phase::One) | TrackKind::Fixed) {
+            if kind == TrackKind::Advice(Phase::Three) {
                 return Err(SystemError::NotParallel(lookup.name.clone()));
             }
+        }
+        let rotation = |id| self.virtual_column(id).map_or(0, |v| v.rotation);
+        if rotation(lookup.folded) != 0 {
+            return Err(SystemError::NotParallel(lookup.name.clone()));
         }
         let helper = self.track(lookup.helper).ok_or_else(dangling)?;
         if helper.columns != self.lanes(lookup.folded)
@@ -243,7 +331,10 @@ impl<F: PrimeField> ConstraintSystem<F> {
                 .ok_or_else(|| SystemError::Dangling(name.clone()))?;
             if !matches!(
                 track.kind,
-                TrackKind::Fixed | TrackKind::Tensor | TrackKind::Advice(Phase::One)
+                TrackKind::Fixed
+                    | TrackKind::Tensor
+                    | TrackKind::Boundary
+                    | TrackKind::Advice(Phase::One)
             ) {
                 return Err(SystemError::NotParallel(name.clone()));
             }
@@ -369,6 +460,14 @@ fn check_factor<F: PrimeField>(
         Factor::Product(factors) => factors
             .iter()
             .try_for_each(|f| check_factor(name, f, len, allowed)),
+        Factor::Window(window) => {
+            let sizes = [window.outputs, window.taps, window.stride, window.dilation];
+            if sizes.contains(&0) {
+                return Err(SystemError::Empty(name.into()));
+            }
+            check_factor(name, &window.outer, window.outputs, allowed)?;
+            check_factor(name, &window.kernel, window.taps, allowed)
+        }
         Factor::Powers { .. } => {
             let mut result = Ok(());
             factor.challenges(len, &mut |challenge, exponent| {

@@ -72,7 +72,7 @@ pub fn reduce<C: Curve>(
     check_lengths(key, instances, proof)?;
     let [one, two, three, quotient] = &proof.commitments;
 
-    let rounds = PhaseOne::start(key, instances, transcript);
+    let rounds = PhaseOne::start(key, instances, &proof.boundaries, transcript);
     let rounds = rounds
         .commit(one)?
         .commit(two)?
@@ -140,7 +140,11 @@ fn fold_claim<C: Curve>(
     rows: &Folded<Scalar<C>>,
 ) -> Option<Scalar<C>> {
     let zeta = challenges.get(Challenge::Zeta);
-    let mut sum = columns.dot(&claim.at_zeta) * rows.dot(&key.domain.lagrange(zeta)?);
+    let mut sum = Scalar::<C>::ZERO;
+    for opening in &claim.openings {
+        let lagrange = key.domain.lagrange_rotated(zeta, opening.rotation)?;
+        sum += columns.dot(&opening.coefficients) * rows.dot(&lagrange);
+    }
     for ((coefficient, shift), position) in claim
         .quotient
         .iter()
@@ -150,8 +154,15 @@ fn fold_claim<C: Curve>(
         let point = zeta * Option::<Scalar<C>>::from(shift.invert())?;
         sum += *coefficient * columns.weight(position) * rows.dot(&key.domain.lagrange(point)?);
     }
+    if let Some(masks) = &key.system.masks {
+        let track = key.system.track(masks.track)?;
+        let first = key.layout.first(masks.track);
+        for (cell, coefficient) in &claim.masks {
+            sum += *coefficient * cell_weight(*cell, track, first, columns, rows);
+        }
+    }
     for weighted in &claim.forms {
-        sum += weighted.weight * fold_form(key, challenges, weighted.form, columns, rows)?;
+        sum += weighted.weight * fold_form(key, challenges, claim, weighted.form, columns, rows)?;
     }
     Some(sum)
 }
@@ -159,6 +170,7 @@ fn fold_claim<C: Curve>(
 fn fold_form<C: Curve>(
     key: &VerifyingKey<C>,
     challenges: &Challenges<Scalar<C>>,
+    claim: &BatchedClaim<'_, Scalar<C>>,
     form: &LinearForm<Scalar<C>>,
     columns: &Folded<Scalar<C>>,
     rows: &Folded<Scalar<C>>,
@@ -175,17 +187,15 @@ fn fold_form<C: Curve>(
                 None => fold_cells(strided, challenges, track, first, columns, rows),
             })
         }
-        LinearForm::Sparse(entries) => {
-            let lambda = challenges.get(Challenge::Lambda);
-            entries.iter().try_fold(Scalar::<C>::ZERO, |sum, entry| {
-                let track = key.system.track(entry.cell.track)?;
-                let first = key.layout.first(entry.cell.track);
-                let weight = cell_weight(entry.cell.position, track, first, columns, rows);
-                Some(
-                    sum + entry.coefficient * lambda.pow_vartime([u64::from(entry.claim)]) * weight,
-                )
-            })
-        }
+        LinearForm::Sparse(entries) => entries.iter().try_fold(Scalar::<C>::ZERO, |sum, entry| {
+            let track = key.system.track(entry.cell.track)?;
+            let first = key.layout.first(entry.cell.track);
+            let weight = cell_weight(entry.cell.position, track, first, columns, rows);
+            let power = claim
+                .lambda_powers
+                .get(usize::try_from(entry.claim).ok()?)?;
+            Some(sum + entry.coefficient * power * weight)
+        }),
     }
 }
 
@@ -253,6 +263,7 @@ fn committed_columns<C: Curve>(key: &VerifyingKey<C>, proof: &Proof<C>) -> Vec<(
     let kinds = [
         (TrackKind::Fixed, &key.fixed),
         (TrackKind::Tensor, &key.tensors),
+        (TrackKind::Boundary, &proof.boundaries),
         (TrackKind::Advice(Phase::One), one),
         (TrackKind::Advice(Phase::Two), two),
         (TrackKind::Advice(Phase::Three), three),

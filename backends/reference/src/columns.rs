@@ -43,23 +43,26 @@ impl<F: Field> Columns<F> {
         &mut self.cells[position / width * self.rows + position % width]
     }
 
-    pub(crate) fn zeros(columns: usize, rows: usize) -> Result<Self> {
-        let cells = vec![F::ZERO; shape::cells("zeros", columns, rows)?];
-        Ok(Self {
+    /// A batch of those cells, column by column.
+    pub(crate) fn new((columns, rows): Shape, cells: impl IntoIterator<Item = F>) -> Self {
+        let cells = cells.into_iter().collect();
+        Self {
             columns,
             rows,
             cells,
-        })
+        }
+    }
+
+    pub(crate) fn zeros(columns: usize, rows: usize) -> Result<Self> {
+        let count = shape::cells("zeros", columns, rows)?;
+        Ok(Self::new((columns, rows), vec![F::ZERO; count]))
     }
 
     pub(crate) fn upload(host: &HostColumns<F>) -> Result<Self> {
         shape::upload(host)?;
         let cell = |column| (0..host.rows).filter_map(move |row| host.get(column, row));
-        Ok(Self {
-            columns: host.columns,
-            rows: host.rows,
-            cells: (0..host.columns).flat_map(cell).collect(),
-        })
+        let cells = (0..host.columns).flat_map(cell);
+        Ok(Self::new((host.columns, host.rows), cells))
     }
 }
 
@@ -68,17 +71,11 @@ pub(crate) fn gather<F: Field>(
     chosen: &[ColumnRef],
 ) -> Result<Columns<F>> {
     let shapes: Vec<Shape> = sources.iter().map(|s| s.shape()).collect();
-    let (columns, rows) = shape::gather(&shapes, chosen)?;
+    let shape = shape::gather(&shapes, chosen)?;
     let cells = chosen
         .iter()
-        .flat_map(|c| sources[c.batch].column(c.column))
-        .copied()
-        .collect();
-    Ok(Columns {
-        columns,
-        rows,
-        cells,
-    })
+        .flat_map(|c| sources[c.batch].column(c.column));
+    Ok(Columns::new(shape, cells.copied()))
 }
 
 pub(crate) fn take<F: Field>(
@@ -94,9 +91,5 @@ pub(crate) fn take<F: Field>(
         let end = (column + 1) * rows;
         cells[end - tail.len()..end].copy_from_slice(tail);
     }
-    Ok(Columns {
-        columns: tails.len(),
-        rows,
-        cells,
-    })
+    Ok(Columns::new((tails.len(), rows), cells))
 }

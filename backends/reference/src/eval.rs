@@ -13,13 +13,8 @@ pub(crate) fn run<F: Field>(
     accumulator: &mut Columns<F>,
 ) -> Result<()> {
     let shapes: Vec<shape::Shape> = inputs.iter().map(|i| i.shape()).collect();
-    shape::run(
-        program,
-        &shapes,
-        constants.len(),
-        weights.len(),
-        accumulator.shape(),
-    )?;
+    let sum = accumulator.shape();
+    shape::run(program, &shapes, constants.len(), weights.len(), sum)?;
     for (row, cell) in accumulator.cells.iter_mut().enumerate() {
         for (lane, weight) in weights.iter().enumerate() {
             let read: Vec<F> = inputs.iter().map(|i| i.column(lane)[row]).collect();

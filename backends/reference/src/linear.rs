@@ -14,10 +14,8 @@ fn inner_product<'a, F: Field>(
 
 pub(crate) fn dot<F: Field>(columns: &Columns<F>, vector: &Columns<F>) -> Result<Vec<F>> {
     shape::dot(columns.shape(), vector.shape())?;
-    Ok(columns
-        .iter()
-        .map(|column| inner_product(column, &vector.cells))
-        .collect())
+    let product = |column| inner_product(column, &vector.cells);
+    Ok(columns.iter().map(product).collect())
 }
 
 pub(crate) fn combine<F: Field>(
@@ -34,11 +32,7 @@ pub(crate) fn combine<F: Field>(
     let cells = terms.iter().zip(constants).flat_map(|(terms, constant)| {
         (0..rows).map(move |row| *constant + terms.iter().map(|t| read(t, row)).sum::<F>())
     });
-    Ok(Columns {
-        columns: terms.len(),
-        rows,
-        cells: cells.collect(),
-    })
+    Ok(Columns::new((terms.len(), rows), cells))
 }
 
 pub(crate) fn accumulate<F: Field>(
@@ -115,38 +109,25 @@ pub(crate) fn fold_columns<F: Field>(columns: &Columns<F>, u: F) -> Result<Colum
     shape::fold_columns(columns.shape())?;
     let pair = |q| columns.column(q).iter().zip(columns.column(q + 1));
     let cells = (0..columns.columns).step_by(2).flat_map(pair);
-    Ok(Columns {
-        columns: columns.columns / 2,
-        rows: columns.rows,
-        cells: cells.map(|(low, high)| *low + u * high).collect(),
-    })
+    let cells = cells.map(|(low, high)| *low + u * high);
+    Ok(Columns::new((columns.columns / 2, columns.rows), cells))
 }
 
 pub(crate) fn cross_rows<F: Field>(f: &Columns<F>, a: &Columns<F>) -> Result<(F, F)> {
     shape::cross_rows(f.shape(), a.shape())?;
-    let even = |c: &'_ Columns<F>| c.cells.iter().step_by(2).copied().collect::<Vec<F>>();
-    let odd = |c: &'_ Columns<F>| {
-        c.cells
-            .iter()
-            .skip(1)
-            .step_by(2)
-            .copied()
-            .collect::<Vec<F>>()
-    };
+    let half = |c: &Columns<F>, odd| c.cells.iter().skip(odd).step_by(2).copied().collect();
+    let product = |i: Vec<F>, j: Vec<F>| inner_product(&i, &j);
     Ok((
-        inner_product(&odd(f), &even(a)),
-        inner_product(&even(f), &odd(a)),
+        product(half(f, 1), half(a, 0)),
+        product(half(f, 0), half(a, 1)),
     ))
 }
 
 pub(crate) fn fold_rows<F: Field>(columns: &Columns<F>, u: F) -> Result<Columns<F>> {
     shape::fold_rows(columns.shape())?;
     let pairs = columns.cells.chunks_exact(2);
-    Ok(Columns {
-        columns: columns.columns,
-        rows: columns.rows / 2,
-        cells: pairs.map(|pair| pair[0] + u * pair[1]).collect(),
-    })
+    let cells = pairs.map(|pair| pair[0] + u * pair[1]);
+    Ok(Columns::new((columns.columns, columns.rows / 2), cells))
 }
 
 pub(crate) fn expand<F: Field>(f: &Columns<F>, weights: &[F]) -> Result<Columns<F>> {
@@ -154,9 +135,6 @@ pub(crate) fn expand<F: Field>(f: &Columns<F>, weights: &[F]) -> Result<Columns<
     let block = |scalar: F| weights.iter().map(move |weight| scalar * weight);
     let left = f.cells.chunks_exact(2).flat_map(|pair| [pair[1], F::ZERO]);
     let right = f.cells.chunks_exact(2).flat_map(|pair| [F::ZERO, pair[0]]);
-    Ok(Columns {
-        columns: 2,
-        rows: f.rows * weights.len(),
-        cells: left.chain(right).flat_map(block).collect(),
-    })
+    let cells = left.chain(right).flat_map(block);
+    Ok(Columns::new((2, f.rows * weights.len()), cells))
 }

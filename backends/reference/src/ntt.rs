@@ -54,34 +54,3 @@ fn evaluate<F: Field>(coefficients: &[F], w: F) -> Vec<F> {
     }
     values
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ff::Field as _;
-    use pasta_curves::Fp;
-
-    /// The transform agrees with Horner's rule at every point of the coset, and interpolation undoes it on H.
-    #[test]
-    fn transform_is_evaluation() {
-        for log_n in 0..7 {
-            let rows = 1usize << log_n;
-            let cells: Vec<Fp> = (0..rows).map(|i| Fp::from(i as u64 + 3).square()).collect();
-            let f = Columns {
-                columns: 1,
-                rows,
-                cells,
-            };
-            let shift = Fp::from(7);
-            let values = coset_evaluate(&f, shift).expect("a power of two");
-            let mut x = shift;
-            for value in &values.cells {
-                let horner = f.cells.iter().rev().fold(Fp::ZERO, |v, c| v * x + c);
-                assert_eq!(*value, horner);
-                x *= omega::<Fp>(log_n);
-            }
-            let values = coset_evaluate(&f, Fp::ONE).expect("a power of two");
-            assert_eq!(interpolate(&values), Ok(f));
-        }
-    }
-}

@@ -108,11 +108,13 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         claim: &Claim<'_, C>,
     ) -> Result<Vec<Subtree<C, B>>> {
         let mut subtrees = Vec::new();
-        for (id, track) in self.system().tracks_of(TrackKind::Tensor) {
+        let tensors = self.system().tracks_of(TrackKind::Tensor);
+        // A tensor that is also opened at zeta has coefficients of another kind.
+        for (id, track) in tensors.filter(|(id, _)| self.system().mask_of(*id, 0).is_none()) {
             let forms = claim
                 .forms
                 .iter()
-                .filter(|weighted| reads(weighted.form, id));
+                .filter(|weighted| weighted.form.reads(id));
             let recognised = forms.map(|weighted| match weighted.form {
                 LinearForm::Strided(strided) => RowMajor::recognise(strided, track, challenges)
                     .map(|form| (weighted.weight, form)),
@@ -214,7 +216,9 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         a: &mut B::Columns,
     ) -> Result<()> {
         let width = self.system().track(id).map_or(1, |t| t.width);
-        let lambda = challenges.get(Challenge::Lambda);
+        if self.system().masks.as_ref().map(|masks| masks.track) == Some(id) {
+            self.backend.accumulate_sparse(a, width, &claim.masks)?;
+        }
         for weighted in &claim.forms {
             match weighted.form {
                 LinearForm::Strided(strided) if strided.source == Source::Track(id) => {
@@ -227,7 +231,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
                     let of_track = entries.iter().filter(|entry| entry.cell.track == id);
                     let entries: Vec<_> = of_track
                         .map(|entry| {
-                            let power = ff::Field::pow_vartime(&lambda, [u64::from(entry.claim)]);
+                            let power = claim.lambda_powers[entry.claim as usize];
                             (
                                 entry.cell.position,
                                 entry.coefficient * power * weighted.weight,
@@ -265,7 +269,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         Ok(forms)
     }
 
-    /// Adds `at_zeta[q] L(zeta)` to the coefficients of every opened column.
+    /// Adds `coefficient[q] L(omega^rotation zeta)` to the coefficients of every opened column.
     fn add_openings(
         &self,
         challenges: &Challenges<Scalar<C>>,
@@ -274,28 +278,25 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         a: &mut B::Columns,
     ) -> Result<()> {
         let domain = &self.key.verifying.domain;
-        let lagrange = domain
-            .lagrange(challenges.get(Challenge::Zeta))
-            .ok_or_else(inconsistent)?;
-        let scalars = positions
-            .iter()
-            .map(|p| claim.at_zeta.get(*p).copied().unwrap_or_default())
-            .collect();
-        let columns = EvaluatedAxis {
-            stride: domain.rows(),
-            factor: scalars,
-        };
-        let rows = EvaluatedAxis {
-            stride: 1,
-            factor: lagrange,
-        };
-        let scale = <Scalar<C> as ff::Field>::ONE;
-        let view = EvaluatedView {
-            start: 0,
-            axes: vec![columns, rows],
-            scale,
-        };
-        if !positions.is_empty() {
+        let zeta = challenges.get(Challenge::Zeta);
+        for opening in claim.openings.iter().filter(|_| !positions.is_empty()) {
+            let lagrange = domain.lagrange_rotated(zeta, opening.rotation);
+            let scalars = positions
+                .iter()
+                .map(|p| opening.coefficients.get(*p).copied().unwrap_or_default());
+            let columns = EvaluatedAxis {
+                stride: domain.rows(),
+                factor: scalars.collect(),
+            };
+            let rows = EvaluatedAxis {
+                stride: 1,
+                factor: lagrange.ok_or_else(inconsistent)?,
+            };
+            let view = EvaluatedView {
+                start: 0,
+                axes: vec![columns, rows],
+                scale: <Scalar<C> as ff::Field>::ONE,
+            };
             self.backend.accumulate(a, domain.rows(), &view)?;
         }
         Ok(())
@@ -415,13 +416,6 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             .chain(of_quotient)
             .map(|(position, r)| weights[position] * r)
             .sum()
-    }
-}
-
-fn reads<F>(form: &LinearForm<F>, id: TrackId) -> bool {
-    match form {
-        LinearForm::Strided(strided) => strided.source == Source::Track(id),
-        LinearForm::Sparse(entries) => entries.iter().any(|entry| entry.cell.track == id),
     }
 }
 

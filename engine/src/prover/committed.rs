@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use zkernel_backend::{Backend, HostColumns};
+use zkernel_backend::{Backend, Body, ColumnRef, HostColumns};
 use zkernel_verifier::curve::{Curve, Scalar};
 use zkernel_verifier::form::TrackId;
 use zkernel_verifier::system::ConstraintSystem;
@@ -21,6 +21,8 @@ pub(super) struct Committed<'a, C: Curve, B: Backend<C>> {
     pub(super) columns: BTreeMap<TrackId, B::Columns>,
     /// Their blinding factors.
     pub(super) blinders: BTreeMap<TrackId, Vec<Scalar<C>>>,
+    /// Tensors behind their masks, as gates and lookups read them.
+    masked: BTreeMap<TrackId, B::Columns>,
     /// Quotient columns and their blinding factors.
     pub(super) quotient: Option<(B::Columns, Vec<Scalar<C>>)>,
 }
@@ -37,6 +39,7 @@ impl<'a, C: Curve, B: Backend<C>> Committed<'a, C, B> {
             randomness,
             columns: BTreeMap::new(),
             blinders: BTreeMap::new(),
+            masked: BTreeMap::new(),
             quotient: None,
         }
     }
@@ -59,6 +62,77 @@ impl<'a, C: Curve, B: Backend<C>> Committed<'a, C, B> {
             })
     }
 
+    /// The columns of a track as gates and lookups read them: tensors behind their masks.
+    pub(super) fn opened(&self, id: TrackId) -> Result<&B::Columns> {
+        self.masked.get(&id).map_or_else(|| self.track(id), Ok)
+    }
+
+    /// Uploads and commits the boundaries, with the blinding factors that they are shared with.
+    pub(super) fn commit_boundaries(
+        &mut self,
+        assignment: &Assignment<Scalar<C>>,
+    ) -> Result<Vec<C>> {
+        let (mut batches, mut extra) = (Vec::new(), Vec::new());
+        for boundary in &assignment.boundaries {
+            let rows = self.system().rows();
+            let columns = boundary.blinders.len();
+            let mut values = boundary.values.clone();
+            values.resize(columns * rows, 0);
+            let host = HostColumns {
+                rows,
+                columns,
+                body: Body::small(values),
+                tail: Vec::new(),
+            };
+            self.columns
+                .insert(boundary.track, self.backend.upload(&host)?);
+            self.blinders
+                .insert(boundary.track, boundary.blinders.clone());
+            extra.extend(blinding_only(&boundary.blinders));
+            batches.push(boundary.track);
+        }
+        if batches.is_empty() {
+            return Ok(Vec::new());
+        }
+        let batches = batches
+            .iter()
+            .map(|id| self.track(*id))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(self.backend.commit(&self.key.bases, &batches, &extra)?)
+    }
+
+    /// Fills the mask track with randomness and puts it over the blinding rows of the masked tensors.
+    fn mask_tensors(&mut self) -> Result<Option<(TrackId, B::Columns)>> {
+        let system = self.system();
+        let Some(masks) = &system.masks else {
+            return Ok(None);
+        };
+        let (rows, usable, t) = (system.rows(), system.usable(), system.blinding);
+        let columns = system.track(masks.track).map_or(0, |track| track.columns);
+        let cells: Vec<Scalar<C>> = self.randomness.scalars(columns * usable);
+        for (tensor, start) in &masks.of {
+            let source = self.track(*tensor)?;
+            let (count, _) = self.backend.shape(source);
+            let chosen: Vec<ColumnRef> = (0..count)
+                .map(|column| ColumnRef { batch: 0, column })
+                .collect();
+            let mut copy = self.backend.gather(&[source], &chosen)?;
+            let blinding = (0..count).flat_map(|c| (usable..rows).map(move |row| c * rows + row));
+            let entries: Vec<_> = blinding
+                .zip(cells[*start..][..count * t].iter().copied())
+                .collect();
+            self.backend.accumulate_sparse(&mut copy, rows, &entries)?;
+            self.masked.insert(*tensor, copy);
+        }
+        let host = HostColumns {
+            rows,
+            columns,
+            body: Body::Full(cells),
+            tail: self.randomness.scalars(columns * t),
+        };
+        Ok(Some((masks.track, self.backend.upload(&host)?)))
+    }
+
     /// Phase 1: uploads the witness with fresh blinding rows and commits.
     pub(super) fn commit_witness(&mut self, assignment: &Assignment<Scalar<C>>) -> Result<Vec<C>> {
         let (rows, blinding) = (self.system().rows(), self.system().blinding);
@@ -75,6 +149,11 @@ impl<'a, C: Curve, B: Backend<C>> Committed<'a, C, B> {
             self.columns.insert(*id, self.backend.upload(&host)?);
             ids.push(*id);
         }
+        if let Some((id, columns)) = self.mask_tensors()? {
+            self.columns.insert(id, columns);
+            ids.push(id);
+        }
+        ids.sort_unstable();
         self.commit_tracks(&ids)
     }
 

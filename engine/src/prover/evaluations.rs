@@ -1,6 +1,7 @@
 //! Round 5: the evaluation at zeta of every lane of every virtual column.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use zkernel_backend::Backend;
 use zkernel_verifier::challenge::{Challenge, Challenges};
@@ -12,34 +13,34 @@ use super::inconsistent;
 use crate::error::Result;
 
 impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
-    /// The evaluations in the order of the proof: every opened column is dotted with `L(zeta)` once.
+    /// The evaluations in the order of the proof: every opened track is dotted with
+    /// `L(omega^rotation zeta)` once a rotation.
     pub(super) fn evaluate(
         &mut self,
         challenges: &Challenges<Scalar<C>>,
     ) -> Result<Vec<Scalar<C>>> {
         let domain = &self.key.verifying.domain;
-        let lagrange = domain
-            .lagrange(challenges.get(Challenge::Zeta))
-            .ok_or_else(inconsistent)?;
-        let lagrange = self.upload_column(lagrange)?;
-        let mut at_zeta: BTreeMap<TrackId, Vec<Scalar<C>>> = BTreeMap::new();
-        for (track, _) in self
-            .system()
-            .virtuals
-            .iter()
-            .flat_map(|column| &column.terms)
-        {
-            if !at_zeta.contains_key(track) {
-                at_zeta.insert(*track, self.backend.dot(self.track(*track)?, &lagrange)?);
+        let zeta = challenges.get(Challenge::Zeta);
+        let mut opened: BTreeMap<(i32, TrackId), Vec<Scalar<C>>> = BTreeMap::new();
+        for rotation in self.system().rotations() {
+            let lagrange = domain
+                .lagrange_rotated(zeta, rotation)
+                .ok_or_else(inconsistent)?;
+            let lagrange = self.upload_column(lagrange)?;
+            let columns = self.system().virtuals.iter();
+            let columns = columns.filter(|column| column.rotation == rotation);
+            for (track, _) in columns.flat_map(|column| &column.terms) {
+                if let Entry::Vacant(entry) = opened.entry((rotation, *track)) {
+                    entry.insert(self.backend.dot(self.opened(*track)?, &lagrange)?);
+                }
             }
         }
         let value = |(id, lane): (zkernel_verifier::expression::VirtualId, usize)| {
             let column = &self.system().virtuals[id.0 as usize];
             let constants = column.constants.iter().map(|c| c.evaluate(challenges));
-            let terms = column
-                .terms
-                .iter()
-                .map(|(track, c)| at_zeta[track][lane] * c.evaluate(challenges));
+            let terms = column.terms.iter().map(|(track, c)| {
+                opened[&(column.rotation, *track)][lane] * c.evaluate(challenges)
+            });
             constants.chain(terms).sum()
         };
         Ok(self.system().evaluations().map(value).collect())

@@ -9,6 +9,7 @@ use zkernel_verifier::expression::VirtualId;
 use zkernel_verifier::system::{Lookup, Phase, TableSide, TrackKind};
 
 use super::committed::Committed;
+use super::inconsistent;
 use crate::error::Result;
 use crate::witness::{Assignment, DISABLED};
 
@@ -20,14 +21,13 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         challenges: &Challenges<Scalar<C>>,
     ) -> Result<Vec<C>> {
         let system = self.system();
-        let Some(side) = &system.table_side else {
-            return Ok(Vec::new());
-        };
-        let lanes = 0..system.lanes(side.folded);
-        let table = self.virtual_lanes(side.folded, lanes, challenges)?;
-        let dictionary = self
-            .backend
-            .invert(&table, challenges.get(Challenge::Beta))?;
+        let mut dictionaries = Vec::new();
+        for side in &system.table_sides {
+            let lanes = 0..system.lanes(side.folded);
+            let table = self.virtual_lanes(side.folded, lanes, challenges)?;
+            let beta = challenges.get(Challenge::Beta);
+            dictionaries.push((side, self.backend.invert(&table, beta)?));
+        }
         let mut commitments = Vec::new();
         for (id, _) in system.tracks_of(TrackKind::Advice(Phase::Three)) {
             let lookup = system
@@ -35,9 +35,19 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
                 .iter()
                 .zip(&assignment.hits)
                 .find(|(lookup, _)| lookup.helper == id);
+            let mut sides = dictionaries.iter();
             commitments.extend(match lookup {
-                Some((lookup, hits)) => self.commit_input(lookup, hits, &dictionary)?,
-                None => self.commit_table(side, &dictionary)?,
+                Some((lookup, hits)) => {
+                    let of_lookup = system.side_of(lookup);
+                    let found = sides.find(|(side, _)| Some(*side) == of_lookup);
+                    let (_, dictionary) = found.ok_or_else(inconsistent)?;
+                    self.commit_input(lookup, hits, dictionary)?
+                }
+                None => {
+                    let found = sides.find(|(side, _)| side.helper == id);
+                    let (side, dictionary) = found.ok_or_else(inconsistent)?;
+                    self.commit_table(side, dictionary)?
+                }
             });
         }
         Ok(commitments)
@@ -117,7 +127,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         let sources = column
             .terms
             .iter()
-            .map(|(track, _)| self.track(*track))
+            .map(|(track, _)| self.opened(*track))
             .collect::<Result<Vec<_>>>()?;
         let coefficients: Vec<Scalar<C>> = column
             .terms

@@ -18,13 +18,14 @@ mod quotient;
 use tracing::info_span;
 use zkernel_backend::{Backend, Body};
 use zkernel_verifier::curve::{Curve, Scalar};
+use zkernel_verifier::msm::Executor;
 use zkernel_verifier::proof::Proof;
 use zkernel_verifier::rounds::PhaseOne;
 use zkernel_verifier::transcript::Transcript;
 use zkernel_verifier::verify::verify;
 
 use crate::error::{Error, Result};
-use crate::keys::{ProvingKey, executor};
+use crate::keys::{ProvingKey, with_executor};
 use crate::randomness::Randomness;
 use crate::witness::{Assignment, Witness};
 use committed::Committed;
@@ -60,16 +61,42 @@ pub fn prove<C: Curve, B: Backend<C>>(
         }
     };
     let span = info_span!("self check");
-    span.in_scope(|| verify(&key.verifying, instances, &proof, &executor(backend)))
+    let check = |executor: Executor<'_, C>| verify(&key.verifying, instances, &proof, executor);
+    span.in_scope(|| with_executor(backend, check))?
         .map_err(Error::Unsatisfied)?;
     Ok(proof)
 }
 
-/// One run of the protocol. The proof is not checked: for tests of cheating provers use this, else [`prove`].
+/// One run with a given stream of randomness and a transcript whose challenges may be foreseen; the proof is not checked.
+/// For tests that compare backends or fix challenges.
 ///
 /// # Errors
 /// As [`prove`]; [`Error::Challenge`] asks for another run.
-pub(crate) fn prove_once<C: Curve, B: Backend<C>>(
+#[cfg(feature = "attack")]
+pub fn prove_unchecked<C: Curve, B: Backend<C>>(
+    backend: &B,
+    key: &ProvingKey<C, B>,
+    instances: &[Vec<Scalar<C>>],
+    witness: &Witness<Scalar<C>>,
+    mut randomness: Randomness,
+    transcript: Transcript<Scalar<C>>,
+) -> Result<Proof<C>> {
+    let assignment = witness.complete(&key.verifying.system)?;
+    prove_once(
+        backend,
+        key,
+        instances,
+        &assignment,
+        &mut randomness,
+        transcript,
+    )
+}
+
+/// One run of the protocol.
+///
+/// # Errors
+/// As [`prove`]; [`Error::Challenge`] asks for another run.
+fn prove_once<C: Curve, B: Backend<C>>(
     backend: &B,
     key: &ProvingKey<C, B>,
     instances: &[Vec<Scalar<C>>],
@@ -78,7 +105,8 @@ pub(crate) fn prove_once<C: Curve, B: Backend<C>>(
     transcript: Transcript<Scalar<C>>,
 ) -> Result<Proof<C>> {
     let mut state = Committed::new(backend, key, randomness);
-    let rounds = PhaseOne::start(&key.verifying, instances, transcript);
+    let boundaries = info_span!("boundaries").in_scope(|| state.commit_boundaries(assignment))?;
+    let rounds = PhaseOne::start(&key.verifying, instances, &boundaries, transcript);
 
     let one = info_span!("phase 1").in_scope(|| state.commit_witness(assignment))?;
     let rounds = rounds.commit(&one)?;
@@ -111,6 +139,7 @@ pub(crate) fn prove_once<C: Curve, B: Backend<C>>(
 
     let commitments = [one, two, three, quotient];
     Ok(Proof {
+        boundaries,
         commitments,
         evaluations,
         column_rounds,
@@ -130,6 +159,8 @@ fn inconsistent() -> Error {
 
 fn assignment_bytes<F: zkernel_verifier::curve::Field>(assignment: &Assignment<F>) -> Vec<u8> {
     let mut bytes = Vec::new();
+    let boundaries = assignment.boundaries.iter().flat_map(|b| &b.values);
+    bytes.extend(boundaries.flat_map(|v| v.to_le_bytes()));
     for (_, body) in &assignment.tracks {
         match body {
             Body::Small { values, .. } => bytes.extend(values.iter().flat_map(|v| v.to_le_bytes())),

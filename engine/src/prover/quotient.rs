@@ -1,17 +1,28 @@
 //! Round 4: `Q(X) = b(X) sum_i y^i gate_i(X) / (X^n - 1)`, as its values on the cosets g_j H: evaluate, divide by the
-//! constant `g_j^n - 1`, commit. No extended domain, no inverse transform.
+//! constant `g_j^n - 1`, commit. No extended domain, no inverse transform of the quotient.
+//!
+//! Gates of degree d are accumulated on the `max(d, t + 1) - 1` cosets that determine their share of Q; the sum of each
+//! such class is extended to the other cosets once, so that one gate of high degree does not multiply the cost of all.
+
+use std::collections::BTreeMap;
 
 use ff::Field as _;
-use zkernel_backend::{Backend, Body, ColumnRef, HostColumns};
+use zkernel_backend::{Backend, Body, ColumnRef, HostColumns, Term};
 use zkernel_verifier::challenge::Challenges;
 use zkernel_verifier::claims::gate_weights;
 use zkernel_verifier::curve::{Curve, Scalar, powers};
+use zkernel_verifier::expression::{CompiledGate, VirtualId};
+use zkernel_verifier::system::VirtualColumn;
 
 use super::committed::{Committed, blinding_only};
+use super::inconsistent;
 use crate::error::Result;
 
 /// Lanes transformed at once: bounds the memory by a few hundred columns.
 const LANES: usize = 64;
+
+/// Sums of the gates of one class on its cosets, by the number of cosets.
+type Classes<C, B> = BTreeMap<usize, Vec<<B as Backend<C>>::Columns>>;
 
 impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
     /// Computes and commits the quotient columns.
@@ -20,19 +31,15 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         if shifts.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = self.system().rows();
-        let sums = self.accumulate_gates(challenges)?;
-        let mut cosets = Vec::new();
-        for (sum, shift) in sums.iter().zip(shifts) {
-            let factor = self.upload_column(self.vanishing_factor(*shift))?;
-            cosets.push(self.backend.multiply(sum, &factor)?);
+        let mut terms = vec![Vec::new(); shifts.len()];
+        let mut sources = Vec::new();
+        for (_, sums) in self.accumulate_gates(challenges)? {
+            self.extend_class(&sums, &mut sources, &mut terms)?;
         }
-        debug_assert!(cosets.iter().all(|q| self.backend.shape(q) == (1, rows)));
-        let sources: Vec<&B::Columns> = cosets.iter().collect();
-        let chosen: Vec<ColumnRef> = (0..sources.len())
-            .map(|batch| ColumnRef { batch, column: 0 })
-            .collect();
-        let quotient = self.backend.gather(&sources, &chosen)?;
+        let sources: Vec<&B::Columns> = sources.iter().collect();
+        let zeros = vec![Scalar::<C>::ZERO; shifts.len()];
+        let rows = self.system().rows();
+        let quotient = self.backend.combine(&sources, &terms, &zeros, rows)?;
         let blinders: Vec<Scalar<C>> = self.randomness.scalars(shifts.len());
         let commitments =
             self.backend
@@ -41,14 +48,53 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         Ok(commitments)
     }
 
-    /// `sum_i y^i gate_i` on each coset, one column each; lanes of a gate in groups.
-    fn accumulate_gates(&self, challenges: &Challenges<Scalar<C>>) -> Result<Vec<B::Columns>> {
+    /// Divides the sums of a class by the vanishing polynomial, and adds what they contribute to every coset: their own
+    /// on the class's cosets, elsewhere `sum_j k_j Q_j(X)` with Q_j the polynomial of degree below n equal to Q on g_j H.
+    fn extend_class(
+        &self,
+        sums: &[B::Columns],
+        sources: &mut Vec<B::Columns>,
+        terms: &mut [Vec<Term<Scalar<C>>>],
+    ) -> Result<()> {
+        let domain = &self.key.verifying.domain;
+        let mut add = |to: &mut Vec<Term<_>>, columns, coefficient| {
+            let column = ColumnRef {
+                batch: sources.len(),
+                column: 0,
+            };
+            sources.push(columns);
+            to.push(Term {
+                column,
+                coefficient,
+            });
+        };
+        let mut polynomials = Vec::new();
+        for ((sum, shift), to) in sums.iter().zip(&domain.shifts).zip(&mut *terms) {
+            let factor = self.upload_column(self.vanishing_factor(*shift))?;
+            let part = self.backend.multiply(sum, &factor)?;
+            if sums.len() < domain.shifts.len() {
+                polynomials.push((self.backend.interpolate(&part)?, *shift));
+            }
+            add(to, part, Scalar::<C>::ONE);
+        }
+        let others = domain.shifts.iter().zip(terms).skip(sums.len());
+        for (shift, to) in others {
+            let coefficients = domain
+                .first_coset_coefficients(sums.len(), *shift)
+                .ok_or_else(inconsistent)?;
+            for ((polynomial, known), coefficient) in polynomials.iter().zip(coefficients) {
+                let inverse = Option::<Scalar<C>>::from(known.invert()).ok_or_else(inconsistent)?;
+                let values = self.backend.coset_evaluate(polynomial, *shift * inverse)?;
+                add(to, values, coefficient);
+            }
+        }
+        Ok(())
+    }
+
+    /// `sum_i y^i gate_i` of each class on each of its cosets, one column each; lanes of a gate in groups.
+    fn accumulate_gates(&self, challenges: &Challenges<Scalar<C>>) -> Result<Classes<C, B>> {
         let (system, key) = (self.system(), &self.key.verifying);
-        let shifts = &key.domain.shifts;
-        let mut sums = shifts
-            .iter()
-            .map(|_| self.backend.zeros(1, system.rows()))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut classes = Classes::<C, B>::new();
         let total = system
             .gates
             .iter()
@@ -58,33 +104,65 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         let mut first = 0;
         for ((gate, compiled), kernel) in system.gates.iter().zip(&key.gates).zip(&self.key.kernels)
         {
+            let cosets = system.cosets_of_degree(gate.expression.degree());
+            if let std::collections::btree_map::Entry::Vacant(entry) = classes.entry(cosets) {
+                let zeros = (0..cosets).map(|_| self.backend.zeros(1, system.rows()));
+                entry.insert(zeros.collect::<Result<Vec<_>, _>>()?);
+            }
+            let sums = classes.get_mut(&cosets).ok_or_else(inconsistent)?;
             let lanes = system.gate_lanes(gate);
-            let constants: Vec<Scalar<C>> = compiled
-                .constants
-                .iter()
-                .map(|c| c.evaluate(challenges))
-                .collect();
             for start in (0..lanes).step_by(LANES) {
                 let group = start..lanes.min(start + LANES);
                 let weights = &weights[first + group.start..first + group.end];
-                let mut inputs = Vec::new();
-                for id in &compiled.inputs {
-                    let values = self.virtual_lanes(*id, group.clone(), challenges)?;
-                    inputs.push(self.backend.interpolate(&values)?);
-                }
-                for (sum, shift) in sums.iter_mut().zip(shifts) {
-                    let on_coset = inputs
-                        .iter()
-                        .map(|input| self.backend.coset_evaluate(input, *shift));
-                    let on_coset = on_coset.collect::<Result<Vec<_>, _>>()?;
-                    let batches: Vec<&B::Columns> = on_coset.iter().collect();
-                    self.backend
-                        .run(kernel, &batches, &constants, weights, sum)?;
-                }
+                self.run_gate(compiled, kernel, group, weights, challenges, sums)?;
             }
             first += lanes;
         }
-        Ok(sums)
+        Ok(classes)
+    }
+
+    /// Adds some lanes of one gate to the sums. A column read with a rotation r is its polynomial at `omega^r X`.
+    fn run_gate(
+        &self,
+        compiled: &CompiledGate<Scalar<C>>,
+        kernel: &B::Kernel,
+        lanes: std::ops::Range<usize>,
+        weights: &[Scalar<C>],
+        challenges: &Challenges<Scalar<C>>,
+        sums: &mut [B::Columns],
+    ) -> Result<()> {
+        let domain = &self.key.verifying.domain;
+        let mut polynomials: Vec<(&VirtualColumn<Scalar<C>>, B::Columns)> = Vec::new();
+        let mut inputs = Vec::new();
+        for VirtualId(id) in &compiled.inputs {
+            let column = &self.system().virtuals[*id as usize];
+            let same = |(other, _): &(&VirtualColumn<_>, _)| {
+                other.terms == column.terms && other.constants == column.constants
+            };
+            let known = polynomials.iter().position(same);
+            inputs.push((known.unwrap_or(polynomials.len()), column.rotation));
+            if known.is_none() {
+                let values = self.virtual_lanes(VirtualId(*id), lanes.clone(), challenges)?;
+                polynomials.push((column, self.backend.interpolate(&values)?));
+            }
+        }
+        let constants: Vec<Scalar<C>> = compiled
+            .constants
+            .iter()
+            .map(|c| c.evaluate(challenges))
+            .collect();
+        for (sum, shift) in sums.iter_mut().zip(&domain.shifts) {
+            let on_coset = inputs.iter().map(|(polynomial, rotation)| {
+                let shift = *shift * domain.rotation(*rotation);
+                self.backend
+                    .coset_evaluate(&polynomials[*polynomial].1, shift)
+            });
+            let on_coset = on_coset.collect::<Result<Vec<_>, _>>()?;
+            let batches: Vec<&B::Columns> = on_coset.iter().collect();
+            self.backend
+                .run(kernel, &batches, &constants, weights, sum)?;
+        }
+        Ok(())
     }
 
     /// `b / (g^n - 1)` on the coset gH.

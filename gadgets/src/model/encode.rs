@@ -3,17 +3,11 @@
 
 use zkernel_verifier::encoding::{DecodeError, Reader, Writer};
 
+use super::geometry::Geometry;
 use super::graph::{
     Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, Weight,
     WeightId, WeightValues,
 };
-
-/// Most elements of a tensor, cells of a weight and rows of a table.
-const MAX_ELEMENTS: usize = 1 << 28;
-/// Most rows of a table.
-const MAX_TABLE: i64 = 1 << 20;
-/// Most nodes, tensors, weights and tables.
-const MAX_ITEMS: usize = 1 << 16;
 
 /// Why a graph is not one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,13 +23,6 @@ pub enum GraphError {
         /// What is wrong.
         problem: &'static str,
     },
-}
-
-fn invalid<T>(name: &str, problem: &'static str) -> Result<T, GraphError> {
-    Err(GraphError::Invalid {
-        name: name.into(),
-        problem,
-    })
 }
 
 impl Graph {
@@ -89,103 +76,6 @@ impl Graph {
         graph.validate()?;
         Ok(graph)
     }
-
-    /// Checks everything that the run and the lowering rely on.
-    ///
-    /// # Errors
-    /// [`GraphError`] names what does not fit.
-    pub fn validate(&self) -> Result<(), GraphError> {
-        for items in [
-            self.tensors.len(),
-            self.weights.len(),
-            self.tables.len(),
-            self.nodes.len(),
-        ] {
-            if items > MAX_ITEMS {
-                return invalid(
-                    &self.name,
-                    "has more than 65,536 tensors, weights, tables or nodes",
-                );
-            }
-        }
-        self.tensors.iter().try_for_each(validate_tensor)?;
-        self.weights.iter().try_for_each(validate_weight)?;
-        self.tables.iter().try_for_each(validate_table)?;
-        let mut written = vec![false; self.tensors.len()];
-        for id in &self.inputs {
-            self.write(&self.name, &mut written, *id)?;
-        }
-        for node in &self.nodes {
-            self.validate_node(node, &written)?;
-            self.write(&node.name, &mut written, node.output)?;
-        }
-        let [_] = self.inputs.as_slice() else {
-            return invalid(&self.name, "must have one input");
-        };
-        let [output] = self.outputs.as_slice() else {
-            return invalid(&self.name, "must have one output");
-        };
-        if written.get(output.0 as usize) != Some(&true) {
-            return invalid(&self.name, "its output is never written");
-        }
-        Ok(())
-    }
-
-    fn write(&self, name: &str, written: &mut [bool], id: TensorId) -> Result<(), GraphError> {
-        match written.get_mut(id.0 as usize) {
-            Some(slot @ false) => {
-                *slot = true;
-                Ok(())
-            }
-            _ => invalid(
-                name,
-                "writes a tensor that does not exist or has been written",
-            ),
-        }
-    }
-
-    fn validate_node(&self, node: &Node, written: &[bool]) -> Result<(), GraphError> {
-        let name = &node.name;
-        let [input] = node.inputs.as_slice() else {
-            return invalid(name, "must have one input");
-        };
-        if written.get(input.0 as usize) != Some(&true) {
-            return invalid(name, "reads a tensor that is not written yet");
-        }
-        let (Some(input), Some(output)) = (
-            self.tensors.get(input.0 as usize),
-            self.tensors.get(node.output.0 as usize),
-        ) else {
-            return invalid(name, "refers to a tensor that does not exist");
-        };
-        let elements = |tensor: &Tensor| tensor.shape.iter().product::<usize>();
-        let last = input.shape.last().copied().unwrap_or(1);
-        let fits = match &node.op {
-            Op::Dense { weights, bias } => {
-                let Some(weight) = self.weights.get(weights.0 as usize) else {
-                    return invalid(name, "refers to a weight that does not exist");
-                };
-                let bias = bias.map(|bias| self.weights.get(bias.0 as usize));
-                let bias_fits =
-                    bias.is_none_or(|b| b.is_some_and(|b| b.rows == 1 && b.cols == weight.rows));
-                bias_fits
-                    && weight.cols == last
-                    && elements(output) == elements(input) / last.max(1) * weight.rows
-            }
-            Op::Requantize { shift, table } => {
-                *shift <= 16
-                    && (table.0 as usize) < self.tables.len()
-                    && elements(input) == elements(output)
-            }
-            Op::ArgMax => last > 0 && elements(output) == elements(input) / last,
-            Op::Reshape => elements(input) == elements(output),
-        };
-        if fits {
-            Ok(())
-        } else {
-            invalid(name, "its shapes, table or shift do not fit its operator")
-        }
-    }
 }
 
 impl WeightValues {
@@ -228,53 +118,6 @@ fn list<T>(
 ) -> Result<Vec<T>, DecodeError> {
     let len = r.len(item_bytes)?;
     (0..len).map(|_| item(r)).collect()
-}
-
-fn validate_tensor(tensor: &Tensor) -> Result<(), GraphError> {
-    let elements = tensor
-        .shape
-        .iter()
-        .try_fold(1usize, |n, d| n.checked_mul(*d));
-    if !elements.is_some_and(|n| (1..=MAX_ELEMENTS).contains(&n)) {
-        return invalid(&tensor.name, "has no elements or more than 2^28");
-    }
-    if !(tensor.scale.is_finite() && tensor.scale > 0.0) {
-        return invalid(&tensor.name, "has a scale that is not a positive number");
-    }
-    let Interval { min, max } = tensor.range;
-    if min > max || max >= 1 << 62 || min <= -(1 << 62) {
-        return invalid(&tensor.name, "has an empty range or one beyond 62 bits");
-    }
-    Ok(())
-}
-
-fn validate_weight(weight: &Weight) -> Result<(), GraphError> {
-    let cells = weight.rows.checked_mul(weight.cols);
-    if !cells.is_some_and(|n| (1..=MAX_ELEMENTS).contains(&n)) {
-        return invalid(&weight.name, "has no elements or more than 2^28");
-    }
-    if !(0..1 << 62).contains(&weight.bound) {
-        return invalid(&weight.name, "has a bound beyond 62 bits");
-    }
-    Ok(())
-}
-
-fn validate_table(table: &Table) -> Result<(), GraphError> {
-    let name = format!("table {:?}", table.function);
-    let Interval { min, max } = table.keys;
-    let small = -(1 << 40)..1 << 40;
-    if !(small.contains(&min) && small.contains(&max)) || min > max || max - min >= MAX_TABLE {
-        return invalid(&name, "has no keys or more than 2^20");
-    }
-    let positive = |x: f64| x.is_finite() && x > 0.0;
-    if !(positive(table.input_scale) && positive(table.output_scale)) {
-        return invalid(&name, "has a scale that is not a positive number");
-    }
-    let values = table.values();
-    if values.max >= 1 << 40 || values.min <= -(1 << 40) {
-        return invalid(&name, "has values beyond 40 bits");
-    }
-    Ok(())
 }
 
 fn encode_interval(interval: Interval, w: &mut Writer) {
@@ -394,12 +237,17 @@ fn encode_node(node: &Node, w: &mut Writer) {
         output,
     } = node;
     w.string(name);
+    encode_op(op, w);
+    w.len(inputs.len());
+    inputs.iter().for_each(|id| w.u32(id.0));
+    w.u32(output.0);
+}
+
+fn encode_op(op: &Op, w: &mut Writer) {
     match op {
         Op::Dense { weights, bias } => {
             w.u8(0);
-            w.u32(weights.0);
-            w.u8(u8::from(bias.is_some()));
-            bias.iter().for_each(|bias| w.u32(bias.0));
+            encode_matrix(*weights, *bias, w);
         }
         Op::Requantize { shift, table } => {
             w.u8(1);
@@ -408,22 +256,52 @@ fn encode_node(node: &Node, w: &mut Writer) {
         }
         Op::ArgMax => w.u8(2),
         Op::Reshape => w.u8(3),
+        Op::Conv {
+            weights,
+            bias,
+            geometry,
+            groups,
+        } => {
+            w.u8(4);
+            encode_matrix(*weights, *bias, w);
+            encode_geometry(geometry, w);
+            w.len(*groups);
+        }
+        Op::SumPool { geometry } => {
+            w.u8(5);
+            encode_geometry(geometry, w);
+        }
+        Op::MaxPool { geometry, table } => {
+            w.u8(6);
+            encode_geometry(geometry, w);
+            w.u32(table.0);
+        }
+        Op::RequantizeMax {
+            shift,
+            table,
+            geometry,
+        } => {
+            w.u8(7);
+            w.u32(*shift);
+            w.u32(table.0);
+            encode_geometry(geometry, w);
+        }
+        Op::Add { scales } => {
+            w.u8(8);
+            scales.iter().for_each(|scale| w.i64(*scale));
+        }
+        Op::Transpose { axes } => {
+            w.u8(9);
+            w.len(axes.len());
+            axes.iter().for_each(|axis| w.len(*axis));
+        }
     }
-    w.len(inputs.len());
-    inputs.iter().for_each(|id| w.u32(id.0));
-    w.u32(output.0);
 }
 
-fn decode_node(r: &mut Reader<'_>) -> Result<Node, DecodeError> {
-    let name = r.string()?;
-    let op = match r.u8()? {
+fn decode_op(r: &mut Reader<'_>) -> Result<Op, DecodeError> {
+    Ok(match r.u8()? {
         0 => {
-            let weights = WeightId(r.u32()?);
-            let bias = match r.u8()? {
-                0 => None,
-                1 => Some(WeightId(r.u32()?)),
-                _ => return Err(DecodeError::Value("bias")),
-            };
+            let (weights, bias) = decode_matrix(r)?;
             Op::Dense { weights, bias }
         }
         1 => Op::Requantize {
@@ -432,11 +310,80 @@ fn decode_node(r: &mut Reader<'_>) -> Result<Node, DecodeError> {
         },
         2 => Op::ArgMax,
         3 => Op::Reshape,
+        4 => {
+            let (weights, bias) = decode_matrix(r)?;
+            Op::Conv {
+                weights,
+                bias,
+                geometry: decode_geometry(r)?,
+                groups: decode_size(r)?,
+            }
+        }
+        5 => Op::SumPool {
+            geometry: decode_geometry(r)?,
+        },
+        6 => Op::MaxPool {
+            geometry: decode_geometry(r)?,
+            table: TableId(r.u32()?),
+        },
+        7 => Op::RequantizeMax {
+            shift: r.u32()?,
+            table: TableId(r.u32()?),
+            geometry: decode_geometry(r)?,
+        },
+        8 => Op::Add {
+            scales: [r.i64()?, r.i64()?],
+        },
+        9 => Op::Transpose {
+            axes: list(r, 8, decode_size)?,
+        },
         _ => return Err(DecodeError::Value("operator")),
+    })
+}
+
+fn encode_matrix(weights: WeightId, bias: Option<WeightId>, w: &mut Writer) {
+    w.u32(weights.0);
+    w.u8(u8::from(bias.is_some()));
+    bias.iter().for_each(|bias| w.u32(bias.0));
+}
+
+fn decode_matrix(r: &mut Reader<'_>) -> Result<(WeightId, Option<WeightId>), DecodeError> {
+    let weights = WeightId(r.u32()?);
+    let bias = match r.u8()? {
+        0 => None,
+        1 => Some(WeightId(r.u32()?)),
+        _ => return Err(DecodeError::Value("bias")),
     };
+    Ok((weights, bias))
+}
+
+fn encode_geometry(geometry: &Geometry, w: &mut Writer) {
+    let Geometry {
+        kernel,
+        stride,
+        dilation,
+        before,
+        after,
+    } = geometry;
+    let pairs = [kernel, stride, dilation, before, after];
+    pairs.into_iter().flatten().for_each(|size| w.len(*size));
+}
+
+fn decode_geometry(r: &mut Reader<'_>) -> Result<Geometry, DecodeError> {
+    let mut pair = || Ok([decode_size(r)?, decode_size(r)?]);
+    Ok(Geometry {
+        kernel: pair()?,
+        stride: pair()?,
+        dilation: pair()?,
+        before: pair()?,
+        after: pair()?,
+    })
+}
+
+fn decode_node(r: &mut Reader<'_>) -> Result<Node, DecodeError> {
     Ok(Node {
-        name,
-        op,
+        name: r.string()?,
+        op: decode_op(r)?,
         inputs: list(r, 4, |r| Ok(TensorId(r.u32()?)))?,
         output: TensorId(r.u32()?),
     })

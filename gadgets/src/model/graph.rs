@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use super::geometry::Geometry;
+
 /// Index into [`Graph::tensors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TensorId(pub u32);
@@ -92,6 +94,8 @@ pub enum Function {
     Softplus = 8,
     /// |x|.
     Abs = 9,
+    /// min(max(x, 0), 6).
+    Relu6 = 10,
 }
 
 /// Definition of a lookup table `key -> round(function(key * input_scale) / output_scale)`, rounding half up.
@@ -125,6 +129,51 @@ pub enum Op {
         shift: u32,
         /// The table applied to q: an activation, or a range check.
         table: TableId,
+    },
+    /// Accumulators of a convolution over inputs `(n, c, h, w)`, output `(n, m, oh, ow)`:
+    /// `y[n][m][o] = b[m] + sum over taps and channels of the group, w[m][tap][channel] x[n][channel][o stride + tap dilation - pad]`.
+    /// Rows of the weight are `kernel taps x channels of a group`, taps outermost, row-major.
+    Conv {
+        /// The `m x (taps * c / groups)` matrix.
+        weights: WeightId,
+        /// The `1 x m` bias, at the accumulator's scale.
+        bias: Option<WeightId>,
+        /// Kernel, strides, dilations, padding.
+        geometry: Geometry,
+        /// Groups of channels that do not mix; `c` groups of one channel make it depthwise.
+        groups: usize,
+    },
+    /// Sums over windows of `(n, c, h, w)`, padding counting as zero: an average pooling at another scale. Costs no cell.
+    SumPool {
+        /// Kernel, strides, dilations, padding.
+        geometry: Geometry,
+    },
+    /// Maxima over windows of `(n, c, h, w)`, padding never winning; windows may overlap.
+    MaxPool {
+        /// Kernel, strides, dilations, padding.
+        geometry: Geometry,
+        /// ReLU at equal scales over all differences of two values: `m_i = m_{i-1} + relu(x_i - m_{i-1})`.
+        table: TableId,
+    },
+    /// `max(0, q over the window)` with q as in [`Op::Requantize`]: requantization, ReLU and max pooling in one running
+    /// maximum, one lookup of the table for each input. Windows do not overlap and have no padding.
+    RequantizeMax {
+        /// Bits dropped.
+        shift: u32,
+        /// ReLU at equal scales over q and over differences of two q.
+        table: TableId,
+        /// Kernel and strides, `stride >= kernel`, no dilation, no padding.
+        geometry: Geometry,
+    },
+    /// `y = scales[0] a + scales[1] b`, element by element: a residual addition at a common scale. Costs no cell.
+    Add {
+        /// Integer factors of the two inputs.
+        scales: [i64; 2],
+    },
+    /// The same values with axes permuted: output axis i is input axis `axes[i]`. Costs no cell.
+    Transpose {
+        /// Input axis of each output axis.
+        axes: Vec<usize>,
     },
     /// Index of the first maximum along the last axis; output shape without that axis (or with it as 1).
     ArgMax,
@@ -175,6 +224,57 @@ impl fmt::Debug for WeightValues {
             "WeightValues({} matrices, values withheld)",
             self.0.len()
         )
+    }
+}
+
+impl Graph {
+    /// What a node computes, in a few words.
+    #[must_use]
+    pub fn describe(&self, node: &Node) -> String {
+        let size = |id: &WeightId| {
+            let weight = self.weights.get(id.0 as usize);
+            weight.map_or_else(String::new, |w| format!("{} x {}", w.rows, w.cols))
+        };
+        let table = |id: &TableId| {
+            let table = self.tables.get(id.0 as usize);
+            table.map_or_else(String::new, |t| {
+                let Interval { min, max } = t.keys;
+                format!("{:?} of keys {min}..={max}", t.function)
+            })
+        };
+        let window = |g: &Geometry| format!("{}x{}", g.kernel[0], g.kernel[1]);
+        match &node.op {
+            Op::Dense { weights, .. } => format!("dense {}", size(weights)),
+            Op::Conv {
+                weights,
+                geometry,
+                groups,
+                ..
+            } => {
+                let window = window(geometry);
+                format!(
+                    "convolution {window}, weights {}, groups {groups}",
+                    size(weights)
+                )
+            }
+            Op::SumPool { geometry } => format!("sums over {}", window(geometry)),
+            Op::MaxPool { geometry, table: t } => {
+                format!("maxima over {}, {}", window(geometry), table(t))
+            }
+            Op::RequantizeMax {
+                shift,
+                table: t,
+                geometry,
+            } => {
+                let window = window(geometry);
+                format!("{}, {shift} bits dropped, maxima over {window}", table(t))
+            }
+            Op::Add { scales } => format!("{} a + {} b", scales[0], scales[1]),
+            Op::Transpose { axes } => format!("axes {axes:?}"),
+            Op::Requantize { shift, table: t } => format!("{}, {shift} bits dropped", table(t)),
+            Op::ArgMax => "argmax".into(),
+            Op::Reshape => "reshape".into(),
+        }
     }
 }
 

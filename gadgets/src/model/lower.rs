@@ -1,7 +1,7 @@
 //! Lowering a graph to constraints.
 //!
-//! Every tensor has a **representation**: an affine combination of committed cells or public values, element by
-//! element. What is linear costs no cell: a dense layer's accumulators get their representation from whoever reads
+//! Every tensor has a **representation** ([`wiring`]): an affine combination of committed cells or public values, element by
+//! element. What is linear costs no cell: a linear layer's accumulators get their representation from whoever reads
 //! them (a requantization says `acc = 2^s q + rem - 2^(s-1)`, a public output is the instance itself).
 
 use std::collections::BTreeMap;
@@ -16,8 +16,14 @@ use super::graph::{Graph, Interval, Op, TableId, TensorId, Visibility, WeightId,
 use super::run::{Owner, Role, Trace};
 
 mod argmax;
-mod dense;
+mod linear;
+mod pool;
 mod requantize;
+mod weights;
+pub(crate) mod wiring;
+
+pub(crate) use pool::outside_elements;
+use wiring::Representation;
 
 /// Why a graph cannot be lowered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,31 +39,6 @@ pub enum LowerError {
         /// What is not possible.
         problem: &'static str,
     },
-}
-
-/// How one factor of a representation lies in its source, for element `(row, feature)` of a tensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Spread {
-    /// One cell per element, row-major.
-    Elements,
-    /// One cell per row, the same for all its features.
-    Rows,
-}
-
-/// `scale * source[start + ..]`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Term {
-    pub(crate) source: Source,
-    pub(crate) start: usize,
-    pub(crate) spread: Spread,
-    pub(crate) scale: i64,
-}
-
-/// `constant + sum of terms`, element by element.
-#[derive(Clone, Debug)]
-pub(crate) struct Representation {
-    pub(crate) terms: Vec<Term>,
-    pub(crate) constant: i64,
 }
 
 /// Where a weight's integers lie in a tensor track.
@@ -96,7 +77,6 @@ pub(crate) struct Lowering<'a, F> {
     tables: BTreeMap<TableId, [TrackId; 2]>,
     plain: Option<TrackId>,
     pub(crate) products: Option<[TrackId; 3]>,
-    pub(crate) bias_arena: Option<TrackId>,
     pub(crate) instances: Vec<TensorId>,
 }
 
@@ -107,20 +87,13 @@ pub(crate) struct Lowering<'a, F> {
 pub fn lower<F: PrimeField>(graph: &Graph, log_n: u32) -> Result<Lowered<F>, LowerError> {
     let mut lowering = Lowering::new(graph, log_n);
     lowering.inputs();
-    for (index, node) in graph.nodes.iter().enumerate() {
-        match &node.op {
-            Op::Dense { weights, bias } => lowering.place_weights(*weights, *bias),
-            Op::Requantize { shift, table } => lowering.requantize(index, *shift, *table)?,
-            Op::ArgMax => lowering.argmax(index)?,
-            Op::Reshape => lowering.reshape(node.inputs[0], node.output),
-        }
+    for index in 0..graph.nodes.len() {
+        lowering.node(index)?;
     }
     lowering.outputs()?;
     // Accumulators have got their representations from their readers by now.
-    for (index, node) in graph.nodes.iter().enumerate() {
-        if let Op::Dense { weights, bias } = &node.op {
-            lowering.dense(index, *weights, *bias)?;
-        }
+    for index in 0..graph.nodes.len() {
+        lowering.layer(index)?;
     }
     let Lowering {
         builder,
@@ -149,7 +122,6 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             tables: BTreeMap::new(),
             plain: None,
             products: None,
-            bias_arena: None,
             instances: Vec::new(),
         }
     }
@@ -170,14 +142,62 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
         for id in self.graph.inputs.clone() {
             let tensor = &self.graph.tensors[id.0 as usize];
             let (name, range, visibility) = (tensor.name.clone(), tensor.range, tensor.visibility);
+            let tensor_shape = tensor.shape.clone();
             let track = self.range_track(range);
             let region = self.builder.region(track, self.len(id));
             self.regions.push(((Owner::Input(id), Role::Input), region));
-            self.representations[id.0 as usize] = Some(Representation::cells(region));
+            let shape = tensor_shape;
+            self.representations[id.0 as usize] = Some(Representation::cells(region, &shape));
             if visibility == Visibility::Public {
-                let instance = self.instance(id);
-                self.tie(&format!("input {name}"), id, instance);
+                let public = self.public(id);
+                self.tie(&format!("input {name}"), id, &public);
             }
+        }
+    }
+
+    /// Lowers everything but linear layers, which wait until somebody has read their accumulators.
+    fn node(&mut self, index: usize) -> Result<(), LowerError> {
+        let node = &self.graph.nodes[index];
+        match &node.op {
+            Op::Dense { weights, bias } | Op::Conv { weights, bias, .. } => {
+                self.place_weights(*weights, *bias);
+                Ok(())
+            }
+            Op::Requantize { shift, table } => self.requantize(index, *shift, *table),
+            Op::RequantizeMax {
+                shift,
+                table,
+                geometry,
+            } => self.requantize_max(index, *shift, *table, geometry),
+            Op::MaxPool { geometry, table } => self.max_pool(index, geometry, *table),
+            Op::ArgMax => self.argmax(index),
+            Op::Reshape | Op::Transpose { .. } => self.view(index),
+            Op::SumPool { geometry } => {
+                let x = self.materialized(node.inputs[0])?;
+                let shape = &self.graph.tensors[node.output.0 as usize].shape;
+                let sums = x.window_sums(geometry, [shape[2], shape[3]]);
+                let sums =
+                    sums.ok_or_else(|| self.unsupported(index, "it pools a tensor without cells"))?;
+                self.represent(node.output, &sums)
+            }
+            Op::Add { scales } => {
+                let mut sum = self.materialized(node.inputs[0])?.times(scales[0]);
+                sum = sum.plus(self.materialized(node.inputs[1])?.times(scales[1]));
+                self.represent(node.output, &sum)
+            }
+        }
+    }
+
+    fn layer(&mut self, index: usize) -> Result<(), LowerError> {
+        match &self.graph.nodes[index].op {
+            Op::Dense { weights, bias } => self.dense(index, *weights, *bias),
+            Op::Conv {
+                weights,
+                bias,
+                geometry,
+                groups,
+            } => self.conv(index, (*weights, *bias), geometry, *groups),
+            _ => Ok(()),
         }
     }
 
@@ -189,26 +209,21 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             if tensor.visibility == Visibility::Private || self.instances.contains(&id) {
                 continue;
             }
-            let instance = self.instance(id);
+            let public = self.public(id);
             if self.representations[id.0 as usize].is_some() {
-                self.tie(&format!("output {name}"), id, instance);
+                self.tie(&format!("output {name}"), id, &public);
             } else {
-                let term = Term {
-                    source: Source::Instance(instance),
-                    start: 0,
-                    spread: Spread::Elements,
-                    scale: 1,
-                };
-                self.represent(
-                    id,
-                    &Representation {
-                        terms: vec![term],
-                        constant: 0,
-                    },
-                );
+                self.represent(id, &public)?;
             }
         }
         Ok(())
+    }
+
+    /// The tensor's public values.
+    fn public(&mut self, id: TensorId) -> Representation {
+        let instance = self.instance(id);
+        let shape = &self.graph.tensors[id.0 as usize].shape;
+        Representation::of(Source::Instance(instance), 0, shape)
     }
 
     pub(crate) fn instance(&mut self, id: TensorId) -> InstanceId {
@@ -217,49 +232,121 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
         self.builder.instance(tensor.name.clone(), self.len(id))
     }
 
-    /// Sets the representation of a tensor, and of what it is a reshaped view of.
-    pub(crate) fn represent(&mut self, id: TensorId, representation: &Representation) {
-        let mut id = id;
+    /// Sets the representation of a tensor, and of what it is a view of.
+    pub(crate) fn represent(
+        &mut self,
+        id: TensorId,
+        representation: &Representation,
+    ) -> Result<(), LowerError> {
+        let (mut id, mut representation) = (id, representation.clone());
         loop {
+            let writer = self.graph.nodes.iter().position(|node| node.output == id);
             self.representations[id.0 as usize] = Some(representation.clone());
-            let writer = self
-                .graph
-                .nodes
-                .iter()
-                .find(|node| node.output == id && node.op == Op::Reshape);
-            match writer {
-                Some(node) if self.representations[node.inputs[0].0 as usize].is_none() => {
-                    id = node.inputs[0];
+            let Some(index) = writer else { return Ok(()) };
+            let node = &self.graph.nodes[index];
+            let input = node.inputs[0];
+            let viewed = match &node.op {
+                Op::Reshape => representation.reshaped(&self.graph.tensors[input.0 as usize].shape),
+                Op::Transpose { axes } => {
+                    let mut inverse = vec![0; axes.len()];
+                    for (to, from) in axes.iter().enumerate() {
+                        inverse[*from] = to;
+                    }
+                    Some(representation.transposed(&inverse))
                 }
-                _ => break,
+                _ => return Ok(()),
+            };
+            if self.representations[input.0 as usize].is_some() {
+                return Ok(());
             }
+            let no_view = "its input cannot be seen in that shape";
+            representation = viewed.ok_or_else(|| self.unsupported(index, no_view))?;
+            id = input;
         }
     }
 
-    fn reshape(&mut self, input: TensorId, output: TensorId) {
-        self.representations[output.0 as usize] = self.representations[input.0 as usize].clone();
+    /// A view of a tensor that has a representation; otherwise it gets one from whoever reads the view. A shape that wiring
+    /// cannot give (a tensor with padding inside, flattened) gets cells, equal to the input's elements one by one.
+    fn view(&mut self, index: usize) -> Result<(), LowerError> {
+        let node = &self.graph.nodes[index];
+        let Some(input) = &self.representations[node.inputs[0].0 as usize] else {
+            return Ok(());
+        };
+        let shape = &self.graph.tensors[node.output.0 as usize].shape;
+        let viewed = match &node.op {
+            Op::Transpose { axes } => Some(input.transposed(axes)),
+            _ => input.reshaped(shape),
+        };
+        let viewed = match viewed {
+            Some(viewed) => viewed,
+            None => self.copied(index, &input.clone(), shape)?,
+        };
+        self.representations[node.output.0 as usize] = Some(viewed);
+        Ok(())
+    }
+
+    fn copied(
+        &mut self,
+        index: usize,
+        input: &Representation,
+        shape: &[usize],
+    ) -> Result<Representation, LowerError> {
+        let track = self.plain_track();
+        let region = self.builder.region(track, shape.iter().product());
+        self.regions
+            .push(((Owner::Node(index), Role::Copy), region));
+        let name = format!("{}/copy", self.graph.nodes[index].name);
+        let tied = self.equal(name, input, &Representation::cells(region, &input.shape));
+        tied.ok_or_else(|| self.unsupported(index, "its input is too large"))?;
+        Ok(Representation::cells(region, shape))
+    }
+
+    /// The track of cells that no lookup reads.
+    pub(crate) fn plain_track(&mut self) -> TrackId {
+        *self
+            .plain
+            .get_or_insert_with(|| self.builder.advice("accumulators", Phase::One, 0))
     }
 
     /// The representation of a tensor that is read in its own right: accumulators get cells of their own.
-    pub(crate) fn materialized(&mut self, id: TensorId) -> Representation {
+    pub(crate) fn materialized(&mut self, id: TensorId) -> Result<Representation, LowerError> {
         if let Some(known) = &self.representations[id.0 as usize] {
-            return known.clone();
+            return Ok(known.clone());
         }
-        let track = *self
-            .plain
-            .get_or_insert_with(|| self.builder.advice("accumulators", Phase::One, 0));
+        let track = self.plain_track();
+        let (writer, shape) = self.written_by(id);
         let region = self.builder.region(track, self.len(id));
-        let writer = self
-            .graph
-            .nodes
-            .iter()
-            .position(|node| node.output == id)
-            .unwrap_or(0);
         self.regions
             .push(((Owner::Node(writer), Role::Accumulator), region));
-        let representation = Representation::cells(region);
-        self.represent(id, &representation);
-        representation
+        let mut written = id;
+        while self.graph.nodes[writer].output != written {
+            let node = self.graph.nodes.iter().find(|node| node.output == written);
+            written = node.map_or(written, |node| node.inputs[0]);
+        }
+        // Cells lie in the order of the layer that writes them; views of it follow.
+        self.representations[written.0 as usize] = Some(Representation::cells(region, &shape));
+        for index in writer..self.graph.nodes.len() {
+            let node = &self.graph.nodes[index];
+            let view = matches!(node.op, Op::Reshape | Op::Transpose { .. });
+            if view && self.representations[node.output.0 as usize].is_none() {
+                self.view(index)?;
+            }
+        }
+        let known = self.representations[id.0 as usize].clone();
+        known.ok_or_else(|| self.unsupported(writer, "its output has no representation"))
+    }
+
+    /// The node that computes a tensor, seen through views, and the shape it has there.
+    fn written_by(&self, id: TensorId) -> (usize, Vec<usize>) {
+        let mut id = id;
+        loop {
+            let writer = self.graph.nodes.iter().position(|node| node.output == id);
+            let index = writer.unwrap_or(0);
+            match self.graph.nodes.get(index).map(|node| &node.op) {
+                Some(Op::Reshape | Op::Transpose { .. }) => id = self.graph.nodes[index].inputs[0],
+                _ => return (index, self.graph.tensors[id.0 as usize].shape.clone()),
+            }
+        }
     }
 
     /// The track of cells in that interval, shared by all that are.
@@ -312,22 +399,6 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
         );
         self.tables.insert(id, [keys, values]);
         [keys, values]
-    }
-}
-
-impl Representation {
-    /// Cells that are the values themselves.
-    pub(crate) fn cells(region: Region) -> Self {
-        let source = Source::Track(region.track);
-        Self {
-            terms: vec![Term {
-                source,
-                start: region.start,
-                spread: Spread::Elements,
-                scale: 1,
-            }],
-            constant: 0,
-        }
     }
 }
 

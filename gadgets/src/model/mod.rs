@@ -2,12 +2,15 @@
 
 pub mod cost;
 pub mod encode;
+pub mod geometry;
 pub mod graph;
 pub mod lower;
 pub mod run;
+pub mod validate;
 
 pub use cost::choose_log_n;
 pub use encode::GraphError;
+pub use geometry::Geometry;
 pub use graph::{
     Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, Weight,
     WeightId, WeightValues,

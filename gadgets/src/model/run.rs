@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::graph::{Graph, Interval, Op, TableId, TensorId, WeightId, WeightValues};
+use super::graph::{Graph, Interval, Op, TableId, TensorId, WeightValues};
 
 /// Who owns a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,12 +21,22 @@ pub enum Role {
     Input,
     /// An accumulator of a dense layer; it has a cell only where it is read in its own right.
     Accumulator,
+    /// An element under another shape; it has a cell only where the shape cannot be had by wiring.
+    Copy,
     /// The requantized q.
     Quotient,
     /// A limb of the remainder, low first.
     Remainder(usize),
     /// The table's value at q.
     Value,
+    /// Input of a tap less the maximum before it.
+    Key(usize),
+    /// What a tap adds to the running maximum.
+    Gain(usize),
+    /// A limb of a tap's remainder, low first.
+    TapRemainder(usize, usize),
+    /// Accumulators that no window reads.
+    Outside,
     /// The maximum of a row.
     Maximum,
     /// 1 at the first maximum of a row, else 0.
@@ -166,13 +176,34 @@ pub fn run(
         let values = match &node.op {
             Op::Dense { weights, bias } => runner.dense(index, *weights, *bias)?,
             Op::Requantize { shift, table } => runner.requantize(index, *shift, *table)?,
+            Op::Conv {
+                weights,
+                bias,
+                geometry,
+                groups,
+            } => runner.conv(index, (*weights, *bias), geometry, *groups)?,
+            Op::SumPool { geometry } => runner.sum_pool(index, geometry),
+            Op::MaxPool { geometry, table } => runner.max_pool(index, geometry, *table)?,
+            Op::RequantizeMax {
+                shift,
+                table,
+                geometry,
+            } => runner.requantize_max(index, *shift, *table, geometry)?,
+            Op::Add { scales } => runner.add(index, *scales)?,
+            Op::Transpose { axes } => runner.transpose(index, axes),
             Op::ArgMax => runner.argmax(index)?,
-            Op::Reshape => runner.trace.values[node.inputs[0].0 as usize].clone(),
+            Op::Reshape => {
+                let values = runner.operand(index).to_vec();
+                runner.cells(Owner::Node(index), Role::Copy, values)
+            }
         };
         runner.trace.values[node.output.0 as usize] = values;
     }
     Ok(trace)
 }
+
+mod linear;
+mod pool;
 
 struct Runner<'a, A> {
     graph: &'a Graph,
@@ -234,41 +265,6 @@ impl<A: Assign> Runner<'_, A> {
         &self.trace.values[self.graph.nodes[node].inputs[0].0 as usize]
     }
 
-    fn dense(
-        &mut self,
-        node: usize,
-        weights: WeightId,
-        bias: Option<WeightId>,
-    ) -> Result<Vec<i64>, RunError> {
-        let name = &self.graph.nodes[node].name;
-        let shape = &self.graph.weights[weights.0 as usize];
-        let matrix = &self.weights.0[weights.0 as usize];
-        let zeros = vec![0; shape.rows];
-        let bias = bias.map_or(&zeros, |id| &self.weights.0[id.0 as usize]);
-        for (found, expected) in [
-            (matrix.len(), shape.rows * shape.cols),
-            (bias.len(), shape.rows),
-        ] {
-            if found != expected {
-                return Err(RunError::Length {
-                    name: shape.name.clone(),
-                    expected,
-                    found,
-                });
-            }
-        }
-        let mut out = Vec::new();
-        for x in self.operand(node).chunks(shape.cols) {
-            for (row, b) in matrix.chunks(shape.cols).zip(bias) {
-                let products = row.iter().zip(x).map(|(w, x)| w.checked_mul(*x));
-                let mut products = products;
-                let sum = products.try_fold(*b, |sum, product| sum.checked_add(product?));
-                out.push(sum.ok_or_else(|| RunError::Overflow(name.clone()))?);
-            }
-        }
-        Ok(self.cells(Owner::Node(node), Role::Accumulator, out))
-    }
-
     fn requantize(
         &mut self,
         node: usize,
@@ -281,29 +277,37 @@ impl<A: Assign> Runner<'_, A> {
         let raised: Vec<i64> = self.operand(node).iter().map(|x| x + half).collect();
         let q = self.cells(owner, Role::Quotient, raised.iter().map(|x| x >> shift));
         self.check(&self.graph.nodes[node].name, &q, table.keys)?;
-        let mut rest: Vec<i64> = raised
-            .iter()
-            .zip(&q)
-            .map(|(x, q)| x - (q << shift))
-            .collect();
-        let limbs = remainder_limbs(shift);
-        for (limb, bits) in limbs.iter().enumerate() {
-            let last = limb + 1 == limbs.len();
-            let low = rest
-                .iter()
-                .map(|r| if last { *r } else { r & ((1 << bits) - 1) })
-                .collect::<Vec<_>>();
-            let low = self.cells(owner, Role::Remainder(limb), low);
-            rest = rest
-                .iter()
-                .zip(&low)
-                .map(|(r, low)| (r - low) >> bits)
-                .collect();
-        }
+        let rest = raised.iter().zip(&q).map(|(x, q)| x - (q << shift));
+        self.limbs(
+            owner,
+            &remainder_limbs(shift),
+            rest.collect(),
+            Role::Remainder,
+        );
         if table.is_range() {
             return Ok(q);
         }
         Ok(self.cells(owner, Role::Value, q.iter().map(|q| table.value(*q))))
+    }
+
+    /// Splits values into limbs, low first; what does not fit stays in the last one, which an honest run never lets happen.
+    fn limbs(
+        &mut self,
+        owner: Owner,
+        bits: &[u32],
+        mut rest: Vec<i64>,
+        role: impl Fn(usize) -> Role,
+    ) {
+        for (limb, width) in bits.iter().enumerate() {
+            let last = limb + 1 == bits.len();
+            let low = rest
+                .iter()
+                .map(|r| if last { *r } else { r & ((1 << width) - 1) });
+            let low = self.cells(owner, role(limb), low.collect::<Vec<_>>());
+            for (rest, low) in rest.iter_mut().zip(&low) {
+                *rest = (*rest - low) >> width;
+            }
+        }
     }
 
     fn argmax(&mut self, node: usize) -> Result<Vec<i64>, RunError> {
@@ -330,23 +334,13 @@ impl<A: Assign> Runner<'_, A> {
         });
         let cumulative = self.cells(owner, Role::Cumulative, running.collect::<Vec<_>>());
         let margin = values.iter().zip(&cumulative).enumerate();
-        let mut rest: Vec<i64> = margin
-            .map(|(i, (v, c))| maxima[i / classes] - v - 1 + c)
-            .collect();
-        let limbs = margin_limbs(tensor.range);
-        for (limb, bits) in limbs.iter().enumerate() {
-            let last = limb + 1 == limbs.len();
-            let low = rest
-                .iter()
-                .map(|r| if last { *r } else { r & ((1 << bits) - 1) })
-                .collect::<Vec<_>>();
-            let low = self.cells(owner, Role::Margin(limb), low);
-            rest = rest
-                .iter()
-                .zip(&low)
-                .map(|(r, low)| (r - low) >> bits)
-                .collect();
-        }
+        let rest = margin.map(|(i, (v, c))| maxima[i / classes] - v - 1 + c);
+        self.limbs(
+            owner,
+            &margin_limbs(tensor.range),
+            rest.collect(),
+            Role::Margin,
+        );
         let index = |row: &[i64]| row.iter().zip(0..).map(|(s, j)| s * j).sum();
         Ok(one_hot.chunks(classes).map(index).collect())
     }

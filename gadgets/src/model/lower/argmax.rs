@@ -12,7 +12,8 @@ use zkernel_verifier::expression::Expression;
 use zkernel_verifier::form::{Axis, Factor, Source, TrackId};
 use zkernel_verifier::system::{LookupInput, Phase, Region, VirtualColumn};
 
-use super::{LowerError, Lowering, Representation, Spread, Term};
+use super::wiring::{Representation, numbering};
+use super::{LowerError, Lowering};
 use crate::model::graph::{Interval, Visibility};
 use crate::model::run::{Owner, Role, margin_limbs};
 
@@ -40,7 +41,8 @@ impl<F: PrimeField> Lowering<'_, F> {
         }
         self.argmax_gates(&name, tracks[1], &limbs);
         self.argmax_sums(&name, one_hot, cumulative, classes);
-        self.read_as(node, &values(maximum, cumulative, &limbs))?;
+        let shape = &self.graph.tensors[self.graph.nodes[node].inputs[0].0 as usize].shape;
+        self.read_as(node, &values(shape, maximum, cumulative, &limbs))?;
         self.argmax_output(node, one_hot, classes);
         Ok(())
     }
@@ -111,10 +113,7 @@ impl<F: PrimeField> Lowering<'_, F> {
                 ),
             ]
         };
-        let (s, c) = (
-            Source::Track(one_hot.track),
-            Source::Track(cumulative.track),
-        );
+        let (s, c) = (one_hot.track, cumulative.track);
         let mut forms = vec![
             self.form(c, cumulative.start, axes(0, classes), 1),
             self.form(s, one_hot.start, axes(0, classes), -1),
@@ -126,10 +125,10 @@ impl<F: PrimeField> Lowering<'_, F> {
         self.builder
             .constrain(format!("{name}/running sums"), claims, forms);
         let per_row = |stride| vec![Axis::new(rows, stride, Factor::powers(Challenge::Lambda))];
-        let forms = vec![
-            self.form(c, cumulative.start + classes - 1, per_row(classes), 1),
-            self.form(Source::One, 0, per_row(0), -1),
-        ];
+        let ones = Representation::constant(1, &[rows]);
+        let ones = ones.forms(&numbering(&[rows], Challenge::Lambda), -1);
+        let last = self.form(c, cumulative.start + classes - 1, per_row(classes), 1);
+        let forms = ones.into_iter().flatten().chain([last]).collect();
         self.builder.constrain(
             format!("{name}/one maximum"),
             u32::try_from(rows).unwrap_or(u32::MAX),
@@ -148,38 +147,33 @@ impl<F: PrimeField> Lowering<'_, F> {
         let by_row = |stride| Axis::new(rows, stride, Factor::powers(Challenge::Lambda));
         let indices = Factor::Values((0..classes as i64).map(signed).collect());
         let axes = vec![by_row(classes), Axis::new(classes, 1, indices)];
-        let forms = vec![
-            self.form(Source::Track(one_hot.track), one_hot.start, axes, 1),
-            self.form(Source::Instance(instance), 0, vec![by_row(1)], -1),
-        ];
+        let public = Representation::of(Source::Instance(instance), 0, &[rows]);
+        let public = public.forms(&numbering(&[rows], Challenge::Lambda), -1);
+        let index = self.form(one_hot.track, one_hot.start, axes, 1);
+        let forms = public.into_iter().flatten().chain([index]).collect();
         let name = format!("{}/index", self.graph.nodes[node].name);
         self.builder
             .constrain(name, u32::try_from(rows).unwrap_or(u32::MAX), forms);
     }
 }
 
-/// `v_j = M - e_j - 1 + c_j`.
-fn values(maximum: Region, cumulative: Region, limbs: &[(Region, u32)]) -> Representation {
-    let term = |region: Region, spread, scale| {
-        let source = Source::Track(region.track);
-        Term {
-            source,
-            start: region.start,
-            spread,
-            scale,
-        }
-    };
-    let mut terms = vec![
-        term(maximum, Spread::Rows, 1),
-        term(cumulative, Spread::Elements, 1),
-    ];
+/// `v_j = M - e_j - 1 + c_j`, over a shape whose last axis is the classes.
+fn values(
+    shape: &[usize],
+    maximum: Region,
+    cumulative: Region,
+    limbs: &[(Region, u32)],
+) -> Representation {
+    let mut row = shape.to_vec();
+    let classes = row.last_mut().map_or(1, |last| std::mem::replace(last, 1));
+    let mut values = Representation::cells(maximum, &row)
+        .repeat_last(classes)
+        .plus(Representation::cells(cumulative, shape))
+        .plus(Representation::constant(-1, shape));
     let mut position = 0;
     for (region, bits) in limbs {
-        terms.push(term(*region, Spread::Elements, -(1i64 << position)));
+        values = values.plus(Representation::cells(*region, shape).times(-(1 << position)));
         position += bits;
     }
-    Representation {
-        terms,
-        constant: -1,
-    }
+    values
 }

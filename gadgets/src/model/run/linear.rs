@@ -1,0 +1,152 @@
+//! Linear ops on integers.
+
+use super::{Assign, Owner, Role, RunError, Runner};
+use crate::model::geometry::Geometry;
+use crate::model::graph::WeightId;
+use crate::model::lower::wiring::strides;
+
+impl<A: Assign> Runner<'_, A> {
+    /// The integers of a matrix and of its bias (zeros if there is none).
+    fn matrix(
+        &self,
+        (weights, bias): (WeightId, Option<WeightId>),
+    ) -> Result<(Vec<i64>, Vec<i64>), RunError> {
+        let shape = &self.graph.weights[weights.0 as usize];
+        let matrix = self.weights.0[weights.0 as usize].clone();
+        let bias = bias.map_or_else(
+            || vec![0; shape.rows],
+            |id| self.weights.0[id.0 as usize].clone(),
+        );
+        for (found, expected) in [
+            (matrix.len(), shape.rows * shape.cols),
+            (bias.len(), shape.rows),
+        ] {
+            if found != expected {
+                return Err(RunError::Length {
+                    name: shape.name.clone(),
+                    expected,
+                    found,
+                });
+            }
+        }
+        Ok((matrix, bias))
+    }
+
+    pub(super) fn dense(
+        &mut self,
+        node: usize,
+        weights: WeightId,
+        bias: Option<WeightId>,
+    ) -> Result<Vec<i64>, RunError> {
+        let (matrix, bias) = self.matrix((weights, bias))?;
+        let cols = self.graph.weights[weights.0 as usize].cols;
+        let mut out = Vec::new();
+        for x in self.operand(node).chunks(cols) {
+            for (row, b) in matrix.chunks(cols).zip(&bias) {
+                let products = row.iter().copied().zip(x.iter().copied());
+                out.push(self.sum(node, *b, products)?);
+            }
+        }
+        Ok(self.cells(Owner::Node(node), Role::Accumulator, out))
+    }
+
+    /// `start + sum of products`, checked.
+    fn sum(
+        &self,
+        node: usize,
+        start: i64,
+        mut products: impl Iterator<Item = (i64, i64)>,
+    ) -> Result<i64, RunError> {
+        let sum = products.try_fold(start, |sum, (a, b)| sum.checked_add(a.checked_mul(b)?));
+        sum.ok_or_else(|| RunError::Overflow(self.graph.nodes[node].name.clone()))
+    }
+
+    pub(super) fn conv(
+        &mut self,
+        node: usize,
+        weights: (WeightId, Option<WeightId>),
+        geometry: &Geometry,
+        groups: usize,
+    ) -> Result<Vec<i64>, RunError> {
+        let (matrix, bias) = self.matrix(weights)?;
+        let cols = self.graph.weights[weights.0.0 as usize].cols;
+        let (input, output) = self.shapes(node);
+        let [_, channels, height, width] = input;
+        let [batch, m, oh, ow] = output;
+        let (of_group, rows) = (channels / groups, m / groups);
+        let x = self.operand(node);
+        let mut out = Vec::with_capacity(batch * m * oh * ow);
+        for index in 0..batch * m * oh * ow {
+            let (sample, row) = (index / (m * oh * ow), index / (oh * ow) % m);
+            let at = [index / ow % oh, index % ow];
+            let plane = |channel: usize| (sample * channels + channel) * height * width;
+            let taps = (0..geometry.taps()).filter_map(|tap| {
+                let [i, j] = geometry.tap(tap);
+                let i = geometry.read(0, at[0], i, height)?;
+                Some((tap, i * width + geometry.read(1, at[1], j, width)?))
+            });
+            let products = taps.flat_map(|(tap, position)| {
+                let weights = &matrix[row * cols + tap * of_group..][..of_group];
+                let first = row / rows * of_group;
+                let inputs = (first..).map(move |channel| x[plane(channel) + position]);
+                weights.iter().copied().zip(inputs)
+            });
+            out.push(self.sum(node, bias[row], products)?);
+        }
+        Ok(self.cells(Owner::Node(node), Role::Accumulator, out))
+    }
+
+    pub(super) fn sum_pool(&self, node: usize, geometry: &Geometry) -> Vec<i64> {
+        let ([_, _, height, width], [_, _, oh, ow]) = self.shapes(node);
+        let x = self.operand(node);
+        let planes = x.chunks(height * width);
+        let outputs = planes.flat_map(|plane| (0..oh * ow).map(move |o| (plane, o / ow, o % ow)));
+        let sum = |(plane, i, j): (&[i64], usize, usize)| {
+            let taps = (0..geometry.taps()).filter_map(|tap| {
+                let [a, b] = geometry.tap(tap);
+                let row = geometry.read(0, i, a, height)?;
+                Some(plane[row * width + geometry.read(1, j, b, width)?])
+            });
+            taps.sum()
+        };
+        outputs.map(sum).collect()
+    }
+
+    pub(super) fn add(&self, node: usize, scales: [i64; 2]) -> Result<Vec<i64>, RunError> {
+        let operand = |i: usize| {
+            let id = self.graph.nodes[node].inputs[i];
+            &self.trace.values[id.0 as usize]
+        };
+        let pairs = operand(0).iter().zip(operand(1));
+        pairs
+            .map(|(a, b)| self.sum(node, 0, [(scales[0], *a), (scales[1], *b)].into_iter()))
+            .collect()
+    }
+
+    pub(super) fn transpose(&self, node: usize, axes: &[usize]) -> Vec<i64> {
+        let tensor = |id: super::TensorId| &self.graph.tensors[id.0 as usize].shape;
+        let node = &self.graph.nodes[node];
+        let from = strides(tensor(node.inputs[0]));
+        let shape = tensor(node.output);
+        let x = &self.trace.values[node.inputs[0].0 as usize];
+        let element = |mut index: usize| {
+            let mut position = 0;
+            for (axis, len) in axes.iter().zip(shape).rev() {
+                position += index % len * from[*axis];
+                index /= len;
+            }
+            x[position]
+        };
+        (0..x.len()).map(element).collect()
+    }
+
+    /// The four axes of a node's first input and of its output; ones where the graph was not validated.
+    pub(super) fn shapes(&self, node: usize) -> ([usize; 4], [usize; 4]) {
+        let node = &self.graph.nodes[node];
+        let four = |id: super::TensorId| {
+            let shape = &self.graph.tensors[id.0 as usize].shape;
+            shape.as_slice().try_into().unwrap_or([1; 4])
+        };
+        (four(node.inputs[0]), four(node.output))
+    }
+}

@@ -1,0 +1,131 @@
+//! Integers against real numbers: every gadget stays within its documented bound.
+
+use proptest::prelude::*;
+use zkernel_gadgets::model::run::remainder_limbs;
+use zkernel_gadgets::model::{Function, Honest, Interval, Owner, Role, Visibility};
+use zkernel_gadgets::table::round_half_up;
+
+use crate::sketch::{Sketch, range, table};
+
+const PRIVATE: Visibility = Visibility::Private;
+/// What 64-bit floats lose on the way.
+const SLACK: f64 = 1e-9;
+
+fn reals(len: usize, span: f64) -> impl Strategy<Value = Vec<f64>> {
+    prop::collection::vec(-span..span, len)
+}
+
+fn quantized(values: &[f64], scale: f64) -> Vec<i64> {
+    values.iter().map(|v| round_half_up(v / scale)).collect()
+}
+
+/// Bounds on |f'| over the reals that tables here reach.
+fn steepness(function: Function, largest: f64) -> f64 {
+    match function {
+        Function::Identity | Function::Relu | Function::Relu6 | Function::Abs => 1.0,
+        Function::Tanh | Function::Softplus => 1.0,
+        Function::Sigmoid => 0.25,
+        Function::Silu => 1.1,
+        Function::Gelu => 1.13,
+        Function::Erf => std::f64::consts::FRAC_2_SQRT_PI,
+        Function::Exp => largest.exp(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Dense: with |x - s_x X| <= e, off by at most `e sum|w| + s_w/2 sum|s_x X| + s_x s_w / 2`.
+    #[test]
+    fn dense_is_within_its_bound(
+        (p, m, k) in (1usize..4, 1usize..5, 1usize..9), x_bits in 0i32..12, w_bits in 0i32..16,
+        x in reals(32, 8.0), w in reals(40, 4.0), b in reals(5, 16.0),
+    ) {
+        let (s_x, s_w) = (0.5f64.powi(x_bits), 0.3 * 0.5f64.powi(w_bits));
+        let (x, w, b) = (&x[..p * k], &w[..m * k], &b[..m]);
+        let (xs, ws, bs) = (quantized(x, s_x), quantized(w, s_w), quantized(b, s_x * s_w));
+        let (mut sketch, input) = Sketch::new(&[p, k], Interval::new(-1 << 20, 1 << 20), PRIVATE);
+        let y = sketch.dense("fc", input, ws, &bs);
+        let network = sketch.network(y, Visibility::Public);
+        let trace = network.run(&xs, &mut Honest).unwrap();
+        for (i, y) in network.output(&trace).iter().enumerate() {
+            let (t, row) = (i / m, i % m);
+            let of = |values: &[f64], at: usize| values[at * k..][..k].to_vec();
+            let (row_w, row_x) = (of(w, row), of(x, t));
+            let float = row_w.iter().zip(&row_x).map(|(w, x)| w * x).sum::<f64>() + b[row];
+            let steps: f64 = xs[t * k..][..k].iter().map(|x| (s_x * *x as f64).abs()).sum();
+            let weights: f64 = row_w.iter().map(|w| w.abs()).sum();
+            let bound = s_x / 2.0 * weights + s_w / 2.0 * steps + s_x * s_w / 2.0;
+            let error = (float - s_x * s_w * *y as f64).abs();
+            prop_assert!(error <= bound + SLACK, "{error} against {bound}");
+        }
+    }
+
+    /// Requantization: q is acc / 2^s, rounded half up; the limbs are the rest.
+    #[test]
+    fn requantization_rounds_half_up(shift in 0u32..17, x in prop::collection::vec(-1i64 << 30..1 << 30, 1..9)) {
+        let (mut sketch, input) = Sketch::new(&[x.len()], Interval::new(-1 << 30, 1 << 30), PRIVATE);
+        let keys = range(-1 << 19, (1 << 19) - 1);
+        let y = sketch.requantize("rq", input, shift, keys.clone());
+        let network = sketch.network(y, PRIVATE);
+        let trace = network.run(&x, &mut Honest);
+        let exact: Vec<i64> = x.iter().map(|x| (*x as f64 / f64::from(shift).exp2() + 0.5).floor() as i64).collect();
+        prop_assume!(exact.iter().all(|q| keys.keys.contains(*q)));
+        let trace = trace.unwrap();
+        prop_assert_eq!(network.output(&trace), exact.as_slice());
+        for (i, (x, q)) in x.iter().zip(&exact).enumerate() {
+            prop_assert!(2 * (x - (q << shift)).abs() <= 1 << shift);
+            let (mut sum, mut position) = (0, 0);
+            for (limb, bits) in remainder_limbs(shift).into_iter().enumerate() {
+                let value = trace.cells[&(Owner::Node(0), Role::Remainder(limb))][i];
+                prop_assert!((0..1 << bits).contains(&value));
+                sum += value << position;
+                position += bits;
+            }
+            prop_assert_eq!(position, shift);
+            prop_assert_eq!(sum, x + ((1i64 << shift) >> 1) - (q << shift));
+        }
+    }
+
+    /// A requantized function: half an output step, and what half a step of the key makes.
+    #[test]
+    fn functions_are_within_half_a_step(
+        f in 0usize..Function::ALL.len(), shift in 0u32..10, in_bits in 3i32..8, out_bits in 2i32..14, x in reals(8, 3.9),
+    ) {
+        let function = Function::ALL[f];
+        let (s_key, s_value) = (0.5f64.powi(in_bits), 0.7 * 0.5f64.powi(out_bits));
+        let s_x = s_key / f64::from(shift).exp2();
+        let half = 1i64 << (in_bits + 2);
+        let (mut sketch, input) = Sketch::new(&[8], Interval::new(-1 << 30, 1 << 30), PRIVATE);
+        let y = sketch.requantize("f", input, shift, table(function, -half, half, s_key, s_value));
+        let network = sketch.network(y, PRIVATE);
+        let trace = network.run(&quantized(&x, s_x), &mut Honest).unwrap();
+        let keys = &trace.cells[&(Owner::Node(0), Role::Quotient)];
+        for ((x, y), key) in x.iter().zip(network.output(&trace)).zip(keys) {
+            let value = s_value * *y as f64;
+            let at_key = (value - function.float(s_key * *key as f64)).abs();
+            prop_assert!(at_key <= s_value / 2.0 + SLACK, "{function:?}: {at_key} at the key");
+            let key_error = s_key / 2.0 + s_x / 2.0;
+            let bound = s_value / 2.0 + steepness(function, 4.0) * key_error;
+            let error = (value - function.float(*x)).abs();
+            prop_assert!(error <= bound + SLACK, "{function:?} at {x}: {error} against {bound}");
+        }
+    }
+
+    /// Argmax of rounded values: no other value is larger by more than one step. Reshape: no error at all.
+    #[test]
+    fn argmax_loses_one_step_at_most(rows in 1usize..4, classes in 1usize..7, x in reals(18, 2.0), bits in 0i32..9) {
+        let (scale, x) = (0.5f64.powi(bits), &x[..rows * classes]);
+        let xs = quantized(x, scale);
+        let (mut sketch, input) = Sketch::new(&[rows * classes], Interval::new(-1 << 12, 1 << 12), PRIVATE);
+        let matrix = sketch.reshape("view", input, &[rows, classes]);
+        let index = sketch.argmax("argmax", matrix);
+        let network = sketch.network(index, Visibility::Public);
+        let trace = network.run(&xs, &mut Honest).unwrap();
+        prop_assert_eq!(&trace.values[matrix.0 as usize], &xs);
+        for (row, index) in x.chunks(classes).zip(network.output(&trace)) {
+            let largest = row.iter().copied().fold(f64::MIN, f64::max);
+            prop_assert!(row[*index as usize] >= largest - scale - SLACK);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Sizes, names and where values are kept, before anything is built from a file.
+
+use std::collections::BTreeSet;
+
+use tract_onnx::pb;
+
+use super::{Limits, cap, malformed};
+use crate::Error;
+
+/// Sizes, external data and names, before anything is built from them.
+pub(super) fn check(graph: &pb::GraphProto, limits: &Limits) -> Result<(), Error> {
+    cap("number of nodes", graph.node.len() as u64, limits.nodes)?;
+    let attributes = graph.node.iter().flat_map(|n| &n.attribute);
+    let nested = |a: &pb::AttributeProto| {
+        a.g.is_some()
+            || a.sparse_tensor.is_some()
+            || !(a.graphs.is_empty() && a.tensors.is_empty() && a.sparse_tensors.is_empty())
+    };
+    if attributes.clone().any(nested) || !graph.sparse_initializer.is_empty() {
+        return Err(malformed("subgraphs and sparse tensors are not read"));
+    }
+    for tensor in graph
+        .initializer
+        .iter()
+        .chain(attributes.filter_map(|a| a.t.as_ref()))
+    {
+        if tensor.data_location.unwrap_or(0) != 0 || !tensor.external_data.is_empty() {
+            return Err(Error::ExternalData(tensor.name.clone()));
+        }
+        cap(&tensor.name, product(&tensor.dims)?, limits.tensor_values)?;
+    }
+    let mut known: BTreeSet<&str> = graph.initializer.iter().map(|t| &*t.name).collect();
+    known.extend(graph.input.iter().map(|i| &*i.name));
+    for node in &graph.node {
+        if let Some(name) = node
+            .input
+            .iter()
+            .find(|n| !n.is_empty() && !known.contains(&***n))
+        {
+            return Err(malformed(format!(
+                "tensor `{name}` is read before it is written"
+            )));
+        }
+        for name in node.output.iter().filter(|n| !n.is_empty()) {
+            if !known.insert(name) {
+                return Err(malformed(format!("tensor `{name}` is written twice")));
+            }
+        }
+    }
+    if graph.output.is_empty() || graph.output.iter().any(|o| !known.contains(&*o.name)) {
+        return Err(malformed("an output is missing"));
+    }
+    Ok(())
+}
+
+pub(super) fn product(dims: &[i64]) -> Result<u64, Error> {
+    dims.iter()
+        .try_fold(1u64, |p, &d| {
+            u64::try_from(d).ok().and_then(|d| p.checked_mul(d))
+        })
+        .ok_or_else(|| malformed(format!("impossible shape {dims:?}")))
+}

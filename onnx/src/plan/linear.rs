@@ -1,0 +1,105 @@
+//! Linear layers: scales of their weights, integers, worst-case bounds.
+
+use zkernel_gadgets::model::{Function, Interval, Op, TensorId, Visibility, Weight, WeightId};
+
+use super::{ARGMAX_WEIGHT_BITS, Plan, RAW_WEIGHT_BITS};
+use crate::Error;
+use crate::model::{FloatNode, FloatOp};
+
+impl Plan<'_> {
+    /// A linear layer, requantized if its reader needs values.
+    pub(super) fn linear(&mut self, node: &FloatNode, input: TensorId) -> Result<TensorId, Error> {
+        let uses = self.uses(node.output);
+        let private = uses.output && self.options.output == Visibility::Private;
+        let through = uses.linear || private || (uses.pool && uses.function.is_none());
+        let (_, weights, _) = node.op.linear().unwrap_or_default();
+        let largest = weights.iter().fold(0f64, |m, &w| m.max(f64::from(w.abs())));
+        let function = uses.function.or(through.then_some(Function::Identity));
+        let s_x = self.read(input).scale;
+        let s_w = if let Some(function) = function.or(uses.added.then_some(Function::Identity)) {
+            self.scaled.push(node.output);
+            let step =
+                self.ranges.magnitude[node.output] / f64::from(self.key_bits(function)).exp2();
+            step / (s_x * f64::from(self.widths.shift).exp2())
+        } else {
+            let bits = if uses.argmax {
+                ARGMAX_WEIGHT_BITS
+            } else {
+                RAW_WEIGHT_BITS
+            };
+            largest.max(f64::MIN_POSITIVE.sqrt()) / ((1i64 << bits) - 1) as f64
+        };
+        let accumulator = self.accumulate(node, input, s_w)?;
+        self.layers.push((accumulator, node.output));
+        if uses.function.is_none() && through {
+            return Ok(self.requantize(node, Function::Identity, accumulator, 1.0));
+        }
+        Ok(accumulator)
+    }
+
+    pub(super) fn accumulate(
+        &mut self,
+        node: &FloatNode,
+        input: TensorId,
+        s_w: f64,
+    ) -> Result<TensorId, Error> {
+        let Some((rows, weights, bias)) = node.op.linear() else {
+            return Ok(input);
+        };
+        let cols = weights.len() / rows.max(1);
+        let (scale, range) = (self.read(input).scale * s_w, self.read(input).range);
+        let matrix = self.weight(&node.name, "weight", weights, (rows, cols), s_w);
+        let bias = bias.map(|b| self.weight(&node.name, "bias", b, (1, rows), scale));
+        let bound = |id: WeightId| i128::from(self.graph.weights[id.0 as usize].bound);
+        let largest = i128::from(range.min.unsigned_abs().max(range.max.unsigned_abs()));
+        let worst = bound(matrix)
+            .saturating_mul(largest)
+            .saturating_mul(cols as i128)
+            .saturating_add(bias.map_or(0, bound));
+        let bits = 128 - worst.leading_zeros();
+        if bits > 62 {
+            return Err(Error::Overflow {
+                node: node.name.clone(),
+                bits,
+            });
+        }
+        let worst = worst as i64;
+        let output = self.tensor(node.output, scale, Interval::new(-worst, worst));
+        let op = match &node.op {
+            FloatOp::Conv(conv) => self.conv_op(conv, (matrix, bias), input, output),
+            _ => Op::Dense {
+                weights: matrix,
+                bias,
+            },
+        };
+        self.emit(&node.name, op, input, output);
+        Ok(output)
+    }
+
+    /// Rounds to integers. The public bound is a power of two, less one, so that it says little about the weights.
+    pub(super) fn weight(
+        &mut self,
+        node: &str,
+        part: &str,
+        real: &[f32],
+        (rows, cols): (usize, usize),
+        scale: f64,
+    ) -> WeightId {
+        let integers: Vec<i64> = real
+            .iter()
+            .map(|&w| (f64::from(w) / scale + 0.5).floor() as i64)
+            .collect();
+        let largest = integers.iter().map(|w| w.unsigned_abs()).max().unwrap_or(0);
+        let bits = 64 - largest.max(1).leading_zeros();
+        self.graph.weights.push(Weight {
+            name: format!("{node}.{part}"),
+            rows,
+            cols,
+            scale,
+            bound: (u64::MAX >> (64 - bits)).min(i64::MAX as u64) as i64,
+            visibility: self.options.weights,
+        });
+        self.values.push(integers);
+        WeightId((self.values.len() - 1) as u32)
+    }
+}

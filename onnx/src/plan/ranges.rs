@@ -1,0 +1,105 @@
+//! What the calibration samples say about magnitudes.
+
+use zkernel_gadgets::model::Interval;
+
+use super::MARGIN;
+use crate::Model;
+use crate::model::FloatOp;
+
+/// What calibration found out.
+#[derive(Clone, Debug)]
+pub(crate) struct Ranges {
+    /// Largest magnitude of every tensor, with the floor that tiny calibration sets need.
+    pub(crate) magnitude: Vec<f64>,
+    /// Scale and integer range of every network input.
+    pub(crate) inputs: Vec<(f64, Interval)>,
+}
+
+impl Ranges {
+    pub(crate) fn new(model: &Model, floats: &[Vec<Vec<f32>>]) -> Self {
+        let mut magnitude: Vec<f64> = (0..model.tensors.len())
+            .map(|t| all(floats, t).fold(0.0, |m, v| v.abs().max(m)))
+            .collect();
+        for node in &model.nodes {
+            if let Some((rows, weights, bias)) = node.op.linear() {
+                let cols = weights.len() / rows.max(1);
+                let chunk = match node.op {
+                    FloatOp::Dense { .. } => cols,
+                    _ => model.tensors[node.inputs[0]].len(),
+                };
+                let energy = row_energy(floats, node.inputs[0], chunk);
+                let floor = energy_floor(weights, cols, bias.unwrap_or_default(), energy);
+                magnitude[node.output] = magnitude[node.output].max(floor);
+            }
+            if let (FloatOp::Add, [a, b]) = (&node.op, &node.inputs[..]) {
+                let floor = magnitude[*a].hypot(magnitude[*b]);
+                magnitude[node.output] = magnitude[node.output].max(floor);
+            }
+        }
+        for m in &mut magnitude {
+            *m = if *m > 0.0 { *m } else { 1.0 };
+        }
+        let inputs = model
+            .inputs
+            .iter()
+            .map(|&t| input_grid(floats, t))
+            .collect();
+        Self { magnitude, inputs }
+    }
+}
+
+fn all(floats: &[Vec<Vec<f32>>], tensor: usize) -> impl Iterator<Item = f64> + Clone {
+    floats
+        .iter()
+        .flat_map(move |s| s[tensor].iter().map(|&v| f64::from(v)))
+}
+
+/// Largest norm of an input row divided by the square root of its length.
+fn row_energy(floats: &[Vec<Vec<f32>>], tensor: usize, cols: usize) -> f64 {
+    floats
+        .iter()
+        .flat_map(|s| s[tensor].chunks(cols))
+        .map(|row| row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / cols as f64)
+        .fold(0.0, f64::max)
+        .sqrt()
+}
+
+/// What a random input of the calibrated energy gives: one sample near a decision boundary says little about the range.
+fn energy_floor(weights: &[f32], cols: usize, bias: &[f32], energy: f64) -> f64 {
+    weights
+        .chunks(cols)
+        .enumerate()
+        .map(|(i, row)| {
+            let norm = row
+                .iter()
+                .map(|&w| f64::from(w).powi(2))
+                .sum::<f64>()
+                .sqrt();
+            norm * energy + bias.get(i).map_or(0.0, |b| f64::from(b.abs()))
+        })
+        .fold(0.0, f64::max)
+}
+
+/// Bits of the calibrated range of an input that lies on no exact grid.
+const INPUT_BITS: i32 = 9;
+
+/// Scale and range of an input: an exact power-of-two grid where all samples lie on one, 9 bits otherwise.
+fn input_grid(floats: &[Vec<Vec<f32>>], tensor: usize) -> (f64, Interval) {
+    let max = all(floats, tensor).fold(0.0, |m: f64, v| m.max(v.abs()));
+    let max = if max > 0.0 { max } else { 1.0 };
+    let exact = (0..=INPUT_BITS)
+        .map(|bits| 0.5f64.powi(bits))
+        .find(|step| all(floats, tensor).all(|v| (v / step).fract() == 0.0))
+        .filter(|step| max / step <= 0.5f64.powi(-INPUT_BITS));
+    let scale = exact.unwrap_or(max * 0.5f64.powi(INPUT_BITS));
+    let bits = ceil_log2(max / scale) + MARGIN;
+    let negative = all(floats, tensor).any(|v| v < 0.0);
+    (
+        scale,
+        Interval::new(if negative { -(1 << bits) } else { 0 }, (1 << bits) - 1),
+    )
+}
+
+pub(super) fn ceil_log2(x: f64) -> u32 {
+    (0..60).find(|&b| f64::from(b).exp2() >= x).unwrap_or(60)
+}

@@ -1,0 +1,8 @@
+//! ONNX files written node by node: what every operator becomes, and how every broken file is refused.
+
+mod errors;
+mod layers;
+mod network;
+mod refused;
+mod visibility;
+mod wiring;

@@ -1,0 +1,151 @@
+//! ONNX files, written node by node.
+
+use prost::Message;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension::Value};
+use tract_onnx::pb::type_proto::{Tensor as TensorType, Value as TypeValue};
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType,
+};
+use zkernel_onnx::{Error, Limits, Model};
+
+/// An ONNX graph; fields may be broken before it is encoded.
+#[derive(Clone, Default)]
+pub struct Network(pub GraphProto);
+
+impl Network {
+    /// A graph with the float input `x`.
+    pub fn new(shape: &[i64]) -> Self {
+        let graph = GraphProto {
+            name: "written".into(),
+            input: vec![value("x", shape)],
+            ..GraphProto::default()
+        };
+        Self(graph)
+    }
+
+    /// A float constant.
+    pub fn constant(mut self, name: &str, shape: &[i64], values: &[f32]) -> Self {
+        self.0.initializer.push(floats(name, shape, values));
+        self
+    }
+
+    /// A vector of integers: shapes and axes.
+    pub fn integers(mut self, name: &str, values: &[i64]) -> Self {
+        self.0.initializer.push(TensorProto {
+            name: name.into(),
+            dims: vec![values.len() as i64],
+            data_type: DataType::Int64 as i32,
+            int64_data: values.to_vec(),
+            ..TensorProto::default()
+        });
+        self
+    }
+
+    /// A node that writes a tensor of its own name, made of the operator and a number.
+    pub fn node(mut self, op: &str, inputs: &[&str], output: &str, with: &[Attribute]) -> Self {
+        self.0.node.push(NodeProto {
+            name: format!("node of {output}"),
+            op_type: op.into(),
+            input: inputs.iter().map(|name| (*name).into()).collect(),
+            output: vec![output.into()],
+            attribute: with.iter().map(Attribute::proto).collect(),
+            ..NodeProto::default()
+        });
+        self
+    }
+
+    /// Declares an output.
+    pub fn output(mut self, name: &str) -> Self {
+        self.0.output.push(value(name, &[]));
+        self
+    }
+
+    /// The bytes of the file.
+    pub fn bytes(&self) -> Vec<u8> {
+        let version = OperatorSetIdProto {
+            domain: String::new(),
+            version: 20,
+        };
+        let model = ModelProto {
+            ir_version: 9,
+            opset_import: vec![version],
+            graph: Some(self.0.clone()),
+            ..ModelProto::default()
+        };
+        model.encode_to_vec()
+    }
+
+    /// The model read from the file.
+    pub fn read(&self) -> Result<Model, Error> {
+        Model::from_bytes(&self.bytes(), &Limits::default())
+    }
+}
+
+/// An attribute of a node.
+pub enum Attribute {
+    Int(&'static str, i64),
+    Float(&'static str, f32),
+    Text(&'static str, &'static str),
+}
+
+impl Attribute {
+    fn proto(&self) -> AttributeProto {
+        let mut proto = AttributeProto::default();
+        let (name, kind) = match self {
+            Self::Int(name, value) => {
+                proto.i = *value;
+                (name, AttributeType::Int)
+            }
+            Self::Float(name, value) => {
+                proto.f = *value;
+                (name, AttributeType::Float)
+            }
+            Self::Text(name, value) => {
+                proto.s = value.as_bytes().to_vec();
+                (name, AttributeType::String)
+            }
+        };
+        proto.name = (*name).into();
+        proto.r#type = kind as i32;
+        proto
+    }
+}
+
+/// A float tensor.
+pub fn floats(name: &str, shape: &[i64], values: &[f32]) -> TensorProto {
+    TensorProto {
+        name: name.into(),
+        dims: shape.to_vec(),
+        data_type: DataType::Float as i32,
+        float_data: values.to_vec(),
+        ..TensorProto::default()
+    }
+}
+
+/// The declaration of a float tensor; dimensions below 0 have a name instead of a size.
+pub fn value(name: &str, shape: &[i64]) -> ValueInfoProto {
+    let dimension = |d: &i64| Dimension {
+        value: Some(if *d < 0 {
+            Value::DimParam("N".into())
+        } else {
+            Value::DimValue(*d)
+        }),
+        ..Dimension::default()
+    };
+    let tensor = TensorType {
+        elem_type: DataType::Float as i32,
+        shape: Some(TensorShapeProto {
+            dim: shape.iter().map(dimension).collect(),
+        }),
+    };
+    ValueInfoProto {
+        name: name.into(),
+        r#type: Some(TypeProto {
+            value: Some(TypeValue::TensorType(tensor)),
+            ..TypeProto::default()
+        }),
+        ..ValueInfoProto::default()
+    }
+}
