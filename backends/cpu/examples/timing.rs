@@ -5,7 +5,7 @@ use std::time::Instant;
 use pasta_curves::EqAffine;
 use zkernel_backend::{Backend, Body, Curve, Field, HostColumns, Result};
 use zkernel_backend_conformance::inputs::{scalar, small};
-use zkernel_backend_cpu::Cpu;
+use zkernel_backend_cpu::{Cpu, Level};
 use zkernel_verifier::curve::Generators;
 
 fn time<T>(name: &str, units: usize, mut run: impl FnMut() -> Result<T>) -> Result<()> {
@@ -26,7 +26,17 @@ fn time<T>(name: &str, units: usize, mut run: impl FnMut() -> Result<T>) -> Resu
 }
 
 fn main() -> Result<()> {
-    run::<EqAffine, _>(&Cpu::new())
+    let only = std::env::args().nth(1);
+    for level in [Some(Level::PORTABLE), Level::avx512_ifma()]
+        .into_iter()
+        .flatten()
+    {
+        if only.as_deref().is_none_or(|name| name == level.name()) {
+            println!("{}", level.name());
+            run::<EqAffine, _>(&Cpu::with_level(level))?;
+        }
+    }
+    Ok(())
 }
 
 /// Scalars of full size only.

@@ -1,32 +1,51 @@
 //! # The CPU backend
 //!
-//! Portable field arithmetic of `pasta_curves` on the global rayon pool. One operation family a file, named as in
+//! Field arithmetic of `pasta_curves`, eight elements at a time where the machine can ([`level`]), on the global rayon
+//! pool. One operation family a file, named as in
 //! `zkernel-backend-reference`, which defines what they mean: [`columns`], [`msm`] (over batched affine additions),
 //! `ntt`, `eval`, `linear`.
 
 mod affine;
+mod buckets;
 pub mod columns;
 mod eval;
+pub mod level;
 mod linear;
 pub mod msm;
 mod ntt;
+mod packed;
 
 use zkernel_backend::{Backend, ColumnRef, Curve, HostColumns, Result, Scalar, Term, shape};
 use zkernel_verifier::expression::Program;
 use zkernel_verifier::form::EvaluatedView;
 
 pub use crate::columns::Columns;
+pub use crate::level::Level;
 pub use crate::msm::Bases;
 
 /// The CPU backend, on the global rayon pool.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cpu;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cpu {
+    level: Level,
+}
+
+impl Default for Cpu {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Cpu {
-    /// The backend on the global rayon pool.
+    /// The backend at the fastest level of this machine.
     #[must_use]
-    pub const fn new() -> Self {
-        Self
+    pub fn new() -> Self {
+        Self::with_level(Level::detect())
+    }
+
+    /// The backend at a chosen level.
+    #[must_use]
+    pub const fn with_level(level: Level) -> Self {
+        Self { level }
     }
 }
 
@@ -36,7 +55,7 @@ impl<C: Curve> Backend<C> for Cpu {
     type Kernel = Program;
 
     fn name(&self) -> String {
-        "cpu".into()
+        format!("cpu ({})", self.level.name())
     }
 
     fn upload(&self, host: &HostColumns<Scalar<C>>) -> Result<Self::Columns> {
@@ -60,7 +79,7 @@ impl<C: Curve> Backend<C> for Cpu {
     }
 
     fn load_bases(&self, points: &[C]) -> Result<Self::Bases> {
-        Ok(Bases::load(points))
+        Ok(Bases::load(self.level, points))
     }
 
     fn commit(
@@ -84,7 +103,7 @@ impl<C: Curve> Backend<C> for Cpu {
     }
 
     fn msm(&self, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
-        msm::msm(points, scalars)
+        msm::msm(self.level, points, scalars)
     }
 
     fn interpolate(&self, values: &Self::Columns) -> Result<Self::Columns> {
