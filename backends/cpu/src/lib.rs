@@ -9,6 +9,7 @@ mod affine;
 mod buckets;
 pub mod columns;
 mod eval;
+mod kernels;
 pub mod level;
 mod linear;
 pub mod msm;
@@ -107,7 +108,7 @@ impl<C: Curve> Backend<C> for Cpu {
     }
 
     fn interpolate(&self, values: &Self::Columns) -> Result<Self::Columns> {
-        ntt::interpolate(values)
+        ntt::interpolate(self.level, values)
     }
 
     fn coset_evaluate(
@@ -115,7 +116,7 @@ impl<C: Curve> Backend<C> for Cpu {
         coefficients: &Self::Columns,
         shift: Scalar<C>,
     ) -> Result<Self::Columns> {
-        ntt::coset_evaluate(coefficients, shift)
+        ntt::coset_evaluate(self.level, coefficients, shift)
     }
 
     fn prepare(&self, program: &Program) -> Result<Self::Kernel> {
@@ -131,15 +132,21 @@ impl<C: Curve> Backend<C> for Cpu {
         weights: &[Scalar<C>],
         accumulator: &mut Self::Columns,
     ) -> Result<()> {
-        eval::run(kernel, inputs, constants, weights, accumulator)
+        eval::run(
+            self.level,
+            kernel,
+            inputs,
+            (constants, weights),
+            accumulator,
+        )
     }
 
     fn multiply(&self, a: &Self::Columns, b: &Self::Columns) -> Result<Self::Columns> {
-        eval::multiply(a, b)
+        eval::multiply(self.level, a, b)
     }
 
     fn invert(&self, columns: &Self::Columns, constant: Scalar<C>) -> Result<Self::Columns> {
-        Ok(eval::invert(columns, constant))
+        Ok(eval::invert(self.level, columns, constant))
     }
 
     fn take(
@@ -153,7 +160,7 @@ impl<C: Curve> Backend<C> for Cpu {
     }
 
     fn dot(&self, columns: &Self::Columns, vector: &Self::Columns) -> Result<Vec<Scalar<C>>> {
-        linear::dot(columns, vector)
+        linear::dot(self.level, columns, vector)
     }
 
     fn combine(
@@ -163,7 +170,7 @@ impl<C: Curve> Backend<C> for Cpu {
         constants: &[Scalar<C>],
         rows: usize,
     ) -> Result<Self::Columns> {
-        linear::combine(sources, terms, constants, rows)
+        linear::combine(self.level, sources, terms, constants, rows)
     }
 
     fn accumulate(
@@ -203,23 +210,23 @@ impl<C: Curve> Backend<C> for Cpu {
         f: &Self::Columns,
         a: &Self::Columns,
     ) -> Result<(Scalar<C>, Scalar<C>)> {
-        linear::cross_columns(f, a)
+        linear::cross_columns(self.level, f, a)
     }
 
     fn fold_columns(&self, columns: &Self::Columns, u: Scalar<C>) -> Result<Self::Columns> {
-        linear::fold_columns(columns, u)
+        linear::fold_columns(self.level, columns, u)
     }
 
     fn cross_rows(&self, f: &Self::Columns, a: &Self::Columns) -> Result<(Scalar<C>, Scalar<C>)> {
-        linear::cross_rows(f, a)
+        linear::cross_rows(self.level, f, a)
     }
 
     fn fold_rows(&self, columns: &Self::Columns, u: Scalar<C>) -> Result<Self::Columns> {
-        linear::fold_rows(columns, u)
+        linear::fold_rows(self.level, columns, u)
     }
 
     fn expand(&self, f: &Self::Columns, weights: &[Scalar<C>]) -> Result<Self::Columns> {
-        linear::expand(f, weights)
+        linear::expand(self.level, f, weights)
     }
 
     fn fold_bases(

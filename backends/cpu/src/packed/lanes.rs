@@ -164,7 +164,7 @@ impl Lanes {
 
 /// Carries signed limbs of a nonnegative value.
 #[inline(always)]
-fn carry(mut limbs: [Vector; 5], k: &Constants) -> Lanes {
+pub(super) fn carry(mut limbs: [Vector; 5], k: &Constants) -> Lanes {
     for i in 0..4 {
         limbs[i + 1] = limbs[i + 1].add(limbs[i].sar::<52>());
         limbs[i] = limbs[i].and(k.mask);
@@ -175,7 +175,7 @@ fn carry(mut limbs: [Vector; 5], k: &Constants) -> Lanes {
 /// Montgomery reduction of ten column sums, the five low ones having started at `2^52 - 1`: then `>> 52` is the carry
 /// after the multiple of p that clears the column is added.
 #[inline(always)]
-fn reduce(mut t: [Vector; 10], k: &Constants) -> Lanes {
+pub(super) fn reduce(mut t: [Vector; 10], k: &Constants) -> Lanes {
     let [p0, p1, p2, _, _] = k.p;
     let zero = t[0].sub(t[0]);
     let mut quotients = [zero; 5];

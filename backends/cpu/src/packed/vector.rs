@@ -133,7 +133,7 @@ impl Vector {
 
     /// Blocks of two words: `(x_0, x_2, y_0, y_2)` if even, `(x_1, x_3, y_1, y_3)` if odd.
     #[inline(always)]
-    fn blocks(self, other: Self) -> (Self, Self) {
+    pub(super) fn blocks(self, other: Self) -> (Self, Self) {
         // SAFETY: a `Vector` exists.
         unsafe {
             (
@@ -145,12 +145,26 @@ impl Vector {
 
     /// Even words and odd words of two vectors, interleaved.
     #[inline(always)]
-    fn interleave(self, other: Self) -> (Self, Self) {
+    pub(super) fn interleave(self, other: Self) -> (Self, Self) {
         // SAFETY: a `Vector` exists.
         unsafe {
             (
                 Self(_mm512_unpacklo_epi64(self.0, other.0)),
                 Self(_mm512_unpackhi_epi64(self.0, other.0)),
+            )
+        }
+    }
+
+    /// Blocks of two words in turn: `(x_0, y_0, x_1, y_1)` and `(x_2, y_2, x_3, y_3)`.
+    #[inline(always)]
+    pub(super) fn zip_blocks(self, other: Self) -> (Self, Self) {
+        // SAFETY: a `Vector` exists.
+        unsafe {
+            let low = _mm512_shuffle_i64x2::<0x44>(self.0, other.0);
+            let high = _mm512_shuffle_i64x2::<0xee>(self.0, other.0);
+            (
+                Self(_mm512_shuffle_i64x2::<0xd8>(low, low)),
+                Self(_mm512_shuffle_i64x2::<0xd8>(high, high)),
             )
         }
     }
