@@ -57,6 +57,25 @@ pub(crate) fn invert<F: Field>(level: Level, cells: &mut [F], constant: F) {
     invert_block(cells);
 }
 
+/// `sum_e coefficient_e dense[position_e + offset]` for every offset.
+pub(crate) fn contract<F: Field>(
+    level: Level,
+    dense: &[F],
+    entries: &[(usize, F)],
+    offsets: &[usize],
+) -> Vec<F> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime().filter(|_| offsets.len() >= SHORT) {
+        return rows::contract(prime, dense, entries, offsets);
+    }
+    let _ = level;
+    let sum = |offset: &usize| {
+        let term = |(position, coefficient): &(usize, F)| *coefficient * dense[position + offset];
+        entries.iter().map(term).sum()
+    };
+    offsets.iter().map(sum).collect()
+}
+
 /// A gate program on rows of input batches.
 pub(crate) struct Run<'a, F> {
     pub(crate) program: &'a Program,
@@ -143,6 +162,12 @@ mod tests {
             sums
         });
         assert_eq!(sums[0], sums[1], "combine");
+        let last = a.len().saturating_sub(3);
+        let entries: Vec<(usize, F)> = b.iter().take(3).copied().enumerate().collect();
+        for offsets in [(0..last).collect::<Vec<_>>(), (0..last).rev().collect()] {
+            let [portable, fast] = both.map(|level| contract(level, &a, &entries, &offsets));
+            assert_eq!(portable, fast, "contract");
+        }
     }
 
     /// As many of the largest products as are summed before a reduction, and more.

@@ -202,7 +202,14 @@ impl<C: Curve> Backend<C> for Cpu {
         start: usize,
     ) -> Result<()> {
         let source = (source, source_width);
-        linear::contract(source, outer, inner, (target, target_width), start)
+        linear::contract(
+            self.level,
+            source,
+            outer,
+            inner,
+            (target, target_width),
+            start,
+        )
     }
 
     fn cross_columns(

@@ -1,5 +1,7 @@
 //! Inner products, combinations, linear forms and folds.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 use zkernel_backend::{ColumnRef, Field, Result, Term, shape};
 use zkernel_verifier::form::EvaluatedView;
@@ -91,6 +93,7 @@ pub(crate) fn accumulate_sparse<F: Field>(
 
 #[tracing::instrument(skip_all, fields(?outer, axes = inner.axes.len()))]
 pub(crate) fn contract<F: Field>(
+    level: Level,
     (source, source_width): (&Columns<F>, usize),
     outer: &[(usize, usize)],
     inner: &EvaluatedView<F>,
@@ -105,26 +108,31 @@ pub(crate) fn contract<F: Field>(
     let mut entries = Vec::new();
     inner.for_each(|position, coefficient| entries.push((position, coefficient)));
     let cells = source.full();
-    let sum = |j: usize| -> F {
-        let offset = offset(outer, j);
-        let term = |(position, coefficient): &(usize, F)| {
-            let p = position + offset;
-            *coefficient * cells[p / source_width * from.1 + p % source_width]
-        };
-        entries.iter().map(term).sum()
-    };
-    let least = BLOCK.div_ceil(entries.len());
-    let sums: Vec<F> = (0..outputs)
-        .into_par_iter()
-        .with_min_len(least)
-        .map(sum)
+    let dense = dense(&cells, from.1, source_width);
+    let offsets: Vec<usize> = (0..outputs).map(|j| offset(outer, j)).collect();
+    let least = BLOCK.div_ceil(entries.len().max(1));
+    let share = outputs.div_ceil(4 * rayon::current_num_threads());
+    let least = least.max(share).next_multiple_of(8);
+    let sums: Vec<Vec<F>> = offsets
+        .par_chunks(least)
+        .map(|offsets| kernels::contract(level, &dense, &entries, offsets))
         .collect();
+    let sums = sums.into_iter().flatten();
     let written = target.full_mut();
-    for (j, sum) in sums.into_iter().enumerate() {
+    for (j, sum) in sums.enumerate() {
         let p = start + j;
         written[p / target_width * to.1 + p % target_width] += sum;
     }
     Ok(())
+}
+
+/// Cells in the order of positions: the first `width` rows of every column.
+fn dense<F: Field>(cells: &[F], rows: usize, width: usize) -> Cow<'_, [F]> {
+    if width == rows {
+        return Cow::Borrowed(cells);
+    }
+    let columns = cells.chunks(rows.max(1));
+    Cow::Owned(columns.flat_map(|c| &c[..width]).copied().collect())
 }
 
 /// `<j, outer>`, j row-major.

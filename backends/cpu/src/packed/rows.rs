@@ -132,6 +132,54 @@ fn dot_words<F: PrimeField>(prime: Prime<F>, a: &[Word], b: &[Word], lanes: &mut
     write(lanes, &total);
 }
 
+/// `sum_e coefficient_e dense[position_e + offset]` for every offset.
+pub(crate) fn contract<F: PrimeField>(
+    prime: Prime<F>,
+    dense: &[F],
+    entries: &[(usize, F)],
+    offsets: &[usize],
+) -> Vec<F> {
+    let mut sums = vec![F::ZERO; offsets.len()];
+    for entries in entries.chunks(MOST) {
+        let factor = |(position, coefficient): &(usize, F)| (*position, prime.factor(*coefficient));
+        let entries: Vec<(usize, [u64; 5])> = entries.iter().map(factor).collect();
+        let (dense, sums) = (prime.words(dense), prime.words_mut(&mut sums));
+        // SAFETY: `prime` holds an `Ifma`, which proves the features.
+        unsafe { contract_words(prime, dense, &entries, offsets, sums) };
+    }
+    sums
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn contract_words<F: PrimeField>(
+    prime: Prime<F>,
+    dense: &[Word],
+    entries: &[(usize, [u64; 5])],
+    offsets: &[usize],
+    sums: &mut [Word],
+) {
+    let k = prime.constants();
+    for (offsets, sum) in offsets.chunks(8).zip(sums.chunks_mut(8)) {
+        let neighbours = offsets.windows(2).all(|w| w[1] == w[0] + 1);
+        let mut products = Sums::new(&k);
+        for (position, coefficient) in entries {
+            let coefficient = Lanes::splat(prime.ifma, *coefficient);
+            let cells = if neighbours {
+                read(prime.ifma, &dense[position + offsets[0]..][..offsets.len()])
+            } else {
+                let mut cells = [[0; 4]; 8];
+                for (cell, offset) in cells.iter_mut().zip(offsets) {
+                    *cell = dense[position + offset];
+                }
+                load(prime.ifma, &cells)
+            };
+            products.add(&cells, &coefficient);
+        }
+        let total = products.reduced(&k).add(&read(prime.ifma, sum), &k);
+        write(sum, &total.canonical(&k));
+    }
+}
+
 /// `(cell + constant)^-1` for every cell, 0 for 0, with one inversion.
 pub(crate) fn invert<F: Field>(prime: Prime<F>, cells: &mut [F], constant: F) {
     for cell in &mut *cells {
