@@ -10,6 +10,7 @@ mod buckets;
 pub mod columns;
 mod digits;
 mod eval;
+mod kernels;
 pub mod level;
 mod linear;
 pub mod msm;
@@ -132,15 +133,21 @@ impl<C: Curve> Backend<C> for Cpu {
         weights: &[Scalar<C>],
         accumulator: &mut Self::Columns,
     ) -> Result<()> {
-        eval::run(kernel, inputs, constants, weights, accumulator)
+        eval::run(
+            self.level,
+            kernel,
+            inputs,
+            (constants, weights),
+            accumulator,
+        )
     }
 
     fn multiply(&self, a: &Self::Columns, b: &Self::Columns) -> Result<Self::Columns> {
-        eval::multiply(a, b)
+        eval::multiply(self.level, a, b)
     }
 
     fn invert(&self, columns: &Self::Columns, constant: Scalar<C>) -> Result<Self::Columns> {
-        Ok(eval::invert(columns, constant))
+        Ok(eval::invert(self.level, columns, constant))
     }
 
     fn take(
@@ -196,7 +203,14 @@ impl<C: Curve> Backend<C> for Cpu {
         start: usize,
     ) -> Result<()> {
         let source = (source, source_width);
-        linear::contract(source, outer, inner, (target, target_width), start)
+        linear::contract(
+            self.level,
+            source,
+            outer,
+            inner,
+            (target, target_width),
+            start,
+        )
     }
 
     fn cross_columns(
@@ -212,15 +226,15 @@ impl<C: Curve> Backend<C> for Cpu {
     }
 
     fn cross_rows(&self, f: &Self::Columns, a: &Self::Columns) -> Result<(Scalar<C>, Scalar<C>)> {
-        linear::cross_rows(f, a)
+        linear::cross_rows(self.level, f, a)
     }
 
     fn fold_rows(&self, columns: &Self::Columns, u: Scalar<C>) -> Result<Self::Columns> {
-        linear::fold_rows(columns, u)
+        linear::fold_rows(self.level, columns, u)
     }
 
     fn expand(&self, f: &Self::Columns, weights: &[Scalar<C>]) -> Result<Self::Columns> {
-        linear::expand(f, weights)
+        linear::expand(self.level, f, weights)
     }
 
     fn fold_bases(

@@ -52,10 +52,23 @@ impl Lanes {
     /// `a b 2^-260`. With a < i p, b < j p, i j <= 60: the result is below 2 p.
     #[inline(always)]
     pub(crate) fn multiply(&self, other: &Self, k: &Constants) -> Self {
+        let (a, b) = (&self.0, &other.0);
         debug_assert!(self.is_normal() && other.is_normal());
-        let mut product = Accumulator::new(k);
-        product.add_product(self, other);
-        product.reduce(k)
+        let zero = a[0].sub(a[0]);
+        let mut low = [
+            k.mask, k.mask, k.mask, k.mask, k.mask, zero, zero, zero, zero, zero,
+        ];
+        let mut high = [zero; 10];
+        for i in 0..5 {
+            for j in 0..5 {
+                low[i + j] = low[i + j].low(a[i], b[j]);
+                high[i + j + 1] = high[i + j + 1].high(a[i], b[j]);
+            }
+        }
+        for i in 1..10 {
+            low[i] = low[i].add(high[i]);
+        }
+        reduce(low, k)
     }
 
     /// `a^2 2^-260`. With a < 7 p the result is below 2 p.
@@ -149,50 +162,9 @@ impl Lanes {
     }
 }
 
-/// A sum of products, not yet reduced: up to 32 of them, and below 60 p^2.
-#[derive(Clone, Copy)]
-pub(crate) struct Accumulator {
-    low: [Vector; 10],
-    high: [Vector; 10],
-}
-
-impl Accumulator {
-    #[inline(always)]
-    pub(crate) fn new(k: &Constants) -> Self {
-        let zero = k.zero()[0];
-        let mut low = [zero; 10];
-        low[..5].fill(k.mask);
-        Self {
-            low,
-            high: [zero; 10],
-        }
-    }
-
-    /// `self + a b`.
-    #[inline(always)]
-    pub(crate) fn add_product(&mut self, a: &Lanes, b: &Lanes) {
-        for i in 0..5 {
-            for j in 0..5 {
-                self.low[i + j] = self.low[i + j].low(a.0[i], b.0[j]);
-                self.high[i + j + 1] = self.high[i + j + 1].high(a.0[i], b.0[j]);
-            }
-        }
-    }
-
-    /// `self 2^-260`, below 2 p.
-    #[inline(always)]
-    pub(crate) fn reduce(self, k: &Constants) -> Lanes {
-        let mut low = self.low;
-        for (low, high) in low.iter_mut().zip(self.high) {
-            *low = low.add(high);
-        }
-        reduce(low, k)
-    }
-}
-
 /// Carries signed limbs of a nonnegative value.
 #[inline(always)]
-fn carry(mut limbs: [Vector; 5], k: &Constants) -> Lanes {
+pub(super) fn carry(mut limbs: [Vector; 5], k: &Constants) -> Lanes {
     for i in 0..4 {
         limbs[i + 1] = limbs[i + 1].add(limbs[i].sar::<52>());
         limbs[i] = limbs[i].and(k.mask);
@@ -203,7 +175,7 @@ fn carry(mut limbs: [Vector; 5], k: &Constants) -> Lanes {
 /// Montgomery reduction of ten column sums, the five low ones having started at `2^52 - 1`: then `>> 52` is the carry
 /// after the multiple of p that clears the column is added.
 #[inline(always)]
-fn reduce(mut t: [Vector; 10], k: &Constants) -> Lanes {
+pub(super) fn reduce(mut t: [Vector; 10], k: &Constants) -> Lanes {
     let [p0, p1, p2, _, _] = k.p;
     let zero = t[0].sub(t[0]);
     let mut quotients = [zero; 5];

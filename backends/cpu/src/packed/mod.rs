@@ -8,7 +8,9 @@
 //! * [`lanes`]: eight lazily reduced field elements, with bounds;
 //! * [`prime`]: a Pasta prime's constants, and the proof that its elements lie in memory as said above;
 //! * [`points`]: affine additions, eight at a time;
-//! * [`rows`]: sums of products over columns;
+//! * [`sums`]: sums of products with one reduction;
+//! * [`rows`]: rows of stored elements, cell by cell;
+//! * [`program`]: gate programs;
 //! * [`transform`]: number-theoretic transforms.
 
 #[cfg(target_arch = "x86_64")]
@@ -18,7 +20,11 @@ pub(crate) mod points;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod prime;
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod program;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod rows;
+#[cfg(target_arch = "x86_64")]
+mod sums;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
 #[cfg(target_arch = "x86_64")]

@@ -133,7 +133,7 @@ impl Vector {
 
     /// Blocks of two words: `(x_0, x_2, y_0, y_2)` if even, `(x_1, x_3, y_1, y_3)` if odd.
     #[inline(always)]
-    fn blocks(self, other: Self) -> (Self, Self) {
+    pub(super) fn blocks(self, other: Self) -> (Self, Self) {
         // SAFETY: a `Vector` exists.
         unsafe {
             (
@@ -145,7 +145,7 @@ impl Vector {
 
     /// Even words and odd words of two vectors, interleaved.
     #[inline(always)]
-    fn interleave(self, other: Self) -> (Self, Self) {
+    pub(super) fn interleave(self, other: Self) -> (Self, Self) {
         // SAFETY: a `Vector` exists.
         unsafe {
             (
@@ -155,12 +155,18 @@ impl Vector {
         }
     }
 
-    /// Transposes four rows of four blocks of two words.
+    /// Blocks of two words in turn: `(x_0, y_0, x_1, y_1)` and `(x_2, y_2, x_3, y_3)`.
     #[inline(always)]
-    fn quarter(x: [Self; 4]) -> [Self; 4] {
-        let ((s0, s1), (s2, s3)) = (x[0].blocks(x[1]), x[2].blocks(x[3]));
-        let ((b0, b2), (b1, b3)) = (s0.blocks(s2), s1.blocks(s3));
-        [b0, b1, b2, b3]
+    pub(super) fn zip_blocks(self, other: Self) -> (Self, Self) {
+        // SAFETY: a `Vector` exists.
+        unsafe {
+            let low = _mm512_shuffle_i64x2::<0x44>(self.0, other.0);
+            let high = _mm512_shuffle_i64x2::<0xee>(self.0, other.0);
+            (
+                Self(_mm512_shuffle_i64x2::<0xd8>(low, low)),
+                Self(_mm512_shuffle_i64x2::<0xd8>(high, high)),
+            )
+        }
     }
 
     /// Transposes eight rows of eight words.
@@ -168,8 +174,13 @@ impl Vector {
     pub(crate) fn transpose(rows: [Self; 8]) -> [Self; 8] {
         let pairs: [(Self, Self); 4] =
             core::array::from_fn(|i| rows[2 * i].interleave(rows[2 * i + 1]));
-        let even = Self::quarter(pairs.map(|p| p.0));
-        let odd = Self::quarter(pairs.map(|p| p.1));
+        let quarter = |x: [Self; 4]| {
+            let ((s0, s1), (s2, s3)) = (x[0].blocks(x[1]), x[2].blocks(x[3]));
+            let ((b0, b2), (b1, b3)) = (s0.blocks(s2), s1.blocks(s3));
+            [b0, b1, b2, b3]
+        };
+        let even = quarter(pairs.map(|p| p.0));
+        let odd = quarter(pairs.map(|p| p.1));
         core::array::from_fn(|i| if i % 2 == 0 { even[i / 2] } else { odd[i / 2] })
     }
 }
