@@ -81,7 +81,10 @@ impl Graph {
             let small = |b: &Bounds| b.magnitude() < 1 << MAX_BITS;
             let output = self.output_bounds(node, &bounds).filter(small);
             let Some(output) = output else {
-                return Err(invalid(node, "its values could reach 2^120 and wrap around"));
+                return Err(invalid(
+                    node,
+                    "its values could reach 2^120 and wrap around",
+                ));
             };
             self.check_needs(node, &bounds)?;
             bounds[node.output.0 as usize] = output;
@@ -96,9 +99,7 @@ impl Graph {
             Op::Dense { weights, bias } | Op::Conv { weights, bias, .. } => {
                 self.linear_bounds(*weights, *bias, x)
             }
-            Op::Requantize { table, .. } => {
-                Some(self.tables[table.0 as usize].values().into())
-            }
+            Op::Requantize { table, .. } => Some(self.tables[table.0 as usize].values().into()),
             // A running maximum from zero, raised by gains that a table bounds one by one: it is one of the values read.
             Op::RequantizeMax { table, .. } => {
                 let keys = self.tables[table.0 as usize].keys;
@@ -129,7 +130,9 @@ impl Graph {
     ) -> Option<Bounds> {
         let weight = &self.weights[weights.0 as usize];
         let of_bias = bias.map_or(0, |bias| self.weights[bias.0 as usize].bound);
-        let product = x.magnitude().checked_mul(weight.bound.unsigned_abs().into())?;
+        let product = x
+            .magnitude()
+            .checked_mul(weight.bound.unsigned_abs().into())?;
         let sum = product.checked_mul(u128::try_from(weight.cols).ok()?)?;
         Bounds::symmetric(sum.checked_add(of_bias.unsigned_abs().into())?)
     }
