@@ -4,7 +4,8 @@
 
 use super::encode::GraphError;
 use super::geometry::Geometry;
-use super::graph::{Graph, Interval, Node, Op, TensorId, WeightId};
+use super::graph::{Graph, Interval, Node, Op, TensorId, Weight, WeightId};
+use super::registration::magnitude_bits;
 
 /// Magnitudes stay far below half the field (about 2^253), so that an equation in the field is one of integers.
 const MAX_BITS: u32 = 120;
@@ -121,7 +122,7 @@ impl Graph {
         }
     }
 
-    /// `sum of cols products + bias` with `|w| <= bound`.
+    /// `sum of cols products + bias`, weights bounded by what their range proof says.
     fn linear_bounds(
         &self,
         weights: WeightId,
@@ -129,12 +130,11 @@ impl Graph {
         x: Bounds,
     ) -> Option<Bounds> {
         let weight = &self.weights[weights.0 as usize];
-        let of_bias = bias.map_or(0, |bias| self.weights[bias.0 as usize].bound);
-        let product = x
-            .magnitude()
-            .checked_mul(weight.bound.unsigned_abs().into())?;
+        let proven = |weight: &Weight| 1u128 << magnitude_bits(weight);
+        let of_bias = bias.map_or(0, |bias| proven(&self.weights[bias.0 as usize]));
+        let product = x.magnitude().checked_mul(proven(weight))?;
         let sum = product.checked_mul(u128::try_from(weight.cols).ok()?)?;
-        Bounds::symmetric(sum.checked_add(of_bias.unsigned_abs().into())?)
+        Bounds::symmetric(sum.checked_add(of_bias)?)
     }
 
     /// A maximum starts at the declared minimum of its input: nothing may lie below.

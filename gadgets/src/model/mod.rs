@@ -6,6 +6,7 @@ pub mod encode;
 pub mod geometry;
 pub mod graph;
 pub mod lower;
+pub mod registration;
 pub mod run;
 pub mod validate;
 
@@ -18,4 +19,5 @@ pub use graph::{
     WeightId, WeightValues,
 };
 pub use lower::{LowerError, Lowered, lower};
+pub use registration::{Registration, register};
 pub use run::{Assign, Honest, Owner, Role, RunError, Site, Trace, run};
