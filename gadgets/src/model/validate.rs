@@ -44,6 +44,10 @@ impl Graph {
         self.validate_sums()?;
         self.tensors.iter().try_for_each(validate_tensor)?;
         self.weights.iter().try_for_each(validate_weight)?;
+        let mixed = |pair: &[Weight]| pair[0].visibility != pair[1].visibility;
+        if self.weights.windows(2).any(mixed) {
+            return invalid(&self.name, "has private and public weights");
+        }
         self.tables.iter().try_for_each(validate_table)?;
         let mut written = vec![false; self.tensors.len()];
         for id in &self.inputs {
