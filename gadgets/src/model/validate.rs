@@ -190,13 +190,13 @@ impl Graph {
                 table,
                 geometry,
             } => {
-                *shift <= 16
+                *shift <= 40
                     && pools(geometry, input, output)
                     && geometry.is_partition()
                     && self.is_relu_over(*table, Interval::new(0, 0))
             }
             Op::Requantize { shift, table } => {
-                *shift <= 16
+                *shift <= 40
                     && (table.0 as usize) < self.tables.len()
                     && elements(input) == elements(output)
             }
