@@ -8,7 +8,9 @@ use zkernel_backend::Curve;
 
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::points::Packed;
+use crate::packed::points::{Block, Packed};
+#[cfg(target_arch = "x86_64")]
+use crate::trees::Trees;
 
 /// Marks a reference to a point that is to be negated.
 pub(crate) const NEGATED: u32 = 1 << 31;
@@ -103,13 +105,26 @@ impl<B: ff::Field + VartimeField> Xy<B> {
 }
 
 /// Additions that share an inversion: enough to make it cheap, and few enough for the second-level cache.
-const BATCH: usize = 1024;
+const BATCH: usize = 4096;
 
 /// Adds points in batches, at one level.
 pub(crate) struct Adder<B> {
     #[cfg(target_arch = "x86_64")]
     packed: Option<Packed<B>>,
+    #[cfg(target_arch = "x86_64")]
+    trees: Trees,
+    #[cfg(target_arch = "x86_64")]
+    pairs: Pairs,
     scratch: Vec<(B, B)>,
+}
+
+/// Operands of packed additions and the places of their sums.
+#[cfg(target_arch = "x86_64")]
+#[derive(Default)]
+struct Pairs {
+    left: Vec<Block>,
+    right: Vec<Block>,
+    references: Vec<u32>,
 }
 
 impl<B: ff::PrimeField + VartimeField> Adder<B> {
@@ -119,6 +134,10 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
         Self {
             #[cfg(target_arch = "x86_64")]
             packed: level.prime().map(Packed::new),
+            #[cfg(target_arch = "x86_64")]
+            trees: Trees::default(),
+            #[cfg(target_arch = "x86_64")]
+            pairs: Pairs::default(),
             scratch: Vec::new(),
         }
     }
@@ -128,11 +147,55 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
         for batch in pairs.chunks(BATCH) {
             #[cfg(target_arch = "x86_64")]
             if let Some(packed) = &mut self.packed {
-                packed.add_pairs(batch, source, sums);
+                self.pairs.add(packed, batch, source, sums);
                 continue;
             }
             self.add_batch(batch, source, sums);
         }
+    }
+
+    /// Sums points by bucket until fewer of each are left: `counts` consecutive references each, perhaps [`NEGATED`];
+    /// afterwards as many points.
+    pub(crate) fn reduce(
+        &mut self,
+        source: &[Xy<B>],
+        references: &[u32],
+        counts: &mut [u32],
+    ) -> Vec<Xy<B>> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(packed) = &mut self.packed {
+            return self.trees.reduce(packed, source, references, counts);
+        }
+        self.halve(source, references, counts)
+    }
+
+    /// Halves the points of every bucket; an odd one out goes along.
+    fn halve(&mut self, source: &[Xy<B>], references: &[u32], counts: &mut [u32]) -> Vec<Xy<B>> {
+        let total: u32 = counts.iter().map(|count| count.div_ceil(2)).sum();
+        let mut sums = vec![Xy::IDENTITY; total as usize];
+        let mut pairs = Vec::with_capacity(total as usize);
+        let (mut rest, mut to) = (references, 0);
+        for count in counts {
+            let (own, others) = rest.split_at(*count as usize);
+            for operands in own.chunks(2) {
+                match operands {
+                    [left, right] => pairs.push(Pair {
+                        left: *left,
+                        right: *right,
+                        sum: to,
+                    }),
+                    _ => {
+                        let point = source[(operands[0] & !NEGATED) as usize];
+                        sums[to as usize] = point.signed(operands[0] & NEGATED != 0);
+                    }
+                }
+                to += 1;
+            }
+            rest = others;
+            *count = count.div_ceil(2);
+        }
+        self.add_pairs(&pairs, source, &mut sums);
+        sums
     }
 
     fn add_batch(&mut self, pairs: &[Pair], source: &[Xy<B>], sums: &mut [Xy<B>]) {
@@ -153,6 +216,32 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
             sums[pair.sum as usize] = left.add(&right, inverse * before);
             inverse *= denominator;
         }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Pairs {
+    fn add<B: ff::PrimeField + VartimeField>(
+        &mut self,
+        packed: &mut Packed<B>,
+        pairs: &[Pair],
+        source: &[Xy<B>],
+        sums: &mut [Xy<B>],
+    ) {
+        self.left.clear();
+        self.right.clear();
+        self.refer(pairs, |pair| pair.left);
+        packed.gather(source, &self.references, &mut self.left);
+        self.refer(pairs, |pair| pair.right);
+        packed.gather(source, &self.references, &mut self.right);
+        packed.add(&mut self.left, &mut self.right);
+        self.refer(pairs, |pair| pair.sum);
+        packed.scatter(&self.left, &self.references, sums);
+    }
+
+    fn refer(&mut self, pairs: &[Pair], of: impl Fn(&Pair) -> u32) {
+        self.references.clear();
+        self.references.extend(pairs.iter().map(of));
     }
 }
 

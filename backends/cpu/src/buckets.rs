@@ -5,7 +5,7 @@ use pasta_curves::arithmetic::VartimeField;
 use zkernel_backend::Curve;
 use zkernel_verifier::curve::Point;
 
-use crate::affine::{Adder, NEGATED, Pair, Xy};
+use crate::affine::{Adder, Pair, Xy};
 
 /// A point, by its index in a source and perhaps [`NEGATED`], for a bucket.
 #[derive(Clone, Copy, Debug)]
@@ -14,105 +14,43 @@ pub(crate) struct Term {
     pub(crate) point: u32,
 }
 
-/// Points worked on together, to stay inside the second-level cache.
-const CHUNK: usize = 8192;
-
-/// Sums the points of every bucket: pairs within a bucket are added, many buckets together, until one is left of each.
+/// Sums the points of every bucket, all buckets together, until one is left of each.
 pub(crate) fn sum_buckets<B: ff::PrimeField + VartimeField>(
     adder: &mut Adder<B>,
     source: &[Xy<B>],
     terms: &[Term],
     buckets: usize,
 ) -> Vec<Xy<B>> {
-    let (starts, sorted) = sort(terms, buckets);
-    let mut sums = vec![Xy::IDENTITY; buckets];
-    let mut first = 0;
-    while first < buckets {
-        let enough = starts[first] as usize + CHUNK;
-        let last = starts.partition_point(|start| *start as usize <= enough) - 1;
-        let last = last.clamp(first + 1, buckets);
-        let chunk = &sorted[starts[first] as usize..starts[last] as usize];
-        let counts = starts[first..=last].windows(2).map(|w| w[1] - w[0]);
-        sum_chunk(
-            adder,
-            source,
-            chunk,
-            counts.collect(),
-            &mut sums[first..last],
-        );
-        first = last;
+    let (mut counts, sorted) = sort(terms, buckets);
+    let mut points = adder.reduce(source, &sorted, &mut counts);
+    while counts.iter().any(|count| *count > 1) {
+        let all: Vec<u32> = (0..points.len() as u32).collect();
+        points = adder.reduce(&points, &all, &mut counts);
     }
-    sums
+    let mut points = points.into_iter();
+    let sum = |count| if count == 0 { None } else { points.next() };
+    let sums = counts.into_iter().map(sum);
+    sums.map(|sum| sum.unwrap_or(Xy::IDENTITY)).collect()
 }
 
-/// Counting sort of the terms by bucket: starts of the buckets, and the points in their order.
+/// Counting sort of the terms by bucket: how many of each, and the points in their order.
 fn sort(terms: &[Term], buckets: usize) -> (Vec<u32>, Vec<u32>) {
-    let mut starts = vec![0u32; buckets + 1];
+    let mut counts = vec![0u32; buckets];
     for term in terms {
-        starts[term.bucket as usize + 1] += 1;
+        counts[term.bucket as usize] += 1;
     }
-    for i in 0..buckets {
-        starts[i + 1] += starts[i];
-    }
-    let mut next = starts.clone();
+    let start = |sum: &mut u32, count: &u32| {
+        *sum += count;
+        Some(*sum - count)
+    };
+    let mut next: Vec<u32> = counts.iter().scan(0, start).collect();
     let mut sorted = vec![0u32; terms.len()];
     for term in terms {
         let slot = &mut next[term.bucket as usize];
         sorted[*slot as usize] = term.point;
         *slot += 1;
     }
-    (starts, sorted)
-}
-
-/// Sums of consecutive buckets whose points are given by reference.
-fn sum_chunk<B: ff::PrimeField + VartimeField>(
-    adder: &mut Adder<B>,
-    source: &[Xy<B>],
-    references: &[u32],
-    mut counts: Vec<u32>,
-    sums: &mut [Xy<B>],
-) {
-    let mut points = round(adder, source, &mut counts, |i| references[i as usize]);
-    while counts.iter().any(|count| *count > 1) {
-        points = round(adder, &points, &mut counts, |i| i);
-    }
-    let mut points = points.into_iter();
-    for (sum, _) in sums.iter_mut().zip(counts).filter(|(_, count)| *count != 0) {
-        *sum = points.next().unwrap_or(Xy::IDENTITY);
-    }
-}
-
-/// Halves the points of every bucket; an odd one out goes along.
-fn round<B: ff::PrimeField + VartimeField>(
-    adder: &mut Adder<B>,
-    source: &[Xy<B>],
-    counts: &mut [u32],
-    reference: impl Fn(u32) -> u32,
-) -> Vec<Xy<B>> {
-    let total: u32 = counts.iter().map(|count| count.div_ceil(2)).sum();
-    let mut sums = vec![Xy::IDENTITY; total as usize];
-    let mut pairs = Vec::with_capacity(total as usize);
-    let (mut from, mut to) = (0, 0);
-    for count in counts {
-        for i in 0..*count / 2 {
-            pairs.push(Pair {
-                left: reference(from + 2 * i),
-                right: reference(from + 2 * i + 1),
-                sum: to + i,
-            });
-        }
-        let half = count.div_ceil(2);
-        if *count % 2 == 1 {
-            let last = reference(from + *count - 1);
-            let point = source[(last & !NEGATED) as usize].signed(last & NEGATED != 0);
-            sums[(to + half - 1) as usize] = point;
-        }
-        from += *count;
-        to += half;
-        *count = half;
-    }
-    adder.add_pairs(&pairs, source, &mut sums);
-    sums
+    (counts, sorted)
 }
 
 /// `sum_b (b + 1) buckets[b]` of every group of `size` buckets.

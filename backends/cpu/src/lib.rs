@@ -16,6 +16,8 @@ mod linear;
 pub mod msm;
 mod ntt;
 mod packed;
+#[cfg(target_arch = "x86_64")]
+mod trees;
 
 use zkernel_backend::{Backend, ColumnRef, Curve, HostColumns, Result, Scalar, Term, shape};
 use zkernel_verifier::expression::Program;

@@ -19,6 +19,16 @@ pub(crate) struct Constants {
     pub(crate) p: [Vector; 5],
     /// Limbs of 2 p.
     pub(crate) p2: [Vector; 5],
+    /// Limbs of 3 p, each three times that of p.
+    pub(crate) p3: [Vector; 5],
+    /// Limbs of 5 p, each five times that of p.
+    pub(crate) p5: [Vector; 5],
+    /// Limbs of 8 p, each eight times that of p.
+    pub(crate) p8: [Vector; 5],
+    /// `(1 - q) t` for q from 0 to 7 in lanes, with `p = 2^254 + t`: three signed limbs.
+    pub(crate) multiples: [Vector; 3],
+    /// `2^46 - 1`, what of the top limb is below 2^254.
+    pub(crate) below_top: Vector,
     /// `-1 / p mod 2^52`.
     pub(crate) n0: Vector,
     /// The stored one, `2^256 mod p`.
@@ -113,6 +123,14 @@ impl<F: PrimeField> Prime<F> {
             mask: Vector::splat(self.ifma, LIMB),
             p: splat(p),
             p2: splat(p.map(|limb| 2 * limb)),
+            p3: splat(p.map(|limb| 3 * limb)),
+            p5: splat(p.map(|limb| 5 * limb)),
+            p8: splat(p.map(|limb| 8 * limb)),
+            multiples: core::array::from_fn(|i| {
+                let multiple = |q: u64| 1u64.wrapping_sub(q).wrapping_mul(p[i]);
+                Vector::load(self.ifma, &core::array::from_fn(|q| multiple(q as u64)))
+            }),
+            below_top: Vector::splat(self.ifma, (1 << 46) - 1),
             n0: Vector::splat(self.ifma, inverse.wrapping_neg() & LIMB),
             one: Lanes::splat(self.ifma, one),
             forty_eight: Lanes::splat(self.ifma, self.factor(F::from(48))),

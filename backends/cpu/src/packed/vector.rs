@@ -117,6 +117,27 @@ impl Vector {
         unsafe { _mm512_cmpeq_epi64_mask(self.0, other.0) }
     }
 
+    /// Lanes that are zero, as bits.
+    #[inline(always)]
+    pub(crate) fn zeros(self) -> u8 {
+        // SAFETY: a `Vector` exists.
+        unsafe { _mm512_testn_epi64_mask(self.0, self.0) }
+    }
+
+    /// Lanes whose low 32 bits are below 8, as some bits.
+    #[inline(always)]
+    pub(crate) fn low_halves_below_eight(self) -> u16 {
+        // SAFETY: a `Vector` exists.
+        unsafe { _mm512_mask_cmplt_epu32_mask(0x5555, self.0, _mm512_set1_epi32(8)) }
+    }
+
+    /// Word `index[lane] mod 8` of `self` in every lane.
+    #[inline(always)]
+    pub(crate) fn permuted(self, index: Self) -> Self {
+        // SAFETY: a `Vector` exists.
+        Self(unsafe { _mm512_permutexvar_epi64(index.0, self.0) })
+    }
+
     /// Lanes that are negative as signed words, as bits.
     #[inline(always)]
     pub(crate) fn negative(self) -> u8 {
