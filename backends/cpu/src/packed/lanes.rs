@@ -20,7 +20,7 @@ impl Lanes {
     /// The same value in every lane.
     #[inline(always)]
     pub(crate) fn splat(ifma: Ifma, limbs: [u64; 5]) -> Self {
-        Self(limbs.map(|limb| Vector::splat(ifma, limb)))
+        Self(unrolled!(5, i => Vector::splat(ifma, limbs[i])))
     }
 
     /// From values below 2^256 in words.
@@ -126,20 +126,29 @@ impl Lanes {
     /// `a + b`. Bounds add up; the sum is below 63 p.
     #[inline(always)]
     pub(crate) fn add(&self, other: &Self, k: &Constants) -> Self {
-        carry(core::array::from_fn(|i| self.0[i].add(other.0[i])), k)
+        carry(unrolled!(5, i => self.0[i].add(other.0[i])), k)
     }
 
     /// `a - b + m p`. With a < i p and b <= m p: below (i + m) p, which is at most 63 p.
     #[inline(always)]
     pub(crate) fn subtract(&self, other: &Self, multiple: &[Vector; 5], k: &Constants) -> Self {
-        let limb = |i: usize| self.0[i].sub(other.0[i]).add(multiple[i]);
-        carry(core::array::from_fn(limb), k)
+        carry(
+            unrolled!(5, i => self.0[i].sub(other.0[i]).add(multiple[i])),
+            k,
+        )
     }
 
     /// `other` in the lanes of the mask.
     #[inline(always)]
     pub(crate) fn select(&self, mask: u8, other: &Self) -> Self {
-        Self(core::array::from_fn(|i| self.0[i].select(mask, other.0[i])))
+        Self(unrolled!(5, i => self.0[i].select(mask, other.0[i])))
+    }
+
+    /// Lanes that are zero, as bits.
+    #[inline(always)]
+    pub(crate) fn zeros(&self) -> u8 {
+        let [a, b, c, d, e] = self.0;
+        a.or(b).or(c).or(d).or(e).zeros()
     }
 
     /// The same modulo p, below `2 p + 2^213`: of signed limbs below 2^58 that stand for a value from 0 to 7 p.
@@ -149,11 +158,10 @@ impl Lanes {
     #[inline(always)]
     pub(crate) fn reduced(l: [Vector; 5], k: &Constants) -> Self {
         let q = l[4].shr::<46>();
-        let multiple = |limb: usize| k.multiples[limb].permuted(q);
         let limbs = [
-            l[0].add(multiple(0)),
-            l[1].add(multiple(1)),
-            l[2].add(multiple(2)),
+            l[0].add(k.multiples[0].permuted(q)),
+            l[1].add(k.multiples[1].permuted(q)),
+            l[2].add(k.multiples[2].permuted(q)),
             l[3],
             l[4].and(k.below_top).add(k.p[4]),
         ];
@@ -189,7 +197,7 @@ impl Lanes {
             low.0[3],
             low.0[4].add(p4),
         ];
-        let restored: [Vector; 5] = core::array::from_fn(|i| low.0[i].select(below, restored[i]));
+        let restored = unrolled!(5, i => low.0[i].select(below, restored[i]));
         let result = carry(restored, k);
         debug_assert!(result.is_normal());
         result

@@ -53,6 +53,16 @@ pub(crate) struct Packed<B> {
     specials: Vec<Special>,
 }
 
+impl Special {
+    /// The sum's coordinate, or the other operand's where one is the identity, or zero for opposites.
+    #[inline(always)]
+    fn choose(&self, sum: &Lanes, left: &Lanes, right: &Lanes, k: &Constants) -> Lanes {
+        sum.select(self.opposite, &Lanes(k.zero()))
+            .select(self.right_identity, left)
+            .select(self.left_identity, right)
+    }
+}
+
 impl<B: PrimeField + VartimeField> Packed<B> {
     pub(crate) fn new(prime: Prime<B>) -> Self {
         Self {
@@ -154,8 +164,8 @@ fn gather<B: PrimeField>(
         let x = Lanes::unpack(prime.ifma, [x0, x1, x2, x3]);
         let y = Lanes::unpack(prime.ifma, [y0, y1, y2, y3]);
         negated &= !y0.or(y1).or(y2).or(y3).zeros();
-        let opposite = core::array::from_fn(|i| k.p[i].sub(y.0[i]));
-        let y = y.select(negated, &Lanes(opposite));
+        let opposite = Lanes(unrolled!(5, i => k.p[i].sub(y.0[i])));
+        let y = y.select(negated, &opposite);
         blocks.push(Block { x, y });
     }
 }
@@ -178,23 +188,46 @@ fn forward(
 ) -> ([[u64; 8]; 4], [Lanes; CHAINS]) {
     let mut products = [k.one; CHAINS];
     before.reserve(left.len());
-    for (block, (left, right)) in left.iter().zip(right).enumerate() {
-        let mut difference = Lanes::subtract(&right.x, &left.x, &k.p3, k);
-        let rare = difference.0[0].low_halves_below_eight() as u8
-            | (difference.0[0].low_halves_below_eight() >> 8) as u8
-            | left.y.0[0].zeros()
-            | right.y.0[0].zeros();
-        if rare != 0 {
-            difference = exact(block, left, right, difference, specials, k);
-        }
-        right.x = difference;
-        let product = &mut products[block % CHAINS];
-        before.push(*product);
-        *product = product.multiply(&difference, k);
+    let whole = left.len() / CHAINS * CHAINS;
+    for start in (0..whole).step_by(CHAINS) {
+        ahead::<CHAINS>(k, start, left, right, before, specials, &mut products);
+    }
+    if whole < left.len() {
+        ahead::<1>(k, whole, left, right, before, specials, &mut products);
     }
     let [first, second] = products;
     let all = first.multiply(&second, k).canonical(k).pack();
-    (all.map(Vector::words), [second, first])
+    (unrolled!(4, i => all[i].words()), [second, first])
+}
+
+/// Some blocks, each in a chain of its own.
+#[inline(always)]
+fn ahead<const N: usize>(
+    k: &Constants,
+    start: usize,
+    left: &[Block],
+    right: &mut [Block],
+    before: &mut Vec<Lanes>,
+    specials: &mut Vec<Special>,
+    products: &mut [Lanes; CHAINS],
+) {
+    let (left, right) = (&left[start..start + N], &mut right[start..start + N]);
+    for i in 0..N {
+        let mut difference = right[i].x.subtract(&left[i].x, &k.p3, k);
+        let rare = difference.0[0].low_halves_below_eight()
+            | u16::from(left[i].y.0[0].zeros())
+            | u16::from(right[i].y.0[0].zeros());
+        if rare != 0 {
+            let (left, right) = (&left[i], &right[i]);
+            // SAFETY: `Constants` hold vectors, which exist only where the features do.
+            difference = unsafe { exact(start + i, left, right, difference, specials, k) };
+        }
+        right[i].x = difference;
+    }
+    for i in 0..N {
+        before.push(products[i]);
+        products[i] = products[i].multiply(&right[i].x, k);
+    }
 }
 
 /// The denominators of a block that may hold no plain additions: never zero.
@@ -208,15 +241,11 @@ fn exact(
     specials: &mut Vec<Special>,
     k: &Constants,
 ) -> Lanes {
-    let zeros = |l: &Lanes| {
-        let [a, b, c, d, e] = l.0;
-        a.or(b).or(c).or(d).or(e).zeros()
-    };
     let (left_y, right_y) = (carry(left.y.0, k), carry(right.y.0, k));
-    let (left_identity, right_identity) = (zeros(&left_y), zeros(&right_y));
+    let (left_identity, right_identity) = (left_y.zeros(), right_y.zeros());
     let identities = left_identity | right_identity;
-    let same_x = zeros(&difference.canonical(k)) & !identities;
-    let same_y = zeros(&right_y.subtract(&left_y, &k.p3, k).canonical(k));
+    let same_x = difference.canonical(k).zeros() & !identities;
+    let same_y = right_y.subtract(&left_y, &k.p3, k).canonical(k).zeros();
     if same_x | identities == 0 {
         return difference;
     }
@@ -247,9 +276,9 @@ fn backward<B: PrimeField>(
     inverse: [[u64; 8]; 4],
     chains: [Lanes; CHAINS],
 ) {
-    let words = inverse.map(|w| Vector::load(prime.ifma, &w));
+    let words = unrolled!(4, i => Vector::load(prime.ifma, &inverse[i]));
     let inverse = Lanes::unpack(prime.ifma, words);
-    let mut inverses = chains.map(|others| inverse.multiply(&others, k));
+    let mut inverses = unrolled!(2, i => inverse.multiply(&chains[i], k));
     let mut specials = specials.iter().rev().peekable();
     let pairs = left.chunks_mut(CHAINS).zip(right.chunks(CHAINS));
     for (number, ((left, right), before)) in pairs.zip(before.chunks(CHAINS)).enumerate().rev() {
@@ -291,8 +320,8 @@ fn add_plain<const N: usize>(
         let square = slopes[i].square_uncarried(k);
         let (x, d) = (&left[i].x.0, &right[i].x.0);
         // x1 + x2 = 2 x1 + d - 3 p
-        let limb = |j: usize| square[j].add(k.p8[j]).sub(x[j].add(x[j]).add(d[j]));
-        sums[i] = Lanes::reduced(core::array::from_fn(limb), k);
+        let x = unrolled!(5, j => square[j].add(k.p8[j]).sub(x[j].add(x[j]).add(d[j])));
+        sums[i] = Lanes::reduced(x, k);
     }
     for i in 0..N {
         *left[i] = finish(left[i], slopes[i], sums[i], k);
@@ -302,11 +331,11 @@ fn add_plain<const N: usize>(
 /// The sum, given its x and the slope.
 #[inline(always)]
 fn finish(left: &Block, slope: Lanes, x: Lanes, k: &Constants) -> Block {
-    let limb = |j: usize| left.x.0[j].sub(x.0[j]).add(k.p3[j]).shl::<2>();
-    let run = carry(core::array::from_fn(limb), k);
+    let run = unrolled!(5, j => left.x.0[j].sub(x.0[j]).add(k.p3[j]).shl::<2>());
+    let run = carry(run, k);
     let fall = slope.multiply_uncarried(&run, k);
-    let limb = |j: usize| fall[j].add(k.p3[j]).sub(left.y.0[j]);
-    let y = Lanes::reduced(core::array::from_fn(limb), k);
+    let y = unrolled!(5, j => fall[j].add(k.p3[j]).sub(left.y.0[j]));
+    let y = Lanes::reduced(y, k);
     Block { x, y }
 }
 
@@ -329,21 +358,14 @@ fn add_special(
     let three = left.x.square(k).multiply(&k.forty_eight, k);
     let slope = rise.select(special.double, &three).multiply(inverse, k);
     let square = slope.square_uncarried(k);
-    let limb = |j: usize| {
-        let sum = left.x.0[j].add(special.right_x.0[j]);
-        square[j].add(k.p5[j]).sub(sum)
-    };
-    let x = Lanes::reduced(core::array::from_fn(limb), k);
+    let (x1, x2) = (left.x.0, special.right_x.0);
+    let x = unrolled!(5, j => square[j].add(k.p5[j]).sub(x1[j].add(x2[j])));
+    let x = Lanes::reduced(x, k);
     let sum = finish(left, slope, x, k);
-    let chosen = |sum: Lanes, left: &Lanes, right: &Lanes| {
-        sum.select(special.opposite, &Lanes(k.zero()))
-            .select(special.right_identity, left)
-            .select(special.left_identity, right)
-    };
     let (left_y, right_y) = (carry(left.y.0, k), carry(right.y.0, k));
     Block {
-        x: chosen(sum.x, &left.x, &special.right_x),
-        y: chosen(sum.y, &left_y, &right_y),
+        x: special.choose(&sum.x, &left.x, &special.right_x, k),
+        y: special.choose(&sum.y, &left_y, &right_y, k),
     }
 }
 

@@ -48,7 +48,7 @@ impl Constants {
     /// Zero, as the multiple of p for differences that are not negative.
     #[inline(always)]
     pub(crate) fn zero(&self) -> [Vector; 5] {
-        self.p.map(|limb| limb.sub(limb))
+        [self.mask.sub(self.mask); 5]
     }
 }
 

@@ -20,8 +20,8 @@ pub(super) const ORDER: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
 #[inline(always)]
 pub(super) fn load(ifma: Ifma, words: &[Word; 8]) -> Lanes {
     let (rows, _) = words.as_flattened().as_chunks::<8>();
-    let row = |i: usize| Vector::load(ifma, &rows[i]);
-    let (early, late) = (row(0).blocks(row(1)), row(2).blocks(row(3)));
+    let [r0, r1, r2, r3] = unrolled!(4, i => Vector::load(ifma, &rows[i]));
+    let (early, late) = (r0.blocks(r1), r2.blocks(r3));
     let ((w0, w1), (w2, w3)) = (early.0.interleave(late.0), early.1.interleave(late.1));
     Lanes::unpack(ifma, [w0, w1, w2, w3])
 }
@@ -206,9 +206,7 @@ pub(crate) fn invert<F: Field>(prime: Prime<F>, cells: &mut [F], constant: F) {
 #[inline(always)]
 fn nonzero(ifma: Ifma, cells: &[Word], k: &Constants) -> (Lanes, u8) {
     let cells = read(ifma, cells);
-    let l = cells.0;
-    let any = l[0].or(l[1]).or(l[2]).or(l[3]).or(l[4]);
-    let zeros = any.equal(any.sub(any));
+    let zeros = cells.zeros();
     (cells.select(zeros, &k.one), zeros)
 }
 

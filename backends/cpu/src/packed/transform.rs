@@ -103,10 +103,16 @@ fn transform_words<F: Field>(
     buffer.resize(groups, k.one);
     first_layers(prime, plan, column, buffer, &k);
     vertical(buffer, &plan.layers, &k);
-    let scale = scale.map(|limbs| Lanes::splat(prime.ifma, limbs));
-    for (cells, lanes) in column.as_chunks_mut::<8>().0.iter_mut().zip(buffer) {
-        let scaled = scale.map_or(*lanes, |scale| lanes.multiply(&scale, &k));
-        store(cells, &scaled.canonical(&k));
+    let cells = column.as_chunks_mut::<8>().0.iter_mut();
+    if let Some(scale) = scale {
+        let scale = Lanes::splat(prime.ifma, scale);
+        for (cells, lanes) in cells.zip(buffer) {
+            store(cells, &lanes.multiply(&scale, &k).canonical(&k));
+        }
+    } else {
+        for (cells, lanes) in cells.zip(buffer) {
+            store(cells, &lanes.canonical(&k));
+        }
     }
 }
 
@@ -123,7 +129,7 @@ fn first_layers<F: Field>(
     let rev3 = |i: usize| i.reverse_bits() >> (usize::BITS - 3);
     let (groups, _) = column.as_chunks::<8>();
     let (count, blocks) = (groups.len(), groups.len() / 8);
-    let twiddles = plan.eighth.map(|w| Lanes::splat(prime.ifma, w));
+    let twiddles = unrolled!(4, i => Lanes::splat(prime.ifma, plan.eighth[i]));
     let bits = blocks.trailing_zeros();
     for t in 0..blocks {
         let reversed = if bits == 0 {
@@ -131,8 +137,7 @@ fn first_layers<F: Field>(
         } else {
             t.reverse_bits() >> (usize::BITS - bits)
         };
-        let cells =
-            core::array::from_fn(|i| load(prime.ifma, &groups[rev3(i) * (count / 8) + reversed]));
+        let cells = unrolled!(8, i => load(prime.ifma, &groups[rev3(i) * (count / 8) + reversed]));
         let values = eight(cells, &twiddles, k);
         for (lane, block) in transposed(&values).into_iter().enumerate() {
             buffer[t + rev3(ORDER[lane]) * blocks] = block;
@@ -143,9 +148,8 @@ fn first_layers<F: Field>(
 /// Lanes of eight values as values of eight lanes, in [`ORDER`] again.
 #[inline(always)]
 fn transposed(values: &[Lanes; 8]) -> [Lanes; 8] {
-    let limb = |i: usize| Vector::transpose(core::array::from_fn(|j| values[ORDER[j]].0[i]));
-    let limbs: [[Vector; 8]; 5] = core::array::from_fn(limb);
-    core::array::from_fn(|lane| Lanes(limbs.map(|rows| rows[lane])))
+    let limbs = unrolled!(5, i => Vector::transpose(unrolled!(8, j => values[ORDER[j]].0[i])));
+    unrolled!(8, lane => Lanes(unrolled!(5, i => limbs[i][lane])))
 }
 
 /// Three layers on eight values in bit-reversed order.

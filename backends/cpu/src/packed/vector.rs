@@ -193,16 +193,18 @@ impl Vector {
     /// Transposes eight rows of eight words.
     #[inline(always)]
     pub(crate) fn transpose(rows: [Self; 8]) -> [Self; 8] {
-        let pairs: [(Self, Self); 4] =
-            core::array::from_fn(|i| rows[2 * i].interleave(rows[2 * i + 1]));
-        let quarter = |x: [Self; 4]| {
-            let ((s0, s1), (s2, s3)) = (x[0].blocks(x[1]), x[2].blocks(x[3]));
-            let ((b0, b2), (b1, b3)) = (s0.blocks(s2), s1.blocks(s3));
-            [b0, b1, b2, b3]
-        };
-        let even = quarter(pairs.map(|p| p.0));
-        let odd = quarter(pairs.map(|p| p.1));
-        core::array::from_fn(|i| if i % 2 == 0 { even[i / 2] } else { odd[i / 2] })
+        let pairs = unrolled!(4, i => rows[2 * i].interleave(rows[2 * i + 1]));
+        let even = Self::quarter(unrolled!(4, i => pairs[i].0));
+        let odd = Self::quarter(unrolled!(4, i => pairs[i].1));
+        unrolled!(8, i => if i % 2 == 0 { even[i / 2] } else { odd[i / 2] })
+    }
+
+    /// Transposes four rows of four blocks of two words.
+    #[inline(always)]
+    fn quarter(x: [Self; 4]) -> [Self; 4] {
+        let ((s0, s1), (s2, s3)) = (x[0].blocks(x[1]), x[2].blocks(x[3]));
+        let ((b0, b2), (b1, b3)) = (s0.blocks(s2), s1.blocks(s3));
+        [b0, b1, b2, b3]
     }
 }
 

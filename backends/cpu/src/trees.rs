@@ -1,0 +1,171 @@
+//! Sums of points by bucket as binary trees laid out for blocks of eight lanes.
+//!
+//! The points of a bucket are split into complete trees. All trees of a chunk go through a level together: the nodes of
+//! level l are an array whose first `lengths[l + 1]` are left children, the next as many right children of the same
+//! parents in the same order, and the rest roots of trees of height l. So an addition is of whole blocks, nothing is
+//! moved between levels, and only leaves are gathered and roots written out.
+
+use pasta_curves::arithmetic::VartimeField;
+
+use crate::affine::{NEGATED, Xy};
+use crate::packed::points::{Block, NOTHING, Packed};
+
+/// Leaves worked on together, to stay inside the second-level cache.
+const CHUNK: usize = 8192;
+
+/// Trees of this height are made even if they leave lanes empty: fewer inversions.
+const LEAST_CAP: u32 = 4;
+
+/// Leaves for each of the highest trees' leaves, so that few lanes are empty.
+const SPREAD: usize = 128;
+
+/// Room to work in, kept between chunks.
+#[derive(Default)]
+pub(crate) struct Trees {
+    /// Consecutive points of one bucket each: bucket and length.
+    pieces: Vec<(usize, u32)>,
+    /// References of the leaves, in lanes.
+    leaves: Vec<u32>,
+    /// Places of the roots of each height, in lanes.
+    places: Vec<Vec<u32>>,
+    blocks: Vec<Block>,
+}
+
+/// Where the nodes of a chunk lie.
+struct Layout {
+    /// Height of the highest trees.
+    cap: u32,
+    /// Nodes at each level, from 0 to `cap + 1`, multiples of 8.
+    lengths: Vec<usize>,
+    /// Places of the leaves of a tree relative to its root's.
+    offsets: Vec<u32>,
+}
+
+impl Trees {
+    /// Sums points by bucket until few of each are left: `counts` consecutive references each; afterwards as many points.
+    pub(crate) fn reduce<B: ff::PrimeField + VartimeField>(
+        &mut self,
+        packed: &mut Packed<B>,
+        source: &[Xy<B>],
+        references: &[u32],
+        counts: &mut [u32],
+    ) -> Vec<Xy<B>> {
+        let mut roots = Vec::with_capacity(references.len() / 4 + counts.len());
+        let (mut bucket, mut taken, mut start) = (0, 0, 0);
+        let totals = counts.to_vec();
+        counts.fill(0);
+        while bucket < totals.len() {
+            self.pieces.clear();
+            let mut total = 0;
+            while bucket < totals.len() {
+                let length = (totals[bucket] - taken).min(CHUNK as u32);
+                if total != 0 && total + length as usize > CHUNK {
+                    break;
+                }
+                self.pieces.push((bucket, length));
+                total += length as usize;
+                taken += length;
+                if taken == totals[bucket] {
+                    bucket += 1;
+                    taken = 0;
+                }
+            }
+            let chunk = &references[start..start + total];
+            self.chunk(packed, source, chunk, counts, &mut roots);
+            start += total;
+        }
+        roots
+    }
+
+    /// One chunk: roots are appended, and counted in `counts`.
+    fn chunk<B: ff::PrimeField + VartimeField>(
+        &mut self,
+        packed: &mut Packed<B>,
+        source: &[Xy<B>],
+        references: &[u32],
+        counts: &mut [u32],
+        roots: &mut Vec<Xy<B>>,
+    ) {
+        let layout = Layout::new(&self.pieces, references.len());
+        self.place(&layout, source, references, counts, roots);
+        self.blocks.clear();
+        packed.gather(source, &self.leaves, &mut self.blocks);
+        for height in 1..=layout.cap as usize {
+            let count = layout.lengths[height] / 8;
+            let (left, right) = self.blocks.split_at_mut(count);
+            packed.add(left, &mut right[..count]);
+            let first = 2 * layout.lengths[height + 1] / 8;
+            packed.scatter(&self.blocks[first..count], &self.places[height], roots);
+        }
+    }
+
+    /// Gives leaves and roots their places; points that are alone go straight to the roots.
+    fn place<B: ff::PrimeField + VartimeField>(
+        &mut self,
+        layout: &Layout,
+        source: &[Xy<B>],
+        references: &[u32],
+        counts: &mut [u32],
+        roots: &mut Vec<Xy<B>>,
+    ) {
+        let heights = layout.cap as usize + 1;
+        self.leaves.clear();
+        self.leaves.resize(2 * layout.lengths[1], NOTHING);
+        self.places
+            .resize_with(heights.max(self.places.len()), Vec::new);
+        self.places.iter_mut().for_each(Vec::clear);
+        let mut rest = references;
+        for (bucket, length) in &self.pieces {
+            let mut left = *length;
+            while left != 0 {
+                let height = left.ilog2().min(layout.cap);
+                let (own, others) = rest.split_at(1 << height);
+                if height == 0 {
+                    let point = source[(own[0] & !NEGATED) as usize];
+                    roots.push(point.signed(own[0] & NEGATED != 0));
+                } else {
+                    let places = &mut self.places[height as usize];
+                    let root = 2 * layout.lengths[height as usize + 1] + places.len();
+                    places.push(roots.len() as u32);
+                    roots.push(Xy::IDENTITY);
+                    let leaves = &mut self.leaves[root..];
+                    for (offset, reference) in layout.offsets.iter().zip(own) {
+                        leaves[*offset as usize] = *reference;
+                    }
+                }
+                rest = others;
+                left -= 1 << height;
+                counts[*bucket] += 1;
+            }
+        }
+    }
+}
+
+impl Layout {
+    fn new(pieces: &[(usize, u32)], total: usize) -> Self {
+        let longest = pieces.iter().map(|(_, length)| *length).max();
+        let cap = (total / SPREAD).max(1).ilog2().max(LEAST_CAP);
+        let cap = cap.min(longest.unwrap_or(0).max(1).ilog2());
+        let mut trees = vec![0; cap as usize + 1];
+        for (_, length) in pieces {
+            trees[cap as usize] += (length >> cap) as usize;
+            for (height, trees) in trees.iter_mut().enumerate().take(cap as usize) {
+                *trees += (length >> height & 1) as usize;
+            }
+        }
+        let mut lengths = vec![0; cap as usize + 2];
+        for height in (1..=cap as usize).rev() {
+            lengths[height] = 2 * lengths[height + 1] + trees[height].next_multiple_of(8);
+        }
+        let mut offsets = vec![0u32];
+        for length in &lengths[1..=cap as usize] {
+            let upper: Vec<u32> = offsets.iter().map(|o| o + *length as u32).collect();
+            offsets.extend(upper);
+        }
+        Self {
+            cap,
+            lengths,
+            offsets,
+        }
+    }
+}
