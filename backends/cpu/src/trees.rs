@@ -13,11 +13,11 @@ use crate::packed::points::{Block, NOTHING, Packed};
 /// Leaves worked on together, to stay inside the second-level cache.
 const CHUNK: usize = 8192;
 
-/// Trees of this height are made even if they leave lanes empty: fewer inversions.
-const LEAST_CAP: u32 = 4;
+/// Leaves that are not alone up to which lanes of trees up to [`PADDED_HEIGHT`] may be empty: cheaper than another round of inversions.
+const FEW: usize = 1024;
 
-/// Leaves for each of the highest trees' leaves, so that few lanes are empty.
-const SPREAD: usize = 128;
+/// See [`FEW`].
+const PADDED_HEIGHT: usize = 3;
 
 /// Room to work in, kept between chunks.
 #[derive(Default)]
@@ -33,9 +33,9 @@ pub(crate) struct Trees {
 
 /// Where the nodes of a chunk lie.
 struct Layout {
-    /// Height of the highest trees.
-    cap: u32,
-    /// Nodes at each level, from 0 to `cap + 1`, multiples of 8.
+    /// Trees of each height, from 0: a tree too many counts as two of half the height.
+    trees: Vec<usize>,
+    /// Nodes at each level, from 0 to one above the highest, multiples of 8.
     lengths: Vec<usize>,
     /// Places of the leaves of a tree relative to its root's.
     offsets: Vec<u32>,
@@ -90,7 +90,7 @@ impl Trees {
         self.place(&layout, source, references, counts, roots);
         self.blocks.clear();
         packed.gather(source, &self.leaves, &mut self.blocks);
-        for height in 1..=layout.cap as usize {
+        for height in 1..layout.trees.len() {
             let count = layout.lengths[height] / 8;
             let (left, right) = self.blocks.split_at_mut(count);
             packed.add(left, &mut right[..count]);
@@ -108,7 +108,7 @@ impl Trees {
         counts: &mut [u32],
         roots: &mut Vec<Xy<B>>,
     ) {
-        let heights = layout.cap as usize + 1;
+        let heights = layout.trees.len();
         self.leaves.clear();
         self.leaves.resize(2 * layout.lengths[1], NOTHING);
         self.places
@@ -118,14 +118,17 @@ impl Trees {
         for (bucket, length) in &self.pieces {
             let mut left = *length;
             while left != 0 {
-                let height = left.ilog2().min(layout.cap);
+                let mut height = left.ilog2() as usize;
+                while height > 0 && self.places[height].len() == layout.trees[height] {
+                    height -= 1;
+                }
                 let (own, others) = rest.split_at(1 << height);
                 if height == 0 {
                     let point = source[(own[0] & !NEGATED) as usize];
                     roots.push(point.signed(own[0] & NEGATED != 0));
                 } else {
-                    let places = &mut self.places[height as usize];
-                    let root = 2 * layout.lengths[height as usize + 1] + places.len();
+                    let places = &mut self.places[height];
+                    let root = 2 * layout.lengths[height + 1] + places.len();
                     places.push(roots.len() as u32);
                     roots.push(Xy::IDENTITY);
                     let leaves = &mut self.leaves[root..];
@@ -144,26 +147,32 @@ impl Trees {
 impl Layout {
     fn new(pieces: &[(usize, u32)], total: usize) -> Self {
         let longest = pieces.iter().map(|(_, length)| *length).max();
-        let cap = (total / SPREAD).max(1).ilog2().max(LEAST_CAP);
-        let cap = cap.min(longest.unwrap_or(0).max(1).ilog2());
-        let mut trees = vec![0; cap as usize + 1];
+        let highest = longest.unwrap_or(0).max(1).ilog2() as usize;
+        let mut trees = vec![0; highest + 1];
         for (_, length) in pieces {
-            trees[cap as usize] += (length >> cap) as usize;
-            for (height, trees) in trees.iter_mut().enumerate().take(cap as usize) {
+            for (height, trees) in trees.iter_mut().enumerate() {
                 *trees += (length >> height & 1) as usize;
             }
         }
-        let mut lengths = vec![0; cap as usize + 2];
-        for height in (1..=cap as usize).rev() {
+        let leaves = total - pieces.iter().filter(|(_, length)| *length == 1).count();
+        for height in (1..=highest).rev() {
+            if leaves > FEW || height > PADDED_HEIGHT {
+                let excess = trees[height] % 8;
+                trees[height] -= excess;
+                trees[height - 1] += 2 * excess;
+            }
+        }
+        let mut lengths = vec![0; highest + 2];
+        for height in (1..=highest).rev() {
             lengths[height] = 2 * lengths[height + 1] + trees[height].next_multiple_of(8);
         }
         let mut offsets = vec![0u32];
-        for length in &lengths[1..=cap as usize] {
+        for length in &lengths[1..=highest] {
             let upper: Vec<u32> = offsets.iter().map(|o| o + *length as u32).collect();
             offsets.extend(upper);
         }
         Self {
-            cap,
+            trees,
             lengths,
             offsets,
         }

@@ -84,6 +84,9 @@ impl<B: PrimeField + VartimeField> Packed<B> {
     /// `left[i] += right[i]` for every lane, with one inversion; right is overwritten. As many left blocks as right ones.
     pub(crate) fn add(&mut self, left: &mut [Block], right: &mut [Block]) {
         debug_assert_eq!(left.len(), right.len());
+        if left.is_empty() {
+            return;
+        }
         self.specials.clear();
         self.before.clear();
         let k = &self.constants;
@@ -294,10 +297,10 @@ fn backward<B: PrimeField>(
                 let special = specials.next_if(|s| s.block == number * CHAINS + i);
                 left[i] = add_special(&left[i], &right[i], &own[i], special, k);
             }
-        } else if let ([first, second], [r0, r1]) = (&mut *left, right) {
-            add_plain([first, second], [r0, r1], &own, k);
-        } else if let ([first], [r0]) = (left, right) {
-            add_plain([first], [r0], &[own[0]], k);
+        } else if left.len() == CHAINS {
+            add_plain::<CHAINS>(left, right, &own, k);
+        } else {
+            add_plain::<1>(left, right, &own, k);
         }
     }
 }
@@ -305,11 +308,12 @@ fn backward<B: PrimeField>(
 /// Finishes plain additions: `left += right`, with the differences in place of the right x and their inverses.
 #[inline(always)]
 fn add_plain<const N: usize>(
-    left: [&mut Block; N],
-    right: [&Block; N],
-    inverses: &[Lanes],
+    left: &mut [Block],
+    right: &[Block],
+    inverses: &[Lanes; CHAINS],
     k: &Constants,
 ) {
+    let (left, right) = (&mut left[..N], &right[..N]);
     let mut slopes = [k.one; N];
     for i in 0..N {
         let rise = right[i].y.subtract(&left[i].y, &k.p3, k);
@@ -324,7 +328,7 @@ fn add_plain<const N: usize>(
         sums[i] = Lanes::reduced(x, k);
     }
     for i in 0..N {
-        *left[i] = finish(left[i], slopes[i], sums[i], k);
+        left[i] = finish(&left[i], slopes[i], sums[i], k);
     }
 }
 
@@ -349,10 +353,10 @@ fn add_special(
     special: Option<&Special>,
     k: &Constants,
 ) -> Block {
-    let mut sum = *left;
     let Some(special) = special else {
-        add_plain([&mut sum], [right], &[*inverse], k);
-        return sum;
+        let mut sum = [*left];
+        add_plain::<1>(&mut sum, &[*right], &[*inverse; CHAINS], k);
+        return sum[0];
     };
     let rise = right.y.subtract(&left.y, &k.p3, k);
     let three = left.x.square(k).multiply(&k.forty_eight, k);

@@ -110,13 +110,6 @@ impl Vector {
         Self(unsafe { _mm512_shrdi_epi64::<N>(self.0, high.0) })
     }
 
-    /// Lanes that are equal, as bits.
-    #[inline(always)]
-    pub(crate) fn equal(self, other: Self) -> u8 {
-        // SAFETY: a `Vector` exists.
-        unsafe { _mm512_cmpeq_epi64_mask(self.0, other.0) }
-    }
-
     /// Lanes that are zero, as bits.
     #[inline(always)]
     pub(crate) fn zeros(self) -> u8 {
