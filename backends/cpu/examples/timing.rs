@@ -1,5 +1,5 @@
 //! Quick timings of the CPU backend: least and median of many runs. Arguments: a level, then parts of names; with
-//! none, everything.
+//! none, everything. TIMING_MS is how long each is run, 500 ms if not set.
 
 use std::time::Instant;
 
@@ -14,6 +14,7 @@ use zkernel_verifier::expression::{Instruction, Operand, Operation, Program};
 /// What to time.
 struct Timer {
     only: Vec<String>,
+    milliseconds: u128,
 }
 
 impl Timer {
@@ -21,13 +22,13 @@ impl Timer {
         self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
     }
 
-    /// Runs for about half a second, at least five times.
+    /// Runs for some time, at least five times.
     fn time<T>(&self, name: &str, units: usize, mut run: impl FnMut() -> Result<T>) -> Result<()> {
         if !self.wants(name) {
             return Ok(());
         }
         let (begin, mut nanoseconds) = (Instant::now(), Vec::new());
-        while nanoseconds.len() < 5 || begin.elapsed().as_millis() < 500 {
+        while nanoseconds.len() < 5 || begin.elapsed().as_millis() < self.milliseconds {
             let start = Instant::now();
             run()?;
             nanoseconds.push(start.elapsed().as_nanos());
@@ -49,6 +50,10 @@ fn main() -> Result<()> {
     let only = arguments.next();
     let timer = Timer {
         only: arguments.collect(),
+        milliseconds: std::env::var("TIMING_MS")
+            .ok()
+            .and_then(|ms| ms.parse().ok())
+            .unwrap_or(500),
     };
     for level in [Some(Level::PORTABLE), Level::avx512_ifma()]
         .into_iter()
@@ -103,6 +108,15 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
     for log_n in [6, 9, 10, 12] {
         let rows = 1 << log_n;
         let name = |what: &str| format!("{what} 2^{log_n}");
+        let names = ["load", "commit 32 full", "commit 1 full", "commit 32 8-bit"];
+        let others = ["dictionary 32", "fold 8", "commit folded"];
+        if !names
+            .iter()
+            .chain(&others)
+            .any(|what| timer.wants(&name(what)))
+        {
+            continue;
+        }
         timer.time(&name("load"), rows, || cpu.load_bases(&points[..rows]))?;
         let bases = cpu.load_bases(&points[..rows])?;
         let none = vec![Vec::new(); 32];
