@@ -11,8 +11,8 @@ pub struct Columns<F>(HostColumns<F>);
 
 /// The body cells of one column.
 pub(crate) enum Cells<'a, F> {
-    /// Small integers.
-    Small(&'a [i64]),
+    /// Small integers and their bound in bits.
+    Small(u32, &'a [i64]),
     /// Field elements.
     Full(&'a [F]),
 }
@@ -55,7 +55,7 @@ impl<F: Field> Columns<F> {
         let body = self.0.rows - tail;
         let range = column * body..(column + 1) * body;
         let cells = match &self.0.body {
-            Body::Small { values, .. } => Cells::Small(&values[range]),
+            Body::Small { bits, values } => Cells::Small(*bits, &values[range]),
             Body::Full(values) => Cells::Full(&values[range]),
         };
         (cells, &self.0.tail[column * tail..][..tail])
@@ -66,7 +66,7 @@ impl<F: Field> Columns<F> {
         match self.column(column) {
             (Cells::Full(values), []) => Cow::Borrowed(values),
             (Cells::Full(values), tail) => Cow::Owned([values, tail].concat()),
-            (Cells::Small(values), tail) => {
+            (Cells::Small(_, values), tail) => {
                 let body = values.iter().map(|v| zkernel_verifier::curve::signed(*v));
                 Cow::Owned(body.chain(tail.iter().copied()).collect())
             }
@@ -125,7 +125,7 @@ pub(crate) fn gather<F: Field>(
     };
     let (mut values, mut tail) = (Vec::new(), Vec::new());
     for c in chosen {
-        if let (Cells::Small(body), cells) = sources[c.batch].column(c.column) {
+        if let (Cells::Small(_, body), cells) = sources[c.batch].column(c.column) {
             values.extend_from_slice(body);
             tail.extend_from_slice(cells);
         }

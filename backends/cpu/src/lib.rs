@@ -2,18 +2,20 @@
 //!
 //! Field arithmetic of `pasta_curves`, eight elements at a time where the machine can ([`level`]), on the global rayon
 //! pool. One operation family a file, named as in
-//! `zkernel-backend-reference`, which defines what they mean: [`columns`], [`msm`] (over batched affine additions),
+//! `zkernel-backend-reference`, which defines what they mean: [`columns`], [`bases`], `commit` and `msm` (over batched affine additions),
 //! `ntt`, `eval`, `linear`.
 
 mod affine;
+pub mod bases;
 mod buckets;
 pub mod columns;
+mod commit;
 mod digits;
 mod eval;
 mod kernels;
 pub mod level;
 mod linear;
-pub mod msm;
+mod msm;
 mod ntt;
 mod packed;
 #[cfg(target_arch = "x86_64")]
@@ -23,9 +25,9 @@ use zkernel_backend::{Backend, ColumnRef, Curve, HostColumns, Result, Scalar, Te
 use zkernel_verifier::expression::Program;
 use zkernel_verifier::form::EvaluatedView;
 
+pub use crate::bases::Bases;
 pub use crate::columns::Columns;
 pub use crate::level::Level;
-pub use crate::msm::Bases;
 
 /// The CPU backend, on the global rayon pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +94,7 @@ impl<C: Curve> Backend<C> for Cpu {
         batches: &[&Self::Columns],
         extra: &[Vec<Scalar<C>>],
     ) -> Result<Vec<C>> {
-        msm::commit(bases, batches, extra)
+        commit::commit(bases, batches, extra)
     }
 
     fn commit_dictionary(
@@ -103,7 +105,7 @@ impl<C: Curve> Backend<C> for Cpu {
         tails: &[Vec<Scalar<C>>],
         extra: &[Vec<Scalar<C>>],
     ) -> Result<Vec<C>> {
-        msm::commit_dictionary(bases, indices, dictionary, tails, extra)
+        commit::commit_dictionary(bases, indices, dictionary, tails, extra)
     }
 
     fn msm(&self, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
@@ -245,6 +247,6 @@ impl<C: Curve> Backend<C> for Cpu {
         rows: usize,
         weights: &[Scalar<C>],
     ) -> Result<Self::Bases> {
-        msm::fold_bases(bases, rows, weights)
+        commit::fold_bases(bases, rows, weights)
     }
 }

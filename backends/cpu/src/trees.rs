@@ -29,6 +29,8 @@ pub(crate) struct Trees {
     /// Places of the roots of each height, in lanes.
     places: Vec<Vec<u32>>,
     blocks: Vec<Block>,
+    left: Vec<Block>,
+    right: Vec<Block>,
 }
 
 /// Where the nodes of a chunk lie.
@@ -141,6 +143,147 @@ impl Trees {
                 counts[*bucket] += 1;
             }
         }
+    }
+}
+
+/// Buckets worked on together by [`Trees::bit_sums`].
+const BUCKETS: usize = 8192;
+
+impl Trees {
+    /// For every group of `size` buckets, a power of two: the sum of all, then for every bit the sum of those whose index
+    /// has it.
+    ///
+    /// The lowest bit of the index is the highest of the place: each level adds the upper half of every array to the
+    /// lower, and the upper half of the array of all is the start of that bit's sum.
+    pub(crate) fn bit_sums<B: ff::PrimeField + VartimeField>(
+        &mut self,
+        packed: &mut Packed<B>,
+        buckets: &[Xy<B>],
+        size: usize,
+    ) -> Vec<Xy<B>> {
+        let sums = size.ilog2() as usize + 1;
+        let mut points = vec![Xy::IDENTITY; buckets.len() / size * sums];
+        let at_once = (BUCKETS / size).max(1);
+        let groups = buckets.chunks(size * at_once);
+        for (buckets, points) in groups.zip(points.chunks_mut(sums * at_once)) {
+            self.bit_sums_together(packed, buckets, size, points);
+        }
+        points
+    }
+
+    fn bit_sums_together<B: ff::PrimeField + VartimeField>(
+        &mut self,
+        packed: &mut Packed<B>,
+        buckets: &[Xy<B>],
+        size: usize,
+        points: &mut [Xy<B>],
+    ) {
+        let (groups, bits) = (buckets.len() / size, size.ilog2());
+        let lanes = match groups {
+            0..8 => groups.next_power_of_two(),
+            _ => groups.next_multiple_of(8),
+        };
+        let reference = |place: usize| {
+            let (index, group) = (place / lanes, place % lanes);
+            let index = index.reverse_bits() >> (usize::BITS - bits).min(usize::BITS - 1);
+            let own = (group < groups).then_some((group * size + index) as u32);
+            own.unwrap_or(NOTHING)
+        };
+        self.leaves.clear();
+        self.leaves.extend((0..size * lanes).map(reference));
+        self.blocks.clear();
+        packed.gather(buckets, &self.leaves, &mut self.blocks);
+        let mut span = size * lanes;
+        for _ in 0..bits {
+            span /= 2;
+            self.halve(packed, span);
+        }
+        let sums = bits as usize + 1;
+        let place = |(sum, group): (usize, usize)| {
+            let own = (group < groups).then_some((group * sums + sum) as u32);
+            own.unwrap_or(NOTHING)
+        };
+        let width = lanes.next_multiple_of(8);
+        let all = (0..sums).flat_map(|sum| (0..width).map(move |group| (sum, group)));
+        self.leaves.clear();
+        self.leaves.extend(all.map(place));
+        packed.scatter(&self.blocks, &self.leaves, points);
+    }
+
+    /// `sum 2^shift addend` of every group, largest shifts first.
+    pub(crate) fn horner<B: ff::PrimeField + VartimeField>(
+        &mut self,
+        packed: &mut Packed<B>,
+        groups: usize,
+        addends: &[(u32, Vec<Xy<B>>)],
+    ) -> Vec<Xy<B>> {
+        let all: Vec<u32> = (0..groups as u32).collect();
+        let mut totals = vec![Xy::IDENTITY; groups];
+        self.left.clear();
+        let mut shift = 0;
+        for (own, points) in addends {
+            for _ in *own..shift {
+                packed.double(&mut self.left);
+            }
+            self.right.clear();
+            packed.gather(points, &all, &mut self.right);
+            if self.left.is_empty() {
+                core::mem::swap(&mut self.left, &mut self.right);
+            } else {
+                packed.add(&mut self.left, &mut self.right);
+            }
+            shift = *own;
+        }
+        for _ in 0..shift {
+            packed.double(&mut self.left);
+        }
+        packed.scatter(&self.left, &all, &mut totals);
+        totals
+    }
+
+    /// `2^(width j) P` for all points, for each j below `count`.
+    pub(crate) fn multiples<B: ff::PrimeField + VartimeField>(
+        &mut self,
+        packed: &mut Packed<B>,
+        points: &[Xy<B>],
+        width: u32,
+        count: usize,
+    ) -> Vec<Xy<B>> {
+        let all: Vec<u32> = (0..points.len() as u32).collect();
+        let mut multiples = Vec::with_capacity(points.len() * count);
+        multiples.extend_from_slice(points);
+        self.blocks.clear();
+        packed.gather(points, &all, &mut self.blocks);
+        for j in 1..count {
+            for _ in 0..width {
+                packed.double(&mut self.blocks);
+            }
+            let start = j * points.len();
+            multiples.resize(start + points.len(), Xy::IDENTITY);
+            packed.scatter(&self.blocks, &all, &mut multiples[start..]);
+        }
+        multiples
+    }
+
+    /// Halves all arrays of `2 span` points and adds one more, the upper half of the first.
+    fn halve<B: ff::PrimeField + VartimeField>(&mut self, packed: &mut Packed<B>, span: usize) {
+        let length = (2 * span).div_ceil(8);
+        self.left.clear();
+        self.right.clear();
+        for array in self.blocks.chunks(length) {
+            if span < 8 {
+                self.left.push(array[0]);
+                self.right.push(array[0].rotated(span));
+            } else {
+                let (lower, upper) = array.split_at(length / 2);
+                self.left.extend_from_slice(lower);
+                self.right.extend_from_slice(upper);
+            }
+        }
+        let upper = self.right[..length.div_ceil(2)].to_vec();
+        packed.add(&mut self.left, &mut self.right);
+        self.left.extend(upper);
+        core::mem::swap(&mut self.left, &mut self.blocks);
     }
 }
 

@@ -47,7 +47,7 @@ struct Special {
 /// Packed additions of points with coordinates in B.
 pub(crate) struct Packed<B> {
     prime: Prime<B>,
-    constants: Constants,
+    constants: &'static Constants,
     /// Products of the differences before each block.
     before: Vec<Lanes>,
     specials: Vec<Special>,
@@ -78,7 +78,7 @@ impl<B: PrimeField + VartimeField> Packed<B> {
     pub(crate) fn gather(&self, source: &[Xy<B>], references: &[u32], blocks: &mut Vec<Block>) {
         let source = self.prime.points(source);
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
-        unsafe { gather(self.prime, &self.constants, source, references, blocks) }
+        unsafe { gather(self.prime, self.constants, source, references, blocks) }
     }
 
     /// `left[i] += right[i]` for every lane, with one inversion; right is overwritten. As many left blocks as right ones.
@@ -89,7 +89,7 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         }
         self.specials.clear();
         self.before.clear();
-        let k = &self.constants;
+        let k = self.constants;
         let (before, specials) = (&mut self.before, &mut self.specials);
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
         let (products, chains) = unsafe { forward(k, left, right, before, specials) };
@@ -102,11 +102,45 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         };
     }
 
+    /// Doubles every lane, with one inversion.
+    pub(crate) fn double(&mut self, blocks: &mut [Block]) {
+        if blocks.is_empty() {
+            return;
+        }
+        self.before.clear();
+        let k = self.constants;
+        // SAFETY: `prime` holds an `Ifma`, which proves the features.
+        let (products, chains) = unsafe { forward_double(k, blocks, &mut self.before) };
+        let inverses = invert(self.prime, products);
+        // SAFETY: as above.
+        unsafe { backward_double(self.prime, k, blocks, &self.before, inverses, chains) };
+    }
+
     /// Writes lane i of the blocks to `points[places[i]]`, unless that is [`NOTHING`]. Blocks are sums, not gathered.
     pub(crate) fn scatter(&self, blocks: &[Block], places: &[u32], points: &mut [Xy<B>]) {
         let points = self.prime.points_mut(points);
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
-        unsafe { scatter(&self.constants, blocks, places, points) }
+        unsafe { scatter(self.constants, blocks, places, points) }
+    }
+}
+
+impl Block {
+    /// Point `(lane + N) mod 8` in every lane.
+    #[inline(always)]
+    fn rotate<const N: i32>(&self) -> Self {
+        Self {
+            x: Lanes(unrolled!(5, i => self.x.0[i].rotated::<N>())),
+            y: Lanes(unrolled!(5, i => self.y.0[i].rotated::<N>())),
+        }
+    }
+
+    /// Point `(lane + by) mod 8` in every lane, by 1, 2 or 4.
+    pub(crate) fn rotated(&self, by: usize) -> Self {
+        match by {
+            1 => self.rotate::<1>(),
+            2 => self.rotate::<2>(),
+            _ => self.rotate::<4>(),
+        }
     }
 }
 
@@ -244,26 +278,30 @@ fn exact(
     specials: &mut Vec<Special>,
     k: &Constants,
 ) -> Lanes {
-    let (left_y, right_y) = (carry(left.y.0, k), carry(right.y.0, k));
-    let (left_identity, right_identity) = (left_y.zeros(), right_y.zeros());
+    let (left_identity, right_identity) = (left.y.zeros(), right.y.zeros());
     let identities = left_identity | right_identity;
     let same_x = difference.canonical(k).zeros() & !identities;
-    let same_y = right_y.subtract(&left_y, &k.p3, k).canonical(k).zeros();
     if same_x | identities == 0 {
         return difference;
     }
+    let mut double = 0;
+    let mut result = difference;
+    if same_x != 0 {
+        let (left_y, right_y) = (carry(left.y.0, k), carry(right.y.0, k));
+        double = same_x & right_y.subtract(&left_y, &k.p3, k).canonical(k).zeros();
+        result = result.select(double, &left_y.add(&left_y, k));
+    }
+    let opposite = same_x & !double;
     let special = Special {
         block,
         left_identity,
         right_identity,
-        double: same_x & same_y,
-        opposite: same_x & !same_y,
+        double,
+        opposite,
         right_x: right.x,
     };
     specials.push(special);
-    difference
-        .select(special.double, &left_y.add(&left_y, k))
-        .select(identities | special.opposite, &k.one)
+    result.select(identities | opposite, &k.one)
 }
 
 /// Finishes the additions, last first.
@@ -358,9 +396,12 @@ fn add_special(
         add_plain::<1>(&mut sum, &[*right], &[*inverse; CHAINS], k);
         return sum[0];
     };
-    let rise = right.y.subtract(&left.y, &k.p3, k);
-    let three = left.x.square(k).multiply(&k.forty_eight, k);
-    let slope = rise.select(special.double, &three).multiply(inverse, k);
+    let mut rise = right.y.subtract(&left.y, &k.p3, k);
+    if special.double != 0 {
+        let three = left.x.square(k).multiply(&k.forty_eight, k);
+        rise = rise.select(special.double, &three);
+    }
+    let slope = rise.multiply(inverse, k);
     let square = slope.square_uncarried(k);
     let (x1, x2) = (left.x.0, special.right_x.0);
     let x = unrolled!(5, j => square[j].add(k.p5[j]).sub(x1[j].add(x2[j])));
@@ -384,6 +425,66 @@ fn scatter(k: &Constants, blocks: &[Block], places: &[u32], points: &mut [[u64; 
             if let Some(point) = points.get_mut(*place as usize) {
                 row.store(point);
             }
+        }
+    }
+}
+
+/// Twice y, one for the identity, and the lanes of that.
+#[inline(always)]
+fn twice(y: &Lanes, k: &Constants) -> (Lanes, u8) {
+    let identity = y.zeros();
+    let twice = carry(unrolled!(5, i => y.0[i].add(y.0[i])), k);
+    (twice.select(identity, &k.one), identity)
+}
+
+/// As [`forward`], of doublings.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn forward_double(
+    k: &Constants,
+    blocks: &[Block],
+    before: &mut Vec<Lanes>,
+) -> ([[u64; 8]; 4], [Lanes; CHAINS]) {
+    let mut products = [k.one; CHAINS];
+    for blocks in blocks.chunks(CHAINS) {
+        for (block, product) in blocks.iter().zip(&mut products) {
+            before.push(*product);
+            *product = product.multiply(&twice(&block.y, k).0, k);
+        }
+    }
+    let [first, second] = products;
+    let all = first.multiply(&second, k).canonical(k).pack();
+    (unrolled!(4, i => all[i].words()), [second, first])
+}
+
+/// As [`backward`], of doublings.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn backward_double<B: PrimeField>(
+    prime: Prime<B>,
+    k: &Constants,
+    blocks: &mut [Block],
+    before: &[Lanes],
+    inverse: [[u64; 8]; 4],
+    chains: [Lanes; CHAINS],
+) {
+    let words = unrolled!(4, i => Vector::load(prime.ifma, &inverse[i]));
+    let inverse = Lanes::unpack(prime.ifma, words);
+    let mut inverses = unrolled!(2, i => inverse.multiply(&chains[i], k));
+    let pairs = blocks.chunks_mut(CHAINS).zip(before.chunks(CHAINS));
+    for (blocks, before) in pairs.rev() {
+        for ((block, before), inverse) in blocks.iter_mut().zip(before).zip(&mut inverses) {
+            let own = inverse.multiply(before, k);
+            let (twice, identity) = twice(&block.y, k);
+            *inverse = inverse.multiply(&twice, k);
+            let three = block.x.square(k).multiply(&k.forty_eight, k);
+            let slope = three.multiply(&own, k);
+            let square = slope.square_uncarried(k);
+            let x = unrolled!(5, j => square[j].add(k.p5[j]).sub(block.x.0[j].add(block.x.0[j])));
+            let sum = finish(block, slope, Lanes::reduced(x, k), k);
+            let zero = Lanes(k.zero());
+            *block = Block {
+                x: sum.x.select(identity, &zero),
+                y: sum.y.select(identity, &zero),
+            };
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use core::any::TypeId;
 use core::marker::PhantomData;
+use std::sync::OnceLock;
 
 use ff::PrimeField;
 use pasta_curves::{Fp, Fq};
@@ -109,8 +110,14 @@ impl<F: PrimeField> Prime<F> {
         limbs(self.words(&[stored])[0])
     }
 
-    /// The prime's constants.
-    pub(crate) fn constants(self) -> Constants {
+    /// The prime's constants, made once.
+    pub(crate) fn constants(self) -> &'static Constants {
+        static OF_FIELDS: [OnceLock<Constants>; 2] = [const { OnceLock::new() }; 2];
+        let field = usize::from(TypeId::of::<F>() == TypeId::of::<Fq>());
+        OF_FIELDS[field].get_or_init(|| self.make_constants())
+    }
+
+    fn make_constants(self) -> Constants {
         let splat = |limbs: [u64; 5]| limbs.map(|limb| Vector::splat(self.ifma, limb));
         let mut p = repr(&-F::ONE);
         p[0] += 1;

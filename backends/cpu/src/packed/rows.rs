@@ -70,9 +70,9 @@ pub(crate) fn multiply<F: PrimeField>(prime: Prime<F>, a: &mut [F], b: &[F]) {
 fn multiply_words<F: PrimeField>(prime: Prime<F>, a: &mut [Word], b: &[Word]) {
     let k = prime.constants();
     for (a, b) in a.chunks_mut(8).zip(b.chunks(8)) {
-        let factor = read(prime.ifma, a).factor(&k);
-        let product = factor.multiply(&read(prime.ifma, b), &k);
-        write(a, &product.canonical(&k));
+        let factor = read(prime.ifma, a).factor(k);
+        let product = factor.multiply(&read(prime.ifma, b), k);
+        write(a, &product.canonical(k));
     }
 }
 
@@ -95,14 +95,14 @@ pub(crate) fn combine<F: PrimeField>(prime: Prime<F>, sums: &mut [F], terms: &[(
 fn combine_words<F: PrimeField>(prime: Prime<F>, sums: &mut [Word], terms: &[(&[Word], [u64; 5])]) {
     let k = prime.constants();
     for (group, sum) in sums.chunks_mut(8).enumerate() {
-        let mut products = Sums::new(&k);
+        let mut products = Sums::new(k);
         for (column, coefficient) in terms {
             let cells = &column[8 * group..][..sum.len()];
             let coefficient = Lanes::splat(prime.ifma, *coefficient);
             products.add(&read(prime.ifma, cells), &coefficient);
         }
-        let total = products.reduced(&k).add(&read(prime.ifma, sum), &k);
-        write(sum, &total.canonical(&k));
+        let total = products.reduced(k).add(&read(prime.ifma, sum), k);
+        write(sum, &total.canonical(k));
     }
 }
 
@@ -123,11 +123,11 @@ fn dot_words<F: PrimeField>(prime: Prime<F>, a: &[Word], b: &[Word], lanes: &mut
     let zero = k.mask.sub(k.mask);
     let mut total = Lanes([zero; 5]);
     for (a, b) in a.chunks(8 * MOST).zip(b.chunks(8 * MOST)) {
-        let mut products = Sums::new(&k);
+        let mut products = Sums::new(k);
         for (a, b) in a.chunks(8).zip(b.chunks(8)) {
             products.add(&read(prime.ifma, a), &read(prime.ifma, b));
         }
-        total = total.add(&products.reduced(&k), &k).canonical(&k);
+        total = total.add(&products.reduced(k), k).canonical(k);
     }
     write(lanes, &total);
 }
@@ -161,7 +161,7 @@ fn contract_words<F: PrimeField>(
     let k = prime.constants();
     for (offsets, sum) in offsets.chunks(8).zip(sums.chunks_mut(8)) {
         let neighbours = offsets.windows(2).all(|w| w[1] == w[0] + 1);
-        let mut products = Sums::new(&k);
+        let mut products = Sums::new(k);
         for (position, coefficient) in entries {
             let coefficient = Lanes::splat(prime.ifma, *coefficient);
             let cells = if neighbours {
@@ -175,8 +175,8 @@ fn contract_words<F: PrimeField>(
             };
             products.add(&cells, &coefficient);
         }
-        let total = products.reduced(&k).add(&read(prime.ifma, sum), &k);
-        write(sum, &total.canonical(&k));
+        let total = products.reduced(k).add(&read(prime.ifma, sum), k);
+        write(sum, &total.canonical(k));
     }
 }
 
@@ -221,9 +221,9 @@ fn invert_forward<F: PrimeField>(
     let mut product = k.one;
     for group in cells.chunks(8) {
         before.push(product);
-        product = product.multiply(&nonzero(prime.ifma, group, &k).0, &k);
+        product = product.multiply(&nonzero(prime.ifma, group, k).0, k);
     }
-    write(products, &product.canonical(&k));
+    write(products, &product.canonical(k));
 }
 
 /// With P_k = P_{k-1} d_k 2^-260 and I_k = 2^512 / P_k: the stored inverse of d_k is I_k P_{k-1} 2^-260, and I_{k-1}
@@ -239,9 +239,9 @@ fn invert_backward<F: PrimeField>(
     let zero = k.mask.sub(k.mask);
     let mut inverse = read(prime.ifma, inverses);
     for (group, before) in cells.chunks_mut(8).zip(before).rev() {
-        let (cell, zeros) = nonzero(prime.ifma, group, &k);
-        let own = inverse.multiply(before, &k).canonical(&k);
-        inverse = inverse.multiply(&cell, &k);
+        let (cell, zeros) = nonzero(prime.ifma, group, k);
+        let own = inverse.multiply(before, k).canonical(k);
+        inverse = inverse.multiply(&cell, k);
         write(group, &own.select(zeros, &Lanes([zero; 5])));
     }
 }

@@ -101,17 +101,17 @@ fn transform_words<F: Field>(
     let groups = column.len() / 8;
     buffer.clear();
     buffer.resize(groups, k.one);
-    first_layers(prime, plan, column, buffer, &k);
-    vertical(buffer, &plan.layers, &k);
+    first_layers(prime, plan, column, buffer, k);
+    vertical(buffer, &plan.layers, k);
     let cells = column.as_chunks_mut::<8>().0.iter_mut();
     if let Some(scale) = scale {
         let scale = Lanes::splat(prime.ifma, scale);
         for (cells, lanes) in cells.zip(buffer) {
-            store(cells, &lanes.multiply(&scale, &k).canonical(&k));
+            store(cells, &lanes.multiply(&scale, k).canonical(k));
         }
     } else {
         for (cells, lanes) in cells.zip(buffer) {
-            store(cells, &lanes.canonical(&k));
+            store(cells, &lanes.canonical(k));
         }
     }
 }

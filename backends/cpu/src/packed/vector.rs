@@ -131,6 +131,13 @@ impl Vector {
         Self(unsafe { _mm512_permutexvar_epi64(index.0, self.0) })
     }
 
+    /// Word `(lane + N) mod 8` of `self` in every lane.
+    #[inline(always)]
+    pub(crate) fn rotated<const N: i32>(self) -> Self {
+        // SAFETY: a `Vector` exists.
+        Self(unsafe { _mm512_alignr_epi64::<N>(self.0, self.0) })
+    }
+
     /// Lanes that are negative as signed words, as bits.
     #[inline(always)]
     pub(crate) fn negative(self) -> u8 {
