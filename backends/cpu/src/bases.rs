@@ -13,6 +13,12 @@ const TABLE_BYTES: usize = 64 << 20;
 /// Points whose multiples are made together: enough to share an inversion, few enough for every thread to have some.
 const POINTS_TOGETHER: usize = 512;
 
+/// Points up to which tables pay in the inner rounds.
+const BRIEF_TABLE: usize = 320;
+
+/// Width of windows of those.
+const BRIEF_WIDTH: u32 = 8;
+
 /// Bases of an MSM with tables, if they pay.
 pub struct Bases<C: Curve> {
     pub(crate) level: Level,
@@ -32,6 +38,17 @@ impl<C: Curve> Bases<C> {
         let bytes = points.len() * windows(MAGNITUDE_BITS, width) * size_of::<Xy<C::Base>>();
         let points: Vec<_> = points.par_iter().map(Xy::new).collect();
         let table = (bytes <= TABLE_BYTES).then(|| Table::new(level, &points, width));
+        Self {
+            level,
+            points,
+            table,
+        }
+    }
+
+    /// Bases for a few commitments: tables only where they are soon made.
+    pub(crate) fn brief(level: Level, points: Vec<Xy<C::Base>>) -> Self {
+        let few = points.len() <= BRIEF_TABLE;
+        let table = few.then(|| Table::new(level, &points, BRIEF_WIDTH));
         Self {
             level,
             points,

@@ -18,6 +18,9 @@ const TERMS_TOGETHER: usize = 1 << 18;
 /// Additions from which sharing a column between threads is worth another set of buckets.
 const ADDITIONS_TO_SHARE: usize = 1 << 12;
 
+/// Additions for which another thread is worth waking.
+const ADDITIONS_OF_A_THREAD: usize = 1 << 10;
+
 /// Sums of folded bases made together.
 const SUMS_TOGETHER: usize = 64;
 
@@ -239,12 +242,15 @@ pub(crate) fn commit_scalars<C: Curve>(
             .map(|column| untabled(bases, column))
             .collect();
     };
-    let threads = rayon::current_num_threads();
     let additions = |column: &Scalars<'_, Scalar<C>>| {
         column.body_len() * windows(column.bits, table.width)
             + column.rest_len() * windows(MAGNITUDE_BITS, table.width)
     };
     let most = columns.iter().map(additions).max().unwrap_or(0).max(1);
+    let threads = rayon::current_num_threads();
+    let threads = threads
+        .min(columns.len() * most / ADDITIONS_OF_A_THREAD)
+        .max(1);
     if columns.len() < threads && most >= ADDITIONS_TO_SHARE {
         let parts = threads.div_ceil(columns.len().max(1));
         return columns
@@ -258,6 +264,9 @@ pub(crate) fn commit_scalars<C: Curve>(
         .min(TERMS_TOGETHER / most)
         .max(1);
     let all = |columns| tabled(bases, table, columns, &(0..usize::MAX));
+    if at_once >= columns.len() {
+        return all(columns);
+    }
     let groups = columns.par_chunks(at_once);
     groups.flat_map_iter(all).collect()
 }
@@ -316,7 +325,7 @@ pub(crate) fn commit_dictionary<C: Curve>(
     extra: &[Vec<Scalar<C>>],
 ) -> Result<Vec<C>> {
     let rows = shape::commit_dictionary(bases.len(), indices, dictionary.shape(), tails, extra)?;
-    let full = dictionary.full();
+    let full = dictionary.full(bases.level);
     let entries: Vec<Magnitude> = full.par_iter().map(Magnitude::full).collect();
     let bits = most_bits(&entries);
     let column = |column: usize| Scalars {
@@ -380,11 +389,8 @@ pub(crate) fn fold_bases<C: Curve>(
         .collect();
     let folded = normalize::<C>(&folded.concat());
     let kept = bases.points[rows..].iter().copied();
-    Ok(Bases {
-        level: bases.level,
-        points: folded.iter().map(Xy::new).chain(kept).collect(),
-        table: None,
-    })
+    let points = folded.iter().map(Xy::new).chain(kept).collect();
+    Ok(Bases::brief(bases.level, points))
 }
 
 /// Some of the sums of [`fold_bases`].

@@ -77,11 +77,11 @@ impl<C: Curve> Backend<C> for Cpu {
     }
 
     fn read(&self, columns: &Self::Columns) -> Result<Vec<Scalar<C>>> {
-        Ok(columns.full().into_owned())
+        Ok(columns.full(self.level).into_owned())
     }
 
     fn gather(&self, sources: &[&Self::Columns], chosen: &[ColumnRef]) -> Result<Self::Columns> {
-        columns::gather(sources, chosen)
+        columns::gather(self.level, sources, chosen)
     }
 
     fn load_bases(&self, points: &[C]) -> Result<Self::Bases> {
@@ -161,7 +161,7 @@ impl<C: Curve> Backend<C> for Cpu {
         tails: &[Vec<Scalar<C>>],
         rows: usize,
     ) -> Result<Self::Columns> {
-        columns::take(indices, dictionary, tails, rows)
+        columns::take(self.level, indices, dictionary, tails, rows)
     }
 
     fn dot(&self, columns: &Self::Columns, vector: &Self::Columns) -> Result<Vec<Scalar<C>>> {
@@ -184,7 +184,7 @@ impl<C: Curve> Backend<C> for Cpu {
         width: usize,
         view: &EvaluatedView<Scalar<C>>,
     ) -> Result<()> {
-        linear::accumulate(target, width, view)
+        linear::accumulate(self.level, target, width, view)
     }
 
     fn accumulate_sparse(
@@ -193,7 +193,7 @@ impl<C: Curve> Backend<C> for Cpu {
         width: usize,
         entries: &[(usize, Scalar<C>)],
     ) -> Result<()> {
-        linear::accumulate_sparse(target, width, entries)
+        linear::accumulate_sparse(self.level, target, width, entries)
     }
 
     fn contract(

@@ -43,7 +43,7 @@ fn twiddles<F: Field>(log_n: u32) -> Arc<Vec<F>> {
 pub(crate) fn interpolate<F: Field>(level: Level, values: &Columns<F>) -> Result<Columns<F>> {
     let log_n = shape::transform("interpolate", values.shape())?;
     let (columns, rows) = values.shape();
-    let mut cells = values.full().into_owned();
+    let mut cells = values.full(level).into_owned();
     let scale = F::TWO_INV.pow_vartime([u64::from(log_n)]);
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime().filter(|_| SIZES.contains(&log_n)) {
@@ -78,7 +78,7 @@ pub(crate) fn coset_evaluate<F: Field>(
     } else {
         powers(shift, rows)
     };
-    let mut cells = coefficients.full().into_owned();
+    let mut cells = coefficients.full(level).into_owned();
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime().filter(|_| SIZES.contains(&log_n)) {
         let plan = Plan::cached(prime, log_n, false);

@@ -16,6 +16,9 @@ pub(super) type Word = [u64; 4];
 /// Element held by each lane after [`load`].
 pub(super) const ORDER: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
 
+/// Lane that holds each element: the inverse of [`ORDER`].
+const PLACE: [usize; 8] = [0, 2, 4, 6, 1, 3, 5, 7];
+
 /// Eight elements in [`ORDER`].
 #[inline(always)]
 pub(super) fn load(ifma: Ifma, words: &[Word; 8]) -> Lanes {
@@ -58,6 +61,38 @@ pub(super) fn write(words: &mut [Word], lanes: &Lanes) {
     let mut padded = [[0; 4]; 8];
     store(&mut padded, lanes);
     words.copy_from_slice(&padded[..words.len()]);
+}
+
+/// Integers as elements.
+pub(crate) fn widen<F: PrimeField>(prime: Prime<F>, values: &[i64], cells: &mut [F]) {
+    // SAFETY: `prime` holds an `Ifma`, which proves the features.
+    unsafe { widen_words(prime, values, prime.words_mut(cells)) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn widen_words<F: PrimeField>(prime: Prime<F>, values: &[i64], cells: &mut [Word]) {
+    let k = prime.constants();
+    let zero = k.mask.sub(k.mask);
+    for (values, cells) in values.chunks(8).zip(cells.chunks_mut(8)) {
+        let (mut magnitudes, mut negative) = ([0; 8], 0u8);
+        for (lane, value) in values.iter().enumerate() {
+            // Cells of a group are stored in this order of lanes.
+            let place = PLACE[lane];
+            magnitudes[place] = value.unsigned_abs();
+            negative |= u8::from(*value < 0) << place;
+        }
+        let magnitudes = Vector::load(prime.ifma, &magnitudes);
+        let integer = Lanes([
+            magnitudes.and(k.mask),
+            magnitudes.shr::<52>(),
+            zero,
+            zero,
+            zero,
+        ]);
+        let element = integer.multiply(&k.widening, k).canonical(k);
+        let opposite = Lanes(k.p).subtract(&element, &k.zero(), k);
+        write(cells, &element.select(negative, &opposite));
+    }
 }
 
 /// `a[i] *= b[i]`.
