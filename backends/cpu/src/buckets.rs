@@ -102,10 +102,13 @@ pub(crate) fn weigh<C: Curve>(
     groups: usize,
     sections: &[Section<'_, C::Base>],
 ) -> Vec<Point<C>> {
+    if groups == 0 {
+        return Vec::new();
+    }
     let mut addends = Vec::new();
     for section in sections.iter().filter(|section| section.size != 0) {
         let sums = adder.bit_sums(section.buckets, section.size);
-        let each = sums.len() / groups.max(1);
+        let each = sums.len() / groups;
         let sum = |i: usize| sums.iter().skip(i).step_by(each).copied().collect();
         // The index of a bucket is one less than its weight: the sum of all counts once more.
         addends.push((section.shift, sum(0)));

@@ -1,5 +1,7 @@
 //! Commitments over fixed bases: with tables, all windows of all scalars of a column share one set of buckets.
 
+use core::ops::Range;
+
 use group::Group;
 use rayon::prelude::*;
 use zkernel_backend::{Curve, Field, Result, Scalar, shape};
@@ -58,18 +60,13 @@ impl<F: Field> Scalars<'_, F> {
         self.body_len() + self.rest_len()
     }
 
-    /// Visits the scalars of the body that are not zero, then those of the rest, of a range of positions.
-    fn each(
-        &self,
-        range: &core::ops::Range<usize>,
-        mut body: impl FnMut(usize, &Magnitude),
-        mut rest: impl FnMut(usize, &Magnitude),
-    ) {
+    /// Visits the scalars of the body that are not zero, of a range of positions.
+    fn each_of_body(&self, range: &Range<usize>, mut visit: impl FnMut(usize, &Magnitude)) {
         let length = self.body_len();
         let own = range.start.min(length)..range.end.min(length);
         let mut visit = |i, magnitude: Magnitude| {
             if !magnitude.is_zero() {
-                body(i, &magnitude);
+                visit(i, &magnitude);
             }
         };
         match self.body {
@@ -79,11 +76,15 @@ impl<F: Field> Scalars<'_, F> {
                 own.for_each(|i| visit(i, magnitudes[indices[i] as usize]));
             }
         }
-        for (i, scalar) in (length..).zip(self.rest.iter().copied().flatten()) {
-            if range.contains(&i) {
-                rest(i, &Magnitude::full(scalar));
-            }
-        }
+    }
+
+    /// Visits the scalars after the body, of a range of positions.
+    fn each_of_rest(&self, range: &Range<usize>, mut visit: impl FnMut(usize, &Magnitude)) {
+        let rest = self.rest.iter().copied().flatten();
+        let places = (self.body_len()..).zip(rest);
+        places
+            .filter(|(i, _)| range.contains(i))
+            .for_each(|(i, scalar)| visit(i, &Magnitude::full(scalar)));
     }
 }
 
@@ -192,7 +193,7 @@ fn tabled<C: Curve>(
     bases: &Bases<C>,
     table: &Table<C>,
     columns: &[Scalars<'_, Scalar<C>>],
-    range: &core::ops::Range<usize>,
+    range: &Range<usize>,
 ) -> Vec<Point<C>> {
     let bits = columns.iter().map(|column| column.bits).max().unwrap_or(0);
     let body = columns.iter().map(Scalars::body_len).max().unwrap_or(0);
@@ -204,15 +205,23 @@ fn tabled<C: Curve>(
     let mut terms = Terms::new(count * (plan.low + plan.high), room);
     for (c, column) in columns.iter().enumerate() {
         let own = Windows::new(column.bits, table.width);
-        let terms = core::cell::RefCell::new(&mut terms);
-        let visit = |windows: &Windows, i: usize, magnitude: &Magnitude| {
-            let mut terms = terms.borrow_mut();
+        let mut push = |windows: &Windows, i: usize, magnitude: &Magnitude| {
             windows.each(magnitude, |window, negative, digit| {
                 let base = window * bases.len() + i;
                 plan.push(&mut terms, (c, count), (negative, digit), base);
             });
         };
-        column.each(range, |i, m| visit(&own, i, m), |i, m| visit(&full, i, m));
+        column.each_of_rest(range, |i, magnitude| push(&full, i, magnitude));
+        match column.body {
+            Body::Small(values) if own.count() == 1 => {
+                let values = values.iter().enumerate().take(range.end).skip(range.start);
+                for (i, value) in values.filter(|(_, value)| **value != 0) {
+                    let digit = (*value < 0, value.unsigned_abs() as u32);
+                    plan.push(&mut terms, (c, count), digit, i);
+                }
+            }
+            _ => column.each_of_body(range, |i, magnitude| push(&own, i, magnitude)),
+        }
     }
     plan.weigh(bases, table, terms, count)
 }
@@ -221,13 +230,13 @@ fn tabled<C: Curve>(
 fn untabled<C: Curve>(bases: &Bases<C>, column: &Scalars<'_, Scalar<C>>) -> Point<C> {
     let mut points = Vec::with_capacity(column.len());
     let mut scalars = Vec::with_capacity(column.len());
-    let both = core::cell::RefCell::new((&mut points, &mut scalars));
-    let visit = |i: usize, magnitude: &Magnitude| {
-        let mut both = both.borrow_mut();
-        both.0.push(bases.points[i]);
-        both.1.push(*magnitude);
+    let mut visit = |i: usize, magnitude: &Magnitude| {
+        points.push(bases.points[i]);
+        scalars.push(*magnitude);
     };
-    column.each(&(0..column.len()), visit, visit);
+    let all = 0..column.len();
+    column.each_of_body(&all, &mut visit);
+    column.each_of_rest(&all, &mut visit);
     variable::<C>(bases.level, &points, &scalars)
 }
 
@@ -415,18 +424,14 @@ fn fold<C: Curve>(bases: &Bases<C>, sums: &[usize], weights: &[Scalar<C>]) -> Ve
         sums.len() * (plan.low + plan.high),
         2 * sums.len() * each * windows.count(),
     );
-    column.each(
-        &(0..each),
-        |b, magnitude| {
-            windows.each(magnitude, |window, negative, digit| {
-                let base = window * bases.len() + first + b;
-                for sum in 0..sums.len() {
-                    let place = (sum, sums.len());
-                    plan.push(&mut terms, place, (negative, digit), base + sum * each);
-                }
-            });
-        },
-        |_, _| {},
-    );
+    column.each_of_body(&(0..each), |b, magnitude| {
+        windows.each(magnitude, |window, negative, digit| {
+            let base = window * bases.len() + first + b;
+            for sum in 0..sums.len() {
+                let place = (sum, sums.len());
+                plan.push(&mut terms, place, (negative, digit), base + sum * each);
+            }
+        });
+    });
     plan.weigh(bases, table, terms, sums.len())
 }

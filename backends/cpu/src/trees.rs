@@ -24,11 +24,15 @@ const PADDED_HEIGHT: usize = 3;
 pub(crate) struct Trees {
     /// Consecutive points of one bucket each: bucket and length.
     pieces: Vec<(usize, u32)>,
+    /// Points that are alone: their references, and their places among the roots.
+    alone: Vec<(u32, u32)>,
     /// References of the leaves, in lanes.
     leaves: Vec<u32>,
     /// Places of the roots of each height, in lanes.
     places: Vec<Vec<u32>>,
     blocks: Vec<Block>,
+    /// Points that stay in blocks over several levels, and operands.
+    sums: Vec<Block>,
     left: Vec<Block>,
     right: Vec<Block>,
 }
@@ -90,8 +94,11 @@ impl Trees {
     ) {
         let layout = Layout::new(&self.pieces, references.len());
         self.place(&layout, source, references, counts, roots);
-        self.blocks.clear();
-        packed.gather(source, &self.leaves, &mut self.blocks);
+        let count = self.leaves.len() / 8;
+        if self.blocks.len() < count {
+            self.blocks.resize(count, packed.nothing());
+        }
+        packed.gather(source, &self.leaves, &mut self.blocks[..count]);
         for height in 1..layout.trees.len() {
             let count = layout.lengths[height] / 8;
             let (left, right) = self.blocks.split_at_mut(count);
@@ -116,6 +123,8 @@ impl Trees {
         self.places
             .resize_with(heights.max(self.places.len()), Vec::new);
         self.places.iter_mut().for_each(Vec::clear);
+        self.alone.clear();
+        let mut next = roots.len();
         let mut rest = references;
         for (bucket, length) in &self.pieces {
             let mut left = *length;
@@ -126,13 +135,11 @@ impl Trees {
                 }
                 let (own, others) = rest.split_at(1 << height);
                 if height == 0 {
-                    let point = source[(own[0] & !NEGATED) as usize];
-                    roots.push(point.signed(own[0] & NEGATED != 0));
+                    self.alone.push((own[0], next as u32));
                 } else {
                     let places = &mut self.places[height];
                     let root = 2 * layout.lengths[height + 1] + places.len();
-                    places.push(roots.len() as u32);
-                    roots.push(Xy::IDENTITY);
+                    places.push(next as u32);
                     let leaves = &mut self.leaves[root..];
                     for (offset, reference) in layout.offsets.iter().zip(own) {
                         leaves[*offset as usize] = *reference;
@@ -141,7 +148,13 @@ impl Trees {
                 rest = others;
                 left -= 1 << height;
                 counts[*bucket] += 1;
+                next += 1;
             }
+        }
+        roots.resize(next, Xy::IDENTITY);
+        for (reference, place) in &self.alone {
+            let point = source[(reference & !NEGATED) as usize];
+            roots[*place as usize] = point.signed(reference & NEGATED != 0);
         }
     }
 }
@@ -191,8 +204,10 @@ impl Trees {
         };
         self.leaves.clear();
         self.leaves.extend((0..size * lanes).map(reference));
-        self.blocks.clear();
-        packed.gather(buckets, &self.leaves, &mut self.blocks);
+        self.sums.clear();
+        self.sums
+            .resize(self.leaves.len().div_ceil(8), packed.nothing());
+        packed.gather(buckets, &self.leaves, &mut self.sums);
         let mut span = size * lanes;
         for _ in 0..bits {
             span /= 2;
@@ -207,7 +222,7 @@ impl Trees {
         let all = (0..sums).flat_map(|sum| (0..width).map(move |group| (sum, group)));
         self.leaves.clear();
         self.leaves.extend(all.map(place));
-        packed.scatter(&self.blocks, &self.leaves, points);
+        packed.scatter(&self.sums, &self.leaves, points);
     }
 
     /// `sum 2^shift addend` of every group, largest shifts first.
@@ -219,20 +234,23 @@ impl Trees {
     ) -> Vec<Xy<B>> {
         let all: Vec<u32> = (0..groups as u32).collect();
         let mut totals = vec![Xy::IDENTITY; groups];
+        let mut started = false;
         self.left.clear();
+        self.left.resize(groups.div_ceil(8), packed.nothing());
+        self.right.clear();
+        self.right.resize(groups.div_ceil(8), packed.nothing());
         let mut shift = 0;
         for (own, points) in addends {
             for _ in *own..shift {
                 packed.double(&mut self.left);
             }
-            self.right.clear();
             packed.gather(points, &all, &mut self.right);
-            if self.left.is_empty() {
-                core::mem::swap(&mut self.left, &mut self.right);
-            } else {
+            if started {
                 packed.add(&mut self.left, &mut self.right);
+            } else {
+                core::mem::swap(&mut self.left, &mut self.right);
             }
-            shift = *own;
+            (started, shift) = (true, *own);
         }
         for _ in 0..shift {
             packed.double(&mut self.left);
@@ -252,15 +270,16 @@ impl Trees {
         let all: Vec<u32> = (0..points.len() as u32).collect();
         let mut multiples = Vec::with_capacity(points.len() * count);
         multiples.extend_from_slice(points);
-        self.blocks.clear();
-        packed.gather(points, &all, &mut self.blocks);
+        self.sums.clear();
+        self.sums.resize(points.len().div_ceil(8), packed.nothing());
+        packed.gather(points, &all, &mut self.sums);
         for j in 1..count {
             for _ in 0..width {
-                packed.double(&mut self.blocks);
+                packed.double(&mut self.sums);
             }
             let start = j * points.len();
             multiples.resize(start + points.len(), Xy::IDENTITY);
-            packed.scatter(&self.blocks, &all, &mut multiples[start..]);
+            packed.scatter(&self.sums, &all, &mut multiples[start..]);
         }
         multiples
     }
@@ -270,7 +289,7 @@ impl Trees {
         let length = (2 * span).div_ceil(8);
         self.left.clear();
         self.right.clear();
-        for array in self.blocks.chunks(length) {
+        for array in self.sums.chunks(length) {
             if span < 8 {
                 self.left.push(array[0]);
                 self.right.push(array[0].rotated(span));
@@ -283,7 +302,7 @@ impl Trees {
         let upper = self.right[..length.div_ceil(2)].to_vec();
         packed.add(&mut self.left, &mut self.right);
         self.left.extend(upper);
-        core::mem::swap(&mut self.left, &mut self.blocks);
+        core::mem::swap(&mut self.left, &mut self.sums);
     }
 }
 

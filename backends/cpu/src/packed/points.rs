@@ -73,9 +73,15 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         }
     }
 
-    /// Appends `source[reference]` for every reference, eight a block: [`NEGATED`] ones negated, the identity for
-    /// [`NOTHING`] and beyond the last.
-    pub(crate) fn gather(&self, source: &[Xy<B>], references: &[u32], blocks: &mut Vec<Block>) {
+    /// A block of identities.
+    pub(crate) fn nothing(&self) -> Block {
+        let zero = Lanes(self.constants.zero());
+        Block { x: zero, y: zero }
+    }
+
+    /// Reads `source[reference]` for every reference, eight a block: [`NEGATED`] ones negated, the identity for [`NOTHING`]
+    /// and beyond the last.
+    pub(crate) fn gather(&self, source: &[Xy<B>], references: &[u32], blocks: &mut [Block]) {
         let source = self.prime.points(source);
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
         unsafe { gather(self.prime, self.constants, source, references, blocks) }
@@ -88,9 +94,9 @@ impl<B: PrimeField + VartimeField> Packed<B> {
             return;
         }
         self.specials.clear();
-        self.before.clear();
+        self.make_room(left.len());
         let k = self.constants;
-        let (before, specials) = (&mut self.before, &mut self.specials);
+        let (before, specials) = (&mut self.before[..left.len()], &mut self.specials);
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
         let (products, chains) = unsafe { forward(k, left, right, before, specials) };
         let inverses = invert(self.prime, products);
@@ -102,18 +108,35 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         };
     }
 
+    /// Room for the products before so many blocks.
+    fn make_room(&mut self, blocks: usize) {
+        if self.before.len() < blocks {
+            self.before.resize(blocks, self.constants.one);
+        }
+    }
+
     /// Doubles every lane, with one inversion.
     pub(crate) fn double(&mut self, blocks: &mut [Block]) {
         if blocks.is_empty() {
             return;
         }
-        self.before.clear();
+        self.make_room(blocks.len());
         let k = self.constants;
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
-        let (products, chains) = unsafe { forward_double(k, blocks, &mut self.before) };
+        let (products, chains) =
+            unsafe { forward_double(k, blocks, &mut self.before[..blocks.len()]) };
         let inverses = invert(self.prime, products);
         // SAFETY: as above.
-        unsafe { backward_double(self.prime, k, blocks, &self.before, inverses, chains) };
+        unsafe {
+            backward_double(
+                self.prime,
+                k,
+                blocks,
+                &self.before[..blocks.len()],
+                inverses,
+                chains,
+            );
+        };
     }
 
     /// Writes lane i of the blocks to `points[places[i]]`, unless that is [`NOTHING`]. Blocks are sums, not gathered.
@@ -179,10 +202,9 @@ fn gather<B: PrimeField>(
     k: &Constants,
     source: &[[u64; 8]],
     references: &[u32],
-    blocks: &mut Vec<Block>,
+    blocks: &mut [Block],
 ) {
-    blocks.reserve(references.len().div_ceil(8));
-    for (group, chunk) in references.chunks(8).enumerate() {
+    for (group, (chunk, block)) in references.chunks(8).zip(blocks).enumerate() {
         for reference in references.iter().skip(8 * (group + AHEAD)).take(8) {
             if let Some(point) = source.get(index(*reference)) {
                 prefetch(point);
@@ -203,7 +225,7 @@ fn gather<B: PrimeField>(
         negated &= !y0.or(y1).or(y2).or(y3).zeros();
         let opposite = Lanes(unrolled!(5, i => k.p[i].sub(y.0[i])));
         let y = y.select(negated, &opposite);
-        blocks.push(Block { x, y });
+        *block = Block { x, y };
     }
 }
 
@@ -220,11 +242,10 @@ fn forward(
     k: &Constants,
     left: &[Block],
     right: &mut [Block],
-    before: &mut Vec<Lanes>,
+    before: &mut [Lanes],
     specials: &mut Vec<Special>,
 ) -> ([[u64; 8]; 4], [Lanes; CHAINS]) {
     let mut products = [k.one; CHAINS];
-    before.reserve(left.len());
     let whole = left.len() / CHAINS * CHAINS;
     for start in (0..whole).step_by(CHAINS) {
         ahead::<CHAINS>(k, start, left, right, before, specials, &mut products);
@@ -244,7 +265,7 @@ fn ahead<const N: usize>(
     start: usize,
     left: &[Block],
     right: &mut [Block],
-    before: &mut Vec<Lanes>,
+    before: &mut [Lanes],
     specials: &mut Vec<Special>,
     products: &mut [Lanes; CHAINS],
 ) {
@@ -262,7 +283,7 @@ fn ahead<const N: usize>(
         right[i].x = difference;
     }
     for i in 0..N {
-        before.push(products[i]);
+        before[start + i] = products[i];
         products[i] = products[i].multiply(&right[i].x, k);
     }
 }
@@ -442,12 +463,12 @@ fn twice(y: &Lanes, k: &Constants) -> (Lanes, u8) {
 fn forward_double(
     k: &Constants,
     blocks: &[Block],
-    before: &mut Vec<Lanes>,
+    before: &mut [Lanes],
 ) -> ([[u64; 8]; 4], [Lanes; CHAINS]) {
     let mut products = [k.one; CHAINS];
-    for blocks in blocks.chunks(CHAINS) {
-        for (block, product) in blocks.iter().zip(&mut products) {
-            before.push(*product);
+    for (blocks, before) in blocks.chunks(CHAINS).zip(before.chunks_mut(CHAINS)) {
+        for ((block, before), product) in blocks.iter().zip(before).zip(&mut products) {
+            *before = *product;
             *product = product.multiply(&twice(&block.y, k).0, k);
         }
     }
