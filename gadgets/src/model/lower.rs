@@ -13,12 +13,17 @@ use zkernel_verifier::system::{ConstraintSystem, LookupInput, LookupTableId, Pha
 use zkernel_verifier::validate::SystemError;
 
 use super::graph::{Graph, Interval, Op, TableId, TensorId, Visibility, WeightId, WeightValues};
-use super::run::{Owner, Role, Trace};
+use super::run::{Owner, Role, Trace, input_limbs};
 
+mod affine;
 mod argmax;
+mod division;
+mod gather;
 mod linear;
 mod pool;
+mod product;
 mod requantize;
+mod softmax;
 mod weights;
 pub(crate) mod wiring;
 
@@ -61,6 +66,8 @@ pub struct Lowered<F> {
     pub system: ConstraintSystem<F>,
     /// The tensor that each public vector is, in the order of the instances.
     pub instances: Vec<TensorId>,
+    /// The tensors that are committed to, with the boundary that holds each.
+    pub boundaries: Vec<(TensorId, TrackId)>,
     /// Where the weights lie.
     pub weights: Vec<WeightPlace>,
     /// Where the witness lies.
@@ -77,7 +84,10 @@ pub(crate) struct Lowering<'a, F> {
     tables: BTreeMap<TableId, [TrackId; 2]>,
     plain: Option<TrackId>,
     pub(crate) products: Option<[TrackId; 3]>,
+    factors: Option<[TrackId; 3]>,
+    marked: BTreeMap<TableId, [TrackId; 3]>,
     pub(crate) instances: Vec<TensorId>,
+    boundaries: Vec<(TensorId, TrackId)>,
 }
 
 /// Lowers a validated graph to constraints on columns of `2^log_n` rows.
@@ -86,6 +96,7 @@ pub(crate) struct Lowering<'a, F> {
 /// [`LowerError`] names the node.
 pub fn lower<F: PrimeField>(graph: &Graph, log_n: u32) -> Result<Lowered<F>, LowerError> {
     let mut lowering = Lowering::new(graph, log_n);
+    lowering.place_all_weights();
     lowering.inputs();
     for index in 0..graph.nodes.len() {
         lowering.node(index)?;
@@ -98,6 +109,7 @@ pub fn lower<F: PrimeField>(graph: &Graph, log_n: u32) -> Result<Lowered<F>, Low
     let Lowering {
         builder,
         instances,
+        boundaries,
         weights,
         regions,
         ..
@@ -105,13 +117,14 @@ pub fn lower<F: PrimeField>(graph: &Graph, log_n: u32) -> Result<Lowered<F>, Low
     Ok(Lowered {
         system: builder.finish()?,
         instances,
+        boundaries,
         weights,
         regions,
     })
 }
 
 impl<'a, F: PrimeField> Lowering<'a, F> {
-    fn new(graph: &'a Graph, log_n: u32) -> Self {
+    pub(crate) fn new(graph: &'a Graph, log_n: u32) -> Self {
         Self {
             graph,
             builder: SystemBuilder::new(log_n, 1),
@@ -122,12 +135,20 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             tables: BTreeMap::new(),
             plain: None,
             products: None,
+            factors: None,
+            marked: BTreeMap::new(),
             instances: Vec::new(),
+            boundaries: Vec::new(),
         }
     }
 
     pub(crate) fn len(&self, tensor: TensorId) -> usize {
         self.graph.tensors[tensor.0 as usize].shape.iter().product()
+    }
+
+    pub(crate) fn output_shape(&self, node: usize) -> Vec<usize> {
+        let output = self.graph.nodes[node].output;
+        self.graph.tensors[output.0 as usize].shape.clone()
     }
 
     pub(crate) fn unsupported(&self, node: usize, problem: &'static str) -> LowerError {
@@ -142,27 +163,42 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
         for id in self.graph.inputs.clone() {
             let tensor = &self.graph.tensors[id.0 as usize];
             let (name, range, visibility) = (tensor.name.clone(), tensor.range, tensor.visibility);
-            let tensor_shape = tensor.shape.clone();
+            let shape = tensor.shape.clone();
+            let representation = self.bounded_input(id, range, &shape);
+            self.representations[id.0 as usize] = Some(representation);
+            if let Some(shown) = self.shown(id, visibility) {
+                self.tie(&format!("input {name}"), id, &shown);
+            }
+        }
+    }
+
+    /// One cell an element where a table covers the range, else one for each limb.
+    fn bounded_input(&mut self, id: TensorId, range: Interval, shape: &[usize]) -> Representation {
+        let limbs = input_limbs(range);
+        if limbs.is_empty() {
             let track = self.range_track(range);
             let region = self.builder.region(track, self.len(id));
             self.regions.push(((Owner::Input(id), Role::Input), region));
-            let shape = tensor_shape;
-            self.representations[id.0 as usize] = Some(Representation::cells(region, &shape));
-            if visibility == Visibility::Public {
-                let public = self.public(id);
-                self.tie(&format!("input {name}"), id, &public);
-            }
+            return Representation::cells(region, shape);
         }
+        let mut sum = Representation::constant(range.min, shape);
+        let mut position = 0;
+        for (limb, bits) in limbs.into_iter().enumerate() {
+            let track = self.range_track(Interval::new(0, (1 << bits) - 1));
+            let region = self.builder.region(track, self.len(id));
+            let role = Role::InputLimb(limb);
+            self.regions.push(((Owner::Input(id), role), region));
+            sum = sum.plus(Representation::cells(region, shape).times(1 << position));
+            position += bits;
+        }
+        sum
     }
 
     /// Lowers everything but linear layers, which wait until somebody has read their accumulators.
     fn node(&mut self, index: usize) -> Result<(), LowerError> {
         let node = &self.graph.nodes[index];
         match &node.op {
-            Op::Dense { weights, bias } | Op::Conv { weights, bias, .. } => {
-                self.place_weights(*weights, *bias);
-                Ok(())
-            }
+            Op::Dense { .. } | Op::Conv { .. } | Op::MatMul => Ok(()),
             Op::Requantize { shift, table } => self.requantize(index, *shift, *table),
             Op::RequantizeMax {
                 shift,
@@ -173,18 +209,21 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             Op::ArgMax => self.argmax(index),
             Op::Reshape | Op::Transpose { .. } => self.view(index),
             Op::SumPool { geometry } => {
-                let x = self.materialized(node.inputs[0])?;
-                let shape = &self.graph.tensors[node.output.0 as usize].shape;
-                let sums = x.window_sums(geometry, [shape[2], shape[3]]);
-                let sums =
-                    sums.ok_or_else(|| self.unsupported(index, "it pools a tensor without cells"))?;
+                let shape = self.output_shape(index);
+                let outputs = [shape[2], shape[3]];
+                let x =
+                    self.operand_where(index, 0, |x| x.window_sums(geometry, outputs).is_some())?;
+                let sums = x.window_sums(geometry, outputs);
+                let sums = sums.ok_or_else(|| self.unsupported(index, "it cannot be pooled"))?;
                 self.represent(node.output, &sums)
             }
-            Op::Add { scales } => {
-                let mut sum = self.materialized(node.inputs[0])?.times(scales[0]);
-                sum = sum.plus(self.materialized(node.inputs[1])?.times(scales[1]));
-                self.represent(node.output, &sum)
-            }
+            Op::Affine { pieces, constant } => self.affine(index, pieces, *constant),
+            Op::Constant { weights } => self.constant(index, *weights),
+            Op::Product => self.product(index),
+            Op::Reciprocal { numerator } => self.reciprocal(index, *numerator),
+            Op::Positive { bits } => self.positive(index, *bits),
+            Op::MaxTable { table } => self.max_table(index, *table),
+            Op::Gather { weights } => self.gather(index, *weights),
         }
     }
 
@@ -197,6 +236,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
                 geometry,
                 groups,
             } => self.conv(index, (*weights, *bias), geometry, *groups),
+            Op::MatMul => self.matmul(index),
             _ => Ok(()),
         }
     }
@@ -205,18 +245,35 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
     fn outputs(&mut self) -> Result<(), LowerError> {
         for id in self.graph.outputs.clone() {
             let tensor = &self.graph.tensors[id.0 as usize];
-            let name = tensor.name.clone();
-            if tensor.visibility == Visibility::Private || self.instances.contains(&id) {
+            let (name, visibility) = (tensor.name.clone(), tensor.visibility);
+            if self.instances.contains(&id) {
                 continue;
             }
-            let public = self.public(id);
+            let Some(shown) = self.shown(id, visibility) else {
+                continue;
+            };
             if self.representations[id.0 as usize].is_some() {
-                self.tie(&format!("output {name}"), id, &public);
+                self.tie(&format!("output {name}"), id, &shown);
             } else {
-                self.represent(id, &public)?;
+                self.represent(id, &shown)?;
             }
         }
         Ok(())
+    }
+
+    /// The values of a tensor in the statement, if it has any: public ones, or those of a commitment.
+    fn shown(&mut self, id: TensorId, visibility: Visibility) -> Option<Representation> {
+        match visibility {
+            Visibility::Private => None,
+            Visibility::Public => Some(self.public(id)),
+            Visibility::Committed => {
+                let tensor = &self.graph.tensors[id.0 as usize];
+                let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
+                let track = self.builder.boundary(name, self.len(id));
+                self.boundaries.push((id, track));
+                Some(Representation::of(Source::Track(track), 0, &shape))
+            }
+        }
     }
 
     /// The tensor's public values.
@@ -244,7 +301,9 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             self.representations[id.0 as usize] = Some(representation.clone());
             let Some(index) = writer else { return Ok(()) };
             let node = &self.graph.nodes[index];
-            let input = node.inputs[0];
+            let Some(&input) = node.inputs.first() else {
+                return Ok(());
+            };
             let viewed = match &node.op {
                 Op::Reshape => representation.reshaped(&self.graph.tensors[input.0 as usize].shape),
                 Op::Transpose { axes } => {
