@@ -1,5 +1,7 @@
 //! The peers: other libraries' MSM and NTT over Pallas on our inputs.
 
+pub mod halo2_chain;
+
 use ff::PrimeField as _;
 use pasta_curves::arithmetic::CurveAffine as _;
 use pasta_curves::{Ep, EpAffine, Fq};
