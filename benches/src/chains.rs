@@ -30,8 +30,7 @@ impl Chain {
     /// If the circuit or its key is refused, in words.
     pub fn new(k: u32, wiring: Wiring) -> Result<Self, String> {
         let (backend, factors, log_n) = (Cpu::new(), factors(k), k / 2 + 3);
-        let chain =
-            ProductChain::new(log_n, factors.len(), wiring).map_err(|e| e.to_string())?;
+        let chain = ProductChain::new(log_n, factors.len(), wiring).map_err(|e| e.to_string())?;
         let (witness, product) = chain.witness(&factors);
         let none = Tensors {
             values: Vec::new(),
