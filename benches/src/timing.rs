@@ -35,13 +35,15 @@ impl<'a> Task<'a> {
 
 /// What is compared, as it is printed.
 #[derive(Clone, Copy, Debug)]
-pub struct Measured {
+pub struct Measured<'a> {
     /// Group: which operation.
     pub group: &'static str,
     /// log2 of its size.
     pub size: u32,
     /// Threads that each task may use.
     pub threads: usize,
+    /// Name of our backend.
+    pub backend: &'a str,
     /// Operations that a run does; times are printed for one of them.
     pub operations: usize,
 }
@@ -73,7 +75,7 @@ impl Spread {
 /// Runs all tasks in turn after a warm-up, at least [`RUNS`] times each, and gives the line to print: the first task is
 /// ours, the peer is the best of the others. Also gives our spread.
 #[must_use]
-pub fn compare(what: Measured, mut tasks: Vec<Task<'_>>) -> (Value, Spread) {
+pub fn compare(what: Measured<'_>, mut tasks: Vec<Task<'_>>) -> (Value, Spread) {
     drop_hopeless(&mut tasks);
     let times = interleave(&mut tasks);
     let spreads = times.into_iter().map(|t| Spread::of(t, what.operations));
@@ -113,13 +115,13 @@ fn interleave(tasks: &mut [Task<'_>]) -> Vec<Vec<Duration>> {
     times
 }
 
-fn line(what: Measured, ours: Spread, peers: &[(&str, Spread)]) -> Value {
+fn line(what: Measured<'_>, ours: Spread, peers: &[(&str, Spread)]) -> Value {
     let best = peers
         .iter()
         .min_by(|(_, a), (_, b)| a.median.total_cmp(&b.median));
     let round = |ns: f64| (ns * 100.0).round() / 100.0;
     let mut line = json!({
-        "group": what.group, "size": what.size, "threads": what.threads,
+        "group": what.group, "size": what.size, "threads": what.threads, "backend": what.backend,
         "ours_ns": round(ours.median), "ours_min_ns": round(ours.min), "ours_max_ns": round(ours.max),
     });
     if let (Some((peer, theirs)), Some(fields)) = (best, line.as_object_mut()) {
@@ -152,6 +154,7 @@ mod tests {
             group: "sleep",
             size: 3,
             threads: 1,
+            backend: "none",
             operations: 8,
         };
         let tasks = vec![sleeper("ours", 4), sleeper("slow", 60), sleeper("best", 8)];

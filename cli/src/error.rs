@@ -25,6 +25,9 @@ pub enum CliError {
     /// The public weights are not those committed to.
     #[error("the public weights of the key are not the ones its commitments hold")]
     PublicWeights,
+    /// An option with a value that cannot be used.
+    #[error("{0}")]
+    Option(String),
     /// A file of an unknown kind.
     #[error("{0}: expected an .onnx, .zkm, .zkv or .zkp file")]
     Kind(String),

@@ -6,6 +6,9 @@ mod columns;
 mod curve;
 mod proofs;
 
+use pasta_curves::EpAffine;
+use zkernel_backend::Backend;
+use zkernel_backend_cpu::Cpu;
 use zkernel_benches::timing::{Measured, Spread, Task, compare};
 
 /// What to measure.
@@ -66,10 +69,12 @@ impl Plan {
         tasks: Vec<Task<'_>>,
     ) -> Spread {
         let threads = self.threads;
+        let backend = &Backend::<EpAffine>::name(&Cpu::new());
         let what = Measured {
             group,
             size,
             threads,
+            backend,
             operations,
         };
         let (line, ours) = compare(what, tasks);
