@@ -3,15 +3,15 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use pasta_curves::{EpAffine, Fq};
 use zkernel_backend::{Backend, Body, HostColumns, Result};
-use zkernel_backend_cpu::Cpu;
 use zkernel_benches::chains::Chain;
+use zkernel_benches::device::{self, Device};
 use zkernel_benches::inner::rounds;
 use zkernel_benches::inputs::{points, scalars};
 use zkernel_benches::products::{INPUTS, program};
 use zkernel_engine::product_chain::Wiring;
 use zkernel_verifier::expression::{Instruction, Operand, Operation, Program};
 
-type Columns = <Cpu as Backend<EpAffine>>::Columns;
+type Columns = <Device as Backend<EpAffine>>::Columns;
 
 fn upload(values: Vec<Fq>, columns: usize) -> Result<Columns> {
     let rows = values.len() / columns;
@@ -21,7 +21,7 @@ fn upload(values: Vec<Fq>, columns: usize) -> Result<Columns> {
         body: Body::Full(values),
         tail: Vec::new(),
     };
-    Backend::<EpAffine>::upload(&Cpu::new(), &host)
+    Backend::<EpAffine>::upload(&device::open(), &host)
 }
 
 fn batch(log_n: u32, columns: usize) -> Columns {
@@ -38,7 +38,7 @@ fn group(
     let mut group = c.benchmark_group(name);
     for log_n in sizes {
         let mut run = ours(*log_n);
-        group.bench_function(BenchmarkId::new("cpu", log_n), |b| b.iter(&mut run));
+        group.bench_function(BenchmarkId::new("ours", log_n), |b| b.iter(&mut run));
     }
     group.finish();
 }
@@ -46,13 +46,13 @@ fn group(
 /// A gate program over lanes of 2^log_n rows, all inputs distinct columns.
 fn gate(log_n: u32, program: &Program, lanes: usize) -> Box<dyn FnMut()> {
     let inputs: Vec<Columns> = (0..program.inputs).map(|_| batch(log_n, lanes)).collect();
-    let kernel = Backend::<EpAffine>::prepare(&Cpu::new(), program).expect("a program");
+    let kernel = Backend::<EpAffine>::prepare(&device::open(), program).expect("a program");
     let (weights, constants) = (
         scalars(lanes, 255),
         scalars(usize::from(program.constants), 255),
     );
     Box::new(move || {
-        let backend = Cpu::new();
+        let backend = device::open();
         let inputs: Vec<&Columns> = inputs.iter().collect();
         let mut sums = Backend::<EpAffine>::zeros(&backend, 1, 1 << log_n).expect("a column");
         Backend::<EpAffine>::run(&backend, &kernel, &inputs, &constants, &weights, &mut sums)
@@ -96,7 +96,7 @@ fn msm(c: &mut Criterion) {
     for (name, bits) in [("msm", 255), ("msm8", 8), ("msm16", 16)] {
         group(c, name, &[10, 14], |log_n| {
             let (points, scalars) = (points(1 << log_n), scalars(1 << log_n, bits));
-            Box::new(move || drop(std::hint::black_box(Cpu::new().msm(&points, &scalars))))
+            Box::new(move || drop(std::hint::black_box(device::open().msm(&points, &scalars))))
         });
         #[cfg(feature = "peers")]
         for log_n in [10, 14] {
@@ -118,23 +118,27 @@ fn msm(c: &mut Criterion) {
 
 fn commit(c: &mut Criterion) {
     group(c, "commit", &[9, 10], |log_n| {
-        let bases = Cpu::new().load_bases(&points(1 << log_n)).expect("bases");
+        let bases = device::open()
+            .load_bases(&points(1 << log_n))
+            .expect("bases");
         let columns = batch(log_n, 32);
         let none = vec![Vec::new(); 32];
         Box::new(move || {
             drop(std::hint::black_box(Backend::<EpAffine>::commit(
-                &Cpu::new(),
+                &device::open(),
                 &bases,
                 &[&columns],
                 &none,
-            )))
+            )));
         })
     });
 }
 
 fn dictionary(c: &mut Criterion) {
     group(c, "dictionary", &[9, 10], |log_n| {
-        let bases = Cpu::new().load_bases(&points(1 << log_n)).expect("bases");
+        let bases = device::open()
+            .load_bases(&points(1 << log_n))
+            .expect("bases");
         let entries = batch(3, 1);
         let indices: Vec<u32> = (0..32u32 << log_n)
             .map(|i| i.wrapping_mul(i) % 11 % 8)
@@ -142,7 +146,7 @@ fn dictionary(c: &mut Criterion) {
         let none = vec![Vec::new(); 32];
         Box::new(move || {
             let points = Backend::<EpAffine>::commit_dictionary(
-                &Cpu::new(),
+                &device::open(),
                 &bases,
                 &indices,
                 &entries,
@@ -159,10 +163,10 @@ fn ntt(c: &mut Criterion) {
         let column = batch(log_n, 1);
         Box::new(move || {
             drop(std::hint::black_box(Backend::<EpAffine>::coset_evaluate(
-                &Cpu::new(),
+                &device::open(),
                 &column,
                 Fq::from(1),
-            )))
+            )));
         })
     });
     #[cfg(feature = "peers")]
@@ -180,10 +184,10 @@ fn ntt(c: &mut Criterion) {
 fn inner(c: &mut Criterion) {
     group(c, "inner", &[9, 10], |log_n| {
         let bases = points((1 << log_n) + 2);
-        let bases = Cpu::new().load_bases(&bases).expect("bases");
+        let bases = device::open().load_bases(&bases).expect("bases");
         let (f, a) = (batch(log_n, 1), batch(log_n, 1));
         Box::new(move || {
-            let points = rounds::<EpAffine, _>(&Cpu::new(), &bases, &f, &a, log_n);
+            let points = rounds::<EpAffine, _>(&device::open(), &bases, &f, &a, log_n);
             drop(std::hint::black_box(points));
         })
     });

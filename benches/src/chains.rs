@@ -1,7 +1,7 @@
 //! Our prover and verifier on the product chain, keys made once.
 
+use crate::device::{self, Device};
 use pasta_curves::{EqAffine, Fp};
-use zkernel_backend_cpu::Cpu;
 use zkernel_engine::product_chain::{ProductChain, Wiring};
 use zkernel_engine::{ProvingKey, Tensors, Witness, executor};
 use zkernel_verifier::curve::Generators;
@@ -17,8 +17,8 @@ pub fn factors(k: u32) -> Vec<u8> {
 
 /// A chain with its keys and witness.
 pub struct Chain {
-    backend: Cpu,
-    key: ProvingKey<EqAffine, Cpu>,
+    backend: Device,
+    key: ProvingKey<EqAffine, Device>,
     witness: Witness<Fp>,
     public: Vec<Vec<Fp>>,
 }
@@ -29,7 +29,7 @@ impl Chain {
     /// # Errors
     /// If the circuit or its key is refused, in words.
     pub fn new(k: u32, wiring: Wiring) -> Result<Self, String> {
-        let (backend, factors, log_n) = (Cpu::new(), factors(k), k / 2 + 3);
+        let (backend, factors, log_n) = (device::open(), factors(k), k / 2 + 3);
         let chain = ProductChain::new(log_n, factors.len(), wiring).map_err(|e| e.to_string())?;
         let (witness, product) = chain.witness(&factors);
         let none = Tensors {

@@ -2,6 +2,7 @@
 //! is timed.
 
 pub mod chains;
+pub mod device;
 pub mod inner;
 pub mod inputs;
 #[cfg(feature = "peers")]

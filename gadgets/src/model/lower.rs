@@ -86,6 +86,7 @@ pub(crate) struct Lowering<'a, F> {
 /// [`LowerError`] names the node.
 pub fn lower<F: PrimeField>(graph: &Graph, log_n: u32) -> Result<Lowered<F>, LowerError> {
     let mut lowering = Lowering::new(graph, log_n);
+    lowering.place_all_weights();
     lowering.inputs();
     for index in 0..graph.nodes.len() {
         lowering.node(index)?;
@@ -111,7 +112,7 @@ pub fn lower<F: PrimeField>(graph: &Graph, log_n: u32) -> Result<Lowered<F>, Low
 }
 
 impl<'a, F: PrimeField> Lowering<'a, F> {
-    fn new(graph: &'a Graph, log_n: u32) -> Self {
+    pub(crate) fn new(graph: &'a Graph, log_n: u32) -> Self {
         Self {
             graph,
             builder: SystemBuilder::new(log_n, 1),
@@ -159,10 +160,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
     fn node(&mut self, index: usize) -> Result<(), LowerError> {
         let node = &self.graph.nodes[index];
         match &node.op {
-            Op::Dense { weights, bias } | Op::Conv { weights, bias, .. } => {
-                self.place_weights(*weights, *bias);
-                Ok(())
-            }
+            Op::Dense { .. } | Op::Conv { .. } => Ok(()),
             Op::Requantize { shift, table } => self.requantize(index, *shift, *table),
             Op::RequantizeMax {
                 shift,

@@ -10,6 +10,8 @@ use super::graph::{
 const MAX_ELEMENTS: usize = 1 << 28;
 /// Most rows of a table.
 const MAX_TABLE: i64 = 1 << 20;
+/// Most rows of all tables together.
+const MAX_ROWS: u64 = 1 << 23;
 /// Most nodes, tensors, weights and tables.
 const MAX_ITEMS: usize = 1 << 16;
 
@@ -39,6 +41,7 @@ impl Graph {
                 );
             }
         }
+        self.validate_sums()?;
         self.tensors.iter().try_for_each(validate_tensor)?;
         self.weights.iter().try_for_each(validate_weight)?;
         self.tables.iter().try_for_each(validate_table)?;
@@ -58,6 +61,22 @@ impl Graph {
         };
         if written.get(output.0 as usize) != Some(&true) {
             return invalid(&self.name, "its output is never written");
+        }
+        self.bounds().map(drop)
+    }
+
+    /// Whatever is read from a file costs memory and time in proportion to these sums.
+    fn validate_sums(&self) -> Result<(), GraphError> {
+        let rows = self.tables.iter().map(|t| t.keys.max.abs_diff(t.keys.min));
+        let elements = |shape: &[usize]| shape.iter().fold(1usize, |n, d| n.saturating_mul(*d));
+        let tensors = self.tensors.iter().map(|t| elements(&t.shape));
+        let weights = self.weights.iter().map(|w| elements(&[w.rows, w.cols]));
+        let total = tensors.chain(weights).fold(0, usize::saturating_add);
+        if rows.fold(0, u64::saturating_add) > MAX_ROWS || total > MAX_ELEMENTS {
+            return invalid(
+                &self.name,
+                "has more than 2^28 elements and weights or 2^23 rows of tables",
+            );
         }
         Ok(())
     }

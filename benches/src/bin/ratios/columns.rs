@@ -3,7 +3,7 @@
 use ff::{Field as _, PrimeField as _};
 use pasta_curves::{EpAffine, Fq};
 use zkernel_backend::{Backend, Body, HostColumns};
-use zkernel_backend_cpu::Cpu;
+use zkernel_benches::device::{self, Device};
 use zkernel_benches::inputs::scalars;
 use zkernel_benches::peers::field::products;
 use zkernel_benches::peers::ntt::{ntts, spots};
@@ -13,10 +13,10 @@ use zkernel_benches::timing::Task;
 use crate::Plan;
 
 /// The backend's columns.
-pub type Columns = <Cpu as Backend<EpAffine>>::Columns;
+pub type Columns = <Device as Backend<EpAffine>>::Columns;
 
 /// Full columns of `rows` cells each on the backend.
-pub fn upload(backend: &Cpu, values: &[Fq], rows: usize) -> Result<Columns, String> {
+pub fn upload(backend: &Device, values: &[Fq], rows: usize) -> Result<Columns, String> {
     let host = HostColumns {
         rows,
         columns: values.len() / rows,
@@ -34,7 +34,7 @@ pub fn field(plan: &Plan) -> Result<(), String> {
     }
     let rows = 1 << LOG_ROWS;
     let (values, weight) = (scalars(INPUTS * rows, 255), Fq::DELTA);
-    let backend = Cpu::new();
+    let backend = device::open();
     let failed = |e: zkernel_backend::BackendError| e.to_string();
     let inputs = values
         .chunks(rows)
@@ -83,7 +83,7 @@ pub fn transforms(plan: &Plan) -> Result<(), String> {
 fn ntt(plan: &Plan, group: &'static str, log_n: u32, columns: usize) -> Result<(), String> {
     let rows = 1usize << log_n;
     let values = scalars(rows * columns, 255);
-    let backend = Cpu::new();
+    let backend = device::open();
     let batch = upload(&backend, &values, rows)?;
     let run = || Backend::<EpAffine>::coset_evaluate(&backend, &batch, Fq::ONE);
     let ours = run().and_then(|out| Backend::<EpAffine>::read(&backend, &out));

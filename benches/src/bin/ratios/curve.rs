@@ -2,7 +2,7 @@
 
 use pasta_curves::{EpAffine, Fq};
 use zkernel_backend::{Backend, Body, HostColumns};
-use zkernel_backend_cpu::Cpu;
+use zkernel_benches::device::{self, Device};
 use zkernel_benches::inner::rounds;
 use zkernel_benches::inputs::{points, scalars};
 use zkernel_benches::peers::inner::open;
@@ -55,7 +55,7 @@ fn msm(
     if !plan.wants(group) {
         return Ok(());
     }
-    let backend = Cpu::new();
+    let backend = device::open();
     let run = || backend.msm(points, scalars);
     let sums = [run().map_err(failed)?];
     let work = Work {
@@ -95,7 +95,7 @@ pub fn commits(plan: &Plan) -> Result<(), String> {
     for log_n in sizes {
         let rows = 1usize << log_n;
         let points = points(rows);
-        let bases = Cpu::new().load_bases(&points).map_err(failed)?;
+        let bases = device::open().load_bases(&points).map_err(failed)?;
         let site = Site {
             plan,
             log_n: *log_n,
@@ -114,7 +114,7 @@ struct Site<'a> {
     plan: &'a Plan,
     log_n: u32,
     points: Vec<EpAffine>,
-    bases: <Cpu as Backend<EpAffine>>::Bases,
+    bases: <Device as Backend<EpAffine>>::Bases,
 }
 
 impl Site<'_> {
@@ -144,7 +144,7 @@ impl Site<'_> {
         if !self.plan.wants("commit") {
             return Ok(());
         }
-        let backend = Cpu::new();
+        let backend = device::open();
         let values = scalars(self.rows() * COLUMNS, 255);
         let batch = upload(&backend, &values, self.rows())?;
         let none = vec![Vec::new(); COLUMNS];
@@ -157,7 +157,7 @@ impl Site<'_> {
         if !self.plan.wants("commit8") {
             return Ok(());
         }
-        let backend = Cpu::new();
+        let backend = device::open();
         let small: Vec<i64> = (0..self.rows() * COLUMNS)
             .map(|i| ((i * 2_654_435_761) >> 16) as i64 % 256 - 128)
             .collect();
@@ -184,7 +184,7 @@ impl Site<'_> {
         if !self.plan.wants("dictionary") {
             return Ok(());
         }
-        let backend = Cpu::new();
+        let backend = device::open();
         let dictionary = scalars(ENTRIES, 255);
         let indices: Vec<u32> = (0..self.rows() * COLUMNS)
             .map(|i| (i * i % 11 % ENTRIES) as u32)
@@ -205,7 +205,7 @@ pub fn inner(plan: &Plan) -> Result<(), String> {
         return Ok(());
     }
     let rows = 1usize << LOG_N;
-    let backend = Cpu::new();
+    let backend = device::open();
     let bases = backend.load_bases(&points(rows + 2)).map_err(failed)?;
     let values = scalars(2 * rows, 255);
     let (f, a) = values.split_at(rows);

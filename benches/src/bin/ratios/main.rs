@@ -8,7 +8,7 @@ mod proofs;
 
 use pasta_curves::EpAffine;
 use zkernel_backend::Backend;
-use zkernel_backend_cpu::Cpu;
+use zkernel_benches::device;
 use zkernel_benches::timing::{Measured, Spread, Task, compare};
 
 /// What to measure.
@@ -69,7 +69,7 @@ impl Plan {
         tasks: Vec<Task<'_>>,
     ) -> Spread {
         let threads = self.threads;
-        let backend = &Backend::<EpAffine>::name(&Cpu::new());
+        let backend = &Backend::<EpAffine>::name(&device::open());
         let what = Measured {
             group,
             size,
