@@ -65,6 +65,10 @@ pub fn bench(operation: Operation, sizes: &[u32], threads: &[usize]) -> Result<R
             "size {size} is not within {SMALLEST}..={LARGEST}; --sizes takes log2 of the number of points, elements or rows"
         )));
     }
+    if threads.contains(&0) {
+        let problem = "--threads 0: at least one is needed";
+        return Err(CliError::Option(problem.into()));
+    }
     let mut measurements = Vec::new();
     for size in sizes {
         let mut task = Task::new(operation, *size)?;
