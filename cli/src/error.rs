@@ -28,6 +28,9 @@ pub enum CliError {
     /// An option with a value that cannot be used.
     #[error("{0}")]
     Option(String),
+    /// Committed weights may be beyond the bounds of the graph.
+    #[error("the key's range proof of the weights does not hold ({0}): do not use this key")]
+    Registration(String),
     /// A file of an unknown kind.
     #[error("{0}: expected an .onnx, .zkm, .zkv or .zkp file")]
     Kind(String),

@@ -5,21 +5,24 @@ use std::path::Path;
 use pasta_curves::{EqAffine, Fp};
 use rayon::prelude::*;
 use zkernel_backend_cpu::Cpu;
-use zkernel_engine::{ProvingKey, Tensors, executor};
-use zkernel_gadgets::model::{Graph, Lowered, Visibility, Weight, WeightId, WeightValues, lower};
+use zkernel_engine::{ProvingKey, Tensors, Witness, executor, prove};
+use zkernel_gadgets::model::{
+    Graph, Lowered, Visibility, Weight, WeightId, WeightValues, lower, register,
+};
 use zkernel_verifier::curve::Generators;
 use zkernel_verifier::encoding::{DecodeError, Reader, Writer};
 use zkernel_verifier::key::VerifyingKey;
 use zkernel_verifier::proof::Proof;
 use zkernel_verifier::system::TrackKind;
+use zkernel_verifier::verify::verify;
 
 use crate::error::CliError;
 
 /// The commitment curve of the CLI.
 pub type C = EqAffine;
 
-const KEY_MAGIC: &[u8; 8] = b"zkv\0v001";
-const MODEL_MAGIC: &[u8; 8] = b"zkm\0v001";
+const KEY_MAGIC: &[u8; 8] = b"zkv\0v002";
+const MODEL_MAGIC: &[u8; 8] = b"zkm\0v002";
 const PROOF_MAGIC: &[u8; 8] = b"zkp\0v001";
 
 /// What a `.zkv` file holds.
@@ -33,6 +36,8 @@ pub struct PublicModel {
     pub public_weights: WeightValues,
     /// Commitments of the weights.
     pub commitments: Vec<C>,
+    /// The range proof of the private weights, by [`register`]; empty if there are none.
+    pub registration: Vec<u8>,
 }
 
 /// What a `.zkm` file holds.
@@ -94,7 +99,9 @@ impl PublicModel {
         self.graph.encode(&mut w);
         self.public_weights
             .encode(ids(&self.graph, public).into_iter(), &mut w);
+        w.len(self.commitments.len());
         w.points(&self.commitments);
+        w.bytes(&self.registration);
         w.0
     }
 
@@ -114,13 +121,15 @@ impl PublicModel {
             let index = id.0 as usize;
             public_weights.0[index] = WeightValues::decode_matrix(&graph.weights[index], &mut r)?;
         }
-        let commitments = r.points(r.remaining() / 32)?;
-        r.finish()?;
+        let count = r.len(32)?;
+        let commitments = r.points(count)?;
+        let registration = r.bytes(r.remaining())?.to_vec();
         Ok(Self {
             log_n,
             graph,
             public_weights,
             commitments,
+            registration,
         })
     }
 
@@ -128,13 +137,21 @@ impl PublicModel {
     pub fn statement(&self) -> Vec<u8> {
         Self {
             commitments: Vec::new(),
+            registration: Vec::new(),
             ..self.clone()
         }
         .encode()
     }
 
-    /// Lowers the graph and derives the key: nothing but the commitments is taken from the file.
+    /// Lowers the graph, derives the key and checks what the commitments hold: nothing else is taken from the file.
     pub fn load(&self) -> Result<Loaded, CliError> {
+        let loaded = self.derive()?;
+        self.check_public_weights(&loaded)?;
+        self.check_registration(&loaded.key)?;
+        Ok(loaded)
+    }
+
+    fn derive(&self) -> Result<Loaded, CliError> {
         let lowered = lower::<Fp>(&self.graph, self.log_n)?;
         let key = VerifyingKey::new(
             lowered.system.clone(),
@@ -143,16 +160,30 @@ impl PublicModel {
             &self.statement(),
             &executor::<C, _>(&Cpu::new()),
         )?;
-        self.check_public_weights(&lowered, &key)?;
         Ok(Loaded { lowered, key })
     }
 
+    /// Private weights must be integers of the bits that the graph declares: their range proof, checked once.
+    fn check_registration(&self, key: &VerifyingKey<C>) -> Result<(), CliError> {
+        let Some(registration) = register::<Fp>(&self.graph, self.log_n)? else {
+            return Ok(());
+        };
+        let backend = Cpu::new();
+        let executor = executor::<C, _>(&backend);
+        let own = VerifyingKey::new(
+            registration.system,
+            key.generators.clone(),
+            self.commitments.clone(),
+            &self.statement(),
+            &executor,
+        )?;
+        let proof = Proof::decode(&self.registration, &own.shape);
+        let proof = proof.map_err(|e| CliError::Registration(e.to_string()))?;
+        verify(&own, &[], &proof, &executor).map_err(|e| CliError::Registration(e.to_string()))
+    }
+
     /// Public weights are committed without blinding: recompute their commitments.
-    fn check_public_weights(
-        &self,
-        lowered: &Lowered<Fp>,
-        key: &VerifyingKey<C>,
-    ) -> Result<(), CliError> {
+    fn check_public_weights(&self, Loaded { lowered, key }: &Loaded) -> Result<(), CliError> {
         if !self.graph.weights.iter().any(public) {
             return Ok(());
         }
@@ -201,12 +232,14 @@ impl SecretModel {
         for id in ids(&graph, public) {
             public_weights.0[id.0 as usize].clone_from(&weights.0[id.0 as usize]);
         }
-        let public = PublicModel {
+        let mut public = PublicModel {
             log_n,
             graph,
             public_weights,
             commitments: key.verifying.tensors,
+            registration: Vec::new(),
         };
+        public.registration = prove_ranges(&public, key.verifying.generators, &tensors, &weights)?;
         Ok(Self {
             public,
             weights,
@@ -250,9 +283,9 @@ impl SecretModel {
         })
     }
 
-    /// The proving key.
+    /// The proving key. The owner of the weights need not check their range proof.
     pub fn load(&self) -> Result<(Lowered<Fp>, ProvingKey<C, Cpu>), CliError> {
-        let Loaded { lowered, key } = self.public.load()?;
+        let Loaded { lowered, key } = self.public.derive()?;
         let key = ProvingKey::load(&Cpu::new(), key, &self.tensors(&lowered))?;
         Ok((lowered, key))
     }
@@ -264,6 +297,26 @@ impl SecretModel {
             blinders: self.blinders.clone(),
         }
     }
+}
+
+/// The range proof of the private weights, or nothing if there are none.
+fn prove_ranges(
+    public: &PublicModel,
+    generators: Generators<C>,
+    tensors: &Tensors<Fp>,
+    weights: &WeightValues,
+) -> Result<Vec<u8>, CliError> {
+    let Some(registration) = register::<Fp>(&public.graph, public.log_n)? else {
+        return Ok(Vec::new());
+    };
+    let mut witness = Witness::default();
+    for (track, cells) in registration.witness(&public.graph, weights) {
+        witness.assign(track, cells);
+    }
+    let statement = public.statement();
+    let (backend, system) = (Cpu::new(), registration.system);
+    let key = ProvingKey::<C, _>::new(&backend, system, generators, tensors, &statement)?;
+    Ok(prove(&backend, &key, &[], &witness)?.encode())
 }
 
 impl ProofFile {

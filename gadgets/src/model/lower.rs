@@ -61,6 +61,8 @@ pub struct Lowered<F> {
     pub system: ConstraintSystem<F>,
     /// The tensor that each public vector is, in the order of the instances.
     pub instances: Vec<TensorId>,
+    /// The tensors that are committed to, with the boundary that holds each.
+    pub boundaries: Vec<(TensorId, TrackId)>,
     /// Where the weights lie.
     pub weights: Vec<WeightPlace>,
     /// Where the witness lies.
@@ -78,6 +80,7 @@ pub(crate) struct Lowering<'a, F> {
     plain: Option<TrackId>,
     pub(crate) products: Option<[TrackId; 3]>,
     pub(crate) instances: Vec<TensorId>,
+    boundaries: Vec<(TensorId, TrackId)>,
 }
 
 /// Lowers a validated graph to constraints on columns of `2^log_n` rows.
@@ -99,6 +102,7 @@ pub fn lower<F: PrimeField>(graph: &Graph, log_n: u32) -> Result<Lowered<F>, Low
     let Lowering {
         builder,
         instances,
+        boundaries,
         weights,
         regions,
         ..
@@ -106,6 +110,7 @@ pub fn lower<F: PrimeField>(graph: &Graph, log_n: u32) -> Result<Lowered<F>, Low
     Ok(Lowered {
         system: builder.finish()?,
         instances,
+        boundaries,
         weights,
         regions,
     })
@@ -124,6 +129,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             plain: None,
             products: None,
             instances: Vec::new(),
+            boundaries: Vec::new(),
         }
     }
 
@@ -149,9 +155,8 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             self.regions.push(((Owner::Input(id), Role::Input), region));
             let shape = tensor_shape;
             self.representations[id.0 as usize] = Some(Representation::cells(region, &shape));
-            if visibility == Visibility::Public {
-                let public = self.public(id);
-                self.tie(&format!("input {name}"), id, &public);
+            if let Some(shown) = self.shown(id, visibility) {
+                self.tie(&format!("input {name}"), id, &shown);
             }
         }
     }
@@ -203,18 +208,35 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
     fn outputs(&mut self) -> Result<(), LowerError> {
         for id in self.graph.outputs.clone() {
             let tensor = &self.graph.tensors[id.0 as usize];
-            let name = tensor.name.clone();
-            if tensor.visibility == Visibility::Private || self.instances.contains(&id) {
+            let (name, visibility) = (tensor.name.clone(), tensor.visibility);
+            if self.instances.contains(&id) {
                 continue;
             }
-            let public = self.public(id);
+            let Some(shown) = self.shown(id, visibility) else {
+                continue;
+            };
             if self.representations[id.0 as usize].is_some() {
-                self.tie(&format!("output {name}"), id, &public);
+                self.tie(&format!("output {name}"), id, &shown);
             } else {
-                self.represent(id, &public)?;
+                self.represent(id, &shown)?;
             }
         }
         Ok(())
+    }
+
+    /// The values of a tensor in the statement, if it has any: public ones, or those of a commitment.
+    fn shown(&mut self, id: TensorId, visibility: Visibility) -> Option<Representation> {
+        match visibility {
+            Visibility::Private => None,
+            Visibility::Public => Some(self.public(id)),
+            Visibility::Committed => {
+                let tensor = &self.graph.tensors[id.0 as usize];
+                let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
+                let track = self.builder.boundary(name, self.len(id));
+                self.boundaries.push((id, track));
+                Some(Representation::of(Source::Track(track), 0, &shape))
+            }
+        }
     }
 
     /// The tensor's public values.

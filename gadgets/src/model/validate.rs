@@ -3,7 +3,8 @@
 use super::encode::GraphError;
 use super::geometry::Geometry;
 use super::graph::{
-    Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Weight, WeightId,
+    Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, Weight,
+    WeightId,
 };
 
 /// Most elements of a tensor, cells of a weight and rows of a table.
@@ -44,6 +45,20 @@ impl Graph {
         self.validate_sums()?;
         self.tensors.iter().try_for_each(validate_tensor)?;
         self.weights.iter().try_for_each(validate_weight)?;
+        if self
+            .weights
+            .iter()
+            .any(|w| w.visibility == Visibility::Committed)
+        {
+            return invalid(
+                &self.name,
+                "has weights that are neither private nor public",
+            );
+        }
+        let mixed = |pair: &[Weight]| pair[0].visibility != pair[1].visibility;
+        if self.weights.windows(2).any(mixed) {
+            return invalid(&self.name, "has private and public weights");
+        }
         self.tables.iter().try_for_each(validate_table)?;
         let mut written = vec![false; self.tensors.len()];
         for id in &self.inputs {
