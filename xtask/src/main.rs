@@ -1,10 +1,11 @@
-//! Project tasks: `cargo xtask ratios`.
+//! Project tasks: `cargo xtask ratios`, `cargo xtask checks`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod checks;
 mod ratios;
 mod record;
 
@@ -54,31 +55,45 @@ enum Task {
         #[arg(long, requires = "record")]
         device: Option<String>,
     },
+    /// Takes out every check of the verifier and every kind of constraint, one at a time, and writes the page of the book
+    /// that names the tests which then fail.
+    ///
+    /// Works on a copy of the sources under target/checks. Takes some minutes. A check that no test misses is an error.
+    Checks {
+        /// Only the check of that name, and without writing the page.
+        #[arg(long)]
+        only: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
-    let Task::Ratios {
-        quick,
-        json,
-        threads,
-        groups,
-        record,
-        device,
-    } = Arguments::parse().task;
-    let outcome = ratios::ratios(&ratios::Options {
-        quick,
-        json,
-        threads: threads.map_or_else(|| vec![1, 2], |count| vec![count]),
-        groups,
-        record,
-        device,
-    });
-    match outcome {
+    match run(Arguments::parse().task) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("cargo xtask: {problem}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(task: Task) -> Result<(), String> {
+    match task {
+        Task::Ratios {
+            quick,
+            json,
+            threads,
+            groups,
+            record,
+            device,
+        } => ratios::ratios(&ratios::Options {
+            quick,
+            json,
+            threads: threads.map_or_else(|| vec![1, 2], |count| vec![count]),
+            groups,
+            record,
+            device,
+        }),
+        Task::Checks { only } => checks::checks(only.as_deref()),
     }
 }
 
