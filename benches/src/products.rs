@@ -1,23 +1,18 @@
-//! A batch of field multiplications that stays in the cache and in which hardly one waits for another: per row, 128
-//! products of sixteen inputs in pairs, their product as a tree, and one by a weight. 256 in all, no additions but one.
+//! A batch of field multiplications that stays in the cache and in which hardly one waits for another: per row, layers of
+//! sixteen products of neighbours, then the product of the last layer as a tree, and one by a weight. 256 in all, and one
+//! addition.
 
 use std::ops::{AddAssign, Mul};
 
 use rayon::prelude::*;
 use zkernel_verifier::expression::{Instruction, Operand, Operation, Program};
 
-/// Inputs of a row.
+/// Inputs of a row, and products of a layer.
 pub const INPUTS: usize = 16;
 /// Multiplications of a row.
 pub const MULTIPLICATIONS: usize = 256;
-/// Leaves of the tree.
-const LEAVES: usize = MULTIPLICATIONS / 2;
-
-/// The pairs of inputs that are multiplied first.
-fn pairs() -> impl Iterator<Item = (usize, usize)> {
-    let all = (0..INPUTS).flat_map(|i| (i..INPUTS).map(move |j| (i, j)));
-    all.take(LEAVES)
-}
+/// What the tree and the weight leave: `INPUTS` a layer.
+const LAYERS: usize = MULTIPLICATIONS / INPUTS - 1;
 
 /// As a gate program; the weight is that of its lane.
 #[must_use]
@@ -28,18 +23,24 @@ pub fn program() -> Program {
         a,
         b,
     };
-    let leaf =
-        |(i, j): (usize, usize)| multiply(Operand::Input(short(i)), Operand::Input(short(j)));
-    let mut instructions: Vec<Instruction> = pairs().map(leaf).collect();
-    for node in 0..LEAVES - 1 {
-        let child = |index: usize| Operand::Result(short(index));
-        instructions.push(multiply(child(2 * node), child(2 * node + 1)));
+    let mut layer: Vec<Operand> = (0..INPUTS).map(|i| Operand::Input(short(i))).collect();
+    let mut instructions = Vec::new();
+    let mut push = |a, b| {
+        instructions.push(multiply(a, b));
+        Operand::Result(short(instructions.len() - 1))
+    };
+    for _ in 0..LAYERS {
+        let neighbours = layer.iter().zip(layer.iter().cycle().skip(1));
+        layer = neighbours.map(|(a, b)| push(*a, *b)).collect();
+    }
+    while layer.len() > 1 {
+        layer = layer.chunks(2).map(|pair| push(pair[0], pair[1])).collect();
     }
     Program {
         inputs: short(INPUTS),
         constants: 0,
-        output: Operand::Result(short(instructions.len() - 1)),
         instructions,
+        output: layer[0],
     }
 }
 
@@ -49,26 +50,28 @@ where
     F: Copy + Send + Sync + Mul<Output = F> + AddAssign,
 {
     const BLOCK: usize = 64;
-    let pairs: Vec<(usize, usize)> = pairs().collect();
     let blocks = sums.par_chunks_mut(BLOCK).enumerate();
     blocks.for_each(|(block, sums)| {
         for (row, sum) in sums.iter_mut().enumerate() {
-            let row = block * BLOCK + row;
-            let inputs: [F; INPUTS] = std::array::from_fn(|i| columns[i][row]);
-            let mut nodes = [inputs[0]; LEAVES];
-            for (node, (i, j)) in nodes.iter_mut().zip(&pairs) {
-                *node = inputs[*i] * inputs[*j];
-            }
-            let mut width = LEAVES;
-            while width > 1 {
-                width /= 2;
-                for node in 0..width {
-                    nodes[node] = nodes[2 * node] * nodes[2 * node + 1];
-                }
-            }
-            *sum += weight * nodes[0];
+            let inputs = std::array::from_fn(|i| columns[i][block * BLOCK + row]);
+            *sum += weight * product(inputs);
         }
     });
+}
+
+fn product<F: Copy + Mul<Output = F>>(inputs: [F; INPUTS]) -> F {
+    let mut layer = inputs;
+    for _ in 0..LAYERS {
+        layer = std::array::from_fn(|i| layer[i] * layer[(i + 1) % INPUTS]);
+    }
+    let mut width = INPUTS;
+    while width > 1 {
+        width /= 2;
+        for node in 0..width {
+            layer[node] = layer[2 * node] * layer[2 * node + 1];
+        }
+    }
+    layer[0]
 }
 
 #[cfg(test)]
