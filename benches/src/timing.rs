@@ -144,7 +144,7 @@ mod tests {
 
     fn sleeper(name: &'static str, milliseconds: u64) -> Task<'static> {
         Task::new(name, move || {
-            std::thread::sleep(Duration::from_millis(milliseconds))
+            std::thread::sleep(Duration::from_millis(milliseconds));
         })
     }
 

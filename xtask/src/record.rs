@@ -26,7 +26,8 @@ const COLUMNS: [&str; 14] = [
     "peers",
 ];
 
-/// Writes the lines as today's record of that device, instead of an earlier one of today; gives its path.
+/// Writes the lines into today's record of that device, in place of earlier ones of the same group, size and threads; gives
+/// its path.
 ///
 /// # Errors
 /// In words, if the file cannot be written.
@@ -36,8 +37,10 @@ pub fn write(device: Option<&str>, lines: &[Value]) -> Result<PathBuf, String> {
     let date = date(seconds.map_or(0, |since| since.as_secs()) / 86_400);
     let folder = root().join("benches/record").join(device);
     let path = folder.join(format!("{date}.csv"));
+    let earlier = std::fs::read_to_string(&path).unwrap_or_default();
+    let text = merged(&earlier, &csv(lines, &commit()));
     std::fs::create_dir_all(&folder)
-        .and_then(|()| std::fs::write(&path, csv(lines, &commit())))
+        .and_then(|()| std::fs::write(&path, text))
         .map_err(|e| format!("{}: {e}", path.display()))?;
     Ok(path)
 }
@@ -59,6 +62,17 @@ fn csv(lines: &[Value], commit: &str) -> String {
         text.push('\n');
     }
     text
+}
+
+/// The later record, and rows of the earlier one that it does not have, first.
+fn merged(earlier: &str, later: &str) -> String {
+    let what = |row: &str| row.split(',').take(3).collect::<Vec<_>>().join(",");
+    let measured: Vec<String> = later.lines().map(what).collect();
+    let kept = earlier.lines().filter(|row| !measured.contains(&what(row)));
+    let mut rows = later.lines();
+    let title = rows.next().into_iter();
+    let rows: Vec<&str> = title.chain(kept).chain(rows).collect();
+    rows.join("\n") + "\n"
 }
 
 fn quoted(text: &str) -> String {
@@ -185,6 +199,15 @@ mod tests {
         assert_eq!(rows[0].split(',').count(), COLUMNS.len());
         let expected = r#"msm,14,1,2.5,,,"a, ""b""",,,,3.0,cpu,abc,a=1.0; b=2.0"#;
         assert_eq!(rows[1], expected);
+    }
+
+    #[test]
+    fn what_is_measured_again_is_replaced() {
+        let earlier = "group,size,threads,ours\nmsm,10,1,5\nmsm,10,2,4\n";
+        let later = "group,size,threads,ours\nmsm,10,2,3\nntt,10,1,2\n";
+        let expected = "group,size,threads,ours\nmsm,10,1,5\nmsm,10,2,3\nntt,10,1,2\n";
+        assert_eq!(merged(earlier, later), expected);
+        assert_eq!(merged("", later), later);
     }
 
     /// Every committed record has today's columns, and every ratio is that of its medians.

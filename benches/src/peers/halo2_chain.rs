@@ -145,10 +145,13 @@ fn field(byte: Value<u8>) -> Value<Fp> {
     byte.map(|byte| Fp::from(u64::from(byte)))
 }
 
+type Prover = Box<dyn Fn() -> Vec<u8>>;
+type Verifier = Box<dyn Fn(&[u8]) -> bool>;
+
 /// A prover and a verifier of one chain: proves afresh on every call, checks what it is given.
 pub struct Halo2Chain {
-    prove: Box<dyn Fn() -> Vec<u8>>,
-    verify: Box<dyn Fn(&[u8]) -> bool>,
+    prove: Prover,
+    verify: Verifier,
 }
 
 impl Halo2Chain {

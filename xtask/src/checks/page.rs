@@ -54,38 +54,38 @@ fn row(check: &Check, failed: &[(String, String)]) -> Result<String, String> {
     Ok(format!("| {name} | `{function}` in `{file}` | {tests} |\n"))
 }
 
+/// The failing tests of each row of a page; those that are not named are empty.
+pub fn read(text: &str) -> Failures {
+    let mut failures = Failures::new();
+    let mut heading = "";
+    for line in text.lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            heading = title;
+        }
+        let cells: Vec<&str> = line.split(" | ").collect();
+        let ([name, _, tests], Some(_)) = (cells.as_slice(), line.strip_prefix("| ")) else {
+            continue;
+        };
+        let name = name.trim_start_matches("| ").replace("\\|", "|");
+        let tests = tests.trim_end_matches(" |").split(", ");
+        let tests = tests.flat_map(|test| match test.strip_suffix(" more") {
+            Some(count) => vec![<(String, String)>::default(); count.parse().unwrap_or(0)],
+            None => {
+                let (test, file) = test.split_once("` in `").unwrap_or(("", ""));
+                let file = file.trim_end_matches('`').to_owned();
+                vec![(file, test.trim_start_matches('`').to_owned())]
+            }
+        });
+        failures.insert(format!("{heading}/{name}"), tests.collect());
+    }
+    failures
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::checks::PAGE;
     use crate::root;
-
-    /// The failing tests of each row of a page; those that are not named are made up.
-    fn read(text: &str) -> Failures {
-        let mut failures = Failures::new();
-        let mut heading = "";
-        for line in text.lines() {
-            if let Some(title) = line.strip_prefix("## ") {
-                heading = title;
-            }
-            let cells: Vec<&str> = line.split(" | ").collect();
-            let [name, _, tests] = cells.as_slice() else {
-                continue;
-            };
-            let name = name.trim_start_matches("| ").replace("\\|", "|");
-            let tests = tests.trim_end_matches(" |").split(", ");
-            let tests = tests.flat_map(|test| match test.strip_suffix(" more") {
-                Some(count) => vec![(String::new(), String::new()); count.parse().unwrap()],
-                None => {
-                    let (test, file) = test.split_once("` in `").unwrap_or(("", ""));
-                    let file = file.trim_end_matches('`').to_owned();
-                    vec![(file, test.trim_start_matches('`').to_owned())]
-                }
-            });
-            failures.insert(format!("{heading}/{name}"), tests.collect());
-        }
-        failures
-    }
 
     #[test]
     fn the_page_is_up_to_date() {
