@@ -102,8 +102,8 @@ pub const VERIFIER: &[Check] = &[
 pub const TRANSCRIPT: &[Check] = &[
     check("the key", ROUNDS, "transcript.absorb(\"key\", &key.digest);", Statement, TAMPERING),
     check("the tensors' commitments", ROUNDS, "transcript.absorb_points(\"tensors\", &key.tensors);", Statement, TAMPERING),
-    check("the boundaries' commitments", ROUNDS, "transcript.absorb_points(\"boundaries\", boundaries);", Statement, TABLES),
-    check("the public values", ROUNDS, "transcript.absorb_scalars(\"instance\", instance);", Statement, CHALLENGES),
+    check("the boundaries' commitments", ROUNDS, "transcript.absorb_points(\"boundaries\", boundaries);", Statement, TAMPERING),
+    check("the public values", ROUNDS, "transcript.absorb_scalars(\"instance\", instance);", Statement, TAMPERING),
     check("phase 1", ROUNDS, "state.transcript.absorb_points(\"phase 1\", commitments);", Statement, TAMPERING),
     check("phase 2", ROUNDS, "state.transcript.absorb_points(\"phase 2\", commitments);", Statement, TAMPERING),
     check("phase 3", ROUNDS, "state.transcript.absorb_points(\"phase 3\", commitments);", Statement, TAMPERING),
@@ -127,8 +127,8 @@ pub const DECODERS: &[Check] = &[
 /// What makes a constraint system well-formed; checked when a key is made, by prover and verifier.
 #[rustfmt::skip]
 pub const SYSTEM: &[Check] = &[
-    check("as many generators as rows", KEY, "if generators.rows.len() != system.rows() {", If, BUILDER),
-    check("as many tensor commitments as columns", KEY, "if tensors.len() != expected {", If, BUILDER),
+    check("as many generators as rows", KEY, "if generators.rows.len() != system.rows() {", If, TAMPERING),
+    check("as many tensor commitments as columns", KEY, "if tensors.len() != expected {", If, TAMPERING),
     check("log n in its range, a usable row", VALIDATE, "if !(2..=28).contains(&self.log_n) || self.blinding >= self.rows() {", If, BUILDER),
     check("a blinding row for each opening", VALIDATE, "if self.blinding < points {", If, BUILDER),
     check("virtual columns are not empty", VALIDATE, "if column.terms.is_empty() {", If, BUILDER),
