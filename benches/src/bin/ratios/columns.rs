@@ -10,24 +10,24 @@ use zkernel_benches::peers::ntt::{ntts, spots};
 use zkernel_benches::products::{INPUTS, MULTIPLICATIONS, program};
 use zkernel_benches::timing::Task;
 
-use crate::Plan;
+use crate::{Outcome, Plan};
 
 /// The backend's columns.
 pub type Columns = <Device as Backend<EpAffine>>::Columns;
 
 /// Full columns of `rows` cells each on the backend.
-pub fn upload(backend: &Device, values: &[Fq], rows: usize) -> Result<Columns, String> {
+pub fn upload(backend: &Device, values: &[Fq], rows: usize) -> Outcome<Columns> {
     let host = HostColumns {
         rows,
         columns: values.len() / rows,
         body: Body::Full(values.to_vec()),
         tail: Vec::new(),
     };
-    Backend::<EpAffine>::upload(backend, &host).map_err(|e| e.to_string())
+    Ok(Backend::<EpAffine>::upload(backend, &host)?)
 }
 
 /// 2^18 multiplications as a gate program over 2^10 rows, by one of them.
-pub fn field(plan: &Plan) -> Result<(), String> {
+pub fn field(plan: &Plan) -> Outcome {
     const LOG_ROWS: u32 = 10;
     if !plan.wants("field") {
         return Ok(());
@@ -35,25 +35,24 @@ pub fn field(plan: &Plan) -> Result<(), String> {
     let rows = 1 << LOG_ROWS;
     let (values, weight) = (scalars(INPUTS * rows, 255), Fq::DELTA);
     let backend = device::open();
-    let failed = |e: zkernel_backend::BackendError| e.to_string();
     let inputs = values
         .chunks(rows)
         .map(|column| upload(&backend, column, rows))
-        .collect::<Result<Vec<_>, _>>()?;
+        .collect::<Outcome<Vec<_>>>()?;
     let inputs: Vec<&Columns> = inputs.iter().collect();
-    let kernel = Backend::<EpAffine>::prepare(&backend, &program()).map_err(failed)?;
+    let kernel = Backend::<EpAffine>::prepare(&backend, &program())?;
     let run = || -> zkernel_backend::Result<Columns> {
         let mut sums = Backend::<EpAffine>::zeros(&backend, 1, rows)?;
         Backend::<EpAffine>::run(&backend, &kernel, &inputs, &[], &[weight], &mut sums)?;
         Ok(sums)
     };
     let sums = run().and_then(|sums| Backend::<EpAffine>::read(&backend, &sums));
-    let last = sums.map_err(failed)?[rows - 1].to_repr();
+    let last = sums?[rows - 1].to_repr();
     let columns: Vec<Vec<Fq>> = values.chunks(rows).map(<[Fq]>::to_vec).collect();
     let mut tasks = vec![Task::new("ours", run)];
     for (name, mut peer) in products(&columns, weight) {
         if peer() != last {
-            return Err(format!("field: {name} disagrees with ours"));
+            return Err(format!("field: {name} disagrees with ours").into());
         }
         tasks.push(Task::new(name, peer));
     }
@@ -63,7 +62,7 @@ pub fn field(plan: &Plan) -> Result<(), String> {
 }
 
 /// One column of many sizes, and 32 of the prover's.
-pub fn transforms(plan: &Plan) -> Result<(), String> {
+pub fn transforms(plan: &Plan) -> Outcome {
     let sizes: &[u32] = if plan.quick {
         &[10, 14]
     } else {
@@ -80,20 +79,20 @@ pub fn transforms(plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
-fn ntt(plan: &Plan, group: &'static str, log_n: u32, columns: usize) -> Result<(), String> {
+fn ntt(plan: &Plan, group: &'static str, log_n: u32, columns: usize) -> Outcome {
     let rows = 1usize << log_n;
     let values = scalars(rows * columns, 255);
     let backend = device::open();
     let batch = upload(&backend, &values, rows)?;
     let run = || Backend::<EpAffine>::coset_evaluate(&backend, &batch, Fq::ONE);
     let ours = run().and_then(|out| Backend::<EpAffine>::read(&backend, &out));
-    let ours = ours.map_err(|e| e.to_string())?;
+    let ours = ours?;
     let expected = spots(rows).map(|spot| ours[rows * (columns - 1) + spot].to_repr());
     let slices: Vec<&[Fq]> = values.chunks(rows).collect();
     let mut tasks = vec![Task::new("ours", run)];
     for (name, mut peer) in ntts(&slices, log_n) {
         if peer() != expected {
-            return Err(format!("{group} 2^{log_n}: {name} disagrees with ours"));
+            return Err(format!("{group} 2^{log_n}: {name} disagrees with ours").into());
         }
         tasks.push(Task::new(name, peer));
     }

@@ -9,18 +9,14 @@ use zkernel_benches::peers::inner::open;
 use zkernel_benches::peers::msm::{Msm, Work, msms as peers_of, x_coordinate};
 use zkernel_benches::timing::Task;
 
-use crate::Plan;
 use crate::columns::upload;
+use crate::{Outcome, Plan};
 
 /// Columns of a commitment.
 const COLUMNS: usize = 32;
 
-fn failed(error: zkernel_backend::BackendError) -> String {
-    error.to_string()
-}
-
 /// Random scalars of several widths, and inputs that are hard on code that assumes distinct points.
-pub fn msms(plan: &Plan) -> Result<(), String> {
+pub fn msms(plan: &Plan) -> Outcome {
     let sizes: &[u32] = if plan.quick {
         &[10, 14]
     } else {
@@ -51,13 +47,13 @@ fn msm(
     points: &[EpAffine],
     scalars: &[Fq],
     bits: u32,
-) -> Result<(), String> {
+) -> Outcome {
     if !plan.wants(group) {
         return Ok(());
     }
     let backend = device::open();
     let run = || backend.msm(points, scalars);
-    let sums = [run().map_err(failed)?];
+    let sums = [run()?];
     let work = Work {
         points,
         columns: vec![scalars],
@@ -75,13 +71,13 @@ fn with_peers<'a>(
     ours: Task<'a>,
     sums: &[EpAffine],
     work: &Work<'_>,
-) -> Result<Vec<Task<'a>>, String> {
+) -> Outcome<Vec<Task<'a>>> {
     let expected: Vec<[u8; 32]> = sums.iter().map(x_coordinate).collect();
     let mut tasks = vec![ours];
     let peers: Vec<(&str, Msm)> = peers_of(work, plan.threads);
     for (name, peer) in peers {
         if peer() != expected {
-            return Err(format!("{group} 2^{log_n}: {name} disagrees with ours"));
+            return Err(format!("{group} 2^{log_n}: {name} disagrees with ours").into());
         }
         tasks.push(Task::new(name, peer));
     }
@@ -90,12 +86,12 @@ fn with_peers<'a>(
 
 /// 32 columns on the same loaded bases: full scalars, signed bytes, and eight distinct values by dictionary. Peers do 32
 /// plain MSMs.
-pub fn commits(plan: &Plan) -> Result<(), String> {
+pub fn commits(plan: &Plan) -> Outcome {
     let sizes: &[u32] = if plan.quick { &[9, 10] } else { &[9, 10, 12] };
     for log_n in sizes {
         let rows = 1usize << log_n;
         let points = points(rows);
-        let bases = device::open().load_bases(&points).map_err(failed)?;
+        let bases = device::open().load_bases(&points)?;
         let site = Site {
             plan,
             log_n: *log_n,
@@ -127,8 +123,8 @@ impl Site<'_> {
         group: &'static str,
         (values, bits): (&[Fq], u32),
         run: impl Fn() -> zkernel_backend::Result<Vec<EpAffine>>,
-    ) -> Result<(), String> {
-        let sums = run().map_err(failed)?;
+    ) -> Outcome {
+        let sums = run()?;
         let work = Work {
             points: &self.points,
             columns: values.chunks(self.rows()).collect(),
@@ -140,7 +136,7 @@ impl Site<'_> {
         Ok(())
     }
 
-    fn commit(&self) -> Result<(), String> {
+    fn commit(&self) -> Outcome {
         if !self.plan.wants("commit") {
             return Ok(());
         }
@@ -153,7 +149,7 @@ impl Site<'_> {
         })
     }
 
-    fn commit_bytes(&self) -> Result<(), String> {
+    fn commit_bytes(&self) -> Outcome {
         if !self.plan.wants("commit8") {
             return Ok(());
         }
@@ -172,14 +168,14 @@ impl Site<'_> {
             body: Body::small(small),
             tail: Vec::new(),
         };
-        let batch = Backend::<EpAffine>::upload(&backend, &host).map_err(failed)?;
+        let batch = Backend::<EpAffine>::upload(&backend, &host)?;
         let none = vec![Vec::new(); COLUMNS];
         self.report("commit8", (&values, 8), || {
             backend.commit(&self.bases, &[&batch], &none)
         })
     }
 
-    fn commit_dictionary(&self) -> Result<(), String> {
+    fn commit_dictionary(&self) -> Outcome {
         const ENTRIES: usize = 8;
         if !self.plan.wants("dictionary") {
             return Ok(());
@@ -199,19 +195,19 @@ impl Site<'_> {
 }
 
 /// The inner-product argument on one column.
-pub fn inner(plan: &Plan) -> Result<(), String> {
+pub fn inner(plan: &Plan) -> Outcome {
     const LOG_N: u32 = 10;
     if !plan.wants("inner") {
         return Ok(());
     }
     let rows = 1usize << LOG_N;
     let backend = device::open();
-    let bases = backend.load_bases(&points(rows + 2)).map_err(failed)?;
+    let bases = backend.load_bases(&points(rows + 2))?;
     let values = scalars(2 * rows, 255);
     let (f, a) = values.split_at(rows);
     let (left, right) = (upload(&backend, f, rows)?, upload(&backend, a, rows)?);
     let run = || rounds(&backend, &bases, &left, &right, LOG_N);
-    run().map_err(failed)?;
+    run()?;
     let tasks = vec![
         Task::new("ours", run),
         Task::new("halo2_proofs", open(f, LOG_N)),

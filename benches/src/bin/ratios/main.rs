@@ -11,6 +11,9 @@ use zkernel_backend::Backend;
 use zkernel_benches::device;
 use zkernel_benches::timing::{Measured, Spread, Task, compare};
 
+/// What the measurement ends with, or why it ends early.
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
 /// What to measure.
 struct Plan {
     threads: usize,
@@ -40,14 +43,14 @@ const GROUPS: [&str; 17] = [
 ];
 
 impl Plan {
-    fn new(arguments: &[String]) -> Result<Self, String> {
+    fn new(arguments: &[String]) -> Outcome<Self> {
         let usage = || "usage: ratios quick|full THREADS [GROUP...]".to_owned();
         let [mode, threads, groups @ ..] = arguments else {
-            return Err(usage());
+            return Err(usage().into());
         };
         if let Some(unknown) = groups.iter().find(|g| !GROUPS.contains(&g.as_str())) {
             let known = GROUPS.join(", ");
-            return Err(format!("no group `{unknown}`; there are {known}"));
+            return Err(format!("no group `{unknown}`; there are {known}").into());
         }
         Ok(Self {
             threads: threads.parse().map_err(|_| usage())?,
@@ -83,13 +86,12 @@ impl Plan {
     }
 }
 
-fn main() -> Result<(), String> {
+fn main() -> Outcome {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let plan = Plan::new(&arguments)?;
     rayon::ThreadPoolBuilder::new()
         .num_threads(plan.threads)
-        .build_global()
-        .map_err(|e| e.to_string())?;
+        .build_global()?;
     columns::field(&plan)?;
     curve::msms(&plan)?;
     columns::transforms(&plan)?;

@@ -5,10 +5,10 @@ use zkernel_benches::peers::halo2_chain::Halo2Chain;
 use zkernel_benches::timing::Task;
 use zkernel_engine::product_chain::Wiring;
 
-use crate::Plan;
+use crate::{Outcome, Plan};
 
 /// 2^k - 64 factors, at two sizes by copies and at the smaller one by rotations.
-pub fn chains(plan: &Plan) -> Result<(), String> {
+pub fn chains(plan: &Plan) -> Outcome {
     let sizes: &[u32] = if plan.quick { &[14] } else { &[14, 17] };
     let groups = ["prove", "verify"];
     sizes
@@ -18,7 +18,7 @@ pub fn chains(plan: &Plan) -> Result<(), String> {
     chain(plan, sizes[0], Wiring::Rotations, groups)
 }
 
-fn chain(plan: &Plan, k: u32, wiring: Wiring, groups: [&'static str; 2]) -> Result<(), String> {
+fn chain(plan: &Plan, k: u32, wiring: Wiring, groups: [&'static str; 2]) -> Outcome {
     let [prove, verify] = groups;
     if !plan.wants(prove) && !plan.wants(verify) {
         return Ok(());
@@ -29,7 +29,7 @@ fn chain(plan: &Plan, k: u32, wiring: Wiring, groups: [&'static str; 2]) -> Resu
     let (proof, their_proof) = (ours.prove()?, theirs.prove());
     ours.verify(&proof)?;
     if !theirs.verify(&their_proof) {
-        return Err(format!("halo2_proofs refuses its own proof at k = {k}"));
+        return Err(format!("halo2_proofs refuses its own proof at k = {k}").into());
     }
     let bytes = (proof.encode().len(), their_proof.len());
     eprintln!("{prove} {k}: proofs of {} and {} bytes", bytes.0, bytes.1);
