@@ -3,8 +3,8 @@
 use super::encode::GraphError;
 use super::geometry::Geometry;
 use super::graph::{
-    Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, Weight,
-    WeightId,
+    Along, Function, Graph, Interval, Node, Op, Piece, Table, TableId, Tensor, TensorId,
+    Visibility, Weight, WeightId,
 };
 
 /// Most elements of a tensor, cells of a weight and rows of a table.
@@ -13,6 +13,8 @@ const MAX_ELEMENTS: usize = 1 << 28;
 const MAX_TABLE: i64 = 1 << 20;
 /// Most rows of all tables together.
 const MAX_ROWS: u64 = 1 << 23;
+/// Most pieces of a sum of views.
+const MAX_PIECES: usize = 1 << 12;
 /// Most nodes, tensors, weights and tables.
 const MAX_ITEMS: usize = 1 << 16;
 
@@ -68,14 +70,16 @@ impl Graph {
             self.validate_node(node, &written)?;
             self.write(&node.name, &mut written, node.output)?;
         }
-        let [_] = self.inputs.as_slice() else {
-            return invalid(&self.name, "must have one input");
-        };
-        let [output] = self.outputs.as_slice() else {
-            return invalid(&self.name, "must have one output");
-        };
-        if written.get(output.0 as usize) != Some(&true) {
-            return invalid(&self.name, "its output is never written");
+        if self.inputs.is_empty() {
+            return invalid(&self.name, "must have an input");
+        }
+        if self.outputs.is_empty() {
+            return invalid(&self.name, "must have an output");
+        }
+        for output in &self.outputs {
+            if written.get(output.0 as usize) != Some(&true) {
+                return invalid(&self.name, "one of its outputs is never written");
+            }
         }
         self.bounds().map(drop)
     }
@@ -111,12 +115,13 @@ impl Graph {
 
     fn validate_node(&self, node: &Node, written: &[bool]) -> Result<(), GraphError> {
         let name = &node.name;
-        let arity = if matches!(node.op, Op::Add { .. }) {
-            2
-        } else {
-            1
+        let arity = match node.op {
+            Op::Constant { .. } => 0..=0,
+            Op::Product | Op::MatMul => 2..=2,
+            Op::Affine { .. } => 1..=MAX_PIECES,
+            _ => 1..=1,
         };
-        if node.inputs.len() != arity {
+        if !arity.contains(&node.inputs.len()) {
             return invalid(name, "has the wrong number of inputs");
         }
         let mut inputs = Vec::new();
@@ -144,7 +149,7 @@ impl Graph {
 
     /// Whether an op's tensors fit it; `None` for something that does not exist.
     fn fits(&self, op: &Op, inputs: &[&Tensor], output: &Tensor) -> Option<bool> {
-        let input = *inputs.first()?;
+        let input = inputs.first().copied().unwrap_or(output);
         let elements = |tensor: &Tensor| tensor.shape.iter().product::<usize>();
         let last = input.shape.last().copied().unwrap_or(1);
         Some(match op {
@@ -195,9 +200,34 @@ impl Graph {
                     && (table.0 as usize) < self.tables.len()
                     && elements(input) == elements(output)
             }
-            Op::Add { scales } => {
-                let bounded = scales.iter().all(|s| s.unsigned_abs() < 1 << 30);
-                bounded && inputs.iter().all(|t| t.shape == output.shape)
+            Op::Affine { pieces, constant } => {
+                let fits = |piece: &Piece| {
+                    let read = inputs.get(piece.input);
+                    read.is_some_and(|read| piece_fits(piece, &read.shape, &output.shape))
+                };
+                pieces.len() <= MAX_PIECES
+                    && constant.unsigned_abs() < 1 << 60
+                    && pieces.iter().all(fits)
+            }
+            Op::Constant { weights } => {
+                let weight = self.weights.get(weights.0 as usize)?;
+                weight.rows.checked_mul(weight.cols)? == elements(output)
+            }
+            Op::Product => inputs.iter().all(|t| t.shape == output.shape),
+            Op::MatMul => matmul_fits(&input.shape, &inputs.get(1)?.shape, &output.shape),
+            Op::Reciprocal { numerator } => {
+                (1..=1 << 40).contains(numerator)
+                    && input.shape == output.shape
+                    && input.range.max >= 1
+            }
+            Op::Positive { bits } => *bits <= 60 && elements(input) == elements(output),
+            Op::MaxTable { table } => {
+                let table = self.tables.get(table.0 as usize)?;
+                table.keys.max == 0 && !table.is_range() && last > 0 && input.shape == output.shape
+            }
+            Op::Gather { weights } => {
+                let weight = self.weights.get(weights.0 as usize)?;
+                elements(input).checked_mul(weight.cols)? == elements(output)
             }
             Op::Transpose { axes } => {
                 let mut sorted = axes.clone();
@@ -232,6 +262,36 @@ impl Graph {
                 && table.keys.contains(keys.max)
         })
     }
+}
+
+/// Whether a piece reads and writes inside the shapes, and no input axis twice.
+fn piece_fits(piece: &Piece, input: &[usize], output: &[usize]) -> bool {
+    let inside = |first: usize, step: usize, count: usize, len: usize| {
+        let reach = count.checked_sub(1).and_then(|last| last.checked_mul(step));
+        let last = reach.and_then(|reach| reach.checked_add(first));
+        step > 0 && last.is_some_and(|last| last < len)
+    };
+    let mut read = vec![false; input.len()];
+    let mut fits = |(along, len): (&Along, &usize)| {
+        let reads = match along.source {
+            None => true,
+            Some((axis, from, stride)) => read.get_mut(axis).is_some_and(|read| {
+                !std::mem::replace(read, true) && inside(from, stride, along.len, input[axis])
+            }),
+        };
+        reads && inside(along.first, along.step, along.len, *len)
+    };
+    piece.axes.len() == output.len()
+        && piece.scale.unsigned_abs() < 1 << 40
+        && piece.axes.iter().zip(output).all(&mut fits)
+}
+
+/// Whether shapes are those of `(.., i, k)` times `(.., k, j)`.
+fn matmul_fits(a: &[usize], b: &[usize], y: &[usize]) -> bool {
+    let (&[ref of_a @ .., i, k], &[ref of_b @ .., l, j]) = (a, b) else {
+        return false;
+    };
+    of_a == of_b && k == l && *y == [of_a, &[i, j]].concat()
 }
 
 /// Whether input and output have four axes, the same batch, and sizes that the windows give.

@@ -113,7 +113,8 @@ impl Sketch {
     /// `scales[0] a + scales[1] b`.
     pub fn add(&mut self, name: &str, inputs: [TensorId; 2], scales: [i64; 2]) -> TensorId {
         let shape = self.shape(inputs[0]);
-        self.node(name, Op::Add { scales }, &inputs, shape, WIDE)
+        let op = Op::add([&shape, &shape], scales, &shape);
+        self.node(name, op, &inputs, shape, WIDE)
     }
 
     /// The same values with axes permuted.
@@ -316,8 +317,23 @@ pub fn range(min: i64, max: i64) -> Table {
 pub fn table(function: Function, min: i64, max: i64, input: f64, output: f64) -> Table {
     Table {
         function,
+        parameters: parameters(function),
         keys: Interval::new(min, max),
         input_scale: input,
         output_scale: output,
+    }
+}
+
+/// Usual parameters of a function.
+pub fn parameters(function: Function) -> [f64; 2] {
+    match function {
+        Function::LeakyRelu => [0.1, 0.0],
+        Function::Elu | Function::Celu => [1.0, 0.0],
+        Function::Selu => [1.673, 1.05],
+        Function::Clip => [-1.5, 2.25],
+        Function::HardSigmoid => [0.2, 0.5],
+        Function::Pow => [3.0, 0.0],
+        Function::Step | Function::Equal | Function::ThresholdedRelu => [0.5, 0.0],
+        _ => [0.0; 2],
     }
 }
