@@ -22,9 +22,10 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
 }
 
 fn main() {
-    let wiring = match std::env::args().last().as_deref() {
-        Some("rotations") => Wiring::Rotations,
-        _ => Wiring::Copies,
+    let wiring = if std::env::args().any(|word| word == "rotations") {
+        Wiring::Rotations
+    } else {
+        Wiring::Copies
     };
     let mut numbers = std::env::args().skip(1).filter_map(|a| a.parse().ok());
     let log_rows: u32 = numbers.next().unwrap_or(10);
