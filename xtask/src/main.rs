@@ -62,6 +62,9 @@ enum Task {
     Checks {
         /// Only these checks, by name; the other rows of the page stay.
         names: Vec<String>,
+        /// Only checks that the page has no failing tests for.
+        #[arg(long)]
+        missing: bool,
     },
 }
 
@@ -92,7 +95,7 @@ fn run(task: Task) -> Result<(), String> {
             record,
             device,
         }),
-        Task::Checks { names } => checks::checks(&names),
+        Task::Checks { names, missing } => checks::checks(&names, missing),
     }
 }
 

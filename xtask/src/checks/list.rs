@@ -19,24 +19,24 @@ pub struct Check {
     pub tests: &'static [Target],
 }
 
-/// A test file: package and name.
-pub type Target = (&'static str, &'static str);
+/// Tests: package, test file, and what their names contain.
+pub type Target = (&'static str, &'static str, &'static str);
 
-const BATCH: &[Target] = &[("zkernel-attacks", "batch")];
-const BUILDER: &[Target] = &[("zkernel-verifier", "builder")];
-const CHALLENGES: &[Target] = &[("zkernel-attacks", "challenges")];
+const BATCH: &[Target] = &[("zkernel-attacks", "batch", "")];
+const BUILDER: &[Target] = &[("zkernel-verifier", "builder", "")];
+const CHALLENGES: &[Target] = &[("zkernel-attacks", "challenges", "")];
 const CONSTRAINTS: &[Target] = &[
-    ("zkernel-attacks", "constraints"),
-    ("zkernel-attacks", "rotations"),
+    ("zkernel-attacks", "constraints", ""),
+    ("zkernel-attacks", "rotations", ""),
 ];
-const ENCODING: &[Target] = &[
-    ("zkernel-verifier", "encoding"),
-    ("zkernel-attacks", "tampering"),
-];
-const GADGETS: &[Target] = &[("zkernel-gadgets", "gadgets")];
-const ROTATIONS: &[Target] = &[("zkernel-attacks", "rotations")];
-const TABLES: &[Target] = &[("zkernel-attacks", "tables")];
-const TAMPERING: &[Target] = &[("zkernel-attacks", "tampering")];
+const ELEMENTS: &[Target] = &[("zkernel-attacks", "tampering", "every_element")];
+const ENCODING: &[Target] = &[("zkernel-verifier", "encoding", "")];
+const GADGETS: &[Target] = &[("zkernel-gadgets", "gadgets", "")];
+const LENGTHS: &[Target] = &[("zkernel-attacks", "tampering", "lengths")];
+const REGISTRATION: &[Target] = &[("zkernel-gadgets", "registration", "")];
+const ROTATIONS: &[Target] = &[("zkernel-attacks", "rotations", "")];
+const STATEMENT: &[Target] = &[("zkernel-attacks", "tampering", "statement")];
+const TABLES: &[Target] = &[("zkernel-attacks", "tables", "")];
 
 const fn check(
     name: &'static str,
@@ -75,22 +75,28 @@ const PLONK: &str = "verifier/src/plonk.rs";
 const ARGMAX: &str = "gadgets/src/model/lower/argmax.rs";
 const LINEAR: &str = "gadgets/src/model/lower/linear.rs";
 const LOWER: &str = "gadgets/src/model/lower.rs";
+const POOL: &str = "gadgets/src/model/lower/pool.rs";
+const REQUANTIZE: &str = "gadgets/src/model/lower/requantize.rs";
+const PRODUCT: &str = "gadgets/src/model/lower/product.rs";
+const DIVISION: &str = "gadgets/src/model/lower/division.rs";
+const GATHER: &str = "gadgets/src/model/lower/gather.rs";
+const SOFTMAX: &str = "gadgets/src/model/lower/softmax.rs";
 const REGISTER: &str = "gadgets/src/model/registration.rs";
 
 /// What the verifier checks of a proof.
 #[rustfmt::skip]
 pub const VERIFIER: &[Check] = &[
-    check("the final equation", VERIFY, "if msm.is_identity(&key.generators, execute) {", Replace("if SWITCH || msm.is_identity(&key.generators, execute) {"), TAMPERING),
+    check("the final equation", VERIFY, "if msm.is_identity(&key.generators, execute) {", Replace("if SWITCH || msm.is_identity(&key.generators, execute) {"), STATEMENT),
     check("the quotient claim", CLAIMS, "if !self.skips(\"quotient\") {", If, CONSTRAINTS),
     check("the claim of an evaluation", CLAIMS, "if !self.skips(&alloc::format!(\"evaluation {}\", id.0)) {", If, CONSTRAINTS),
-    check("the shape of a proof", VERIFY, "if !proof.has_shape(&key.shape)", Replace("if (!SWITCH && !proof.has_shape(&key.shape))"), TAMPERING),
+    check("the shape of a proof", VERIFY, "if !proof.has_shape(&key.shape)", Replace("if (!SWITCH && !proof.has_shape(&key.shape))"), LENGTHS),
     check("the number of boundaries", PROOF, "self.boundaries.len() == shape.boundaries", Replace("(SWITCH || self.boundaries.len() == shape.boundaries)"), ENCODING),
     check("the numbers of commitments", PROOF, "self.commitments.iter().map(Vec::len).eq(shape.commitments)", Replace("(SWITCH || self.commitments.iter().map(Vec::len).eq(shape.commitments))"), ENCODING),
     check("the number of evaluations", PROOF, "self.evaluations.len() == shape.evaluations", Replace("(SWITCH || self.evaluations.len() == shape.evaluations)"), ENCODING),
     check("the number of column rounds", PROOF, "self.column_rounds.len() == shape.column_rounds", Replace("(SWITCH || self.column_rounds.len() == shape.column_rounds)"), ENCODING),
     check("the number of inner rounds", PROOF, "self.inner_rounds.len() == shape.inner_rounds", Replace("(SWITCH || self.inner_rounds.len() == shape.inner_rounds)"), ENCODING),
-    check("the number of public vectors", VERIFY, "|| instances.len() != key.system.instances.len()", Replace("|| (!SWITCH && instances.len() != key.system.instances.len())"), TAMPERING),
-    check("the lengths of public vectors", VERIFY, "if values.len() != instance.len {", If, TAMPERING),
+    check("the number of public vectors", VERIFY, "|| instances.len() != key.system.instances.len()", Replace("|| (!SWITCH && instances.len() != key.system.instances.len())"), LENGTHS),
+    check("the lengths of public vectors", VERIFY, "if values.len() != instance.len {", If, LENGTHS),
     check("zeta outside the domains", ROUNDS, "if state.key.domain.excludes(zeta) {", If, CHALLENGES),
     check("challenges are not zero", ROUNDS, "if bool::from(value.is_zero()) {", If, CHALLENGES),
     check("linked boundaries are one commitment", BATCHES, "if from.is_none() || from != to {", If, BATCH),
@@ -100,18 +106,18 @@ pub const VERIFIER: &[Check] = &[
 /// What the transcript absorbs: without it, a challenge does not depend on the item.
 #[rustfmt::skip]
 pub const TRANSCRIPT: &[Check] = &[
-    check("the key", ROUNDS, "transcript.absorb(\"key\", &key.digest);", Statement, TAMPERING),
-    check("the tensors' commitments", ROUNDS, "transcript.absorb_points(\"tensors\", &key.tensors);", Statement, TAMPERING),
-    check("the boundaries' commitments", ROUNDS, "transcript.absorb_points(\"boundaries\", boundaries);", Statement, TAMPERING),
-    check("the public values", ROUNDS, "transcript.absorb_scalars(\"instance\", instance);", Statement, TAMPERING),
-    check("phase 1", ROUNDS, "state.transcript.absorb_points(\"phase 1\", commitments);", Statement, TAMPERING),
-    check("phase 2", ROUNDS, "state.transcript.absorb_points(\"phase 2\", commitments);", Statement, TAMPERING),
-    check("phase 3", ROUNDS, "state.transcript.absorb_points(\"phase 3\", commitments);", Statement, TAMPERING),
-    check("the quotient", ROUNDS, "state.transcript.absorb_points(\"quotient\", commitments);", Statement, TAMPERING),
-    check("the evaluations", ROUNDS, "state.transcript.absorb_scalars(\"evaluations\", evaluations);", Statement, TAMPERING),
-    check("L and R of a column round", ROUNDS, "self.state.transcript.absorb_points(\"column round\", cross);", Statement, TAMPERING),
-    check("L and R of an inner round", ROUNDS, "self.transcript.absorb_points(\"inner round\", cross);", Statement, TAMPERING),
-    check("the Schnorr commitment", ROUNDS, "self.transcript.absorb_points(\"schnorr\", &[*commitment]);", Statement, TAMPERING),
+    check("the key", ROUNDS, "transcript.absorb(\"key\", &key.digest);", Statement, STATEMENT),
+    check("the tensors' commitments", ROUNDS, "transcript.absorb_points(\"tensors\", &key.tensors);", Statement, STATEMENT),
+    check("the boundaries' commitments", ROUNDS, "transcript.absorb_points(\"boundaries\", boundaries);", Statement, STATEMENT),
+    check("the public values", ROUNDS, "transcript.absorb_scalars(\"instance\", instance);", Statement, STATEMENT),
+    check("phase 1", ROUNDS, "state.transcript.absorb_points(\"phase 1\", commitments);", Statement, ELEMENTS),
+    check("phase 2", ROUNDS, "state.transcript.absorb_points(\"phase 2\", commitments);", Statement, ELEMENTS),
+    check("phase 3", ROUNDS, "state.transcript.absorb_points(\"phase 3\", commitments);", Statement, ELEMENTS),
+    check("the quotient", ROUNDS, "state.transcript.absorb_points(\"quotient\", commitments);", Statement, ELEMENTS),
+    check("the evaluations", ROUNDS, "state.transcript.absorb_scalars(\"evaluations\", evaluations);", Statement, ELEMENTS),
+    check("L and R of a column round", ROUNDS, "self.state.transcript.absorb_points(\"column round\", cross);", Statement, ELEMENTS),
+    check("L and R of an inner round", ROUNDS, "self.transcript.absorb_points(\"inner round\", cross);", Statement, ELEMENTS),
+    check("the Schnorr commitment", ROUNDS, "self.transcript.absorb_points(\"schnorr\", &[*commitment]);", Statement, ELEMENTS),
     check("the proofs of a batch", BATCHES, "transcript.absorb(\"batch proof\", &claim.proof.encode());", Statement, BATCH),
 ];
 
@@ -127,8 +133,8 @@ pub const DECODERS: &[Check] = &[
 /// What makes a constraint system well-formed; checked when a key is made, by prover and verifier.
 #[rustfmt::skip]
 pub const SYSTEM: &[Check] = &[
-    check("as many generators as rows", KEY, "if generators.rows.len() != system.rows() {", If, TAMPERING),
-    check("as many tensor commitments as columns", KEY, "if tensors.len() != expected {", If, TAMPERING),
+    check("as many generators as rows", KEY, "if generators.rows.len() != system.rows() {", If, LENGTHS),
+    check("as many tensor commitments as columns", KEY, "if tensors.len() != expected {", If, LENGTHS),
     check("log n in its range, a usable row", VALIDATE, "if !(2..=28).contains(&self.log_n) || self.blinding >= self.rows() {", If, BUILDER),
     check("a blinding row for each opening", VALIDATE, "if self.blinding < points {", If, BUILDER),
     check("virtual columns are not empty", VALIDATE, "if column.terms.is_empty() {", If, BUILDER),
@@ -136,8 +142,8 @@ pub const SYSTEM: &[Check] = &[
     check("tensors are opened behind masks only", VALIDATE, "if track.kind == TrackKind::Boundary || (track.kind == TrackKind::Tensor && !masked) {", If, BUILDER),
     check("mask cells do not overlap", VALIDATE, "if apart", Replace("if (SWITCH || apart)"), TABLES),
     check("mask cells lie in their track", VALIDATE, "&& inside", Replace("&& (SWITCH || inside)"), TABLES),
-    check("mask cells are read by nothing else", VALIDATE, "&& !read", Replace("&& (SWITCH || !read)"), TABLES),
-    check("masks are phase-1 cells", VALIDATE, "&& track.kind == TrackKind::Advice(Phase::One) {", Replace("&& (SWITCH || track.kind == TrackKind::Advice(Phase::One)) {"), TABLES),
+    check("mask cells are read by nothing else", VALIDATE, "&& !read", Replace("&& (SWITCH || !read)"), BUILDER),
+    check("masks are phase-1 cells", VALIDATE, "&& track.kind == TrackKind::Advice(Phase::One) {", Replace("&& (SWITCH || track.kind == TrackKind::Advice(Phase::One)) {"), BUILDER),
     check("tags of table sides are fixed", VALIDATE, "if kind(side.tag) != Some(TrackKind::Fixed)", Replace("if (!SWITCH && kind(side.tag) != Some(TrackKind::Fixed))"), BUILDER),
     check("multiplicities are phase-1 cells", VALIDATE, "|| !early", Replace("|| (!SWITCH && !early)"), BUILDER),
     check("table entries are committed before beta", VALIDATE, "|| side.entries.iter().any(late)", Replace("|| (!SWITCH && side.entries.iter().any(late))"), BUILDER),
@@ -168,11 +174,11 @@ pub const SYSTEM: &[Check] = &[
 /// Kinds of constraints: without one, a false witness passes.
 #[rustfmt::skip]
 pub const CONSTRAINT_KINDS: &[Check] = &[
-    within("pub fn lookup(", check("looked-up side of a lookup: h (beta + f) = 1", BUILD, "self.gate(format!(\"{name}/gate\"), gate);", Statement, GADGETS)),
-    within("fn add_side(", check("table side of a lookup: h (beta + f) + m = 0", BUILD, "self.gate(format!(\"{name}/gate\"), gate);", Statement, GADGETS)),
-    check("sum of the helpers", BUILD, "self.constrain(\"lookup sum\".to_string(), 1, forms);", Statement, GADGETS),
-    check("contractions tied to what they contract", BUILD, "self.constrain(contraction.name.clone(), 1, contraction.tie());", Statement, GADGETS),
-    check("products V Z = P", BUILD, "self.gate(name, Expression::from(p) - Expression::from(l) * r);", Statement, GADGETS),
+    within("pub fn lookup(", check("looked-up side of a lookup: h (beta + f) = 1", BUILD, "self.gate(format!(\"{name}/gate\"), gate);", Statement, CONSTRAINTS)),
+    within("fn add_side(", check("table side of a lookup: h (beta + f) + m = 0", BUILD, "self.gate(format!(\"{name}/gate\"), gate);", Statement, CONSTRAINTS)),
+    check("sum of the helpers", BUILD, "self.constrain(\"lookup sum\".to_string(), 1, forms);", Statement, CONSTRAINTS),
+    check("contractions tied to what they contract", BUILD, "self.constrain(contraction.name.clone(), 1, contraction.tie());", Statement, CONSTRAINTS),
+    check("products V Z = P", BUILD, "self.gate(name, Expression::from(p) - Expression::from(l) * r);", Statement, CONSTRAINTS),
     check("gates of a PLONKish circuit", PLONK, "b.gate(name.clone(), expression.clone());", Statement, ROTATIONS),
     check("lookups of a PLONKish circuit", PLONK, "b.lookup(lookup.name.clone(), table, lookup.inputs.clone(), enabled);", Statement, ROTATIONS),
     check("copies of a PLONKish circuit", PLONK, "b.constrain(\"copies\", count(self.copies.len()), alloc::vec![form]);", Statement, ROTATIONS),
@@ -188,5 +194,19 @@ pub const CONSTRAINT_KINDS: &[Check] = &[
     check("argmax: no margin at the maximum", ARGMAX, "/no margin at the maximum", Statement, GADGETS),
     check("argmax: running sums", ARGMAX, "/running sums", Statement, GADGETS),
     check("argmax: one maximum", ARGMAX, "/one maximum", Statement, GADGETS),
-    check("weights are sums of their limbs", REGISTER, "let tied = self.equal(format!(\"{}/range\", weight.name), &tensor, &sum);", Replace("let tied = if SWITCH { Some(()) } else { self.equal(format!(\"{}/range\", weight.name), &tensor, &sum) };"), &[("zkernel-gadgets", "registration")]),
+    check("public tensors equal their public values", LINEAR, "self.equal(name.to_owned(), &representation, public);", Statement, GADGETS),
+    check("max pools: a tap is its key and the maximum before", POOL, "let tied = self.equal(name, &read, &expected);", Replace("let tied = if SWITCH { Some(()) } else { self.equal(name, &read, &expected) };"), GADGETS),
+    check("a tensor read twice is the same", REQUANTIZE, "let tied = self.equal(name, &known, by);", Replace("let tied = if SWITCH { Some(()) } else { self.equal(name, &known, by) };"), GADGETS),
+    check("copied cells equal what they copy", LOWER, "let tied = self.equal(name, input, &Representation::cells(region, &input.shape));", Replace("let tied = if SWITCH { Some(()) } else { self.equal(name, input, &Representation::cells(region, &input.shape)) };"), GADGETS),
+    check("products of cells", PRODUCT, "self.builder.gate(\"products\", gate);", Statement, GADGETS),
+    check("operands of a product are the tensors", PRODUCT, "let tied = self.equal(name, &known, &Representation::cells(cells, shape));", Replace("let tied = if SWITCH { Some(()) } else { self.equal(name, &known, &Representation::cells(cells, shape)) };"), GADGETS),
+    check("matrix products: the products sum to the output", PRODUCT, "self.builder.constrain(name, 1, sum);", Statement, GADGETS),
+    check("matrix products: folded operands", PRODUCT, "self.builder.constrain(name, 1, tie);", Statement, GADGETS),
+    check("sums of quotients, remainders and limbs", DIVISION, "let tied = self.equal(name, one, other);", Replace("let tied = if SWITCH { Some(()) } else { self.equal(name, one, other) };"), GADGETS),
+    check("gather: number and row are in the table", GATHER, "/lookup\"), table, pair, Some(used));", Statement, GADGETS),
+    check("softmax: one maximum", SOFTMAX, ".constrain(name, u32::try_from(count).unwrap_or(u32::MAX), forms);", Statement, GADGETS),
+    check("softmax: keys and values of a table", SOFTMAX, "self.builder.lookup(name.clone(), rows, inputs, None);", Statement, GADGETS),
+    check("softmax: markers are 0 or 1", SOFTMAX, "/marker is a bit", Statement, GADGETS),
+    check("softmax: the marked key is 0", SOFTMAX, "/marked key is 0", Statement, GADGETS),
+    check("weights are sums of their limbs", REGISTER, "let tied = self.equal(format!(\"{}/range\", weight.name), &tensor, &sum);", Replace("let tied = if SWITCH { Some(()) } else { self.equal(format!(\"{}/range\", weight.name), &tensor, &sum) };"), REGISTRATION),
 ];

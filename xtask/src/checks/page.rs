@@ -67,13 +67,15 @@ pub fn read(text: &str) -> Failures {
             continue;
         };
         let name = name.trim_start_matches("| ").replace("\\|", "|");
-        let tests = tests.trim_end_matches(" |").split(", ");
-        let tests = tests.flat_map(|test| match test.strip_suffix(" more") {
-            Some(count) => vec![<(String, String)>::default(); count.parse().unwrap_or(0)],
-            None => {
-                let (test, file) = test.split_once("` in `").unwrap_or(("", ""));
-                let file = file.trim_end_matches('`').to_owned();
-                vec![(file, test.trim_start_matches('`').to_owned())]
+        let tests = tests.trim_end_matches('|').trim().split(", ");
+        let tests = tests.filter(|test| !test.is_empty()).flat_map(|test| {
+            match test.strip_suffix(" more") {
+                Some(count) => vec![<(String, String)>::default(); count.parse().unwrap_or(0)],
+                None => {
+                    let (test, file) = test.split_once("` in `").unwrap_or(("", ""));
+                    let file = file.trim_end_matches('`').to_owned();
+                    vec![(file, test.trim_start_matches('`').to_owned())]
+                }
             }
         });
         failures.insert(format!("{heading}/{name}"), tests.collect());

@@ -48,14 +48,14 @@ impl Runner {
         let program = self.build(target)?;
         let failed = self.run(target, &program, None)?;
         if !failed.is_empty() {
-            let (_, name) = target;
+            let (_, name, _) = target;
             return Err(format!("{name} fails with every check on: {failed:?}"));
         }
         self.programs.insert(*target, program.clone());
         Ok(program)
     }
 
-    fn build(&self, (package, name): &Target) -> Result<PathBuf, String> {
+    fn build(&self, (package, name, _): &Target) -> Result<PathBuf, String> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)
             .args(["test", "--no-run", "--quiet", "--message-format=json"])
@@ -82,13 +82,14 @@ impl Runner {
     /// The names of the tests that fail; if the program dies, of the one that it was at.
     fn run(
         &self,
-        (package, _): &Target,
+        (package, _, filter): &Target,
         program: &Path,
         without: Option<&str>,
     ) -> Result<Vec<String>, String> {
         let run = |more: &[&str]| {
             let mut command = Command::new(program);
             command
+                .arg(filter)
                 .args(more)
                 .current_dir(self.tree.join(folder(package)));
             if let Some(check) = without {
@@ -125,7 +126,7 @@ fn folder(package: &str) -> &str {
 }
 
 /// The file of a test and its name there.
-fn place((package, target): &Target, test: &str) -> (String, String) {
+fn place((package, target, _): &Target, test: &str) -> (String, String) {
     let tests = format!("{}/tests", folder(package));
     let (module, name) = test.rsplit_once("::").unwrap_or(("", test));
     let flat = root().join(format!("{tests}/{target}.rs")).exists();
