@@ -38,6 +38,7 @@ pub mod plonk;
 pub mod proof;
 mod rotation;
 pub mod rounds;
+pub mod soundness;
 pub mod system;
 pub mod transcript;
 pub mod validate;
