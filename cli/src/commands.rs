@@ -16,7 +16,7 @@ use crate::error::CliError;
 use crate::files::{C, Loaded, ProofFile, PublicModel, SecretModel, read, write};
 use crate::report::{Report, peak_rss_bytes};
 
-type Result<T> = std::result::Result<T, CliError>;
+pub type Result<T> = std::result::Result<T, CliError>;
 
 /// A line that turns while something takes longer than a second; silent when nobody watches.
 fn progress(message: &'static str) -> indicatif::ProgressBar {
@@ -200,7 +200,7 @@ fn finish_proof(
     describe(report, &lowered.system);
 }
 
-fn describe(report: &mut Report, system: &ConstraintSystem<Fp>) {
+pub fn describe(report: &mut Report, system: &ConstraintSystem<Fp>) {
     let cells = |kind| {
         system
             .tracks_of(kind)
@@ -422,79 +422,4 @@ pub fn check(zkm: &Path, input: &Path) -> Result<Report> {
         .push("every gate, lookup and linear constraint holds".into());
     describe(&mut report, &lowered.system);
     Ok(report)
-}
-
-/// `zkernel inspect`.
-pub fn inspect(path: &Path, samples: Option<&Path>, test: Option<&Path>) -> Result<Report> {
-    let mut report = Report {
-        command: "inspect",
-        ..Report::default()
-    };
-    match path.extension().and_then(|e| e.to_str()) {
-        Some("onnx") => inspect_onnx(path, samples, test, &mut report)?,
-        Some("zkv") => inspect_public(&PublicModel::decode(&read(path)?)?, &mut report)?,
-        Some("zkm") => inspect_public(&SecretModel::decode(&read(path)?)?.public, &mut report)?,
-        Some("zkp") => {
-            let bytes = read(path)?;
-            report.text.push(format!(
-                "a proof file of {} bytes; verify it with its .zkv",
-                bytes.len()
-            ));
-            report.proof_bytes = Some(bytes.len());
-        }
-        _ => return Err(CliError::Kind(path.display().to_string())),
-    }
-    Ok(report)
-}
-
-fn inspect_onnx(
-    path: &Path,
-    samples: Option<&Path>,
-    test: Option<&Path>,
-    report: &mut Report,
-) -> Result<()> {
-    let model = Model::load(path)?;
-    report.text.push(model.summary().to_string());
-    if let Some(path) = samples {
-        let samples = Samples::read(&model, path)?;
-        let quantized = quantize(&model, &samples, &Options::default())?;
-        let accuracy = match test {
-            Some(path) => quantized.evaluate(&model, &Samples::read(&model, path)?)?,
-            None => quantized.report,
-        };
-        report.text.push(accuracy.to_string());
-        report.accuracy = Some(accuracy);
-    }
-    Ok(())
-}
-
-fn inspect_public(public: &PublicModel, report: &mut Report) -> Result<()> {
-    let Loaded { lowered, key } = public.load()?;
-    report.text.push(format!(
-        "model `{}`, key {}",
-        public.graph.name,
-        hex(&key.digest[..16])
-    ));
-    for node in &public.graph.nodes {
-        let output = &public.graph.tensors[node.output.0 as usize];
-        let kind = public.graph.describe(node);
-        let range = output.range;
-        report.text.push(format!(
-            "  {:<32} {kind:<40} {:?} in {}..={}",
-            node.name, output.shape, range.min, range.max
-        ));
-    }
-    for track in &lowered.system.tracks {
-        report.text.push(format!(
-            "  track {:<40} {:?}: {} cells, {} columns",
-            track.name, track.kind, track.len, track.columns
-        ));
-    }
-    report.proof_bytes = Some(key.shape.bytes());
-    describe(report, &lowered.system);
-    Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -3,6 +3,7 @@
 mod commands;
 mod error;
 mod files;
+mod inspect;
 mod report;
 
 use std::path::PathBuf;
@@ -215,6 +216,6 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
             file,
             calibrate,
             test,
-        } => commands::inspect(&file, calibrate.as_deref(), test.as_deref()),
+        } => inspect::inspect(&file, calibrate.as_deref(), test.as_deref()),
     }
 }

@@ -1,5 +1,7 @@
 //! What a command reports: one JSON object on one line, or a few readable lines.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 /// Fields that apply are filled in; the others are left out.
@@ -36,12 +38,72 @@ pub struct Report {
     pub max_abs_error: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<zkernel_onnx::Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub soundness: Option<SoundnessReport>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     #[serde(skip)]
     pub text: Vec<String>,
+}
+
+/// How likely a false statement is accepted; see [`zkernel_verifier::soundness`].
+#[derive(Serialize)]
+pub struct SoundnessReport {
+    /// `-log2` of the sum of all errors.
+    pub bits: f64,
+    /// The same for a prover that makes 2^126 hash queries.
+    pub bits_after_2_126_queries: f64,
+    /// log2 of the group operations of a discrete logarithm, without which nothing holds.
+    pub discrete_logarithm_bits: f64,
+    /// Each argument.
+    pub arguments: Vec<ArgumentReport>,
+}
+
+/// The error of one argument.
+#[derive(Serialize)]
+pub struct ArgumentReport {
+    /// What it argues.
+    pub name: &'static str,
+    /// The challenges it rests on.
+    pub challenge: &'static str,
+    /// Numerator of the error over the field's order.
+    pub formula: &'static str,
+    /// The names of the formula.
+    pub counts: BTreeMap<&'static str, u128>,
+    /// `-log2` of the error.
+    pub bits: f64,
+}
+
+impl SoundnessReport {
+    fn print(&self) {
+        println!("soundness: log2 of the chance that one false proof passes, by argument");
+        for argument in &self.arguments {
+            let ArgumentReport {
+                name,
+                challenge,
+                formula,
+                counts,
+                bits,
+            } = argument;
+            let counts: Vec<String> = counts.iter().map(|(n, c)| format!("{n} {c}")).collect();
+            let counts = counts.join(", ");
+            println!(
+                "  {name:<16} {challenge:<9} {:>8.1}   ({formula}) / |F|: {counts}",
+                -bits
+            );
+        }
+        println!("  {:<26} {:>8.1}", "all together", -self.bits);
+        println!(
+            "  {:<26} {:>8.1}",
+            "after 2^126 hash queries", -self.bits_after_2_126_queries
+        );
+        println!(
+            "  if nobody finds a discrete logarithm, about 2^{:.0} group operations",
+            self.discrete_logarithm_bits
+        );
+    }
 }
 
 impl Report {
@@ -58,6 +120,9 @@ impl Report {
             return;
         }
         self.text.iter().for_each(|line| println!("{line}"));
+        if let Some(soundness) = &self.soundness {
+            soundness.print();
+        }
         if let Some(outputs) = &self.outputs {
             println!("outputs        {}", row(outputs));
         }

@@ -127,7 +127,7 @@ fn dangling_references() {
                 "x",
                 1,
                 vec![form(Source::Instance(InstanceId(0)), 0, 1, Factor::One)],
-            )
+            );
         },
         |b| {
             let a = advice(b, Phase::One, 1);
