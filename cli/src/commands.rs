@@ -14,6 +14,7 @@ use zkernel_verifier::verify::verify as verify_proof;
 
 use crate::error::CliError;
 use crate::files::{C, Loaded, ProofFile, PublicModel, SecretModel, read, write};
+use crate::predict::Machine;
 use crate::report::{Report, peak_rss_bytes};
 
 pub type Result<T> = std::result::Result<T, CliError>;
@@ -41,7 +42,9 @@ fn calibrated(
     options: &Options,
 ) -> Result<(SecretModel, Report)> {
     let (quantized, seconds) = timed("calibrating", || Ok(quantize(model, samples, options)?))?;
-    let log_n = choose_log_n::<Fp>(&quantized.graph)?;
+    let mut machine = Machine::load();
+    let cost = |system: &ConstraintSystem<Fp>| machine.cost(system);
+    let log_n = choose_log_n::<Fp, CliError>(&quantized.graph, cost)?;
     let (secret, commit) = timed("committing", || {
         SecretModel::commit(quantized.graph, quantized.weights, log_n)
     })?;

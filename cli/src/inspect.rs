@@ -10,6 +10,7 @@ use zkernel_verifier::system::ConstraintSystem;
 use crate::commands::{Result, describe};
 use crate::error::CliError;
 use crate::files::{Loaded, PublicModel, SecretModel, read};
+use crate::predict::Machine;
 use crate::report::{ArgumentReport, Report, SoundnessReport};
 
 /// log2 of the hash queries that the reported bound after queries allows: as many as a discrete logarithm costs.
@@ -82,6 +83,7 @@ fn inspect_public(public: &PublicModel, report: &mut Report) -> Result<()> {
         ));
     }
     report.proof_bytes = Some(key.shape.bytes());
+    report.predicted = Some(Machine::load().predict(&lowered.system, &public.graph)?);
     report.soundness = Some(soundness(&lowered.system));
     describe(report, &lowered.system);
     Ok(())

@@ -4,6 +4,7 @@ mod commands;
 mod error;
 mod files;
 mod inspect;
+mod predict;
 mod report;
 
 use std::path::PathBuf;

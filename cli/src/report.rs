@@ -39,6 +39,8 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<zkernel_onnx::Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted: Option<Prediction>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub soundness: Option<SoundnessReport>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
@@ -46,6 +48,24 @@ pub struct Report {
     pub warnings: Vec<String>,
     #[serde(skip)]
     pub text: Vec<String>,
+}
+
+/// What commands on this machine will report.
+#[derive(Serialize)]
+pub struct Prediction {
+    /// `commit`; of a .zkm or .zkv, without calibration.
+    pub commit_seconds: f64,
+    /// `prove` of a .zkm.
+    pub prove_seconds: f64,
+    /// `verify`.
+    pub verify_seconds: f64,
+    /// Exactly.
+    pub proof_bytes: usize,
+    /// `prove` of a .zkm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<u64>,
+    /// What the prover asks the device for, by operation.
+    pub counts: BTreeMap<String, f64>,
 }
 
 /// How likely a false statement is accepted; see [`zkernel_verifier::soundness`].
@@ -74,6 +94,23 @@ pub struct ArgumentReport {
     pub counts: BTreeMap<&'static str, u128>,
     /// `-log2` of the error.
     pub bits: f64,
+}
+
+impl Prediction {
+    fn print(&self) {
+        let ms = |seconds: f64| format!("{:.1} ms", seconds * 1e3);
+        let memory = self
+            .peak_rss_bytes
+            .map(|bytes| format!(", peak memory {}", mebibytes(bytes)));
+        println!(
+            "predicted      commit {}, prove {}, verify {}, proof {} bytes{}",
+            ms(self.commit_seconds),
+            ms(self.prove_seconds),
+            ms(self.verify_seconds),
+            self.proof_bytes,
+            memory.unwrap_or_default()
+        );
+    }
 }
 
 impl SoundnessReport {
@@ -120,6 +157,9 @@ impl Report {
             return;
         }
         self.text.iter().for_each(|line| println!("{line}"));
+        if let Some(predicted) = &self.predicted {
+            predicted.print();
+        }
         if let Some(soundness) = &self.soundness {
             soundness.print();
         }
@@ -149,11 +189,7 @@ impl Report {
             ("columns", self.columns.map(|c| c.to_string())),
             ("cells", self.cells.map(|c| c.to_string())),
             ("lookups", self.lookups.map(|c| c.to_string())),
-            (
-                "peak memory",
-                self.peak_rss_bytes
-                    .map(|b| format!("{:.1} MiB", b as f64 / 1048576.0)),
-            ),
+            ("peak memory", self.peak_rss_bytes.map(mebibytes)),
         ];
         let sizes: Vec<String> = sizes
             .into_iter()
@@ -176,16 +212,23 @@ fn row(values: &[f64]) -> String {
         .join(" ")
 }
 
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
+}
+
 /// Largest resident set of this process so far, from the kernel; `None` where it does not say.
 pub fn peak_rss_bytes() -> Option<u64> {
+    memory("VmHWM:")
+}
+
+/// Resident set of this process now.
+pub fn rss_bytes() -> Option<u64> {
+    memory("VmRSS:")
+}
+
+fn memory(field: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()
-        .map(|kib| kib * 1024)
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    let kibibytes = line.trim().strip_suffix("kB")?.trim();
+    kibibytes.parse::<u64>().ok().map(|kib| kib * 1024)
 }

@@ -2,6 +2,7 @@
 //!
 //! The protocol in one page is [`prover::prove`]; the verifier that mirrors it is `zkernel_verifier::verify`.
 
+pub mod cost;
 pub mod error;
 pub mod keys;
 pub mod mock;

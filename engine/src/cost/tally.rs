@@ -1,0 +1,610 @@
+//! A backend that computes nothing and counts everything: shapes, widths and bytes, but no cell.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use ff::Field as _;
+use group::{Curve as _, Group as _};
+use zkernel_backend::{Backend, Body, ColumnRef, HostColumns, Result, Scalar, Term, shape};
+use zkernel_verifier::curve::{Curve, Point};
+use zkernel_verifier::expression::Program;
+use zkernel_verifier::form::EvaluatedView;
+
+use super::Work;
+
+/// Width of cells that are field elements.
+pub const FULL: u32 = 255;
+/// Width of the cells of an inner round's scalars: field elements, but every other run of rows is zero.
+pub const HALF: u32 = 254;
+
+/// What is counted, and what one of it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// One generator hashed to the curve.
+    Generator,
+    /// One base loaded, with its tables.
+    LoadBase,
+    /// One base of `2^log_rows` folded; width is log2 of the weights.
+    FoldBase,
+    /// One column committed over tabled bases.
+    Commit,
+    /// One column committed over folded bases.
+    CommitFolded,
+    /// One column committed by dictionary; width is log2 of the entries that it hits.
+    CommitDictionary,
+    /// One MSM of `2^log_rows` points.
+    Msm,
+    /// One column transformed to coefficients.
+    Interpolate,
+    /// One column transformed to a coset.
+    CosetEvaluate,
+    /// One instruction of a gate program on one cell.
+    Instruction,
+    /// One product of two cells, batch by batch.
+    Multiply,
+    /// One cell inverted, in batches.
+    Invert,
+    /// One cell taken from a dictionary.
+    Take,
+    /// One cell copied.
+    Copy,
+    /// One small cell made a field element.
+    Widen,
+    /// One product of an inner product.
+    Dot,
+    /// One product of a combination.
+    Combine,
+    /// One term of a strided form added up.
+    Accumulate,
+    /// One term of a sparse form added up.
+    AccumulateSparse,
+    /// One product of a contraction.
+    Contract,
+    /// Two products of a cross term, over columns or rows.
+    Cross,
+    /// One product of a fold, over columns or rows.
+    Fold,
+    /// One product of the scalars of an inner round.
+    Expand,
+}
+
+/// What a price is for: an operation at a size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Unit {
+    /// The operation.
+    pub operation: Operation,
+    /// log2 of the rows, for MSMs and transforms; else 0.
+    pub log_rows: u32,
+    /// Bits of a cell ([`FULL`] for field elements), or what the operation says.
+    pub width: u32,
+    /// How many columns are worked on together if they are fewer than threads; else 0.
+    pub lanes: u32,
+}
+
+impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 23] = [
+        Self::Generator,
+        Self::LoadBase,
+        Self::FoldBase,
+        Self::Commit,
+        Self::CommitFolded,
+        Self::CommitDictionary,
+        Self::Msm,
+        Self::Interpolate,
+        Self::CosetEvaluate,
+        Self::Instruction,
+        Self::Multiply,
+        Self::Invert,
+        Self::Take,
+        Self::Copy,
+        Self::Widen,
+        Self::Dot,
+        Self::Combine,
+        Self::Accumulate,
+        Self::AccumulateSparse,
+        Self::Contract,
+        Self::Cross,
+        Self::Fold,
+        Self::Expand,
+    ];
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl Unit {
+    /// An operation whose price depends on no size.
+    #[must_use]
+    pub const fn plain(operation: Operation) -> Self {
+        Self {
+            operation,
+            log_rows: 0,
+            width: 0,
+            lanes: 0,
+        }
+    }
+}
+
+/// The counting backend.
+#[derive(Clone)]
+pub struct Tally {
+    threads: usize,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+#[derive(Default)]
+struct Ledger {
+    counts: BTreeMap<Unit, f64>,
+    live: usize,
+    peak: usize,
+}
+
+/// Columns of which only the shape is known.
+pub struct Batch {
+    columns: usize,
+    rows: usize,
+    width: u32,
+    held: Held,
+}
+
+/// Bases of which only the number is known.
+pub struct TalliedBases {
+    len: usize,
+    tabled: bool,
+    _held: Held,
+}
+
+/// Bytes that are in use until this is dropped.
+struct Held {
+    bytes: usize,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        lock(&self.ledger).live -= self.bytes;
+    }
+}
+
+fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const FIELD_BYTES: usize = 32;
+const POINT_BYTES: usize = 64;
+/// Multiples of a base in its tables: windows of 12 bits.
+const MULTIPLES: usize = 22;
+
+const fn cell_bytes(width: u32) -> usize {
+    if width >= HALF { FIELD_BYTES } else { 8 }
+}
+
+impl Batch {
+    const fn cells(&self) -> usize {
+        self.columns * self.rows
+    }
+}
+
+impl Tally {
+    /// For a device that works on that many columns at once.
+    #[must_use]
+    pub fn new(threads: usize) -> Self {
+        Self {
+            threads: threads.max(1),
+            ledger: Arc::default(),
+        }
+    }
+
+    /// What has been asked since the last time, the host having begun at `start`.
+    pub(super) fn finish(&self, start: Instant) -> Work {
+        let host_seconds = start.elapsed().as_secs_f64();
+        let mut ledger = lock(&self.ledger);
+        let peak_bytes = ledger.peak;
+        ledger.peak = ledger.live;
+        Work {
+            counts: std::mem::take(&mut ledger.counts),
+            host_seconds,
+            peak_bytes,
+        }
+    }
+
+    pub(super) fn add_generators(&self, count: usize) {
+        self.add(Unit::plain(Operation::Generator), count as f64);
+    }
+
+    fn add(&self, unit: Unit, count: f64) {
+        if count > 0.0 {
+            *lock(&self.ledger).counts.entry(unit).or_default() += count;
+        }
+    }
+
+    fn plain(&self, operation: Operation, count: usize) {
+        self.add(Unit::plain(operation), count as f64);
+    }
+
+    /// Work that is done column by column: few columns leave threads idle, and so does the last of many rounds.
+    fn columns(&self, operation: Operation, log_rows: u32, width: u32, count: usize, of: usize) {
+        let waves = of.div_ceil(self.threads) * self.threads;
+        let few = of < self.threads;
+        let unit = Unit {
+            operation,
+            log_rows,
+            width,
+            lanes: if few { of as u32 } else { 0 },
+        };
+        let share = if few {
+            count as f64 / of.max(1) as f64
+        } else {
+            (count * waves) as f64 / of as f64
+        };
+        self.add(unit, share);
+    }
+
+    fn hold(&self, bytes: usize) -> Held {
+        let mut ledger = lock(&self.ledger);
+        ledger.live += bytes;
+        ledger.peak = ledger.peak.max(ledger.live);
+        Held {
+            bytes,
+            ledger: Arc::clone(&self.ledger),
+        }
+    }
+
+    /// Memory that an operation needs while it runs.
+    fn transient(&self, bytes: usize) {
+        drop(self.hold(bytes));
+    }
+
+    fn batch(&self, columns: usize, rows: usize, width: u32) -> Batch {
+        Batch {
+            columns,
+            rows,
+            width,
+            held: self.hold(columns * rows * cell_bytes(width)),
+        }
+    }
+
+    /// Small cells that an operation turns into field elements.
+    fn widen(&self, batch: &Batch) {
+        if batch.width < HALF {
+            self.plain(Operation::Widen, batch.cells());
+        }
+    }
+
+    /// A target written to, as field elements from now on.
+    fn widen_target(&self, batch: &mut Batch) {
+        if batch.width < HALF {
+            self.widen(batch);
+            batch.held = self.hold(batch.cells() * FIELD_BYTES);
+        }
+        batch.width = FULL;
+    }
+
+    fn bases(&self, len: usize, tabled: bool) -> TalliedBases {
+        let multiples = if tabled { MULTIPLES + 1 } else { 1 };
+        TalliedBases {
+            len,
+            tabled,
+            _held: self.hold(len * multiples * POINT_BYTES),
+        }
+    }
+
+    fn points<C: Curve>(count: usize) -> Vec<C> {
+        vec![Point::<C>::generator().to_affine(); count]
+    }
+}
+
+/// Bits of twice the mean magnitude: what uniform cells of about the same cost would have.
+fn width_of<F>(body: &Body<F>) -> u32 {
+    match body {
+        Body::Full(_) => FULL,
+        Body::Small { values, .. } => {
+            let sum: u128 = values.iter().map(|v| u128::from(v.unsigned_abs())).sum();
+            let mean = 2 * sum / (values.len().max(1) as u128);
+            128 - mean.leading_zeros()
+        }
+    }
+}
+
+fn log_of(rows: usize) -> u32 {
+    rows.max(1).next_power_of_two().trailing_zeros()
+}
+
+impl<C: Curve> Backend<C> for Tally {
+    type Columns = Batch;
+    type Bases = TalliedBases;
+    type Kernel = Program;
+
+    fn name(&self) -> String {
+        "tally".into()
+    }
+
+    fn upload(&self, host: &HostColumns<Scalar<C>>) -> Result<Batch> {
+        shape::upload(host)?;
+        let width = width_of(&host.body);
+        self.plain(Operation::Copy, host.rows * host.columns);
+        Ok(self.batch(host.columns, host.rows, width))
+    }
+
+    fn zeros(&self, columns: usize, rows: usize) -> Result<Batch> {
+        Ok(self.batch(columns, rows, 0))
+    }
+
+    fn shape(&self, columns: &Batch) -> (usize, usize) {
+        (columns.columns, columns.rows)
+    }
+
+    fn read(&self, columns: &Batch) -> Result<Vec<Scalar<C>>> {
+        self.plain(Operation::Copy, columns.cells());
+        Ok(vec![Scalar::<C>::ZERO; columns.cells()])
+    }
+
+    fn gather(&self, sources: &[&Batch], chosen: &[ColumnRef]) -> Result<Batch> {
+        let width = chosen.iter().map(|c| sources[c.batch].width).max();
+        let width = width.unwrap_or(0);
+        let rows = sources.first().map_or(0, |s| s.rows);
+        self.plain(Operation::Copy, chosen.len() * rows);
+        for c in chosen {
+            if width >= HALF && sources[c.batch].width < HALF {
+                self.plain(Operation::Widen, rows);
+            }
+        }
+        self.transient(2 * chosen.len() * rows * cell_bytes(width));
+        Ok(self.batch(chosen.len(), rows, width))
+    }
+
+    fn load_bases(&self, points: &[C]) -> Result<TalliedBases> {
+        self.plain(Operation::LoadBase, points.len());
+        Ok(self.bases(points.len(), true))
+    }
+
+    fn commit(
+        &self,
+        bases: &TalliedBases,
+        batches: &[&Batch],
+        extra: &[Vec<Scalar<C>>],
+    ) -> Result<Vec<C>> {
+        let operation = if bases.tabled {
+            Operation::Commit
+        } else {
+            Operation::CommitFolded
+        };
+        let total = batches.iter().map(|b| b.columns).sum();
+        for batch in batches {
+            let log_rows = log_of(batch.rows);
+            self.columns(operation, log_rows, batch.width, batch.columns, total);
+            // Every digit of every cell with its point, on each thread.
+            let digits = 1 + batch.width.min(HALF) as usize / 12;
+            self.transient(self.threads * batch.rows * digits * (POINT_BYTES + 8));
+        }
+        Ok(Self::points(extra.len()))
+    }
+
+    fn commit_dictionary(
+        &self,
+        _bases: &TalliedBases,
+        indices: &[u32],
+        _dictionary: &Batch,
+        tails: &[Vec<Scalar<C>>],
+        _extra: &[Vec<Scalar<C>>],
+    ) -> Result<Vec<C>> {
+        let rows = indices.len().checked_div(tails.len()).unwrap_or(0);
+        for (column, tail) in indices.chunks(rows.max(1)).zip(tails) {
+            let body = column.iter().take(rows - tail.len());
+            let used: BTreeSet<&u32> = body.collect();
+            let width = log_of(used.len());
+            let operation = Operation::CommitDictionary;
+            self.columns(operation, log_of(rows), width, 1, tails.len());
+        }
+        Ok(Self::points(tails.len()))
+    }
+
+    /// Between two powers of two, a share of each.
+    fn msm(&self, points: &[C], _scalars: &[Scalar<C>]) -> Result<C> {
+        let log_rows = points.len().max(1).ilog2();
+        let above = points.len() as f64 / f64::from(1 << log_rows) - 1.0;
+        for (log_rows, share) in [(log_rows, 1.0 - above), (log_rows + 1, above)] {
+            let unit = Unit {
+                log_rows,
+                ..Unit::plain(Operation::Msm)
+            };
+            self.add(unit, share);
+        }
+        Ok(Point::<C>::generator().to_affine())
+    }
+
+    fn interpolate(&self, values: &Batch) -> Result<Batch> {
+        let (columns, log_rows) = (values.columns, log_of(values.rows));
+        self.columns(Operation::Interpolate, log_rows, 0, columns, columns);
+        Ok(self.batch(columns, values.rows, FULL))
+    }
+
+    fn coset_evaluate(&self, coefficients: &Batch, _shift: Scalar<C>) -> Result<Batch> {
+        let (columns, log_rows) = (coefficients.columns, log_of(coefficients.rows));
+        self.columns(Operation::CosetEvaluate, log_rows, 0, columns, columns);
+        Ok(self.batch(columns, coefficients.rows, FULL))
+    }
+
+    fn prepare(&self, program: &Program) -> Result<Program> {
+        Ok(program.clone())
+    }
+
+    fn run(
+        &self,
+        kernel: &Program,
+        inputs: &[&Batch],
+        _constants: &[Scalar<C>],
+        weights: &[Scalar<C>],
+        accumulator: &mut Batch,
+    ) -> Result<()> {
+        inputs.iter().for_each(|input| self.widen(input));
+        self.widen_target(accumulator);
+        // The weighted sum is one more.
+        let instructions = kernel.instructions.len() + 1;
+        let cells = weights.len() * accumulator.rows;
+        self.plain(Operation::Instruction, instructions * cells);
+        Ok(())
+    }
+
+    fn multiply(&self, a: &Batch, b: &Batch) -> Result<Batch> {
+        self.widen(a);
+        self.widen(b);
+        self.plain(Operation::Multiply, a.cells());
+        self.transient(a.cells() * FIELD_BYTES);
+        Ok(self.batch(a.columns, a.rows, FULL))
+    }
+
+    fn invert(&self, columns: &Batch, _constant: Scalar<C>) -> Result<Batch> {
+        self.widen(columns);
+        self.plain(Operation::Invert, columns.cells());
+        Ok(self.batch(columns.columns, columns.rows, FULL))
+    }
+
+    fn take(
+        &self,
+        indices: &[u32],
+        _dictionary: &Batch,
+        tails: &[Vec<Scalar<C>>],
+        rows: usize,
+    ) -> Result<Batch> {
+        self.plain(Operation::Take, indices.len());
+        Ok(self.batch(tails.len(), rows, FULL))
+    }
+
+    fn dot(&self, columns: &Batch, _vector: &Batch) -> Result<Vec<Scalar<C>>> {
+        self.widen(columns);
+        self.plain(Operation::Dot, columns.cells());
+        Ok(vec![Scalar::<C>::ZERO; columns.columns])
+    }
+
+    fn combine(
+        &self,
+        sources: &[&Batch],
+        terms: &[Vec<Term<Scalar<C>>>],
+        _constants: &[Scalar<C>],
+        rows: usize,
+    ) -> Result<Batch> {
+        for term in terms.iter().flatten() {
+            if sources[term.column.batch].width < HALF {
+                self.plain(Operation::Widen, rows);
+            }
+            self.plain(Operation::Combine, rows);
+        }
+        self.transient(terms.len() * rows * FIELD_BYTES);
+        Ok(self.batch(terms.len(), rows, FULL))
+    }
+
+    fn accumulate(
+        &self,
+        target: &mut Batch,
+        _width: usize,
+        view: &EvaluatedView<Scalar<C>>,
+    ) -> Result<()> {
+        self.widen_target(target);
+        self.plain(Operation::Accumulate, terms(view));
+        Ok(())
+    }
+
+    fn accumulate_sparse(
+        &self,
+        target: &mut Batch,
+        _width: usize,
+        entries: &[(usize, Scalar<C>)],
+    ) -> Result<()> {
+        if !entries.is_empty() {
+            self.widen_target(target);
+        }
+        self.plain(Operation::AccumulateSparse, entries.len());
+        Ok(())
+    }
+
+    fn contract(
+        &self,
+        source: &Batch,
+        _source_width: usize,
+        outer: &[(usize, usize)],
+        inner: &EvaluatedView<Scalar<C>>,
+        target: &mut Batch,
+        _target_width: usize,
+        _start: usize,
+    ) -> Result<()> {
+        let outputs: usize = outer.iter().map(|(length, _)| length).product();
+        let entries = terms(inner);
+        if outputs == 0 || entries == 0 {
+            return Ok(());
+        }
+        self.widen(source);
+        self.widen_target(target);
+        self.plain(Operation::Contract, outputs * entries);
+        let widened = if source.width < HALF {
+            source.cells()
+        } else {
+            0
+        };
+        self.transient((widened + outputs) * FIELD_BYTES + entries * (FIELD_BYTES + 8));
+        Ok(())
+    }
+
+    fn cross_columns(&self, f: &Batch, a: &Batch) -> Result<(Scalar<C>, Scalar<C>)> {
+        self.widen(f);
+        self.widen(a);
+        self.plain(Operation::Cross, f.cells() / 2);
+        Ok((Scalar::<C>::ZERO, Scalar::<C>::ZERO))
+    }
+
+    fn fold_columns(&self, columns: &Batch, _u: Scalar<C>) -> Result<Batch> {
+        self.widen(columns);
+        self.plain(Operation::Fold, columns.cells() / 2);
+        self.transient(columns.cells() / 2 * FIELD_BYTES);
+        Ok(self.batch(columns.columns / 2, columns.rows, FULL))
+    }
+
+    fn cross_rows(&self, f: &Batch, a: &Batch) -> Result<(Scalar<C>, Scalar<C>)> {
+        self.widen(f);
+        self.widen(a);
+        self.plain(Operation::Cross, f.cells() / 2);
+        Ok((Scalar::<C>::ZERO, Scalar::<C>::ZERO))
+    }
+
+    fn fold_rows(&self, columns: &Batch, _u: Scalar<C>) -> Result<Batch> {
+        self.widen(columns);
+        self.plain(Operation::Fold, columns.cells() / 2);
+        Ok(self.batch(columns.columns, columns.rows / 2, FULL))
+    }
+
+    fn expand(&self, f: &Batch, weights: &[Scalar<C>]) -> Result<Batch> {
+        self.widen(f);
+        let rows = f.rows * weights.len();
+        self.plain(Operation::Expand, rows);
+        Ok(self.batch(2, rows, HALF))
+    }
+
+    fn fold_bases(
+        &self,
+        bases: &TalliedBases,
+        rows: usize,
+        weights: &[Scalar<C>],
+    ) -> Result<TalliedBases> {
+        let unit = Unit {
+            operation: Operation::FoldBase,
+            log_rows: log_of(rows),
+            width: log_of(weights.len()),
+            lanes: 0,
+        };
+        self.add(unit, rows as f64);
+        let kept = bases.len.saturating_sub(rows);
+        // Eight multiples of every base.
+        self.transient(rows * 8 * POINT_BYTES);
+        Ok(self.bases(rows / weights.len().max(1) + kept, false))
+    }
+}
+
+fn terms<F>(view: &EvaluatedView<F>) -> usize {
+    view.axes.iter().map(|axis| axis.factor.len()).product()
+}
