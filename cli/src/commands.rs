@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pasta_curves::Fp;
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::{ProvingKey, Witness, executor, mock, prove};
-use zkernel_gadgets::model::{Graph, Honest, Lowered, TensorId, Trace, choose_log_n, run};
+use zkernel_gadgets::model::{Graph, Honest, Lowered, TensorId, Trace, run};
 use zkernel_onnx::{Model, Options, Samples, dequantize, quantize, quantize_input, read_outputs};
 use zkernel_verifier::curve::signed;
 use zkernel_verifier::system::{ConstraintSystem, Phase, TrackKind};
@@ -42,9 +42,7 @@ fn calibrated(
     options: &Options,
 ) -> Result<(SecretModel, Report)> {
     let (quantized, seconds) = timed("calibrating", || Ok(quantize(model, samples, options)?))?;
-    let mut machine = Machine::load();
-    let cost = |system: &ConstraintSystem<Fp>| machine.cost(system);
-    let log_n = choose_log_n::<Fp, CliError>(&quantized.graph, cost)?;
+    let log_n = Machine::load().choose_log_n(&quantized.graph)?;
     let (secret, commit) = timed("committing", || {
         SecretModel::commit(quantized.graph, quantized.weights, log_n)
     })?;

@@ -1,8 +1,10 @@
 //! `zkernel inspect`: what a file holds, how large its proofs are, and how sound.
 
 use std::path::Path;
+use std::time::Instant;
 
 use pasta_curves::Fp;
+use zkernel_gadgets::model::lower;
 use zkernel_onnx::{Model, Options, Samples, quantize};
 use zkernel_verifier::soundness::{Argument, Soundness, discrete_logarithm_bits};
 use zkernel_verifier::system::ConstraintSystem;
@@ -47,9 +49,21 @@ fn inspect_onnx(
 ) -> Result<()> {
     let model = Model::load(path)?;
     report.text.push(model.summary().to_string());
-    if let Some(path) = samples {
-        let samples = Samples::read(&model, path)?;
-        let quantized = quantize(&model, &samples, &Options::default())?;
+    let start = Instant::now();
+    let given = samples.map_or_else(
+        || Ok(Samples::guessed(&model)),
+        |path| Samples::read(&model, path),
+    )?;
+    let quantized = quantize(&model, &given, &Options::default())?;
+    let mut machine = Machine::load();
+    let log_n = machine.choose_log_n(&quantized.graph)?;
+    let calibrating = start.elapsed().as_secs_f64();
+    let system = lower::<Fp>(&quantized.graph, log_n)?.system;
+    let mut predicted = machine.predict(&system, &quantized.graph)?;
+    predicted.commit_seconds += calibrating;
+    report.predicted = Some(predicted);
+    describe(report, &system);
+    if samples.is_some() {
         let accuracy = match test {
             Some(path) => quantized.evaluate(&model, &Samples::read(&model, path)?)?,
             None => quantized.report,

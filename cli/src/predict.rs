@@ -7,15 +7,16 @@ use pasta_curves::Fp;
 use zkernel_backend::Backend;
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::cost::{Operation, Prices, Trace, Work};
-use zkernel_gadgets::model::{Graph, Honest, WeightValues, run};
+use zkernel_gadgets::model::{Graph, Honest, WeightValues, choose_log_n, run};
 use zkernel_verifier::system::ConstraintSystem;
 
 use crate::commands::Result;
+use crate::error::CliError;
 use crate::files::C;
-use crate::report::{Prediction, rss_bytes};
+use crate::report::{Prediction, peak_rss_bytes};
 
 /// What a kilobyte of proof is worth when n is chosen: seconds of proving.
-const SECONDS_PER_KILOBYTE: f64 = 0.005;
+const SECONDS_PER_KILOBYTE: f64 = 0.025;
 
 /// Prices of this machine, kept in the user's cache directory for this backend and this number of threads.
 pub struct Machine {
@@ -53,8 +54,13 @@ impl Machine {
         Ok(trace)
     }
 
+    /// log2 of the column length with the least predicted cost.
+    pub fn choose_log_n(&mut self, graph: &Graph) -> Result<u32> {
+        choose_log_n::<Fp, CliError>(graph, |system| self.cost(system))
+    }
+
     /// What n is chosen by: seconds of a proof and its verification, and its bytes.
-    pub fn cost(&mut self, system: &ConstraintSystem<Fp>) -> Result<f64> {
+    fn cost(&mut self, system: &ConstraintSystem<Fp>) -> Result<f64> {
         let trace = self.trace(system)?;
         let kilobytes = trace.proof_bytes as f64 / 1024.0;
         let seconds = self.prices.seconds(&trace.prove) + self.prices.seconds(&trace.verify);
@@ -63,8 +69,10 @@ impl Machine {
 
     /// A prediction for a system that this process has loaded the key of. Its `commit_seconds` have no calibration in them.
     pub fn predict(&mut self, system: &ConstraintSystem<Fp>, graph: &Graph) -> Result<Prediction> {
-        let loaded = rss_bytes();
-        let trace = self.trace(system)?;
+        // The host's share of the memory is what this process needs for the same steps; prices come after it.
+        let mut trace = Trace::of::<C>(system, self.threads)?;
+        let host = peak_rss_bytes();
+        trace.keep_shortest(&self.trace(system)?);
         let seconds = |work: &Work| self.prices.seconds(work);
         let work = trace.commit.peak_bytes.max(trace.prove.peak_bytes) as u64;
         let operations = Operation::ALL.into_iter();
@@ -74,7 +82,7 @@ impl Machine {
             prove_seconds: seconds(&trace.prove) + run_seconds(graph),
             verify_seconds: seconds(&trace.verify),
             proof_bytes: trace.proof_bytes,
-            peak_rss_bytes: loaded.map(|bytes| bytes + work),
+            peak_rss_bytes: host.map(|bytes| bytes + work),
             counts: counts.filter(|(_, count)| *count > 0.0).collect(),
         })
     }

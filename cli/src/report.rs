@@ -218,17 +218,10 @@ fn mebibytes(bytes: u64) -> String {
 
 /// Largest resident set of this process so far, from the kernel; `None` where it does not say.
 pub fn peak_rss_bytes() -> Option<u64> {
-    memory("VmHWM:")
-}
-
-/// Resident set of this process now.
-pub fn rss_bytes() -> Option<u64> {
-    memory("VmRSS:")
-}
-
-fn memory(field: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes = line.trim().strip_suffix("kB")?.trim();
     kibibytes.parse::<u64>().ok().map(|kib| kib * 1024)
 }

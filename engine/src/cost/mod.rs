@@ -63,6 +63,11 @@ impl Work {
         of.map(|(_, count)| count).sum()
     }
 
+    /// The counts are the same every time, the host's time is not: keeps the shorter.
+    fn keep_shortest(&mut self, again: &Self) {
+        self.host_seconds = self.host_seconds.min(again.host_seconds);
+    }
+
     /// Adds what another stage asks for.
     fn include(&mut self, other: &Self) {
         for (unit, count) in &other.counts {
@@ -74,6 +79,13 @@ impl Work {
 }
 
 impl Trace {
+    /// Keeps the shorter of two times of the host for the same system, stage by stage.
+    pub fn keep_shortest(&mut self, again: &Self) {
+        self.commit.keep_shortest(&again.commit);
+        self.prove.keep_shortest(&again.prove);
+        self.verify.keep_shortest(&again.verify);
+    }
+
     /// Counts the work for a system on a device that works on `threads` columns at once.
     ///
     /// # Errors

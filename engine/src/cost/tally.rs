@@ -150,6 +150,8 @@ pub struct Batch {
     columns: usize,
     rows: usize,
     width: u32,
+    /// Share of the cells that are not zero: the others are free to commit to.
+    density: f64,
     held: Held,
 }
 
@@ -228,22 +230,24 @@ impl Tally {
         self.add(Unit::plain(operation), count as f64);
     }
 
-    /// Work that is done column by column: few columns leave threads idle, and so does the last of many rounds.
-    fn columns(&self, operation: Operation, log_rows: u32, width: u32, count: usize, of: usize) {
-        let waves = of.div_ceil(self.threads) * self.threads;
-        let few = of < self.threads;
+    /// Work that is done column by column on `count` of `of` columns: few columns leave threads idle, and so does the last of
+    /// many rounds.
+    fn columns(&self, unit: Unit, count: f64, of: usize) {
+        let (waves, few) = (of.div_ceil(self.threads), of < self.threads);
+        let lanes = if few { of as u32 } else { 0 };
+        let together = if few { 1 } else { waves * self.threads };
+        let share = count * together as f64 / of.max(1) as f64;
+        self.add(Unit { lanes, ..unit }, share);
+    }
+
+    fn transform(&self, operation: Operation, batch: &Batch) -> Batch {
         let unit = Unit {
-            operation,
-            log_rows,
-            width,
-            lanes: if few { of as u32 } else { 0 },
+            log_rows: log_of(batch.rows),
+            ..Unit::plain(operation)
         };
-        let share = if few {
-            count as f64 / of.max(1) as f64
-        } else {
-            (count * waves) as f64 / of as f64
-        };
-        self.add(unit, share);
+        self.columns(unit, batch.columns as f64, batch.columns);
+        self.transient(batch.cells() * FIELD_BYTES);
+        self.batch(batch.columns, batch.rows, FULL)
     }
 
     fn hold(&self, bytes: usize) -> Held {
@@ -261,29 +265,34 @@ impl Tally {
         drop(self.hold(bytes));
     }
 
+    /// Dense columns.
     fn batch(&self, columns: usize, rows: usize, width: u32) -> Batch {
         Batch {
             columns,
             rows,
             width,
+            density: 1.0,
             held: self.hold(columns * rows * cell_bytes(width)),
         }
     }
 
-    /// Small cells that an operation turns into field elements.
+    /// Small cells that an operation turns into field elements: column by column, then all in one.
     fn widen(&self, batch: &Batch) {
         if batch.width < HALF {
             self.plain(Operation::Widen, batch.cells());
+            self.transient(2 * batch.cells() * FIELD_BYTES);
         }
     }
 
-    /// A target written to, as field elements from now on.
-    fn widen_target(&self, batch: &mut Batch) {
+    /// A target written to in some cells, as field elements from now on.
+    fn widen_target(&self, batch: &mut Batch, written: usize) {
         if batch.width < HALF {
             self.widen(batch);
             batch.held = self.hold(batch.cells() * FIELD_BYTES);
         }
         batch.width = FULL;
+        let share = written as f64 / batch.cells().max(1) as f64;
+        batch.density = (batch.density + share).min(1.0);
     }
 
     fn bases(&self, len: usize, tabled: bool) -> TalliedBases {
@@ -300,16 +309,34 @@ impl Tally {
     }
 }
 
-/// Bits of twice the mean magnitude: what uniform cells of about the same cost would have.
-fn width_of<F>(body: &Body<F>) -> u32 {
+/// Bits of twice the mean magnitude of the cells that are not zero, which is what uniform cells of the same cost would
+/// have, and the share of these cells.
+fn measure<F: zkernel_verifier::curve::Field>(body: &Body<F>) -> (u32, f64) {
+    let share = |nonzero: usize| nonzero as f64 / body.len().max(1) as f64;
     match body {
-        Body::Full(_) => FULL,
+        Body::Full(values) => {
+            let nonzero = values.iter().filter(|v| !v.is_zero_vartime());
+            (FULL, share(nonzero.count()))
+        }
         Body::Small { values, .. } => {
             let sum: u128 = values.iter().map(|v| u128::from(v.unsigned_abs())).sum();
-            let mean = 2 * sum / (values.len().max(1) as u128);
-            128 - mean.leading_zeros()
+            let nonzero = values.iter().filter(|v| **v != 0).count();
+            let mean = 2 * sum / (nonzero.max(1) as u128);
+            (128 - mean.leading_zeros(), share(nonzero))
         }
     }
+}
+
+/// The two powers of two around a number, each with its share of it.
+fn between(number: usize) -> [(u32, f64); 2] {
+    let below = number.max(1).ilog2();
+    let above = number.max(1) as f64 / (1u64 << below) as f64 - 1.0;
+    [(below, 1.0 - above), (below + 1, above)]
+}
+
+/// What columns of that density cost of what dense ones do: adding up buckets is always there.
+fn share_of_dense(density: f64) -> f64 {
+    0.1 + 0.9 * density
 }
 
 fn log_of(rows: usize) -> u32 {
@@ -327,13 +354,18 @@ impl<C: Curve> Backend<C> for Tally {
 
     fn upload(&self, host: &HostColumns<Scalar<C>>) -> Result<Batch> {
         shape::upload(host)?;
-        let width = width_of(&host.body);
+        let (width, density) = measure(&host.body);
         self.plain(Operation::Copy, host.rows * host.columns);
-        Ok(self.batch(host.columns, host.rows, width))
+        let batch = self.batch(host.columns, host.rows, width);
+        Ok(Batch { density, ..batch })
     }
 
     fn zeros(&self, columns: usize, rows: usize) -> Result<Batch> {
-        Ok(self.batch(columns, rows, 0))
+        let batch = self.batch(columns, rows, 0);
+        Ok(Batch {
+            density: 0.0,
+            ..batch
+        })
     }
 
     fn shape(&self, columns: &Batch) -> (usize, usize) {
@@ -355,7 +387,7 @@ impl<C: Curve> Backend<C> for Tally {
                 self.plain(Operation::Widen, rows);
             }
         }
-        self.transient(2 * chosen.len() * rows * cell_bytes(width));
+        self.transient(chosen.len() * rows * cell_bytes(width));
         Ok(self.batch(chosen.len(), rows, width))
     }
 
@@ -377,8 +409,14 @@ impl<C: Curve> Backend<C> for Tally {
         };
         let total = batches.iter().map(|b| b.columns).sum();
         for batch in batches {
-            let log_rows = log_of(batch.rows);
-            self.columns(operation, log_rows, batch.width, batch.columns, total);
+            let unit = Unit {
+                operation,
+                log_rows: log_of(batch.rows),
+                width: batch.width,
+                lanes: 0,
+            };
+            let dense = batch.columns as f64 * share_of_dense(batch.density);
+            self.columns(unit, dense, total);
             // Every digit of every cell with its point, on each thread.
             let digits = 1 + batch.width.min(HALF) as usize / 12;
             self.transient(self.threads * batch.rows * digits * (POINT_BYTES + 8));
@@ -398,18 +436,22 @@ impl<C: Curve> Backend<C> for Tally {
         for (column, tail) in indices.chunks(rows.max(1)).zip(tails) {
             let body = column.iter().take(rows - tail.len());
             let used: BTreeSet<&u32> = body.collect();
-            let width = log_of(used.len());
-            let operation = Operation::CommitDictionary;
-            self.columns(operation, log_of(rows), width, 1, tails.len());
+            for (width, share) in between(used.len()) {
+                let unit = Unit {
+                    operation: Operation::CommitDictionary,
+                    log_rows: log_of(rows),
+                    width,
+                    lanes: 0,
+                };
+                self.columns(unit, share, tails.len());
+            }
         }
         Ok(Self::points(tails.len()))
     }
 
     /// Between two powers of two, a share of each.
     fn msm(&self, points: &[C], _scalars: &[Scalar<C>]) -> Result<C> {
-        let log_rows = points.len().max(1).ilog2();
-        let above = points.len() as f64 / f64::from(1 << log_rows) - 1.0;
-        for (log_rows, share) in [(log_rows, 1.0 - above), (log_rows + 1, above)] {
+        for (log_rows, share) in between(points.len()) {
             let unit = Unit {
                 log_rows,
                 ..Unit::plain(Operation::Msm)
@@ -420,15 +462,11 @@ impl<C: Curve> Backend<C> for Tally {
     }
 
     fn interpolate(&self, values: &Batch) -> Result<Batch> {
-        let (columns, log_rows) = (values.columns, log_of(values.rows));
-        self.columns(Operation::Interpolate, log_rows, 0, columns, columns);
-        Ok(self.batch(columns, values.rows, FULL))
+        Ok(self.transform(Operation::Interpolate, values))
     }
 
     fn coset_evaluate(&self, coefficients: &Batch, _shift: Scalar<C>) -> Result<Batch> {
-        let (columns, log_rows) = (coefficients.columns, log_of(coefficients.rows));
-        self.columns(Operation::CosetEvaluate, log_rows, 0, columns, columns);
-        Ok(self.batch(columns, coefficients.rows, FULL))
+        Ok(self.transform(Operation::CosetEvaluate, coefficients))
     }
 
     fn prepare(&self, program: &Program) -> Result<Program> {
@@ -444,7 +482,7 @@ impl<C: Curve> Backend<C> for Tally {
         accumulator: &mut Batch,
     ) -> Result<()> {
         inputs.iter().for_each(|input| self.widen(input));
-        self.widen_target(accumulator);
+        self.widen_target(accumulator, accumulator.cells());
         // The weighted sum is one more.
         let instructions = kernel.instructions.len() + 1;
         let cells = weights.len() * accumulator.rows;
@@ -457,7 +495,9 @@ impl<C: Curve> Backend<C> for Tally {
         self.widen(b);
         self.plain(Operation::Multiply, a.cells());
         self.transient(a.cells() * FIELD_BYTES);
-        Ok(self.batch(a.columns, a.rows, FULL))
+        let product = self.batch(a.columns, a.rows, FULL);
+        let density = a.density.min(b.density);
+        Ok(Batch { density, ..product })
     }
 
     fn invert(&self, columns: &Batch, _constant: Scalar<C>) -> Result<Batch> {
@@ -487,7 +527,7 @@ impl<C: Curve> Backend<C> for Tally {
         &self,
         sources: &[&Batch],
         terms: &[Vec<Term<Scalar<C>>>],
-        _constants: &[Scalar<C>],
+        constants: &[Scalar<C>],
         rows: usize,
     ) -> Result<Batch> {
         for term in terms.iter().flatten() {
@@ -497,7 +537,19 @@ impl<C: Curve> Backend<C> for Tally {
             self.plain(Operation::Combine, rows);
         }
         self.transient(terms.len() * rows * FIELD_BYTES);
-        Ok(self.batch(terms.len(), rows, FULL))
+        let combined = self.batch(terms.len(), rows, FULL);
+        let sparse = constants.iter().all(|c| c.is_zero_vartime());
+        let read = terms.iter().flatten().map(|t| &sources[t.column.batch]);
+        let of_sources: f64 = read.map(|source| source.density).sum();
+        let density = if sparse {
+            (of_sources / terms.len().max(1) as f64).min(1.0)
+        } else {
+            1.0
+        };
+        Ok(Batch {
+            density,
+            ..combined
+        })
     }
 
     fn accumulate(
@@ -506,7 +558,7 @@ impl<C: Curve> Backend<C> for Tally {
         _width: usize,
         view: &EvaluatedView<Scalar<C>>,
     ) -> Result<()> {
-        self.widen_target(target);
+        self.widen_target(target, terms(view));
         self.plain(Operation::Accumulate, terms(view));
         Ok(())
     }
@@ -518,7 +570,7 @@ impl<C: Curve> Backend<C> for Tally {
         entries: &[(usize, Scalar<C>)],
     ) -> Result<()> {
         if !entries.is_empty() {
-            self.widen_target(target);
+            self.widen_target(target, entries.len());
         }
         self.plain(Operation::AccumulateSparse, entries.len());
         Ok(())
@@ -540,14 +592,9 @@ impl<C: Curve> Backend<C> for Tally {
             return Ok(());
         }
         self.widen(source);
-        self.widen_target(target);
+        self.widen_target(target, outputs);
         self.plain(Operation::Contract, outputs * entries);
-        let widened = if source.width < HALF {
-            source.cells()
-        } else {
-            0
-        };
-        self.transient((widened + outputs) * FIELD_BYTES + entries * (FIELD_BYTES + 8));
+        self.transient(outputs * FIELD_BYTES + entries * (FIELD_BYTES + 8));
         Ok(())
     }
 
