@@ -7,13 +7,13 @@ use ff::Field as _;
 use group::{Curve as _, Group as _};
 use rayon::prelude::*;
 use zkernel_backend::{Backend, Body, ColumnRef, HostColumns, Scalar, Term};
-use zkernel_verifier::curve::{Curve, Generators, Point};
+use zkernel_verifier::curve::{Curve, Generators, Point, signed};
 use zkernel_verifier::expression::{Instruction, Operand, Operation as Arithmetic, Program};
 use zkernel_verifier::form::{EvaluatedAxis, EvaluatedView};
 
 use super::Work;
 use super::stand_in::Noise;
-use super::tally::{FULL, HALF, Operation, Unit};
+use super::tally::{CACHED, FULL, HALF, Operation, Unit};
 use crate::error::Result;
 
 /// Prices of a machine: seconds of each unit measured so far. Only good for the backend and the number of threads that
@@ -23,8 +23,11 @@ pub struct Prices(BTreeMap<Unit, f64>);
 
 /// A measurement is repeated this often, and the shortest time taken: what else the machine does is not the price.
 const REPETITIONS: usize = 8;
-/// Cells of the batches that linear algebra is measured on.
-const CELLS: usize = 1 << 14;
+/// After so many, no more if they have taken [`LONG`] seconds.
+const FEWEST: usize = 2;
+const LONG: f64 = 0.05;
+/// Cells of the batches that forms are measured on.
+const CELLS: usize = 1 << CACHED;
 const ROWS: usize = 1 << 8;
 
 impl Prices {
@@ -218,7 +221,11 @@ impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
     fn msm(&mut self, unit: &Unit) -> Result<f64> {
         let count = 1usize << unit.log_rows;
         self.grow_points(count);
-        let scalars: Vec<Scalar<C>> = (0..count).map(|_| self.noise.field()).collect();
+        let scalar = |_| match unit.width {
+            FULL => self.noise.field(),
+            bits => signed(self.noise.signed(bits)),
+        };
+        let scalars: Vec<Scalar<C>> = (0..count).map(scalar).collect();
         let points = &self.points[..count];
         shortest(|| self.backend.msm(points, &scalars).map(drop))
     }
@@ -304,7 +311,8 @@ impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
 
     /// Operations whose time is that of their cells.
     fn cells(&mut self, unit: &Unit) -> Result<f64> {
-        let columns = CELLS / ROWS;
+        let cells = 1usize << unit.log_rows.max(CACHED);
+        let columns = cells / ROWS;
         let a = self.batch(columns, ROWS, FULL)?;
         let b = self.batch(columns, ROWS, FULL)?;
         let backend = self.backend;
@@ -315,7 +323,7 @@ impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
                 shortest(|| backend.invert(&a, constant).map(drop))?
             }
             Operation::Take => {
-                let indices: Vec<u32> = (0..CELLS as u32).rev().collect();
+                let indices: Vec<u32> = (0..cells as u32).rev().collect();
                 let tails = vec![Vec::new(); columns];
                 shortest(|| backend.take(&indices, &a, &tails, ROWS).map(drop))?
             }
@@ -331,7 +339,7 @@ impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
                 2.0 * shortest(|| backend.fold_columns(&a, u).map(drop))?
             }
             Operation::Expand => {
-                let f = self.batch(1, CELLS / 8, FULL)?;
+                let f = self.batch(1, cells / 8, FULL)?;
                 let weights: Vec<Scalar<C>> = (0..8).map(|_| self.noise.field()).collect();
                 shortest(|| backend.expand(&f, &weights).map(drop))?
             }
@@ -341,7 +349,7 @@ impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
                 shortest(|| backend.gather(&[&a], &all).map(drop))?
             }
         };
-        Ok(seconds / CELLS as f64)
+        Ok(seconds / cells as f64)
     }
 
     /// What reading small cells takes longer than reading field elements.
@@ -403,16 +411,20 @@ fn generator<C: Curve>() -> Result<f64> {
     Ok(seconds / count as f64)
 }
 
-/// The shortest time of a few runs.
+/// The shortest time of a few runs, of fewer if they are long.
 fn shortest<E>(mut run: impl FnMut() -> std::result::Result<(), E>) -> Result<f64>
 where
     crate::Error: From<E>,
 {
-    let mut seconds = f64::INFINITY;
-    for _ in 0..REPETITIONS {
+    let (mut seconds, mut spent) = (f64::INFINITY, 0.0);
+    for repetition in 0..REPETITIONS {
+        if repetition >= FEWEST && spent > LONG {
+            break;
+        }
         let start = Instant::now();
         run()?;
-        seconds = seconds.min(start.elapsed().as_secs_f64());
+        let elapsed = start.elapsed().as_secs_f64();
+        (seconds, spent) = (seconds.min(elapsed), spent + elapsed);
     }
     Ok(seconds)
 }

@@ -19,6 +19,13 @@ pub const FULL: u32 = 255;
 /// Width of the cells of an inner round's scalars: field elements, but every other run of rows is zero.
 pub const HALF: u32 = 254;
 
+/// log2 of the cells of a batch that a core's caches hold.
+pub const CACHED: u32 = 14;
+/// log2 of the cells of a batch that they do not hold.
+pub const LARGE: u32 = 18;
+/// log2 of the cells of a batch whose memory the system has to find and clear each time: 32 MiB and more.
+pub const FRESH: u32 = 20;
+
 /// What is counted, and what one of it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
@@ -34,7 +41,7 @@ pub enum Operation {
     CommitFolded,
     /// One column committed by dictionary; width is log2 of the entries that it hits.
     CommitDictionary,
-    /// One MSM of `2^log_rows` points.
+    /// One MSM of `2^log_rows` points; width is the bits of the largest scalar.
     Msm,
     /// One column transformed to coefficients.
     Interpolate,
@@ -75,7 +82,8 @@ pub enum Operation {
 pub struct Unit {
     /// The operation.
     pub operation: Operation,
-    /// log2 of the rows, for MSMs and transforms; else 0.
+    /// log2 of the rows, for MSMs and transforms; for linear algebra log2 of the cells it is measured on, [`CACHED`],
+    /// [`LARGE`] or [`FRESH`]; else 0.
     pub log_rows: u32,
     /// Bits of a cell ([`FULL`] for field elements), or what the operation says.
     pub width: u32,
@@ -178,6 +186,8 @@ fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
     ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Above, scalars count as field elements.
+const SMALL_BITS: u32 = 62;
 const FIELD_BYTES: usize = 32;
 const POINT_BYTES: usize = 64;
 /// Multiples of a base in its tables: windows of 12 bits.
@@ -230,6 +240,20 @@ impl Tally {
         self.add(Unit::plain(operation), count as f64);
     }
 
+    /// Work on `count` cells, or products, of batches of `size` cells.
+    fn cells(&self, operation: Operation, count: usize, size: usize) {
+        let log_rows = match size.max(1).ilog2() {
+            0..16 => CACHED,
+            16..FRESH => LARGE,
+            _ => FRESH,
+        };
+        let unit = Unit {
+            log_rows,
+            ..Unit::plain(operation)
+        };
+        self.add(unit, count as f64);
+    }
+
     /// Work that is done column by column on `count` of `of` columns: few columns leave threads idle, and so does the last of
     /// many rounds.
     fn columns(&self, unit: Unit, count: f64, of: usize) {
@@ -279,7 +303,7 @@ impl Tally {
     /// Small cells that an operation turns into field elements: column by column, then all in one.
     fn widen(&self, batch: &Batch) {
         if batch.width < HALF {
-            self.plain(Operation::Widen, batch.cells());
+            self.cells(Operation::Widen, batch.cells(), batch.cells());
             self.transient(2 * batch.cells() * FIELD_BYTES);
         }
     }
@@ -327,6 +351,16 @@ fn measure<F: zkernel_verifier::curve::Field>(body: &Body<F>) -> (u32, f64) {
     }
 }
 
+/// Bits of the magnitude of a field element.
+fn bits_of<F: zkernel_verifier::curve::Field>(value: &F) -> u32 {
+    let bits = |v: F| {
+        let repr = v.to_repr();
+        let top = repr.iter().rposition(|byte| *byte != 0);
+        top.map_or(0, |i| 8 * (i as u32 + 1) - repr[i].leading_zeros())
+    };
+    bits(*value).min(bits(-*value))
+}
+
 /// The two powers of two around a number, each with its share of it.
 fn between(number: usize) -> [(u32, f64); 2] {
     let below = number.max(1).ilog2();
@@ -355,7 +389,8 @@ impl<C: Curve> Backend<C> for Tally {
     fn upload(&self, host: &HostColumns<Scalar<C>>) -> Result<Batch> {
         shape::upload(host)?;
         let (width, density) = measure(&host.body);
-        self.plain(Operation::Copy, host.rows * host.columns);
+        let cells = host.rows * host.columns;
+        self.cells(Operation::Copy, cells, cells);
         let batch = self.batch(host.columns, host.rows, width);
         Ok(Batch { density, ..batch })
     }
@@ -373,7 +408,7 @@ impl<C: Curve> Backend<C> for Tally {
     }
 
     fn read(&self, columns: &Batch) -> Result<Vec<Scalar<C>>> {
-        self.plain(Operation::Copy, columns.cells());
+        self.cells(Operation::Copy, columns.cells(), columns.cells());
         Ok(vec![Scalar::<C>::ZERO; columns.cells()])
     }
 
@@ -381,10 +416,11 @@ impl<C: Curve> Backend<C> for Tally {
         let width = chosen.iter().map(|c| sources[c.batch].width).max();
         let width = width.unwrap_or(0);
         let rows = sources.first().map_or(0, |s| s.rows);
-        self.plain(Operation::Copy, chosen.len() * rows);
+        let cells = chosen.len() * rows;
+        self.cells(Operation::Copy, cells, cells);
         for c in chosen {
             if width >= HALF && sources[c.batch].width < HALF {
-                self.plain(Operation::Widen, rows);
+                self.cells(Operation::Widen, rows, cells);
             }
         }
         self.transient(chosen.len() * rows * cell_bytes(width));
@@ -450,10 +486,12 @@ impl<C: Curve> Backend<C> for Tally {
     }
 
     /// Between two powers of two, a share of each.
-    fn msm(&self, points: &[C], _scalars: &[Scalar<C>]) -> Result<C> {
+    fn msm(&self, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
+        let width = scalars.iter().map(bits_of).max().unwrap_or(0);
         for (log_rows, share) in between(points.len()) {
             let unit = Unit {
                 log_rows,
+                width: if width > SMALL_BITS { FULL } else { width },
                 ..Unit::plain(Operation::Msm)
             };
             self.add(unit, share);
@@ -493,7 +531,7 @@ impl<C: Curve> Backend<C> for Tally {
     fn multiply(&self, a: &Batch, b: &Batch) -> Result<Batch> {
         self.widen(a);
         self.widen(b);
-        self.plain(Operation::Multiply, a.cells());
+        self.cells(Operation::Multiply, a.cells(), a.cells());
         self.transient(a.cells() * FIELD_BYTES);
         let product = self.batch(a.columns, a.rows, FULL);
         let density = a.density.min(b.density);
@@ -502,7 +540,7 @@ impl<C: Curve> Backend<C> for Tally {
 
     fn invert(&self, columns: &Batch, _constant: Scalar<C>) -> Result<Batch> {
         self.widen(columns);
-        self.plain(Operation::Invert, columns.cells());
+        self.cells(Operation::Invert, columns.cells(), columns.cells());
         Ok(self.batch(columns.columns, columns.rows, FULL))
     }
 
@@ -513,13 +551,13 @@ impl<C: Curve> Backend<C> for Tally {
         tails: &[Vec<Scalar<C>>],
         rows: usize,
     ) -> Result<Batch> {
-        self.plain(Operation::Take, indices.len());
+        self.cells(Operation::Take, indices.len(), indices.len());
         Ok(self.batch(tails.len(), rows, FULL))
     }
 
     fn dot(&self, columns: &Batch, _vector: &Batch) -> Result<Vec<Scalar<C>>> {
         self.widen(columns);
-        self.plain(Operation::Dot, columns.cells());
+        self.cells(Operation::Dot, columns.cells(), columns.rows);
         Ok(vec![Scalar::<C>::ZERO; columns.columns])
     }
 
@@ -530,11 +568,12 @@ impl<C: Curve> Backend<C> for Tally {
         constants: &[Scalar<C>],
         rows: usize,
     ) -> Result<Batch> {
+        let cells = terms.len() * rows;
         for term in terms.iter().flatten() {
             if sources[term.column.batch].width < HALF {
-                self.plain(Operation::Widen, rows);
+                self.cells(Operation::Widen, rows, rows);
             }
-            self.plain(Operation::Combine, rows);
+            self.cells(Operation::Combine, rows, cells);
         }
         self.transient(terms.len() * rows * FIELD_BYTES);
         let combined = self.batch(terms.len(), rows, FULL);
@@ -601,13 +640,13 @@ impl<C: Curve> Backend<C> for Tally {
     fn cross_columns(&self, f: &Batch, a: &Batch) -> Result<(Scalar<C>, Scalar<C>)> {
         self.widen(f);
         self.widen(a);
-        self.plain(Operation::Cross, f.cells() / 2);
+        self.cells(Operation::Cross, f.cells() / 2, f.cells());
         Ok((Scalar::<C>::ZERO, Scalar::<C>::ZERO))
     }
 
     fn fold_columns(&self, columns: &Batch, _u: Scalar<C>) -> Result<Batch> {
         self.widen(columns);
-        self.plain(Operation::Fold, columns.cells() / 2);
+        self.cells(Operation::Fold, columns.cells() / 2, columns.cells());
         self.transient(columns.cells() / 2 * FIELD_BYTES);
         Ok(self.batch(columns.columns / 2, columns.rows, FULL))
     }
@@ -615,20 +654,20 @@ impl<C: Curve> Backend<C> for Tally {
     fn cross_rows(&self, f: &Batch, a: &Batch) -> Result<(Scalar<C>, Scalar<C>)> {
         self.widen(f);
         self.widen(a);
-        self.plain(Operation::Cross, f.cells() / 2);
+        self.cells(Operation::Cross, f.cells() / 2, f.cells());
         Ok((Scalar::<C>::ZERO, Scalar::<C>::ZERO))
     }
 
     fn fold_rows(&self, columns: &Batch, _u: Scalar<C>) -> Result<Batch> {
         self.widen(columns);
-        self.plain(Operation::Fold, columns.cells() / 2);
+        self.cells(Operation::Fold, columns.cells() / 2, columns.cells());
         Ok(self.batch(columns.columns, columns.rows / 2, FULL))
     }
 
     fn expand(&self, f: &Batch, weights: &[Scalar<C>]) -> Result<Batch> {
         self.widen(f);
         let rows = f.rows * weights.len();
-        self.plain(Operation::Expand, rows);
+        self.cells(Operation::Expand, rows, rows);
         Ok(self.batch(2, rows, HALF))
     }
 
