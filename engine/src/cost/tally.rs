@@ -244,7 +244,7 @@ impl Tally {
     fn cells(&self, operation: Operation, count: usize, size: usize) {
         let log_rows = match size.max(1).ilog2() {
             0..16 => CACHED,
-            16..FRESH => LARGE,
+            16..19 => LARGE,
             _ => FRESH,
         };
         let unit = Unit {
