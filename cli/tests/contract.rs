@@ -10,6 +10,7 @@ fn models() -> PathBuf {
 fn zkernel(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_zkernel"))
         .args(arguments)
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .output()
         .unwrap()
 }
