@@ -13,7 +13,9 @@ use zkernel_verifier::system::{ConstraintSystem, Phase, TrackKind};
 use zkernel_verifier::verify::verify as verify_proof;
 
 use crate::error::CliError;
-use crate::files::{C, Loaded, ProofFile, PublicModel, SecretModel, read, write};
+use crate::files::{
+    C, Loaded, ProofFile, PublicModel, SecretModel, load_key, load_prover, read, tensors, write,
+};
 use crate::predict::Machine;
 use crate::report::{Report, peak_rss_bytes};
 
@@ -44,7 +46,7 @@ fn calibrated(
     let (quantized, seconds) = timed("calibrating", || Ok(quantize(model, samples, options)?))?;
     let log_n = Machine::load().choose_log_n(&quantized.graph)?;
     let (secret, commit) = timed("committing", || {
-        SecretModel::commit(quantized.graph, quantized.weights, log_n)
+        crate::files::commit(quantized.graph, quantized.weights, log_n)
     })?;
     let text = vec![
         format!(
@@ -167,7 +169,7 @@ fn fields(instances: &[Vec<i64>]) -> Vec<Vec<Fp>> {
 /// `zkernel prove NAME.zkm INPUT`.
 pub fn prove_model(zkm: &Path, input: &Path, output: Option<PathBuf>) -> Result<Report> {
     let secret = SecretModel::decode(&read(zkm)?)?;
-    let ((lowered, key), load) = timed("loading", || secret.load())?;
+    let ((lowered, key), load) = timed("loading", || load_prover(&secret))?;
     let sample = one_sample(input, &secret.public.graph)?;
     let (proven, seconds) = timed("proving", || prove_sample(&secret, &lowered, &key, &sample))?;
     let path = output.unwrap_or_else(|| zkm.with_extension("zkp"));
@@ -243,7 +245,7 @@ pub fn prove_onnx(
     let sample = Samples::read(&model, input)?;
     let samples = data.map_or_else(|| Ok(sample.clone()), |path| Samples::read(&model, &path))?;
     let (secret, mut report) = calibrated(onnx, &samples, &model, options)?;
-    let ((lowered, key), load) = timed("loading", || secret.load())?;
+    let ((lowered, key), load) = timed("loading", || load_prover(&secret))?;
     let values = one_sample(input, &secret.public.graph)?;
     let (proven, seconds) = timed("proving", || prove_sample(&secret, &lowered, &key, &values))?;
     let bytes = proven.file.encode();
@@ -307,7 +309,7 @@ pub fn verify(
     output: Option<&Path>,
 ) -> Result<Report> {
     let public = PublicModel::decode(&read(zkv)?)?;
-    let (Loaded { lowered, key }, load) = timed("loading", || public.load())?;
+    let (Loaded { lowered, key }, load) = timed("loading", || load_key(&public))?;
     let bytes = read(zkp)?;
     let (instances, seconds) = timed("verifying", || verify_bytes(&key, &bytes))?;
     let mut report = Report {
@@ -409,7 +411,7 @@ pub fn check(zkm: &Path, input: &Path) -> Result<Report> {
     let lowered = zkernel_gadgets::model::lower::<Fp>(&secret.public.graph, secret.public.log_n)?;
     let sample = one_sample(input, &secret.public.graph)?;
     let (_, instances, witness) = witness(&secret, &lowered, &sample)?;
-    let tensors = secret.tensors(&lowered);
+    let tensors = tensors(&secret, &lowered);
     let failures = mock::check(&lowered.system, &fields(&instances), &witness, &tensors)?;
     if !failures.is_empty() {
         return Err(CliError::Violated(failures));

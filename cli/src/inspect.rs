@@ -11,7 +11,7 @@ use zkernel_verifier::system::ConstraintSystem;
 
 use crate::commands::{Result, describe};
 use crate::error::CliError;
-use crate::files::{Loaded, PublicModel, SecretModel, read};
+use crate::files::{Loaded, PublicModel, SecretModel, load_key, read};
 use crate::predict::Machine;
 use crate::report::{ArgumentReport, Report, SoundnessReport};
 
@@ -75,7 +75,7 @@ fn inspect_onnx(
 }
 
 fn inspect_public(public: &PublicModel, report: &mut Report) -> Result<()> {
-    let Loaded { lowered, key } = public.load()?;
+    let Loaded { lowered, key } = load_key(public)?;
     report.text.push(format!(
         "model `{}`, key {}",
         public.graph.name,

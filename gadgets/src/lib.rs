@@ -4,5 +4,6 @@
 //! witness generator, in [`model::run`]), its constraints ([`model::lower`]) and the assignment of its cells
 //! ([`model::lower::Lowered::witness`]). The lowering needs no prover: a verifier links this crate without one.
 
+pub mod files;
 pub mod model;
 pub mod table;

@@ -51,8 +51,8 @@ impl Geometry {
                 self.kernel[axis],
                 self.stride[axis],
                 self.dilation[axis],
-                self.before[axis] + 1,
-                self.after[axis] + 1,
+                self.before[axis].saturating_add(1),
+                self.after[axis].saturating_add(1),
             ];
             if sizes.iter().any(|size| !(1..=MAX).contains(size)) {
                 return None;

@@ -78,7 +78,15 @@ pub(crate) struct Lowering<'a, F> {
     plain: Option<TrackId>,
     pub(crate) products: Option<[TrackId; 3]>,
     pub(crate) instances: Vec<TensorId>,
+    /// Terms of representations and forms made so far.
+    terms: usize,
 }
+
+/// Most terms of all representations and forms of a graph. Sums of sums double them with every node, so a file of a few
+/// hundred bytes could ask for any number.
+const MAX_TERMS: usize = 1 << 20;
+/// Factors of sums of sums stay below this magnitude.
+const MAX_SCALE: i64 = 1 << 60;
 
 /// Lowers a validated graph to constraints on columns of `2^log_n` rows.
 ///
@@ -123,7 +131,18 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             plain: None,
             products: None,
             instances: Vec::new(),
+            terms: 0,
         }
+    }
+
+    /// Counts terms that a node makes.
+    pub(crate) fn spend(&mut self, node: usize, terms: usize) -> Result<(), LowerError> {
+        self.terms = self.terms.saturating_add(terms);
+        if self.terms <= MAX_TERMS {
+            return Ok(());
+        }
+        let problem = "its windows and sums make more than 1,048,576 terms with those before it";
+        Err(self.unsupported(node, problem))
     }
 
     pub(crate) fn len(&self, tensor: TensorId) -> usize {
@@ -174,6 +193,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             Op::Reshape | Op::Transpose { .. } => self.view(index),
             Op::SumPool { geometry } => {
                 let x = self.materialized(node.inputs[0])?;
+                self.spend(index, geometry.taps().saturating_mul(x.terms.len()))?;
                 let shape = &self.graph.tensors[node.output.0 as usize].shape;
                 let sums = x.window_sums(geometry, [shape[2], shape[3]]);
                 let sums =
@@ -181,8 +201,14 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
                 self.represent(node.output, &sums)
             }
             Op::Add { scales } => {
-                let mut sum = self.materialized(node.inputs[0])?.times(scales[0]);
-                sum = sum.plus(self.materialized(node.inputs[1])?.times(scales[1]));
+                let one = self.materialized(node.inputs[0])?;
+                let other = self.materialized(node.inputs[1])?;
+                self.spend(index, one.terms.len() + other.terms.len())?;
+                let scaled = |x: Representation, scale| {
+                    let large = || self.unsupported(index, "its factors reach beyond 60 bits");
+                    x.scaled(scale, MAX_SCALE).ok_or_else(large)
+                };
+                let sum = scaled(one, scales[0])?.plus(scaled(other, scales[1])?);
                 self.represent(node.output, &sum)
             }
         }
@@ -243,6 +269,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             let writer = self.graph.nodes.iter().position(|node| node.output == id);
             self.representations[id.0 as usize] = Some(representation.clone());
             let Some(index) = writer else { return Ok(()) };
+            self.spend(index, representation.terms.len())?;
             let node = &self.graph.nodes[index];
             let input = node.inputs[0];
             let viewed = match &node.op {
@@ -272,6 +299,8 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
         let Some(input) = &self.representations[node.inputs[0].0 as usize] else {
             return Ok(());
         };
+        let input = input.clone();
+        self.spend(index, input.terms.len())?;
         let shape = &self.graph.tensors[node.output.0 as usize].shape;
         let viewed = match &node.op {
             Op::Transpose { axes } => Some(input.transposed(axes)),
@@ -279,7 +308,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
         };
         let viewed = match viewed {
             Some(viewed) => viewed,
-            None => self.copied(index, &input.clone(), shape)?,
+            None => self.copied(index, &input, shape)?,
         };
         self.representations[node.output.0 as usize] = Some(viewed);
         Ok(())
@@ -310,11 +339,12 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
 
     /// The representation of a tensor that is read in its own right: accumulators get cells of their own.
     pub(crate) fn materialized(&mut self, id: TensorId) -> Result<Representation, LowerError> {
-        if let Some(known) = &self.representations[id.0 as usize] {
-            return Ok(known.clone());
+        let (writer, shape) = self.written_by(id);
+        if let Some(known) = self.representations[id.0 as usize].clone() {
+            self.spend(writer, known.terms.len())?;
+            return Ok(known);
         }
         let track = self.plain_track();
-        let (writer, shape) = self.written_by(id);
         let region = self.builder.region(track, self.len(id));
         self.regions
             .push(((Owner::Node(writer), Role::Accumulator), region));

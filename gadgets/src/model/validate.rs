@@ -6,12 +6,16 @@ use super::graph::{
     Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Weight, WeightId,
 };
 
-/// Most elements of a tensor, cells of a weight and rows of a table.
+/// Most elements of all tensors together, cells of all weights together, and outputs times taps of windows.
 const MAX_ELEMENTS: usize = 1 << 28;
 /// Most rows of a table.
 const MAX_TABLE: i64 = 1 << 20;
-/// Most nodes, tensors, weights and tables.
-const MAX_ITEMS: usize = 1 << 16;
+/// Most rows of all tables together: each is computed, committed and hashed by whoever loads a key.
+const MAX_ROWS: i64 = 1 << 22;
+/// Most input positions from one window that does not overlap to the next.
+const MAX_STEPS: usize = 1 << 16;
+/// Most nodes, tensors, weights and tables: some steps of the lowering look at all of them for each.
+const MAX_ITEMS: usize = 1 << 13;
 
 fn invalid<T>(name: &str, problem: &'static str) -> Result<T, GraphError> {
     Err(GraphError::Invalid {
@@ -35,13 +39,14 @@ impl Graph {
             if items > MAX_ITEMS {
                 return invalid(
                     &self.name,
-                    "has more than 65,536 tensors, weights, tables or nodes",
+                    "has more than 8,192 tensors, weights, tables or nodes",
                 );
             }
         }
         self.tensors.iter().try_for_each(validate_tensor)?;
         self.weights.iter().try_for_each(validate_weight)?;
-        self.tables.iter().try_for_each(validate_table)?;
+        self.validate_tables()?;
+        self.validate_totals()?;
         let mut written = vec![false; self.tensors.len()];
         for id in &self.inputs {
             self.write(&self.name, &mut written, *id)?;
@@ -58,6 +63,48 @@ impl Graph {
         };
         if written.get(output.0 as usize) != Some(&true) {
             return invalid(&self.name, "its output is never written");
+        }
+        Ok(())
+    }
+
+    /// All sizes first, then the values, which take time.
+    fn validate_tables(&self) -> Result<(), GraphError> {
+        let mut rows = 0;
+        // The range of an input is a table too.
+        for id in &self.inputs {
+            let Some(input) = self.tensors.get(id.0 as usize) else {
+                return invalid(&self.name, "its input does not exist");
+            };
+            let span = input.range.max - input.range.min;
+            if span >= MAX_TABLE {
+                return invalid(&input.name, "is an input of a range beyond 2^20 values");
+            }
+            rows += span + 1;
+        }
+        for table in &self.tables {
+            validate_keys(table)?;
+            rows += table.keys.max - table.keys.min + 1;
+        }
+        if rows > MAX_ROWS {
+            return invalid(&self.name, "its tables have more than 2^22 rows together");
+        }
+        self.tables.iter().try_for_each(validate_values)
+    }
+
+    /// A file of a few bytes may name many large tensors: their sum is bounded too.
+    fn validate_totals(&self) -> Result<(), GraphError> {
+        let elements = |shape: &[usize]| shape.iter().product::<usize>();
+        let tensors = self.tensors.iter().map(|t| elements(&t.shape));
+        let weights = self.weights.iter().map(|w| w.rows * w.cols);
+        let most = |sizes: &mut dyn Iterator<Item = usize>| sizes.fold(0, usize::saturating_add);
+        if most(&mut { tensors }) > MAX_ELEMENTS {
+            return invalid(
+                &self.name,
+                "its tensors have more than 2^28 elements together",
+            );
+        }
+        if most(&mut { weights }) > MAX_ELEMENTS {
+            return invalid(&self.name, "its weights have more than 2^28 cells together");
         }
         Ok(())
     }
@@ -141,7 +188,9 @@ impl Graph {
             Op::SumPool { geometry } => pools(geometry, input, output),
             Op::MaxPool { geometry, table } => {
                 let span = input.range.max.checked_sub(input.range.min)?;
+                let taps = geometry.kernel[0].checked_mul(geometry.kernel[1])?;
                 pools(geometry, input, output)
+                    && elements(output).checked_mul(taps)? <= MAX_ELEMENTS
                     && self.is_relu_over(*table, Interval::new(-span, span))
                     && geometry.before < geometry.kernel
                     && geometry.after < geometry.kernel
@@ -152,6 +201,7 @@ impl Graph {
                 geometry,
             } => {
                 *shift <= 16
+                    && geometry.stride[0].checked_mul(geometry.stride[1])? <= MAX_STEPS
                     && pools(geometry, input, output)
                     && geometry.is_partition()
                     && self.is_relu_over(*table, Interval::new(0, 0))
@@ -205,7 +255,10 @@ fn windows(geometry: &Geometry, input: &Tensor, output: &Tensor) -> bool {
     let (&[n, _, h, w], &[m, _, oh, ow]) = (&input.shape[..], &output.shape[..]) else {
         return false;
     };
-    n == m && geometry.outputs([h, w]) == Some([oh, ow])
+    let sizes = [geometry.kernel, [oh, ow]].map(|[a, b]| [a, b].map(|size| size.min(MAX_ELEMENTS)));
+    let [[kh, kw], [rows, columns]] = sizes;
+    let bounded = rows * kh <= MAX_ELEMENTS && columns * kw <= MAX_ELEMENTS;
+    n == m && bounded && geometry.outputs([h, w]) == Some([oh, ow])
 }
 
 /// As [`windows`], channel by channel.
@@ -242,20 +295,30 @@ fn validate_weight(weight: &Weight) -> Result<(), GraphError> {
     Ok(())
 }
 
-fn validate_table(table: &Table) -> Result<(), GraphError> {
-    let name = format!("table {:?}", table.function);
+fn table_name(table: &Table) -> String {
+    format!("table {:?}", table.function)
+}
+
+fn validate_keys(table: &Table) -> Result<(), GraphError> {
     let Interval { min, max } = table.keys;
     let small = -(1 << 40)..1 << 40;
     if !(small.contains(&min) && small.contains(&max)) || min > max || max - min >= MAX_TABLE {
-        return invalid(&name, "has no keys or more than 2^20");
+        return invalid(&table_name(table), "has no keys or more than 2^20");
     }
+    Ok(())
+}
+
+fn validate_values(table: &Table) -> Result<(), GraphError> {
     let positive = |x: f64| x.is_finite() && x > 0.0;
     if !(positive(table.input_scale) && positive(table.output_scale)) {
-        return invalid(&name, "has a scale that is not a positive number");
+        return invalid(
+            &table_name(table),
+            "has a scale that is not a positive number",
+        );
     }
     let values = table.values();
     if values.max >= 1 << 40 || values.min <= -(1 << 40) {
-        return invalid(&name, "has values beyond 40 bits");
+        return invalid(&table_name(table), "has values beyond 40 bits");
     }
     Ok(())
 }

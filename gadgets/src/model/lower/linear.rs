@@ -39,6 +39,7 @@ impl<F: PrimeField> Lowering<'_, F> {
         bias: Option<WeightId>,
     ) -> Result<(), LowerError> {
         let (x, y) = self.operands(node)?;
+        self.spend(node, x.terms.len() + y.terms.len())?;
         let weight = &self.graph.weights[weights.0 as usize];
         let (m, k) = (weight.rows, weight.cols);
         let leading = &x.shape[..x.shape.len().saturating_sub(1)];
@@ -89,6 +90,7 @@ impl<F: PrimeField> Lowering<'_, F> {
             return Err(self.unsupported(node, "a convolution reads and writes four axes"));
         };
         let k = geometry.taps() * channels;
+        self.spend(node, geometry.taps().saturating_mul(x.terms.len()))?;
         let [v, z, p] = self.product_regions(k);
         let name = self.graph.nodes[node].name.clone();
         let place = self.place_of(node, weights)?;
