@@ -11,7 +11,9 @@ const MAX_ELEMENTS: usize = 1 << 28;
 /// Most rows of a table.
 const MAX_TABLE: i64 = 1 << 20;
 /// Most rows of all tables together: each is computed, committed and hashed by whoever loads a key.
-const MAX_ROWS: i64 = 1 << 22;
+const MAX_ROWS: i64 = 1 << 21;
+/// Most classes that an argmax chooses from.
+const MAX_CLASSES: usize = 1 << 20;
 /// Most input positions from one window that does not overlap to the next.
 const MAX_STEPS: usize = 1 << 16;
 /// Most nodes, tensors, weights and tables: some steps of the lowering look at all of them for each.
@@ -86,7 +88,7 @@ impl Graph {
             rows += table.keys.max - table.keys.min + 1;
         }
         if rows > MAX_ROWS {
-            return invalid(&self.name, "its tables have more than 2^22 rows together");
+            return invalid(&self.name, "its tables have more than 2^21 rows together");
         }
         self.tables.iter().try_for_each(validate_values)
     }
@@ -222,7 +224,9 @@ impl Graph {
                 sorted.iter().copied().eq(0..input.shape.len())
                     && shape.collect::<Option<Vec<_>>>()? == output.shape
             }
-            Op::ArgMax => last > 0 && elements(output) == elements(input) / last,
+            Op::ArgMax => {
+                (1..=MAX_CLASSES).contains(&last) && elements(output) == elements(input) / last
+            }
             Op::Reshape => elements(input) == elements(output),
         })
     }
@@ -288,6 +292,9 @@ fn validate_weight(weight: &Weight) -> Result<(), GraphError> {
     let cells = weight.rows.checked_mul(weight.cols);
     if !cells.is_some_and(|n| (1..=MAX_ELEMENTS).contains(&n)) {
         return invalid(&weight.name, "has no elements or more than 2^28");
+    }
+    if !(weight.scale.is_finite() && weight.scale > 0.0) {
+        return invalid(&weight.name, "has a scale that is not a positive number");
     }
     if !(0..1 << 62).contains(&weight.bound) {
         return invalid(&weight.name, "has a bound beyond 62 bits");
