@@ -87,6 +87,14 @@ impl<C: Curve> PublicModel<C> {
     /// Decodes the canonical bytes and nothing else. The graph is valid; whether there are as many commitments as it needs is
     /// known when it has been lowered.
     ///
+    /// ```
+    /// use pasta_curves::EqAffine;
+    /// use zkernel_gadgets::files::PublicModel;
+    ///
+    /// let error = PublicModel::<EqAffine>::decode(b"anything").unwrap_err();
+    /// assert_eq!(error.to_string(), "not a file of this kind or version");
+    /// ```
+    ///
     /// # Errors
     /// [`GraphError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, GraphError> {

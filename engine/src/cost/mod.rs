@@ -6,6 +6,27 @@
 //! algebra. The counts follow the prover because it is the prover that is counted. [`Prices`] are seconds for one of
 //! each, measured on the machine's own backend once, at the very sizes that occur.
 //!
+//! ```
+//! use pasta_curves::{EqAffine, Fp};
+//! use zkernel_backend_cpu::Cpu;
+//! use zkernel_engine::cost::{Operation, Prices, Trace};
+//! use zkernel_verifier::plonk::Plonk;
+//!
+//! let mut plonk = Plonk::<Fp>::new(5);
+//! let a = plonk.advice("a");
+//! let cube = plonk.read(a, 0) * plonk.read(a, 0) * plonk.read(a, 0) - plonk.read(a, 0);
+//! plonk.gate("-1, 0 or 1", cube);
+//! let system = plonk.rows().finish()?;
+//! let trace = Trace::of::<EqAffine>(&system, 2)?;
+//! assert_eq!(trace.prove.count(Operation::CosetEvaluate), 2.0, "degree 3 takes two cosets");
+//!
+//! let mut prices = Prices::default();
+//! prices.measure::<EqAffine, _>(&Cpu::new(), &trace.prove)?;
+//! let seconds = prices.seconds(&trace.prove);
+//! assert!(seconds > 0.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! A count does not depend on the witness but for the number of distinct table rows a column hits and the magnitudes
 //! of its cells; [`stand_in`] says what is assumed.
 
