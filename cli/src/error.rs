@@ -39,7 +39,7 @@ pub enum CliError {
     Decode(#[from] DecodeError),
     /// A graph that is not one.
     #[error("not a valid model: {0}")]
-    Graph(#[from] GraphError),
+    Graph(GraphError),
     /// See [`zkernel_onnx::Error`].
     #[error(transparent)]
     Onnx(#[from] zkernel_onnx::Error),
@@ -55,6 +55,15 @@ pub enum CliError {
     /// See [`zkernel_engine::Error`].
     #[error(transparent)]
     Engine(#[from] zkernel_engine::Error),
+}
+
+impl From<GraphError> for CliError {
+    fn from(error: GraphError) -> Self {
+        match error {
+            GraphError::Decode(error) => Self::Decode(error),
+            invalid @ GraphError::Invalid { .. } => Self::Graph(invalid),
+        }
+    }
 }
 
 impl CliError {

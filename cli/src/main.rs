@@ -4,6 +4,8 @@ mod bench;
 mod commands;
 mod error;
 mod files;
+mod inspect;
+mod predict;
 mod report;
 
 use std::path::PathBuf;
@@ -238,7 +240,7 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
             file,
             calibrate,
             test,
-        } => commands::inspect(&file, calibrate.as_deref(), test.as_deref()),
+        } => inspect::inspect(&file, calibrate.as_deref(), test.as_deref()),
         Command::Bench {
             operation,
             sizes,

@@ -10,6 +10,7 @@ fn models() -> PathBuf {
 fn zkernel(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_zkernel"))
         .args(arguments)
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .output()
         .unwrap()
 }
@@ -130,6 +131,35 @@ fn public_weights_are_checked() {
     changed.copy_within(end - 64..end - 32, end - 32);
     std::fs::write(&zkv, changed).unwrap();
     assert_eq!(verify(&base, &base, &[]), Some(2));
+}
+
+/// `inspect` predicts the proof's size exactly and counts its soundness, for a network and for its keys alike.
+#[test]
+fn inspect_predicts() {
+    let base = commit_and_prove("logreg", "predicted", &[]);
+    let proven = std::fs::read(base.with_extension("zkp")).unwrap();
+    for extension in ["zkm", "zkv"] {
+        let file = base.with_extension(extension);
+        let report = json(&zkernel(&["inspect", text(&file), "--json"]));
+        let predicted = &report["predicted"];
+        assert_eq!(predicted["proof_bytes"], report["proof_bytes"]);
+        let bytes = predicted["proof_bytes"].as_u64().unwrap() as usize;
+        assert!(bytes < proven.len() && proven.len() < bytes + 1024);
+        for field in ["commit_seconds", "prove_seconds", "verify_seconds"] {
+            assert!(predicted[field].as_f64().unwrap() > 0.0, "{field}");
+        }
+        assert!(predicted["counts"]["Interpolate"].as_f64().unwrap() > 0.0);
+        let soundness = &report["soundness"];
+        let total = soundness["bits"].as_f64().unwrap();
+        let of = |argument: &serde_json::Value| argument["bits"].as_f64().unwrap();
+        let arguments = soundness["arguments"].as_array().unwrap();
+        let sum: f64 = arguments.iter().map(|a| (-of(a)).exp2()).sum();
+        assert!((total + sum.log2()).abs() < 1e-6, "{total} {sum}");
+        assert!((220.0..254.0).contains(&total), "{total}");
+    }
+    let onnx = models().join("logreg/network.onnx");
+    let report = json(&zkernel(&["inspect", text(&onnx), "--json"]));
+    assert!(report["predicted"]["proof_bytes"].as_u64().unwrap() > 0);
 }
 
 #[test]

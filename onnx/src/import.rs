@@ -74,6 +74,18 @@ impl Model {
 
     /// Reads an ONNX model from memory. The first dimension of an input counts samples: where it is symbolic, it is 1.
     ///
+    /// ```
+    /// use zkernel_onnx::{Error, Limits, Model};
+    ///
+    /// let bytes = include_bytes!("../../models/logreg/network.onnx");
+    /// let model = Model::from_bytes(bytes, &Limits::default())?;
+    /// let outputs = model.run(&[vec![0.5; 30]])?;
+    /// assert_eq!(outputs.len(), 1);
+    /// let few = Limits { nodes: 0, ..Limits::default() };
+    /// assert!(matches!(Model::from_bytes(bytes, &few), Err(Error::TooLarge { .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Unsupported`] lists every operator that is not built; [`Error::Malformed`], [`Error::TooLarge`],
     /// [`Error::ExternalData`], [`Error::Dynamic`] otherwise. Bytes that make tract panic are [`Error::Malformed`].
