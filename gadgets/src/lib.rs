@@ -25,7 +25,7 @@
 //!         tensor("y", Interval::new(0, 7), Visibility::Public),
 //!     ],
 //!     weights: vec![],
-//!     tables: vec![Table { function: Function::Relu, keys, input_scale: 1.0, output_scale: 1.0 }],
+//!     tables: vec![Table { function: Function::Relu, parameters: [0.0; 2], keys, input_scale: 1.0, output_scale: 1.0 }],
 //!     nodes: vec![Node {
 //!         name: "relu".into(),
 //!         op: Op::Requantize { shift: 0, table: TableId(0) },

@@ -301,7 +301,17 @@ impl Import<'_> {
             .ok_or_else(|| malformed(format!("the shape of `{tensor}` is not known")))
     }
 
+    /// A constant without infinities.
     fn constant(&self, tensor: &str) -> Result<Constant, Error> {
+        self.finite_constant(tensor, |v| v)
+    }
+
+    /// A constant that is added or chosen, in which minus infinity masks.
+    fn masking_constant(&self, tensor: &str) -> Result<Constant, Error> {
+        self.finite_constant(tensor, |v| if v == f32::NEG_INFINITY { MASKED } else { v })
+    }
+
+    fn finite_constant(&self, tensor: &str, read: impl Fn(f32) -> f32) -> Result<Constant, Error> {
         let unknown = || malformed(format!("the values of `{tensor}` are not known"));
         let outlet = self.names.get(tensor).ok_or_else(unknown)?;
         let fact = self.inference.outlet_fact(*outlet).map_err(malformed)?;
@@ -311,10 +321,8 @@ impl Import<'_> {
             .to_plain_array_view::<f32>()
             .map_err(malformed)?
             .iter()
-            .copied()
+            .map(|v| read(*v))
             .collect();
-        let masked = |v: f32| if v == f32::NEG_INFINITY { MASKED } else { v };
-        let values: Vec<f32> = values.into_iter().map(masked).collect();
         match values.iter().position(|v| !v.is_finite()) {
             Some(index) => Err(Error::NotFinite {
                 tensor: tensor.into(),

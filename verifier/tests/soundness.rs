@@ -224,8 +224,7 @@ fn challenges_inside_gates_count() {
         b.gate("g", (Expression::from(a) * c - a) * c + a);
         let soundness = Soundness::of(&b.finish().unwrap());
         let drawn = |a: &&Argument| a.challenge.contains(challenge.name());
-        let found = soundness.arguments.iter().find(drawn).map(|a| a.numerator);
-        found
+        soundness.arguments.iter().find(drawn).map(|a| a.numerator)
     };
     for challenge in [
         Challenge::Rho,

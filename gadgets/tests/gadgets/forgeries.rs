@@ -19,7 +19,9 @@ const DELTAS: [i64; 12] = [1, -1, 2, -2, 5, -5, 16, 32, -32, 64, 128, 256];
 
 #[test]
 fn every_constraint_stops_a_cheat_that_nothing_else_stops() {
-    for sample in samples() {
+    // Cheats in what a secret table is folded from are the engine's attack suite's.
+    let folded = |sample: &Sample| sample.circuit.lowered.system.table_sides.len() > 1;
+    for sample in samples().into_iter().filter(|sample| !folded(sample)) {
         let mut stopped = Stopped::new(&sample);
         for forge in forges(&sample) {
             stopped.try_forge(&forge);
@@ -205,7 +207,23 @@ fn forges(sample: &Sample) -> Vec<Forge> {
         let values = &honest.values[nodes[node].inputs[0].0 as usize];
         forges.extend(argmax_forges(&honest, node, values));
     }
+    let tables = nodes.iter().enumerate();
+    for (node, _) in tables.filter(|(_, n)| matches!(n.op, Op::MaxTable { .. })) {
+        forges.extend(marker_forges(&honest, node));
+    }
     forges
+}
+
+/// Markers 2 and -1 in place of 1 and 0, where a row has two maxima.
+fn marker_forges(honest: &Trace, node: usize) -> Vec<Forge> {
+    let owner = Owner::Node(node);
+    let keys = &honest.cells[&(owner, Role::Quotient)];
+    let role = Role::OneHot;
+    let at = |index| Site { owner, role, index };
+    let pairs = (0..keys.len()).flat_map(|i| (0..keys.len()).map(move |j| (i, j)));
+    let ties = pairs.filter(|(i, j)| i < j && keys[*i] == 0 && keys[*j] == 0);
+    ties.map(|(i, j)| Forge(vec![(at(i), 1), (at(j), -1)]))
+        .collect()
 }
 
 /// For each row of an argmax: no maximum at all; a smaller one; and, where the second is one less, 2 and -1 in place of 1
@@ -294,9 +312,11 @@ fn residual(algebra: &Algebra<'_>, layer: &str) -> Fp {
 
 /// Positions of a layer's cells in the parallel tracks V, Z and P.
 fn region_of(algebra: &Algebra<'_>, layer: &str) -> std::ops::Range<usize> {
-    let name = format!("{layer}/V");
+    let of_weights = format!("{layer}/V");
+    let of_activations = format!("{layer}/fold 0 0");
+    let is_left = |name: &String| *name == of_weights || *name == of_activations;
     let targets = algebra.system.derivations.iter().find_map(|d| match d {
-        Derivation::Contract(c) => (c.name == name).then_some(c.target),
+        Derivation::Contract(c) => is_left(&c.name).then_some(c.target),
         Derivation::Product { .. } => None,
     });
     let target = targets.unwrap();

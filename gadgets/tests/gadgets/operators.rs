@@ -11,7 +11,8 @@ const WIDE: Interval = Interval::new(-1 << 30, 1 << 30);
 
 /// Queries and keys of one input, exponentials of their products less the maximum, normalised, times values.
 pub fn attention() -> Sample {
-    let x = vec![3, -2, 5, 1, 4, -3];
+    // Row 0 times row 0 and row 0 times row 1 are equal: two maxima.
+    let x = vec![3, -2, 5, 5, 1, 5];
     let (mut sketch, id) = Sketch::new(&[1, 2, 3], Interval::new(-8, 7), PRIVATE);
     let keys = sketch.transpose("transposed", id, &[0, 2, 1]);
     let scores = sketch.op("scores", Op::MatMul, &[id, keys], &[1, 2, 2], WIDE);
@@ -82,9 +83,9 @@ pub fn comparison() -> Sample {
 
 /// Rows of a secret matrix, positions added; every other token, reversed, padded and repeated.
 pub fn embedding() -> Sample {
-    let x = vec![2, 0, 4, 2];
-    let (mut sketch, id) = Sketch::new(&[4], Interval::new(0, 4), PRIVATE);
-    let rows = sketch.weight("words", 5, 3, weights(15, 9));
+    let x = vec![2, 0, 1, 2];
+    let (mut sketch, id) = Sketch::new(&[4], Interval::new(0, 2), PRIVATE);
+    let rows = sketch.weight("words", 3, 3, weights(9, 9));
     let gather = Op::Gather { weights: rows };
     let words = sketch.op("words", gather, &[id], &[4, 3], Interval::new(-16, 15));
     let positions = sketch.constant("positions", &[4, 3], weights(12, 9));

@@ -42,7 +42,7 @@ impl<'a, 'b> Parts<'a, 'b> {
             "Mean" => self.sum(1.0, self.node.input.len() as f64)?,
             "Mul" => {
                 let operands = self.operands()?;
-                self.products(operands)
+                self.products(&operands)
             }
             "Div" => self.quotient()?,
             "Neg" => self.view_of(-1.0, 0.0)?,
@@ -59,7 +59,7 @@ impl<'a, 'b> Parts<'a, 'b> {
             "Not" => self.view_of(-1.0, 1.0)?,
             "And" => {
                 let operands = self.operands()?;
-                self.products(operands)
+                self.products(&operands)
             }
             "Or" => self.logic(-1.0)?,
             "Xor" => self.logic(-2.0)?,
@@ -81,7 +81,7 @@ impl<'a, 'b> Parts<'a, 'b> {
         if let Some(id) = self.build.ids.get(name) {
             return Ok(*id);
         }
-        let constant = self.import.constant(name)?;
+        let constant = self.import.masking_constant(name)?;
         Ok(self.constant(constant.shape, constant.values))
     }
 
@@ -190,8 +190,8 @@ impl<'a, 'b> Parts<'a, 'b> {
         }
     }
 
-    fn products(&mut self, operands: Vec<usize>) -> Outcome {
-        let &[a, b] = operands.as_slice() else {
+    fn products(&mut self, operands: &[usize]) -> Outcome {
+        let &[a, b] = operands else {
             return Err("two inputs are expected".into());
         };
         let shape = self.target(0).map_err(|e| e.to_string())?;
@@ -209,7 +209,7 @@ impl<'a, 'b> Parts<'a, 'b> {
             }
             let shape = self.shape(b);
             let b = self.constant(shape, inverse);
-            return Ok(self.products(vec![a, b]));
+            return Ok(self.products(&[a, b]));
         }
         let shape = self.shape(b);
         let inverse = self.part(FloatOp::Reciprocal, vec![b], shape);
@@ -218,7 +218,7 @@ impl<'a, 'b> Parts<'a, 'b> {
             let op = whole(&[(factor, 0)], 0.0, &[&shape], &self.target(0)?);
             return self.finish(op, vec![inverse]);
         }
-        Ok(self.products(vec![a, inverse]))
+        Ok(self.products(&[a, inverse]))
     }
 
     fn power(&mut self) -> Result<Outcome, Error> {

@@ -59,6 +59,7 @@ impl Import<'_> {
                 Ok(FloatOp::ArgMax.into())
             }
             "ArgMax" if int(node, "axis", 0) == -1 => Ok(FloatOp::ArgMax.into()),
+            "Dropout" if active > 1 => Err("training mode is not built".into()),
             "Cast" if self.is_float(&node.input[0])? && !self.is_float(&node.output[0])? => {
                 Err("a cast that rounds is not built".into())
             }
@@ -66,6 +67,9 @@ impl Import<'_> {
                 Ok(FloatOp::Reshape.into())
             }
             "PRelu" => self.prelu(node)?,
+            "Gelu" if attribute(node, "approximate").is_some_and(|a| a.s == b"tanh") => {
+                Ok(FloatOp::Function(Function::GeluTanh, [0.0; 2]).into())
+            }
             op => function(op)
                 .map(|f| FloatOp::Function(f, parameters(node, f)).into())
                 .ok_or_else(|| "operator not built".into()),

@@ -3,7 +3,7 @@
 use tract_onnx::pb;
 use zkernel_gadgets::model::Function;
 
-use super::attributes::{attribute, int};
+use super::attributes::int;
 use crate::UnsupportedNode;
 
 /// Operators that are read beside the one-input functions; whether a node of theirs is built shows when it is translated.
@@ -158,9 +158,6 @@ fn problem(node: &pb::NodeProto) -> Option<&'static str> {
     }
     match &*node.op_type {
         "MaxPool" if node.output.len() > 1 => Some("indices are not built"),
-        "Gelu" if attribute(node, "approximate").is_some_and(|a| a.s == b"tanh") => {
-            Some("the tanh approximation is not built")
-        }
         "ArgMax" | "ArgMin" if int(node, "select_last_index", 0) != 0 => {
             Some("select_last_index is not built")
         }

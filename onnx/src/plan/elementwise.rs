@@ -123,10 +123,12 @@ impl Plan<'_> {
         let scale = self.exact_step(node, scale, constant);
         let mask = -(2.0 * self.ranges.magnitude[node.output] + MASK_DISTANCE);
         let mut inputs = Vec::new();
-        for &float in &node.inputs {
+        for (index, &float) in node.inputs.iter().enumerate() {
+            let factor = pieces.iter().find(|(_, piece)| piece.input == index);
+            let factor = factor.map_or(1.0, |(factor, _)| factor.abs());
             inputs.push(match self.placed.get(&float) {
                 Some(id) => *id,
-                None => self.constant(float, scale, Some(mask))?,
+                None => self.constant(float, scale / factor, Some(mask))?,
             });
         }
         let mut whole = Vec::new();

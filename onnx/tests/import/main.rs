@@ -1,6 +1,7 @@
 //! ONNX files written node by node: what every operator becomes, and how every broken file is refused.
 
 mod errors;
+mod general;
 mod layers;
 mod network;
 mod refused;
