@@ -79,8 +79,39 @@ pub(crate) fn accumulate<F: Field>(
     shape::accumulate(target.shape(), width, view)?;
     let rows = target.shape().1;
     let cells = target.full_mut(level);
-    view.for_each(|p, coefficient| cells[p / width * rows + p % width] += coefficient);
+    let mut place = Places::new(width, rows);
+    view.for_each(|p, coefficient| cells[place.of(p)] += coefficient);
     Ok(())
+}
+
+/// Where positions are among the cells: neighbours are without a division.
+struct Places {
+    width: usize,
+    rows: usize,
+    /// First position of the last column, and its first cell.
+    last: (usize, usize),
+}
+
+impl Places {
+    const fn new(width: usize, rows: usize) -> Self {
+        Self {
+            width,
+            rows,
+            last: (0, 0),
+        }
+    }
+
+    /// The cell at column `p / width`, row `p mod width`.
+    #[inline]
+    const fn of(&mut self, p: usize) -> usize {
+        let row = p.wrapping_sub(self.last.0);
+        if row < self.width {
+            return self.last.1 + row;
+        }
+        let column = p / self.width;
+        self.last = (column * self.width, column * self.rows);
+        self.last.1 + p % self.width
+    }
 }
 
 #[tracing::instrument(skip_all, fields(entries = entries.len()))]
@@ -93,8 +124,9 @@ pub(crate) fn accumulate_sparse<F: Field>(
     shape::accumulate_sparse(target.shape(), width, entries)?;
     let rows = target.shape().1;
     let cells = target.full_mut(level);
+    let mut place = Places::new(width, rows);
     for (p, coefficient) in entries {
-        cells[p / width * rows + p % width] += *coefficient;
+        cells[place.of(*p)] += *coefficient;
     }
     Ok(())
 }
@@ -127,9 +159,9 @@ pub(crate) fn contract<F: Field>(
         .collect();
     let sums = sums.into_iter().flatten();
     let written = target.full_mut(level);
+    let mut place = Places::new(target_width, to.1);
     for (j, sum) in sums.enumerate() {
-        let p = start + j;
-        written[p / target_width * to.1 + p % target_width] += sum;
+        written[place.of(start + j)] += sum;
     }
     Ok(())
 }
