@@ -6,17 +6,20 @@ use std::time::{Duration, Instant};
 use pasta_curves::Fp;
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::{ProvingKey, Witness, executor, mock, prove};
-use zkernel_gadgets::model::{Graph, Honest, Lowered, TensorId, Trace, choose_log_n, run};
+use zkernel_gadgets::model::{Graph, Honest, Lowered, TensorId, Trace, run};
 use zkernel_onnx::{Model, Options, Samples, dequantize, quantize, quantize_input, read_outputs};
 use zkernel_verifier::curve::signed;
 use zkernel_verifier::system::{ConstraintSystem, Phase, TrackKind};
 use zkernel_verifier::verify::verify as verify_proof;
 
 use crate::error::CliError;
-use crate::files::{C, Loaded, ProofFile, PublicModel, SecretModel, read, write};
+use crate::files::{
+    C, Loaded, ProofFile, PublicModel, SecretModel, load_key, load_prover, read, tensors, write,
+};
+use crate::predict::Machine;
 use crate::report::{Report, peak_rss_bytes};
 
-type Result<T> = std::result::Result<T, CliError>;
+pub type Result<T> = std::result::Result<T, CliError>;
 
 /// A line that turns while something takes longer than a second; silent when nobody watches.
 fn progress(message: &'static str) -> indicatif::ProgressBar {
@@ -41,9 +44,9 @@ fn calibrated(
     options: &Options,
 ) -> Result<(SecretModel, Report)> {
     let (quantized, seconds) = timed("calibrating", || Ok(quantize(model, samples, options)?))?;
-    let log_n = choose_log_n::<Fp>(&quantized.graph)?;
+    let log_n = Machine::load().choose_log_n(&quantized.graph)?;
     let (secret, commit) = timed("committing", || {
-        SecretModel::commit(quantized.graph, quantized.weights, log_n)
+        crate::files::commit(quantized.graph, quantized.weights, log_n)
     })?;
     let text = vec![
         format!(
@@ -166,7 +169,7 @@ fn fields(instances: &[Vec<i64>]) -> Vec<Vec<Fp>> {
 /// `zkernel prove NAME.zkm INPUT`.
 pub fn prove_model(zkm: &Path, input: &Path, output: Option<PathBuf>) -> Result<Report> {
     let secret = SecretModel::decode(&read(zkm)?)?;
-    let ((lowered, key), load) = timed("loading", || secret.load())?;
+    let ((lowered, key), load) = timed("loading", || load_prover(&secret))?;
     let sample = one_sample(input, &secret.public.graph)?;
     let (proven, seconds) = timed("proving", || prove_sample(&secret, &lowered, &key, &sample))?;
     let path = output.unwrap_or_else(|| zkm.with_extension("zkp"));
@@ -189,18 +192,14 @@ fn finish_proof(
     seconds: f64,
 ) {
     let graph = &secret.public.graph;
-    let output = graph.outputs[0];
     report.prove_seconds = Some(seconds);
     report.proof_bytes = Some(proven.file.proof.encode().len());
-    report.outputs = Some(reals(
-        graph,
-        output,
-        &proven.trace.values[output.0 as usize],
-    ));
+    let shown = |id: &TensorId| reals(graph, *id, &proven.trace.values[id.0 as usize]);
+    report.outputs = Some(graph.outputs.iter().flat_map(shown).collect());
     describe(report, &lowered.system);
 }
 
-fn describe(report: &mut Report, system: &ConstraintSystem<Fp>) {
+pub fn describe(report: &mut Report, system: &ConstraintSystem<Fp>) {
     let cells = |kind| {
         system
             .tracks_of(kind)
@@ -242,7 +241,7 @@ pub fn prove_onnx(
     let sample = Samples::read(&model, input)?;
     let samples = data.map_or_else(|| Ok(sample.clone()), |path| Samples::read(&model, &path))?;
     let (secret, mut report) = calibrated(onnx, &samples, &model, options)?;
-    let ((lowered, key), load) = timed("loading", || secret.load())?;
+    let ((lowered, key), load) = timed("loading", || load_prover(&secret))?;
     let values = one_sample(input, &secret.public.graph)?;
     let (proven, seconds) = timed("proving", || prove_sample(&secret, &lowered, &key, &values))?;
     let bytes = proven.file.encode();
@@ -306,7 +305,7 @@ pub fn verify(
     output: Option<&Path>,
 ) -> Result<Report> {
     let public = PublicModel::decode(&read(zkv)?)?;
-    let (Loaded { lowered, key }, load) = timed("loading", || public.load())?;
+    let (Loaded { lowered, key }, load) = timed("loading", || load_key(&public))?;
     let bytes = read(zkp)?;
     let (instances, seconds) = timed("verifying", || verify_bytes(&key, &bytes))?;
     let mut report = Report {
@@ -332,7 +331,7 @@ pub fn verify(
         let reals = reals(graph, *id, values);
         report.text.push(format!("  {} = {reals:?}", tensor.name));
         if graph.outputs.contains(id) {
-            report.outputs = Some(reals);
+            report.outputs.get_or_insert_default().extend(reals);
         }
     }
     if let Some(path) = input {
@@ -408,7 +407,7 @@ pub fn check(zkm: &Path, input: &Path) -> Result<Report> {
     let lowered = zkernel_gadgets::model::lower::<Fp>(&secret.public.graph, secret.public.log_n)?;
     let sample = one_sample(input, &secret.public.graph)?;
     let (_, instances, witness) = witness(&secret, &lowered, &sample)?;
-    let tensors = secret.tensors(&lowered);
+    let tensors = tensors(&secret, &lowered);
     let failures = mock::check(&lowered.system, &fields(&instances), &witness, &tensors)?;
     if !failures.is_empty() {
         return Err(CliError::Violated(failures));
@@ -422,79 +421,4 @@ pub fn check(zkm: &Path, input: &Path) -> Result<Report> {
         .push("every gate, lookup and linear constraint holds".into());
     describe(&mut report, &lowered.system);
     Ok(report)
-}
-
-/// `zkernel inspect`.
-pub fn inspect(path: &Path, samples: Option<&Path>, test: Option<&Path>) -> Result<Report> {
-    let mut report = Report {
-        command: "inspect",
-        ..Report::default()
-    };
-    match path.extension().and_then(|e| e.to_str()) {
-        Some("onnx") => inspect_onnx(path, samples, test, &mut report)?,
-        Some("zkv") => inspect_public(&PublicModel::decode(&read(path)?)?, &mut report)?,
-        Some("zkm") => inspect_public(&SecretModel::decode(&read(path)?)?.public, &mut report)?,
-        Some("zkp") => {
-            let bytes = read(path)?;
-            report.text.push(format!(
-                "a proof file of {} bytes; verify it with its .zkv",
-                bytes.len()
-            ));
-            report.proof_bytes = Some(bytes.len());
-        }
-        _ => return Err(CliError::Kind(path.display().to_string())),
-    }
-    Ok(report)
-}
-
-fn inspect_onnx(
-    path: &Path,
-    samples: Option<&Path>,
-    test: Option<&Path>,
-    report: &mut Report,
-) -> Result<()> {
-    let model = Model::load(path)?;
-    report.text.push(model.summary().to_string());
-    if let Some(path) = samples {
-        let samples = Samples::read(&model, path)?;
-        let quantized = quantize(&model, &samples, &Options::default())?;
-        let accuracy = match test {
-            Some(path) => quantized.evaluate(&model, &Samples::read(&model, path)?)?,
-            None => quantized.report,
-        };
-        report.text.push(accuracy.to_string());
-        report.accuracy = Some(accuracy);
-    }
-    Ok(())
-}
-
-fn inspect_public(public: &PublicModel, report: &mut Report) -> Result<()> {
-    let Loaded { lowered, key } = public.load()?;
-    report.text.push(format!(
-        "model `{}`, key {}",
-        public.graph.name,
-        hex(&key.digest[..16])
-    ));
-    for node in &public.graph.nodes {
-        let output = &public.graph.tensors[node.output.0 as usize];
-        let kind = public.graph.describe(node);
-        let range = output.range;
-        report.text.push(format!(
-            "  {:<32} {kind:<40} {:?} in {}..={}",
-            node.name, output.shape, range.min, range.max
-        ));
-    }
-    for track in &lowered.system.tracks {
-        report.text.push(format!(
-            "  track {:<40} {:?}: {} cells, {} columns",
-            track.name, track.kind, track.len, track.columns
-        ));
-    }
-    report.proof_bytes = Some(key.shape.bytes());
-    describe(report, &lowered.system);
-    Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

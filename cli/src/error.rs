@@ -25,6 +25,9 @@ pub enum CliError {
     /// The public weights are not those committed to.
     #[error("the public weights of the key are not the ones its commitments hold")]
     PublicWeights,
+    /// An option with a value that cannot be used.
+    #[error("{0}")]
+    Option(String),
     /// Committed weights may be beyond the bounds of the graph.
     #[error("the key's range proof of the weights does not hold ({0}): do not use this key")]
     Registration(String),
@@ -36,7 +39,7 @@ pub enum CliError {
     Decode(#[from] DecodeError),
     /// A graph that is not one.
     #[error("not a valid model: {0}")]
-    Graph(#[from] GraphError),
+    Graph(GraphError),
     /// See [`zkernel_onnx::Error`].
     #[error(transparent)]
     Onnx(#[from] zkernel_onnx::Error),
@@ -52,6 +55,15 @@ pub enum CliError {
     /// See [`zkernel_engine::Error`].
     #[error(transparent)]
     Engine(#[from] zkernel_engine::Error),
+}
+
+impl From<GraphError> for CliError {
+    fn from(error: GraphError) -> Self {
+        match error {
+            GraphError::Decode(error) => Self::Decode(error),
+            invalid @ GraphError::Invalid { .. } => Self::Graph(invalid),
+        }
+    }
 }
 
 impl CliError {

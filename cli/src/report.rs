@@ -1,5 +1,7 @@
 //! What a command reports: one JSON object on one line, or a few readable lines.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 /// Fields that apply are filled in; the others are left out.
@@ -36,12 +38,111 @@ pub struct Report {
     pub max_abs_error: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<zkernel_onnx::Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted: Option<Prediction>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub soundness: Option<SoundnessReport>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub measurements: Vec<crate::bench::Measurement>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     #[serde(skip)]
     pub text: Vec<String>,
+}
+
+/// What commands on this machine will report.
+#[derive(Serialize)]
+pub struct Prediction {
+    /// `commit`; of a .zkm or .zkv, without calibration.
+    pub commit_seconds: f64,
+    /// `prove` of a .zkm.
+    pub prove_seconds: f64,
+    /// `verify`.
+    pub verify_seconds: f64,
+    /// Exactly.
+    pub proof_bytes: usize,
+    /// `prove` of a .zkm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<u64>,
+    /// What the prover asks the device for, by operation.
+    pub counts: BTreeMap<String, f64>,
+}
+
+/// How likely a false statement is accepted; see [`zkernel_verifier::soundness`].
+#[derive(Serialize)]
+pub struct SoundnessReport {
+    /// `-log2` of the sum of all errors.
+    pub bits: f64,
+    /// The same for a prover that makes 2^126 hash queries.
+    pub bits_after_2_126_queries: f64,
+    /// log2 of the group operations of a discrete logarithm, without which nothing holds.
+    pub discrete_logarithm_bits: f64,
+    /// Each argument.
+    pub arguments: Vec<ArgumentReport>,
+}
+
+/// The error of one argument.
+#[derive(Serialize)]
+pub struct ArgumentReport {
+    /// What it argues.
+    pub name: &'static str,
+    /// The challenges it rests on.
+    pub challenge: &'static str,
+    /// Numerator of the error over the field's order.
+    pub formula: &'static str,
+    /// The names of the formula.
+    pub counts: BTreeMap<&'static str, u128>,
+    /// `-log2` of the error.
+    pub bits: f64,
+}
+
+impl Prediction {
+    fn print(&self) {
+        let ms = |seconds: f64| format!("{:.1} ms", seconds * 1e3);
+        let memory = self
+            .peak_rss_bytes
+            .map(|bytes| format!(", peak memory {}", mebibytes(bytes)));
+        println!(
+            "predicted      commit {}, prove {}, verify {}, proof {} bytes{}",
+            ms(self.commit_seconds),
+            ms(self.prove_seconds),
+            ms(self.verify_seconds),
+            self.proof_bytes,
+            memory.unwrap_or_default()
+        );
+    }
+}
+
+impl SoundnessReport {
+    fn print(&self) {
+        println!("soundness: log2 of the chance that one false proof passes, by argument");
+        for argument in &self.arguments {
+            let ArgumentReport {
+                name,
+                challenge,
+                formula,
+                counts,
+                bits,
+            } = argument;
+            let counts: Vec<String> = counts.iter().map(|(n, c)| format!("{n} {c}")).collect();
+            let counts = counts.join(", ");
+            println!(
+                "  {name:<16} {challenge:<9} {:>8.1}   ({formula}) / |F|: {counts}",
+                -bits
+            );
+        }
+        println!("  {:<26} {:>8.1}", "all together", -self.bits);
+        println!(
+            "  {:<26} {:>8.1}",
+            "after 2^126 hash queries", -self.bits_after_2_126_queries
+        );
+        println!(
+            "  if nobody finds a discrete logarithm, about 2^{:.0} group operations",
+            self.discrete_logarithm_bits
+        );
+    }
 }
 
 impl Report {
@@ -58,6 +159,12 @@ impl Report {
             return;
         }
         self.text.iter().for_each(|line| println!("{line}"));
+        if let Some(predicted) = &self.predicted {
+            predicted.print();
+        }
+        if let Some(soundness) = &self.soundness {
+            soundness.print();
+        }
         if let Some(outputs) = &self.outputs {
             println!("outputs        {}", row(outputs));
         }
@@ -84,11 +191,7 @@ impl Report {
             ("columns", self.columns.map(|c| c.to_string())),
             ("cells", self.cells.map(|c| c.to_string())),
             ("lookups", self.lookups.map(|c| c.to_string())),
-            (
-                "peak memory",
-                self.peak_rss_bytes
-                    .map(|b| format!("{:.1} MiB", b as f64 / 1048576.0)),
-            ),
+            ("peak memory", self.peak_rss_bytes.map(mebibytes)),
         ];
         let sizes: Vec<String> = sizes
             .into_iter()
@@ -111,16 +214,16 @@ fn row(values: &[f64]) -> String {
         .join(" ")
 }
 
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
+}
+
 /// Largest resident set of this process so far, from the kernel; `None` where it does not say.
 pub fn peak_rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()
-        .map(|kib| kib * 1024)
+    let kibibytes = line.trim().strip_suffix("kB")?.trim();
+    kibibytes.parse::<u64>().ok().map(|kib| kib * 1024)
 }

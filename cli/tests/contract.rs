@@ -10,6 +10,7 @@ fn models() -> PathBuf {
 fn zkernel(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_zkernel"))
         .args(arguments)
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .output()
         .unwrap()
 }
@@ -132,6 +133,35 @@ fn public_weights_are_checked() {
     assert_eq!(verify(&base, &base, &[]), Some(2));
 }
 
+/// `inspect` predicts the proof's size exactly and counts its soundness, for a network and for its keys alike.
+#[test]
+fn inspect_predicts() {
+    let base = commit_and_prove("logreg", "predicted", &[]);
+    let proven = std::fs::read(base.with_extension("zkp")).unwrap();
+    for extension in ["zkm", "zkv"] {
+        let file = base.with_extension(extension);
+        let report = json(&zkernel(&["inspect", text(&file), "--json"]));
+        let predicted = &report["predicted"];
+        assert_eq!(predicted["proof_bytes"], report["proof_bytes"]);
+        let bytes = predicted["proof_bytes"].as_u64().unwrap() as usize;
+        assert!(bytes < proven.len() && proven.len() < bytes + 1024);
+        for field in ["commit_seconds", "prove_seconds", "verify_seconds"] {
+            assert!(predicted[field].as_f64().unwrap() > 0.0, "{field}");
+        }
+        assert!(predicted["counts"]["Interpolate"].as_f64().unwrap() > 0.0);
+        let soundness = &report["soundness"];
+        let total = soundness["bits"].as_f64().unwrap();
+        let of = |argument: &serde_json::Value| argument["bits"].as_f64().unwrap();
+        let arguments = soundness["arguments"].as_array().unwrap();
+        let sum: f64 = arguments.iter().map(|a| (-of(a)).exp2()).sum();
+        assert!((total + sum.log2()).abs() < 1e-6, "{total} {sum}");
+        assert!((220.0..254.0).contains(&total), "{total}");
+    }
+    let onnx = models().join("logreg/network.onnx");
+    let report = json(&zkernel(&["inspect", text(&onnx), "--json"]));
+    assert!(report["predicted"]["proof_bytes"].as_u64().unwrap() > 0);
+}
+
 #[test]
 fn range_proofs_of_weights_are_checked() {
     let base = commit_and_prove("logreg", "range_proof", &[]);
@@ -186,4 +216,36 @@ fn commit_without_samples() {
         "--json",
     ]));
     assert_eq!(verify(&base, &base, &[]), Some(0));
+}
+
+/// One measurement a size and number of threads, in order, of the operation asked for; the smallest sizes.
+#[test]
+fn bench_measures_what_it_is_asked_to() {
+    for operation in ["msm", "ntt", "prove"] {
+        let options = ["--sizes", "7,8", "--threads", "1,2", "--json"];
+        let report = json(&zkernel(&[&["bench", operation][..], &options].concat()));
+        let measurements = report["measurements"].as_array().unwrap();
+        let what = measurements.iter().map(|m| {
+            assert_eq!(m["operation"], operation);
+            let (median, each) = (m["median_ns"].as_f64().unwrap(), m["ns_each"].as_f64());
+            let size = m["size"].as_u64().unwrap();
+            assert_eq!(each, Some(median / (1u64 << size) as f64), "{m}");
+            assert!(
+                0.0 < median && m["min_ns"].as_f64().unwrap() <= median,
+                "{m}"
+            );
+            assert!(m["runs"].as_u64().unwrap() >= 5, "{m}");
+            assert_eq!(m["verify_ns"].is_u64(), operation == "prove", "{m}");
+            (size, m["threads"].as_u64().unwrap())
+        });
+        let what: Vec<(u64, u64)> = what.collect();
+        assert_eq!(what, [(7, 1), (7, 2), (8, 1), (8, 2)]);
+    }
+    for arguments in [["msm", "6"], ["ntt", "23"], ["prove", "x"], ["other", "7"]] {
+        let [operation, size] = arguments;
+        let output = zkernel(&["bench", operation, "--sizes", size]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+    let none = zkernel(&["bench", "msm", "--sizes", "7", "--threads", "0"]);
+    assert_eq!(none.status.code(), Some(2));
 }

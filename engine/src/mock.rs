@@ -40,6 +40,27 @@ pub type Cells<F> = BTreeMap<TrackId, Vec<F>>;
 
 /// Checks lookups, gates and linear constraints at random challenges.
 ///
+/// ```
+/// use pasta_curves::Fp;
+/// use zkernel_engine::{Tensors, Witness, mock};
+/// use zkernel_verifier::plonk::Plonk;
+///
+/// let mut plonk = Plonk::<Fp>::new(4);
+/// let a = plonk.advice("a");
+/// let boolean = plonk.read(a, 0) * plonk.read(a, 0) - plonk.read(a, 0);
+/// plonk.gate("boolean", boolean);
+/// let system = plonk.rows().finish()?;
+/// let none = Tensors { values: vec![], blinders: vec![] };
+/// let failures = |cells: Vec<i64>| {
+///     let mut witness = Witness::default();
+///     witness.assign(a.track(), cells);
+///     mock::check(&system, &[], &witness, &none)
+/// };
+/// assert!(failures(vec![0, 1, 1])?.is_empty());
+/// assert!(failures(vec![0, 1, 2])?[0].to_string().contains("boolean"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Only if the operating system has no randomness; failing constraints are returned by name.
 pub fn check<F: Field>(

@@ -21,6 +21,21 @@ pub struct Witness<F> {
 }
 
 /// The secret side of a boundary: give the same one to every proof that shares it.
+///
+/// ```
+/// use pasta_curves::Fp;
+/// use zkernel_engine::Boundary;
+/// use zkernel_verifier::{builder::SystemBuilder, form::TrackId};
+///
+/// let mut builder = SystemBuilder::<Fp>::new(4, 1);
+/// let track = builder.boundary("activations", 20);
+/// let system = builder.finish()?;
+/// let boundary = Boundary::blinded(&system, track, (0..20).collect())?;
+/// assert_eq!(boundary.blinders.len(), 2, "one for each column");
+/// let next = boundary.shared_as(TrackId(3));
+/// assert_eq!(next.blinders, boundary.blinders);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Boundary<F> {
     /// Its track in this system.

@@ -5,18 +5,20 @@
 
 mod circuits;
 mod decoding;
+mod files;
 mod source;
 mod verifying;
 
 pub use circuits::{circuits, lookups};
 pub use decoding::{expressions, forms, graph_decode, proof_decode, transcript};
+pub use files::{file_decode, model_decode, samples};
 pub use verifying::proof_verify;
 
 /// An invariant: any bytes are an input.
 pub type Invariant = fn(&[u8]);
 
 /// Every invariant with the name of its target and its directory of seeds.
-pub const INVARIANTS: [(&str, Invariant); 8] = [
+pub const INVARIANTS: [(&str, Invariant); 11] = [
     ("proof_decode", proof_decode),
     ("proof_verify", proof_verify),
     ("graph_decode", graph_decode),
@@ -25,4 +27,7 @@ pub const INVARIANTS: [(&str, Invariant); 8] = [
     ("expressions", expressions),
     ("lookups", lookups),
     ("circuits", circuits),
+    ("file_decode", file_decode),
+    ("samples", samples),
+    ("model_decode", model_decode),
 ];

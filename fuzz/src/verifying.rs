@@ -18,14 +18,14 @@ use zkernel_verifier::verify::verify;
 
 use crate::source::Source;
 
-struct Fixture {
-    key: VerifyingKey<EqAffine>,
+pub(crate) struct Fixture {
+    pub(crate) key: VerifyingKey<EqAffine>,
     proof: Vec<u8>,
     instances: Vec<Vec<Fp>>,
 }
 
 /// Squares of looked-up values, the first of them copied, all public.
-fn fixture() -> &'static Fixture {
+pub(crate) fn fixture() -> &'static Fixture {
     static FIXTURE: OnceLock<Fixture> = OnceLock::new();
     FIXTURE.get_or_init(|| {
         let mut b = SystemBuilder::<Fp>::new(3, 1);

@@ -97,4 +97,7 @@ replays! {
     expressions: 3000,
     lookups: 60,
     circuits: 40,
+    file_decode: 4000,
+    samples: 3000,
+    model_decode: 400,
 }

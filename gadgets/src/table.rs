@@ -170,6 +170,14 @@ impl Table {
     }
 
     /// The rows `(key, value)` of the table, or `(key - min)` for a range check.
+    ///
+    /// ```
+    /// use zkernel_gadgets::model::{Function, Interval, Table};
+    ///
+    /// let keys = Interval::new(-2, 2);
+    /// let table = Table { function: Function::Sigmoid, keys, input_scale: 1.0, output_scale: 0.01 };
+    /// assert_eq!(table.rows(), [-2, 12, -1, 27, 0, 50, 1, 73, 2, 88]);
+    /// ```
     #[must_use]
     pub fn rows(&self) -> Vec<i64> {
         let Interval { min, max } = self.keys;

@@ -97,9 +97,17 @@ pub fn quantize(model: &Model, samples: &Samples, options: &Options) -> Result<Q
     let mut best: Option<(f64, Widths)> = None;
     for widths in CANDIDATES {
         let planned = build(model, &ranges, widths, options)?;
-        let Ok(report) = measure(model, &planned, widths, few) else {
-            continue;
+        let report = match measure(model, &planned, widths, few) {
+            Ok(report) => report,
+            Err(problem) => {
+                eprintln!("{widths:?} {problem}");
+                continue;
+            }
         };
+        eprintln!(
+            "{widths:?} {} {}",
+            report.top1_agreement, report.relative_error
+        );
         let kept = report.top1_agreement >= 1.0;
         let error = report.relative_error + if kept { 0.0 } else { 1.0 };
         if best.is_none_or(|(least, _)| error < least) {
@@ -196,6 +204,20 @@ fn integers(graph: &Graph, id: TensorId, values: &[f32]) -> Result<Vec<i64>, Err
 }
 
 /// The real values of a tensor's integers, `scale * (q - zero_point)`; `None` if the graph has no such tensor.
+///
+/// ```
+/// use zkernel_onnx::{Limits, Model, Options, Samples, dequantize, quantize, quantize_input};
+///
+/// let bytes = include_bytes!("../../models/logreg/network.onnx");
+/// let model = Model::from_bytes(bytes, &Limits::default())?;
+/// let graph = quantize(&model, &Samples::guessed(&model), &Options::default())?.graph;
+/// let input = [vec![0.5; 30]];
+/// let integers = quantize_input(&graph, &input)?;
+/// let again = dequantize(&graph, graph.inputs[0], &integers[0]).expect("an input");
+/// let step = graph.tensors[graph.inputs[0].0 as usize].scale;
+/// assert!(again.iter().all(|value| (value - 0.5).abs() <= 0.5 * step));
+/// # Ok::<(), zkernel_onnx::Error>(())
+/// ```
 #[must_use]
 pub fn dequantize(graph: &Graph, tensor: TensorId, integers: &[i64]) -> Option<Vec<f64>> {
     let tensor = graph.tensors.get(tensor.0 as usize)?;

@@ -36,6 +36,17 @@ impl Samples {
     /// after the other. An array of NumPy (`x` in an `.npz`) has shape `(N, ...)` or that of a single sample, for models
     /// with one input.
     ///
+    /// ```
+    /// use zkernel_onnx::{Error, Limits, Model, Samples};
+    ///
+    /// let bytes = include_bytes!("../../models/logreg/network.onnx");
+    /// let model = Model::from_bytes(bytes, &Limits::default())?;
+    /// let json = format!("{{\"input_data\": [{:?}]}}", [0.25; 60]);
+    /// let samples = Samples::from_bytes(&model, json.as_bytes())?;
+    /// assert_eq!(samples.as_slice().len(), 2, "60 values are two samples of 30");
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Samples`] for a broken file, [`Error::Length`] for other shapes, [`Error::NotFinite`].
     pub fn from_bytes(model: &Model, bytes: &[u8]) -> Result<Self, Error> {

@@ -54,6 +54,25 @@ pub enum BatchRejection {
 /// The weights are drawn from a transcript that has absorbed every key, public value and proof of the batch: no proof can
 /// be chosen after its weight is known.
 ///
+/// ```
+/// use pasta_curves::{EqAffine, Fp};
+/// use zkernel_verifier::batch::{BatchRejection, Claim, verify_batch};
+/// use zkernel_verifier::builder::SystemBuilder;
+/// use zkernel_verifier::{curve::Generators, key::VerifyingKey, msm::msm, proof::Proof};
+///
+/// let system = SystemBuilder::<Fp>::new(3, 1).finish()?;
+/// let key = VerifyingKey::<EqAffine>::new(system, Generators::derive(3), vec![], b"", &msm)?;
+/// // Points at infinity and zeros satisfy a system without constraints: nothing is claimed.
+/// let empty = Proof::decode(&vec![0; key.shape.bytes()], &key.shape)?;
+/// let mut wrong = empty.clone();
+/// wrong.response[0] = Fp::one();
+/// let claim = |proof| Claim { key: &key, instances: &[], proof };
+/// assert_eq!(verify_batch(&[claim(&empty), claim(&empty)], &[], &msm), Ok(()));
+/// let found = verify_batch(&[claim(&empty), claim(&wrong)], &[], &msm);
+/// assert!(matches!(found, Err(BatchRejection::Proof { index: 1, .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`BatchRejection`].
 pub fn verify_batch<C: Curve>(

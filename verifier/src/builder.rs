@@ -20,6 +20,28 @@ use crate::validate::SystemError;
 /// A constraint system under construction.
 ///
 /// Every method that can be misused defers its error to [`SystemBuilder::finish`].
+///
+/// ```
+/// use pasta_curves::Fp;
+/// use zkernel_verifier::builder::SystemBuilder;
+/// use zkernel_verifier::expression::Expression;
+/// use zkernel_verifier::system::{LookupInput, Phase};
+///
+/// // Bytes x and their squares y, on columns of 2^5 rows of which one is for blinding.
+/// let mut builder = SystemBuilder::<Fp>::new(5, 1);
+/// let [x, y] = ["x", "y"].map(|name| builder.advice(name, Phase::One, 0));
+/// let cells = [x, y].map(|track| builder.region(track, 40));
+/// assert_eq!(cells[0].len, 40);
+/// let bytes = builder.table("bytes", 1, (0..256).collect());
+/// builder.lookup("x is a byte", bytes, vec![LookupInput::plain(x)], None);
+/// let [a, b] = [x, y].map(|track| builder.plain(track));
+/// builder.gate("y = x^2", Expression::from(a) * a - b);
+///
+/// let system = builder.finish()?;
+/// assert_eq!(system.track(x).map(|track| track.columns), Some(2));
+/// assert_eq!(system.degree(), 2);
+/// # Ok::<(), zkernel_verifier::validate::SystemError>(())
+/// ```
 pub struct SystemBuilder<F> {
     system: ConstraintSystem<F>,
     parallel: Vec<Vec<TrackId>>,

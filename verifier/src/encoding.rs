@@ -99,6 +99,21 @@ impl Writer {
 }
 
 /// Reads canonical encodings from a slice.
+///
+/// ```
+/// use zkernel_verifier::encoding::{DecodeError, Reader, Writer};
+///
+/// let mut writer = Writer::new();
+/// writer.string("scale");
+/// writer.i64(-3);
+/// let mut reader = Reader::new(&writer.0);
+/// assert_eq!(reader.string().as_deref(), Ok("scale"));
+/// assert_eq!(reader.i64(), Ok(-3));
+/// assert_eq!(reader.finish(), Ok(()));
+/// // A length that the input cannot hold is refused before anything is allocated.
+/// let lie = u64::MAX.to_le_bytes();
+/// assert_eq!(Reader::new(&lie).string(), Err(DecodeError::Short));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Reader<'a>(&'a [u8]);
 

@@ -181,6 +181,19 @@ impl Program {
 
 impl<F: PrimeField> Expression<F> {
     /// Compiles to a program with common subexpressions shared. `None` if it has 2^16 inputs, constants or operations.
+    ///
+    /// ```
+    /// use pasta_curves::Fp;
+    /// use zkernel_verifier::expression::{Expression, VirtualId};
+    ///
+    /// let [a, b] = [0, 1].map(VirtualId);
+    /// let square = Expression::<Fp>::from(a) * a;
+    /// let gate = (square.clone() * b - square).compile().expect("a small gate");
+    /// assert_eq!(gate.inputs, [a, b]);
+    /// assert_eq!(gate.program.instructions.len(), 3, "the square once");
+    /// let row = [3, 5].map(Fp::from);
+    /// assert_eq!(gate.program.evaluate(&row, &[]), Some(Fp::from(9 * 5 - 9)));
+    /// ```
     #[must_use]
     pub fn compile(&self) -> Option<CompiledGate<F>> {
         let mut compiler = Compiler::default();

@@ -116,6 +116,25 @@ pub struct Axis<F> {
 }
 
 /// A strided view times an outer product times a scale.
+///
+/// ```
+/// use pasta_curves::Fp;
+/// use zkernel_verifier::challenge::{Challenge, Challenges, Coefficient};
+/// use zkernel_verifier::form::{Axis, Factor, Source, Strided, TrackId};
+///
+/// // Every other cell from 10 on, times powers of rho.
+/// let form = Strided {
+///     source: Source::Track(TrackId(0)),
+///     start: 10,
+///     axes: vec![Axis::new(3, 2, Factor::powers(Challenge::Rho))],
+///     scale: Coefficient::constant(Fp::one()),
+/// };
+/// let mut challenges = Challenges::new();
+/// challenges.set(Challenge::Rho, Fp::from(7));
+/// let mut terms = Vec::new();
+/// form.evaluate(&challenges).for_each(|position, coefficient| terms.push((position, coefficient)));
+/// assert_eq!(terms, [(10, Fp::from(1)), (12, Fp::from(7)), (14, Fp::from(49))]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Strided<F> {
     /// What is read.

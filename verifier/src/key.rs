@@ -71,6 +71,19 @@ impl<C: Curve> VerifyingKey<C> {
     ///
     /// `statement` is hashed too: the canonical bytes of whatever the system was lowered from.
     ///
+    /// ```
+    /// use pasta_curves::{EqAffine, Fp};
+    /// use zkernel_verifier::{builder::SystemBuilder, curve::Generators, key::VerifyingKey, msm::msm};
+    ///
+    /// let system = || SystemBuilder::<Fp>::new(3, 1).finish();
+    /// let key = |statement: &[u8]| {
+    ///     VerifyingKey::<EqAffine>::new(system()?, Generators::derive(3), vec![], statement, &msm)
+    /// };
+    /// assert_eq!(key(b"one")?.digest, key(b"one")?.digest);
+    /// assert_ne!(key(b"one")?.digest, key(b"another")?.digest);
+    /// # Ok::<(), zkernel_verifier::key::KeyError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`KeyError`] says what does not fit.
     pub fn new(

@@ -57,6 +57,16 @@ impl<C: Curve> DeferredMsm<C> {
 }
 
 /// `sum_i scalars[i] points[i]` by signed windows, on one thread. Variable time: for public values.
+///
+/// ```
+/// use group::{Curve as _, Group as _};
+/// use pasta_curves::{Eq, EqAffine, Fp};
+/// use zkernel_verifier::msm::msm;
+///
+/// let g = Eq::generator();
+/// let points: [EqAffine; 2] = [g, g.double()].map(|p| p.to_affine());
+/// assert_eq!(msm(&points, &[Fp::from(5), -Fp::from(2)]), g);
+/// ```
 #[must_use]
 pub fn msm<C: Curve>(points: &[C], scalars: &[Scalar<C>]) -> Point<C> {
     let window = window_bits(points.len());

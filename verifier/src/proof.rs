@@ -114,6 +114,20 @@ impl<C: Curve> Proof<C> {
 
     /// Decodes a proof of that shape, and nothing else.
     ///
+    /// ```
+    /// use pasta_curves::{EqAffine, Fp};
+    /// use zkernel_verifier::encoding::DecodeError;
+    /// use zkernel_verifier::{builder::SystemBuilder, layout::Layout, proof::{Proof, ProofShape}};
+    ///
+    /// let system = SystemBuilder::<Fp>::new(3, 1).finish()?;
+    /// let shape = ProofShape::new(&system, &Layout::new(&system));
+    /// let mut bytes = vec![0; shape.bytes()];
+    /// assert_eq!(Proof::<EqAffine>::decode(&bytes, &shape)?.encode(), bytes);
+    /// bytes.push(0);
+    /// assert_eq!(Proof::<EqAffine>::decode(&bytes, &shape), Err(DecodeError::Trailing(1)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DecodeError`] for any other length or any element that is not canonical.
     pub fn decode(bytes: &[u8], shape: &ProofShape) -> Result<Self, DecodeError> {

@@ -11,6 +11,19 @@ use crate::curve::{Curve, Field};
 use crate::encoding::Writer;
 
 /// The running transcript.
+///
+/// ```
+/// use pasta_curves::Fp;
+/// use zkernel_verifier::transcript::Transcript;
+///
+/// let draw = |label, bytes: &[u8]| {
+///     let mut transcript = Transcript::<Fp>::new();
+///     transcript.absorb(label, bytes);
+///     transcript.challenge("x")
+/// };
+/// assert_eq!(draw("a", b"bc"), draw("a", b"bc"));
+/// assert_ne!(draw("a", b"bc"), draw("ab", b"c"), "labels and lengths are absorbed");
+/// ```
 #[derive(Clone)]
 pub struct Transcript<F> {
     state: State,

@@ -43,6 +43,26 @@ pub enum Rejection {
 
 /// Verifies one proof: [`reduce`] and the MSM.
 ///
+/// What comes from a prover is data: whatever it is, the answer is a [`Rejection`] and never a panic.
+///
+/// ```
+/// use pasta_curves::{EqAffine, Fp};
+/// use zkernel_verifier::builder::SystemBuilder;
+/// use zkernel_verifier::{curve::Generators, key::VerifyingKey, msm::msm, proof::Proof};
+/// use zkernel_verifier::verify::{Rejection, verify};
+///
+/// let mut builder = SystemBuilder::<Fp>::new(3, 1);
+/// builder.instance("output", 2);
+/// let system = builder.finish()?;
+/// let key = VerifyingKey::<EqAffine>::new(system, Generators::derive(3), vec![], b"", &msm)?;
+/// let proof = Proof::decode(&vec![0; key.shape.bytes()], &key.shape)?;
+///
+/// let short = [vec![Fp::one()]];
+/// let found = verify(&key, &short, &proof, &msm);
+/// assert_eq!(found, Err(Rejection::Instance { index: 0, expected: 2, found: 1 }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`Rejection`] says why the proof does not prove the statement.
 pub fn verify<C: Curve>(

@@ -17,6 +17,17 @@ pub enum Body<F> {
 }
 
 /// Columns on the host: a body of `columns x (rows - tail)` cells, and a field tail of blinding cells for each column.
+///
+/// ```
+/// use pasta_curves::Fp;
+/// use zkernel_backend::{Body, HostColumns};
+///
+/// let tail = vec![Fp::from(7), Fp::from(8)];
+/// let columns = HostColumns { rows: 3, columns: 2, body: Body::small(vec![1, -2, 3, 4]), tail };
+/// assert!(columns.is_consistent());
+/// assert_eq!(columns.get(0, 1), Some(-Fp::from(2)));
+/// assert_eq!(columns.get(1, 2), Some(Fp::from(8)), "the tail lies below the body");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct HostColumns<F> {
     /// Rows of a column.

@@ -24,6 +24,22 @@
 //! * **Shapes.** Arguments that disagree in shape give [`BackendError::Shape`], never a panic or a wrong result, and leave a
 //!   `&mut` target as it was; the rules are in [`shape`], for every backend to call.
 //!
+//! ```
+//! use pasta_curves::{EqAffine, Fp};
+//! use zkernel_backend::{Backend, Body, HostColumns};
+//! use zkernel_backend_reference::Reference;
+//!
+//! // Two columns of four small cells, transformed to coefficients and back.
+//! let host = HostColumns { rows: 4, columns: 2, body: Body::small((0..8).collect()), tail: vec![] };
+//! let backend = Reference;
+//! let columns = Backend::<EqAffine>::upload(&backend, &host)?;
+//! let coefficients = Backend::<EqAffine>::interpolate(&backend, &columns)?;
+//! let values = Backend::<EqAffine>::coset_evaluate(&backend, &coefficients, Fp::one())?;
+//! let cells = Backend::<EqAffine>::read(&backend, &values)?;
+//! assert_eq!(cells, (0..8).map(Fp::from).collect::<Vec<_>>());
+//! # Ok::<(), zkernel_backend::BackendError>(())
+//! ```
+//!
 //! A new backend is right when `zkernel-backend-conformance` passes against `zkernel-backend-reference`, which
 //! implements every operation by its definition: read that crate first.
 

@@ -96,7 +96,7 @@ pub fn prove_unchecked<C: Curve, B: Backend<C>>(
 ///
 /// # Errors
 /// As [`prove`]; [`Error::Challenge`] asks for another run.
-fn prove_once<C: Curve, B: Backend<C>>(
+pub(crate) fn prove_once<C: Curve, B: Backend<C>>(
     backend: &B,
     key: &ProvingKey<C, B>,
     instances: &[Vec<Scalar<C>>],
@@ -157,7 +157,9 @@ fn inconsistent() -> Error {
     }
 }
 
-fn assignment_bytes<F: zkernel_verifier::curve::Field>(assignment: &Assignment<F>) -> Vec<u8> {
+pub(crate) fn assignment_bytes<F: zkernel_verifier::curve::Field>(
+    assignment: &Assignment<F>,
+) -> Vec<u8> {
     let mut bytes = Vec::new();
     let boundaries = assignment.boundaries.iter().flat_map(|b| &b.values);
     bytes.extend(boundaries.flat_map(|v| v.to_le_bytes()));

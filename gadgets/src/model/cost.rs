@@ -1,4 +1,4 @@
-//! Choosing n: the column length with the fewest predicted point additions.
+//! Choosing n: the column length with the least predicted cost.
 
 use ff::PrimeField;
 use zkernel_verifier::system::{ConstraintSystem, Phase, TrackKind};
@@ -23,15 +23,26 @@ pub fn additions<F: PrimeField>(system: &ConstraintSystem<F>) -> usize {
     150 * n + 32 * n * full + n * light + 2000 * (full + light) + 64 * tensors
 }
 
-/// log2 of the cheapest column length for a graph.
+/// log2 of the cheapest column length for a graph: `cost`, which may be slow and exact, decides between the length with the
+/// fewest [`additions`] and its neighbours.
 ///
 /// # Errors
-/// [`LowerError`] if the graph cannot be lowered at any length.
-pub fn choose_log_n<F: PrimeField>(graph: &Graph) -> Result<u32, LowerError> {
-    let costs = LOG_N.map(|log_n| Ok((additions(&lower::<F>(graph, log_n)?.system), log_n)));
+/// [`LowerError`] if the graph cannot be lowered at any length, or whatever `cost` fails with.
+pub fn choose_log_n<F: PrimeField, E: From<LowerError>>(
+    graph: &Graph,
+    mut cost: impl FnMut(&ConstraintSystem<F>) -> Result<f64, E>,
+) -> Result<u32, E> {
+    let lowered = |log_n| Ok::<_, LowerError>(lower::<F>(graph, log_n)?.system);
+    let costs = LOG_N.map(|log_n| Ok((additions(&lowered(log_n)?), log_n)));
     let costs = costs.collect::<Result<Vec<_>, LowerError>>()?;
-    Ok(costs
-        .into_iter()
-        .min()
-        .map_or(*LOG_N.start(), |(_, log_n)| log_n))
+    let least = costs.into_iter().min();
+    let middle = least.map_or(*LOG_N.start(), |(_, log_n)| log_n);
+    let mut best = (f64::INFINITY, middle);
+    for log_n in (middle - 1..=middle + 1).filter(|log_n| LOG_N.contains(log_n)) {
+        let found = cost(&lowered(log_n)?)?;
+        if found < best.0 {
+            best = (found, log_n);
+        }
+    }
+    Ok(best.1)
 }

@@ -44,6 +44,15 @@ impl Geometry {
     }
 
     /// Output size along both axes for an input of that size; `None` if the window does not fit or a number is absurd.
+    ///
+    /// ```
+    /// use zkernel_gadgets::model::Geometry;
+    ///
+    /// let same = Geometry { before: [1, 1], after: [1, 1], ..Geometry::window([3, 3], [1, 1]) };
+    /// assert_eq!(same.outputs([28, 28]), Some([28, 28]));
+    /// assert_eq!(Geometry::window([2, 2], [2, 2]).outputs([28, 27]), Some([14, 13]));
+    /// assert_eq!(Geometry::window([5, 5], [1, 1]).outputs([4, 4]), None);
+    /// ```
     #[must_use]
     pub fn outputs(&self, input: [usize; 2]) -> Option<[usize; 2]> {
         let along = |axis: usize| {
@@ -51,8 +60,8 @@ impl Geometry {
                 self.kernel[axis],
                 self.stride[axis],
                 self.dilation[axis],
-                self.before[axis] + 1,
-                self.after[axis] + 1,
+                self.before[axis].saturating_add(1),
+                self.after[axis].saturating_add(1),
             ];
             if sizes.iter().any(|size| !(1..=MAX).contains(size)) {
                 return None;

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::geometry::Geometry;
+use super::lower::wiring::strides;
 
 /// Index into [`Graph::tensors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -205,7 +206,7 @@ pub enum Op {
     },
     /// `q = floor((x + 2^(shift-1)) / 2^shift)` (half up; `shift = 0`: q = x), then `table[q]`.
     Requantize {
-        /// Bits dropped, 0..=16: the remainder is range-checked in limbs of at most 8 bits, so up to 8 bits cost one lookup.
+        /// Bits dropped, 0..=40: the remainder is range-checked in limbs of at most 8 bits, one lookup each.
         shift: u32,
         /// The table applied to q: an activation, or a range check.
         table: TableId,
@@ -425,6 +426,35 @@ impl Along {
 }
 
 impl Piece {
+    /// `(output, input)` positions of everything that a piece reads, row-major.
+    #[must_use]
+    pub fn reads(&self, shape: &[usize], input: &[usize]) -> Vec<(usize, usize)> {
+        let (to, from) = (strides(shape), strides(input));
+        let mut all = vec![(0, 0)];
+        for (along, to) in self.axes.iter().zip(&to) {
+            let Along {
+                first,
+                len,
+                step,
+                source,
+            } = *along;
+            let read = |j: usize| source.map_or(0, |(own, start, by)| (start + j * by) * from[own]);
+            let step = |j: usize| ((first + j * step) * to, read(j));
+            let steps: Vec<(usize, usize)> = (0..len).map(step).collect();
+            all = outer_sum(&all, &steps);
+        }
+        let is_read = |axis: usize| {
+            let mut sources = self.axes.iter().filter_map(|along| along.source);
+            sources.any(|(own, _, _)| own == axis)
+        };
+        for axis in (0..input.len()).filter(|axis| !is_read(*axis)) {
+            let steps: Vec<(usize, usize)> =
+                (0..input[axis]).map(|j| (0, j * from[axis])).collect();
+            all = outer_sum(&all, &steps);
+        }
+        all
+    }
+
     /// All of an input of that shape, broadcast to an output shape from the last axis on.
     #[must_use]
     pub fn broadcast(input: usize, scale: i64, from: &[usize], to: &[usize]) -> Self {
@@ -463,4 +493,9 @@ impl Interval {
     pub const fn contains(self, value: i64) -> bool {
         self.min <= value && value <= self.max
     }
+}
+
+fn outer_sum(all: &[(usize, usize)], steps: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    let sums = |&(o, i): &(usize, usize)| steps.iter().map(move |(a, b)| (o + a, i + b));
+    all.iter().flat_map(sums).collect()
 }

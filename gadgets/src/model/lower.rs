@@ -88,7 +88,15 @@ pub(crate) struct Lowering<'a, F> {
     marked: BTreeMap<TableId, [TrackId; 3]>,
     pub(crate) instances: Vec<TensorId>,
     boundaries: Vec<(TensorId, TrackId)>,
+    /// Terms of representations and forms made so far.
+    terms: usize,
 }
+
+/// Most terms of all representations and forms of a graph. Sums of sums double them with every node, so a file of a few
+/// hundred bytes could ask for any number.
+const MAX_TERMS: usize = 1 << 20;
+/// Factors of sums of sums stay below this magnitude.
+const MAX_SCALE: i64 = 1 << 60;
 
 /// Lowers a validated graph to constraints on columns of `2^log_n` rows.
 ///
@@ -139,7 +147,18 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             marked: BTreeMap::new(),
             instances: Vec::new(),
             boundaries: Vec::new(),
+            terms: 0,
         }
+    }
+
+    /// Counts terms that a node makes.
+    pub(crate) fn spend(&mut self, node: usize, terms: usize) -> Result<(), LowerError> {
+        self.terms = self.terms.saturating_add(terms);
+        if self.terms <= MAX_TERMS {
+            return Ok(());
+        }
+        let problem = "its windows and sums make more than 1,048,576 terms with those before it";
+        Err(self.unsupported(node, problem))
     }
 
     pub(crate) fn len(&self, tensor: TensorId) -> usize {
@@ -213,6 +232,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
                 let outputs = [shape[2], shape[3]];
                 let x =
                     self.operand_where(index, 0, |x| x.window_sums(geometry, outputs).is_some())?;
+                self.spend(index, geometry.taps().saturating_mul(x.terms.len()))?;
                 let sums = x.window_sums(geometry, outputs);
                 let sums = sums.ok_or_else(|| self.unsupported(index, "it cannot be pooled"))?;
                 self.represent(node.output, &sums)
@@ -300,6 +320,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             let writer = self.graph.nodes.iter().position(|node| node.output == id);
             self.representations[id.0 as usize] = Some(representation.clone());
             let Some(index) = writer else { return Ok(()) };
+            self.spend(index, representation.terms.len())?;
             let node = &self.graph.nodes[index];
             let Some(&input) = node.inputs.first() else {
                 return Ok(());
@@ -331,6 +352,8 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
         let Some(input) = &self.representations[node.inputs[0].0 as usize] else {
             return Ok(());
         };
+        let input = input.clone();
+        self.spend(index, input.terms.len())?;
         let shape = &self.graph.tensors[node.output.0 as usize].shape;
         let viewed = match &node.op {
             Op::Transpose { axes } => Some(input.transposed(axes)),
@@ -338,7 +361,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
         };
         let viewed = match viewed {
             Some(viewed) => viewed,
-            None => self.copied(index, &input.clone(), shape)?,
+            None => self.copied(index, &input, shape)?,
         };
         self.representations[node.output.0 as usize] = Some(viewed);
         Ok(())
@@ -369,11 +392,12 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
 
     /// The representation of a tensor that is read in its own right: accumulators get cells of their own.
     pub(crate) fn materialized(&mut self, id: TensorId) -> Result<Representation, LowerError> {
-        if let Some(known) = &self.representations[id.0 as usize] {
-            return Ok(known.clone());
+        let (writer, shape) = self.written_by(id);
+        if let Some(known) = self.representations[id.0 as usize].clone() {
+            self.spend(writer, known.terms.len())?;
+            return Ok(known);
         }
         let track = self.plain_track();
-        let (writer, shape) = self.written_by(id);
         let region = self.builder.region(track, self.len(id));
         self.regions
             .push(((Owner::Node(writer), Role::Accumulator), region));

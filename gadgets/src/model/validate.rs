@@ -6,17 +6,22 @@ use super::graph::{
     Along, Function, Graph, Interval, Node, Op, Piece, Table, TableId, Tensor, TensorId,
     Visibility, Weight, WeightId,
 };
+use super::run::input_limbs;
 
-/// Most elements of a tensor, cells of a weight and rows of a table.
+/// Most elements of all tensors together, cells of all weights together, and outputs times taps of windows.
 const MAX_ELEMENTS: usize = 1 << 28;
 /// Most rows of a table.
 const MAX_TABLE: i64 = 1 << 20;
-/// Most rows of all tables together.
-const MAX_ROWS: u64 = 1 << 23;
+/// Most rows of all tables together: each is computed, committed and hashed by whoever loads a key.
+const MAX_ROWS: i64 = 1 << 21;
+/// Most classes that an argmax chooses from.
+const MAX_CLASSES: usize = 1 << 20;
+/// Most input positions from one window that does not overlap to the next.
+const MAX_STEPS: usize = 1 << 16;
 /// Most pieces of a sum of views.
 const MAX_PIECES: usize = 1 << 12;
-/// Most nodes, tensors, weights and tables.
-const MAX_ITEMS: usize = 1 << 16;
+/// Most nodes, tensors, weights and tables: some steps of the lowering look at all of them for each.
+const MAX_ITEMS: usize = 1 << 13;
 
 fn invalid<T>(name: &str, problem: &'static str) -> Result<T, GraphError> {
     Err(GraphError::Invalid {
@@ -40,11 +45,10 @@ impl Graph {
             if items > MAX_ITEMS {
                 return invalid(
                     &self.name,
-                    "has more than 65,536 tensors, weights, tables or nodes",
+                    "has more than 8,192 tensors, weights, tables or nodes",
                 );
             }
         }
-        self.validate_sums()?;
         self.tensors.iter().try_for_each(validate_tensor)?;
         self.weights.iter().try_for_each(validate_weight)?;
         if self
@@ -61,7 +65,8 @@ impl Graph {
         if self.weights.windows(2).any(mixed) {
             return invalid(&self.name, "has private and public weights");
         }
-        self.tables.iter().try_for_each(validate_table)?;
+        self.validate_tables()?;
+        self.validate_totals()?;
         let mut written = vec![false; self.tensors.len()];
         for id in &self.inputs {
             self.write(&self.name, &mut written, *id)?;
@@ -84,18 +89,43 @@ impl Graph {
         self.bounds().map(drop)
     }
 
-    /// Whatever is read from a file costs memory and time in proportion to these sums.
-    fn validate_sums(&self) -> Result<(), GraphError> {
-        let rows = self.tables.iter().map(|t| t.keys.max.abs_diff(t.keys.min));
-        let elements = |shape: &[usize]| shape.iter().fold(1usize, |n, d| n.saturating_mul(*d));
+    /// All sizes first, then the values, which take time.
+    fn validate_tables(&self) -> Result<(), GraphError> {
+        let mut rows = 0;
+        // The range of an input is a table too.
+        for id in &self.inputs {
+            let Some(input) = self.tensors.get(id.0 as usize) else {
+                return invalid(&self.name, "its input does not exist");
+            };
+            let span = input.range.max - input.range.min;
+            if input_limbs(input.range).is_empty() {
+                rows += span + 1;
+            }
+        }
+        for table in &self.tables {
+            validate_keys(table)?;
+            rows += table.keys.max - table.keys.min + 1;
+        }
+        if rows > MAX_ROWS {
+            return invalid(&self.name, "its tables have more than 2^21 rows together");
+        }
+        self.tables.iter().try_for_each(validate_values)
+    }
+
+    /// A file of a few bytes may name many large tensors: their sum is bounded too.
+    fn validate_totals(&self) -> Result<(), GraphError> {
+        let elements = |shape: &[usize]| shape.iter().product::<usize>();
         let tensors = self.tensors.iter().map(|t| elements(&t.shape));
-        let weights = self.weights.iter().map(|w| elements(&[w.rows, w.cols]));
-        let total = tensors.chain(weights).fold(0, usize::saturating_add);
-        if rows.fold(0, u64::saturating_add) > MAX_ROWS || total > MAX_ELEMENTS {
+        let weights = self.weights.iter().map(|w| w.rows * w.cols);
+        let most = |sizes: &mut dyn Iterator<Item = usize>| sizes.fold(0, usize::saturating_add);
+        if most(&mut { tensors }) > MAX_ELEMENTS {
             return invalid(
                 &self.name,
-                "has more than 2^28 elements and weights or 2^23 rows of tables",
+                "its tensors have more than 2^28 elements together",
             );
+        }
+        if most(&mut { weights }) > MAX_ELEMENTS {
+            return invalid(&self.name, "its weights have more than 2^28 cells together");
         }
         Ok(())
     }
@@ -180,7 +210,9 @@ impl Graph {
             Op::SumPool { geometry } => pools(geometry, input, output),
             Op::MaxPool { geometry, table } => {
                 let span = input.range.max.checked_sub(input.range.min)?;
+                let taps = geometry.kernel[0].checked_mul(geometry.kernel[1])?;
                 pools(geometry, input, output)
+                    && elements(output).checked_mul(taps)? <= MAX_ELEMENTS
                     && self.is_relu_over(*table, Interval::new(-span, span))
                     && geometry.before < geometry.kernel
                     && geometry.after < geometry.kernel
@@ -190,13 +222,14 @@ impl Graph {
                 table,
                 geometry,
             } => {
-                *shift <= 16
+                *shift <= 40
+                    && geometry.stride[0].checked_mul(geometry.stride[1])? <= MAX_STEPS
                     && pools(geometry, input, output)
                     && geometry.is_partition()
                     && self.is_relu_over(*table, Interval::new(0, 0))
             }
             Op::Requantize { shift, table } => {
-                *shift <= 16
+                *shift <= 40
                     && (table.0 as usize) < self.tables.len()
                     && elements(input) == elements(output)
             }
@@ -236,7 +269,9 @@ impl Graph {
                 sorted.iter().copied().eq(0..input.shape.len())
                     && shape.collect::<Option<Vec<_>>>()? == output.shape
             }
-            Op::ArgMax => last > 0 && elements(output) == elements(input) / last,
+            Op::ArgMax => {
+                (1..=MAX_CLASSES).contains(&last) && elements(output) == elements(input) / last
+            }
             Op::Reshape => elements(input) == elements(output),
         })
     }
@@ -299,7 +334,10 @@ fn windows(geometry: &Geometry, input: &Tensor, output: &Tensor) -> bool {
     let (&[n, _, h, w], &[m, _, oh, ow]) = (&input.shape[..], &output.shape[..]) else {
         return false;
     };
-    n == m && geometry.outputs([h, w]) == Some([oh, ow])
+    let sizes = [geometry.kernel, [oh, ow]].map(|[a, b]| [a, b].map(|size| size.min(MAX_ELEMENTS)));
+    let [[kh, kw], [rows, columns]] = sizes;
+    let bounded = rows * kh <= MAX_ELEMENTS && columns * kw <= MAX_ELEMENTS;
+    n == m && bounded && geometry.outputs([h, w]) == Some([oh, ow])
 }
 
 /// As [`windows`], channel by channel.
@@ -330,26 +368,39 @@ fn validate_weight(weight: &Weight) -> Result<(), GraphError> {
     if !cells.is_some_and(|n| (1..=MAX_ELEMENTS).contains(&n)) {
         return invalid(&weight.name, "has no elements or more than 2^28");
     }
+    if !(weight.scale.is_finite() && weight.scale > 0.0) {
+        return invalid(&weight.name, "has a scale that is not a positive number");
+    }
     if !(0..1 << 62).contains(&weight.bound) {
         return invalid(&weight.name, "has a bound beyond 62 bits");
     }
     Ok(())
 }
 
-fn validate_table(table: &Table) -> Result<(), GraphError> {
-    let name = format!("table {:?}", table.function);
+fn table_name(table: &Table) -> String {
+    format!("table {:?}", table.function)
+}
+
+fn validate_keys(table: &Table) -> Result<(), GraphError> {
     let Interval { min, max } = table.keys;
     let small = -(1 << 40)..1 << 40;
     if !(small.contains(&min) && small.contains(&max)) || min > max || max - min >= MAX_TABLE {
-        return invalid(&name, "has no keys or more than 2^20");
+        return invalid(&table_name(table), "has no keys or more than 2^20");
     }
+    Ok(())
+}
+
+fn validate_values(table: &Table) -> Result<(), GraphError> {
     let positive = |x: f64| x.is_finite() && x > 0.0;
     if !(positive(table.input_scale) && positive(table.output_scale)) {
-        return invalid(&name, "has a scale that is not a positive number");
+        return invalid(
+            &table_name(table),
+            "has a scale that is not a positive number",
+        );
     }
     let values = table.values();
     if values.max >= 1 << 40 || values.min <= -(1 << 40) {
-        return invalid(&name, "has values beyond 40 bits");
+        return invalid(&table_name(table), "has values beyond 40 bits");
     }
     Ok(())
 }

@@ -146,6 +146,27 @@ impl Sketch {
         self.node(name, Op::Reshape, &[x], shape.to_vec(), range)
     }
 
+    /// Any operator.
+    pub fn op(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: &[TensorId],
+        shape: &[usize],
+        range: Interval,
+    ) -> TensorId {
+        self.node(name, op, inputs, shape.to_vec(), range)
+    }
+
+    /// A committed tensor.
+    pub fn constant(&mut self, name: &str, shape: &[usize], values: Vec<i64>) -> TensorId {
+        let (last, largest) = (*shape.last().unwrap(), values.iter().map(|v| v.abs()).max());
+        let bound = largest.unwrap_or(0);
+        let weights = self.weight(&format!("{name}.value"), values.len() / last, last, values);
+        let range = Interval::new(-bound, bound);
+        self.node(name, Op::Constant { weights }, &[], shape.to_vec(), range)
+    }
+
     /// The network that ends in `output`.
     pub fn network(mut self, output: TensorId, visibility: Visibility) -> Network {
         self.graph.tensors[output.0 as usize].visibility = visibility;
@@ -186,7 +207,7 @@ impl Sketch {
         shape
     }
 
-    fn table(&mut self, table: Table) -> TableId {
+    pub fn table(&mut self, table: Table) -> TableId {
         let known = self.graph.tables.iter().position(|t| *t == table);
         let index = known.unwrap_or(self.graph.tables.len());
         if known.is_none() {
@@ -225,7 +246,7 @@ impl Sketch {
         output
     }
 
-    fn weight(&mut self, name: &str, rows: usize, cols: usize, values: Vec<i64>) -> WeightId {
+    pub fn weight(&mut self, name: &str, rows: usize, cols: usize, values: Vec<i64>) -> WeightId {
         self.graph.weights.push(Weight {
             name: name.into(),
             rows,

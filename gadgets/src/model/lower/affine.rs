@@ -4,7 +4,7 @@ use ff::PrimeField;
 use zkernel_verifier::form::Source;
 
 use super::wiring::{Representation, Span, Term, strides};
-use super::{LowerError, Lowering};
+use super::{LowerError, Lowering, MAX_SCALE};
 use crate::model::graph::{Along, Piece, WeightId};
 
 impl<F: PrimeField> Lowering<'_, F> {
@@ -19,7 +19,10 @@ impl<F: PrimeField> Lowering<'_, F> {
         for piece in pieces {
             let input = self.graph.nodes[node].inputs[piece.input];
             let viewed = self.materialized(input)?.viewed(piece, &shape);
-            sum = sum.plus(viewed.times(piece.scale));
+            self.spend(node, viewed.terms.len())?;
+            let scaled = viewed.scaled(piece.scale, MAX_SCALE);
+            let large = || self.unsupported(node, "its factors reach beyond 60 bits");
+            sum = sum.plus(scaled.ok_or_else(large)?);
         }
         self.represent(self.graph.nodes[node].output, &sum)
     }

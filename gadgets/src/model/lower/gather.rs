@@ -59,7 +59,8 @@ impl<F: PrimeField> Lowering<'_, F> {
             LookupInput::plain(numbers.track),
             LookupInput::plain(folded.track),
         ];
-        self.builder.lookup(name, table, pair, Some(used));
+        self.builder
+            .lookup(format!("{name}/lookup"), table, pair, Some(used));
         let shape = self.graph.tensors[input.0 as usize].shape.clone();
         self.tie_operand(node, 0, numbers, &shape)?;
         let shape = self.graph.tensors[output.0 as usize].shape.clone();

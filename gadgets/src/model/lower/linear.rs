@@ -40,6 +40,7 @@ impl<F: PrimeField> Lowering<'_, F> {
     ) -> Result<(), LowerError> {
         let x = self.operand_where(node, 0, |x| x.has_cells() && x.has_unit_steps())?;
         let y = self.materialized(self.graph.nodes[node].output)?;
+        self.spend(node, x.terms.len() + y.terms.len())?;
         let weight = &self.graph.weights[weights.0 as usize];
         let (m, k) = (weight.rows, weight.cols);
         let leading = &x.shape[..x.shape.len().saturating_sub(1)];
@@ -88,6 +89,7 @@ impl<F: PrimeField> Lowering<'_, F> {
             return Err(self.unsupported(node, "a convolution reads and writes four axes"));
         };
         let k = geometry.taps() * channels;
+        self.spend(node, geometry.taps().saturating_mul(x.terms.len()))?;
         let [v, z, p] = self.product_regions(k);
         let name = self.graph.nodes[node].name.clone();
         let place = self.place_of(node, weights)?;

@@ -22,6 +22,11 @@ impl<F: PrimeField> Lowering<'_, F> {
         let output = self.graph.nodes[node].output;
         let floor = self.graph.tensors[input.0 as usize].range.min;
         let x = self.operand_where(node, 0, Representation::has_unit_steps)?;
+        let taps = geometry.taps();
+        self.spend(
+            node,
+            taps.saturating_mul(taps.saturating_add(x.terms.len())),
+        )?;
         let shape = self.graph.tensors[output.0 as usize].shape.clone();
         let mut maximum = Representation::constant(floor, &shape);
         let no_cells = "it pools a tensor that has no cells";
@@ -55,6 +60,9 @@ impl<F: PrimeField> Lowering<'_, F> {
         let output = self.graph.nodes[node].output;
         let whole = self.graph.tensors[input.0 as usize].shape.clone();
         let shape = self.graph.tensors[output.0 as usize].shape.clone();
+        let taps = geometry.taps();
+        let between = geometry.stride[0].saturating_mul(geometry.stride[1]);
+        self.spend(node, taps.saturating_mul(taps).saturating_add(between))?;
         let half = if shift == 0 { 0 } else { 1 << (shift - 1) };
         let mut accumulator = Representation::constant(-half, &whole);
         let mut maximum = Representation::constant(0, &shape);
@@ -115,7 +123,9 @@ impl<F: PrimeField> Lowering<'_, F> {
         whole: &[usize],
         shape: &[usize],
     ) -> Representation {
-        let count = outside_elements(geometry, whole, shape).len();
+        let boxes = outside_boxes(geometry, whole, shape);
+        let size = |spans: &Vec<Span>| spans.iter().map(|span| span.len).product::<usize>();
+        let count: usize = boxes.iter().map(size).sum();
         let mut all = Representation {
             shape: whole.to_vec(),
             terms: Vec::new(),
@@ -128,7 +138,7 @@ impl<F: PrimeField> Lowering<'_, F> {
         self.regions
             .push(((Owner::Node(node), Role::Outside), region));
         let mut start = region.start;
-        for spans in outside_boxes(geometry, whole, shape) {
+        for spans in boxes {
             let lens: Vec<usize> = spans.iter().map(|span| span.len).collect();
             let mut term = Representation::cells(region, &lens).terms.remove(0);
             term.start = start;

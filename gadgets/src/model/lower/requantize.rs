@@ -66,6 +66,7 @@ impl<F: PrimeField> Lowering<'_, F> {
         let Some(known) = self.representations[input.0 as usize].clone() else {
             return self.represent(input, by);
         };
+        self.spend(node, known.terms.len())?;
         let name = format!("{}/input", self.graph.nodes[node].name);
         let tied = self.equal(name, &known, by);
         tied.ok_or_else(|| self.unsupported(node, "its input is too large"))

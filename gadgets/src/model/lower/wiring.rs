@@ -126,6 +126,13 @@ impl Representation {
         self
     }
 
+    /// As [`Self::times`]; `None` if a factor reaches that magnitude.
+    pub(crate) fn scaled(self, scale: i64, limit: i64) -> Option<Self> {
+        let product = |term: &Term| term.scale.checked_mul(scale)?.checked_abs();
+        let small = |term: &Term| product(term).is_some_and(|scale| scale < limit);
+        self.terms.iter().all(small).then(|| self.times(scale))
+    }
+
     pub(crate) fn plus(mut self, other: Self) -> Self {
         debug_assert_eq!(self.shape, other.shape);
         self.terms.extend(other.terms);

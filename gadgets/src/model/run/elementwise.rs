@@ -1,8 +1,7 @@
 //! Views, products, quotients, comparisons and gathers on integers.
 
 use super::{Assign, Owner, Role, RunError, Runner, reciprocal_limbs, remainder_limbs};
-use crate::model::graph::{Along, Interval, Piece, TableId, WeightId};
-use crate::model::lower::wiring::strides;
+use crate::model::graph::{Interval, Piece, TableId, WeightId};
 
 impl<A: Assign> Runner<'_, A> {
     fn shape(&self, node: usize, operand: Option<usize>) -> &[usize] {
@@ -22,7 +21,7 @@ impl<A: Assign> Runner<'_, A> {
         for piece in pieces {
             let input = self.graph.nodes[node].inputs[piece.input];
             let x = &self.trace.values[input.0 as usize];
-            for (to, from) in reads(piece, &shape, self.shape(node, Some(piece.input))) {
+            for (to, from) in piece.reads(&shape, self.shape(node, Some(piece.input))) {
                 out[to] = self.sum(node, out[to], [(piece.scale, x[from])].into_iter())?;
             }
         }
@@ -152,36 +151,4 @@ impl<A: Assign> Runner<'_, A> {
         let values: Vec<i64> = numbers.iter().flat_map(row).collect();
         Ok(self.cells(Owner::Node(node), Role::Value, values))
     }
-}
-
-/// `(output, input)` positions of everything that a piece reads, row-major.
-fn reads(piece: &Piece, shape: &[usize], input: &[usize]) -> Vec<(usize, usize)> {
-    let (to, from) = (strides(shape), strides(input));
-    let mut all = vec![(0, 0)];
-    for (along, to) in piece.axes.iter().zip(&to) {
-        let Along {
-            first,
-            len,
-            step,
-            source,
-        } = *along;
-        let read = |j: usize| source.map_or(0, |(own, start, by)| (start + j * by) * from[own]);
-        let step = |j: usize| ((first + j * step) * to, read(j));
-        let steps: Vec<(usize, usize)> = (0..len).map(step).collect();
-        all = outer_sum(&all, &steps);
-    }
-    let is_read = |axis: usize| {
-        let mut sources = piece.axes.iter().filter_map(|along| along.source);
-        sources.any(|(own, _, _)| own == axis)
-    };
-    for axis in (0..input.len()).filter(|axis| !is_read(*axis)) {
-        let steps: Vec<(usize, usize)> = (0..input[axis]).map(|j| (0, j * from[axis])).collect();
-        all = outer_sum(&all, &steps);
-    }
-    all
-}
-
-fn outer_sum(all: &[(usize, usize)], steps: &[(usize, usize)]) -> Vec<(usize, usize)> {
-    let sums = |&(o, i): &(usize, usize)| steps.iter().map(move |(a, b)| (o + a, i + b));
-    all.iter().flat_map(sums).collect()
 }

@@ -1,0 +1,126 @@
+//! `zkernel inspect`: what a file holds, how large its proofs are, and how sound.
+
+use std::path::Path;
+use std::time::Instant;
+
+use pasta_curves::Fp;
+use zkernel_gadgets::model::lower;
+use zkernel_onnx::{Model, Options, Samples, quantize};
+use zkernel_verifier::soundness::{Argument, Soundness, discrete_logarithm_bits};
+use zkernel_verifier::system::ConstraintSystem;
+
+use crate::commands::{Result, describe};
+use crate::error::CliError;
+use crate::files::{Loaded, PublicModel, SecretModel, load_key, read};
+use crate::predict::Machine;
+use crate::report::{ArgumentReport, Report, SoundnessReport};
+
+/// log2 of the hash queries that the reported bound after queries allows: as many as a discrete logarithm costs.
+const LOG_QUERIES: u32 = 126;
+
+/// `zkernel inspect`.
+pub fn inspect(path: &Path, samples: Option<&Path>, test: Option<&Path>) -> Result<Report> {
+    let mut report = Report {
+        command: "inspect",
+        ..Report::default()
+    };
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("onnx") => inspect_onnx(path, samples, test, &mut report)?,
+        Some("zkv") => inspect_public(&PublicModel::decode(&read(path)?)?, &mut report)?,
+        Some("zkm") => inspect_public(&SecretModel::decode(&read(path)?)?.public, &mut report)?,
+        Some("zkp") => {
+            let bytes = read(path)?;
+            report.text.push(format!(
+                "a proof file of {} bytes; verify it with its .zkv",
+                bytes.len()
+            ));
+            report.proof_bytes = Some(bytes.len());
+        }
+        _ => return Err(CliError::Kind(path.display().to_string())),
+    }
+    Ok(report)
+}
+
+fn inspect_onnx(
+    path: &Path,
+    samples: Option<&Path>,
+    test: Option<&Path>,
+    report: &mut Report,
+) -> Result<()> {
+    let model = Model::load(path)?;
+    report.text.push(model.summary().to_string());
+    let start = Instant::now();
+    let given = samples.map_or_else(
+        || Ok(Samples::guessed(&model)),
+        |path| Samples::read(&model, path),
+    )?;
+    let quantized = quantize(&model, &given, &Options::default())?;
+    let mut machine = Machine::load();
+    let log_n = machine.choose_log_n(&quantized.graph)?;
+    let calibrating = start.elapsed().as_secs_f64();
+    let system = lower::<Fp>(&quantized.graph, log_n)?.system;
+    let mut predicted = machine.predict(&system, &quantized.graph)?;
+    predicted.commit_seconds += calibrating;
+    report.predicted = Some(predicted);
+    describe(report, &system);
+    if samples.is_some() {
+        let accuracy = match test {
+            Some(path) => quantized.evaluate(&model, &Samples::read(&model, path)?)?,
+            None => quantized.report,
+        };
+        report.text.push(accuracy.to_string());
+        report.accuracy = Some(accuracy);
+    }
+    Ok(())
+}
+
+fn inspect_public(public: &PublicModel, report: &mut Report) -> Result<()> {
+    let Loaded { lowered, key } = load_key(public)?;
+    report.text.push(format!(
+        "model `{}`, key {}",
+        public.graph.name,
+        hex(&key.digest[..16])
+    ));
+    for node in &public.graph.nodes {
+        let output = &public.graph.tensors[node.output.0 as usize];
+        let kind = public.graph.describe(node);
+        let range = output.range;
+        report.text.push(format!(
+            "  {:<32} {kind:<40} {:?} in {}..={}",
+            node.name, output.shape, range.min, range.max
+        ));
+    }
+    for track in &lowered.system.tracks {
+        report.text.push(format!(
+            "  track {:<40} {:?}: {} cells, {} columns",
+            track.name, track.kind, track.len, track.columns
+        ));
+    }
+    report.proof_bytes = Some(key.shape.bytes());
+    report.predicted = Some(Machine::load().predict(&lowered.system, &public.graph)?);
+    report.soundness = Some(soundness(&lowered.system));
+    describe(report, &lowered.system);
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The error of each argument for proofs of this system.
+fn soundness(system: &ConstraintSystem<Fp>) -> SoundnessReport {
+    let soundness = Soundness::of(system);
+    let argument = |argument: &Argument| ArgumentReport {
+        name: argument.name,
+        challenge: argument.challenge,
+        formula: argument.formula,
+        counts: argument.counts.iter().copied().collect(),
+        bits: soundness.bits_of(argument),
+    };
+    SoundnessReport {
+        bits: soundness.bits(),
+        bits_after_2_126_queries: soundness.bits_after_queries(LOG_QUERIES),
+        discrete_logarithm_bits: discrete_logarithm_bits::<Fp>(),
+        arguments: soundness.arguments.iter().map(argument).collect(),
+    }
+}

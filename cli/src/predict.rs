@@ -1,0 +1,118 @@
+//! Predicted seconds, bytes and memory of proofs, from counts and this machine's prices.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use pasta_curves::Fp;
+use zkernel_backend::Backend;
+use zkernel_backend_cpu::Cpu;
+use zkernel_engine::cost::{Operation, Prices, Trace, Work};
+use zkernel_gadgets::model::{Graph, Honest, WeightValues, choose_log_n, run};
+use zkernel_verifier::system::ConstraintSystem;
+
+use crate::commands::Result;
+use crate::error::CliError;
+use crate::files::C;
+use crate::report::{Prediction, peak_rss_bytes};
+
+/// What a kilobyte of proof is worth when n is chosen: seconds of proving.
+const SECONDS_PER_KILOBYTE: f64 = 0.025;
+
+/// Prices of this machine, kept in the user's cache directory for this backend and this number of threads.
+pub struct Machine {
+    prices: Prices,
+    file: Option<PathBuf>,
+    threads: usize,
+}
+
+impl Machine {
+    /// The prices measured so far; none if there is no readable cache.
+    pub fn load() -> Self {
+        let threads = rayon::current_num_threads();
+        let name = Backend::<C>::name(&Cpu::new()).replace(|c: char| !c.is_alphanumeric(), "-");
+        let folder = cache_folder().map(|folder| folder.join("zkernel"));
+        let file = folder.map(|folder| folder.join(format!("prices-1-{name}-{threads}.txt")));
+        let text = file.as_ref().and_then(|f| std::fs::read_to_string(f).ok());
+        let prices = text.and_then(|text| Prices::decode(&text));
+        Self {
+            prices: prices.unwrap_or_default(),
+            file,
+            threads,
+        }
+    }
+
+    /// Counts and prices a system; prices that are missing are measured and kept.
+    pub fn trace(&mut self, system: &ConstraintSystem<Fp>) -> Result<Trace> {
+        let trace = Trace::of::<C>(system, self.threads)?;
+        let mut measured = false;
+        for work in [&trace.commit, &trace.prove, &trace.verify] {
+            measured |= self.prices.measure::<C, _>(&Cpu::new(), work)?;
+        }
+        if measured {
+            self.keep();
+        }
+        Ok(trace)
+    }
+
+    /// log2 of the column length with the least predicted cost.
+    pub fn choose_log_n(&mut self, graph: &Graph) -> Result<u32> {
+        choose_log_n::<Fp, CliError>(graph, |system| self.cost(system))
+    }
+
+    /// What n is chosen by: seconds of a proof and its verification, and its bytes.
+    fn cost(&mut self, system: &ConstraintSystem<Fp>) -> Result<f64> {
+        let trace = self.trace(system)?;
+        let kilobytes = trace.proof_bytes as f64 / 1024.0;
+        let seconds = self.prices.seconds(&trace.prove) + self.prices.seconds(&trace.verify);
+        Ok(seconds + SECONDS_PER_KILOBYTE * kilobytes)
+    }
+
+    /// A prediction for a system that this process has loaded the key of. Its `commit_seconds` have no calibration in them.
+    pub fn predict(&mut self, system: &ConstraintSystem<Fp>, graph: &Graph) -> Result<Prediction> {
+        // The host's share of the memory is what this process needs for the same steps; prices come after it.
+        let mut trace = Trace::of::<C>(system, self.threads)?;
+        let host = peak_rss_bytes();
+        trace.keep_shortest(&self.trace(system)?);
+        let seconds = |work: &Work| self.prices.seconds(work);
+        let work = trace.commit.peak_bytes.max(trace.prove.peak_bytes) as u64;
+        let operations = Operation::ALL.into_iter();
+        let counts = operations.map(|o| (o.to_string(), trace.prove.count(o)));
+        Ok(Prediction {
+            commit_seconds: seconds(&trace.commit),
+            prove_seconds: seconds(&trace.prove) + run_seconds(graph),
+            verify_seconds: seconds(&trace.verify),
+            proof_bytes: trace.proof_bytes,
+            peak_rss_bytes: host.map(|bytes| bytes + work),
+            counts: counts.filter(|(_, count)| *count > 0.0).collect(),
+        })
+    }
+
+    /// Writes the prices; without a cache they are measured again.
+    fn keep(&self) {
+        if let Some(file) = &self.file {
+            let folder = file.parent().map_or(Ok(()), std::fs::create_dir_all);
+            let written = folder.and_then(|()| std::fs::write(file, self.prices.encode()));
+            drop(written);
+        }
+    }
+}
+
+fn cache_folder() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let home = || set("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    set("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)
+}
+
+/// Seconds of the integer run, which is the same work whatever the numbers: here all are zero.
+fn run_seconds(graph: &Graph) -> f64 {
+    let zeros = graph.weights.iter().map(|w| vec![0; w.rows * w.cols]);
+    let weights = WeightValues(zeros.collect());
+    let inputs = graph.inputs.iter().map(|id| {
+        let tensor = &graph.tensors[id.0 as usize];
+        vec![tensor.zero_point; tensor.shape.iter().product()]
+    });
+    let inputs: Vec<Vec<i64>> = inputs.collect();
+    let start = Instant::now();
+    drop(run(graph, &weights, &inputs, &mut Honest));
+    start.elapsed().as_secs_f64()
+}

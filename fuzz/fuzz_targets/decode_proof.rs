@@ -1,4 +1,0 @@
-//! See `zkernel_fuzz::decode_proof`.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| zkernel_fuzz::decode_proof(bytes));
