@@ -77,7 +77,7 @@ impl<F: Field> Columns<F> {
     }
 
     /// Writes one column, as field elements, to as many cells.
-    fn fill(&self, level: Level, column: usize, cells: &mut [F]) {
+    pub(crate) fn fill(&self, level: Level, column: usize, cells: &mut [F]) {
         let (own, tail) = self.column(column);
         let (body, rest) = cells.split_at_mut(self.0.rows - tail.len());
         match own {
@@ -123,7 +123,7 @@ impl<F: Field> Columns<F> {
 const PARALLEL_CELLS: usize = 1 << 13;
 
 /// All cells of a batch, column by column, zeros where they are not written.
-fn by_column<F: Field>(
+pub(crate) fn by_column<F: Field>(
     (columns, rows): Shape,
     fill: impl Fn((usize, &mut [F])) + Send + Sync,
 ) -> Vec<F> {

@@ -236,12 +236,16 @@ pub(crate) fn commit_dictionary<C: Curve>(
 ) -> Result<Vec<C>> {
     let rows = shape::commit_dictionary(bases.len(), indices, dictionary.shape(), tails, extra)?;
     let full = dictionary.full(bases.level);
-    let entries: Vec<Magnitude> = full.par_iter().map(Magnitude::full).collect();
+    let (own, used) = by_use(indices, full.len());
+    let entries: Vec<Magnitude> = used
+        .par_iter()
+        .map(|entry| Magnitude::full(&full[*entry as usize]))
+        .collect();
     let bits = most_bits(&entries);
     let column = |column: usize| Scalars {
         bits,
         body: Body::Indexed(
-            &indices[column * rows..][..rows - tails[column].len()],
+            &own[column * rows..][..rows - tails[column].len()],
             &entries,
         ),
         rest: [&tails[column], &extra[column]],
@@ -265,19 +269,37 @@ pub(crate) fn commit_dictionary<C: Curve>(
     Ok(normalize::<C>(&commit_scalars(bases, &columns)))
 }
 
+/// Indices below `count` as indices of those that are used, in order of use, and these.
+fn by_use(indices: &[u32], count: usize) -> (Vec<u32>, Vec<u32>) {
+    let (mut places, mut used) = (vec![u32::MAX; count], Vec::new());
+    let mut place = |index: &u32| {
+        let place = &mut places[*index as usize];
+        if *place == u32::MAX {
+            *place = used.len() as u32;
+            used.push(*index);
+        }
+        *place
+    };
+    (indices.iter().map(&mut place).collect(), used)
+}
+
 /// A column of indices: bases are added up by entry, and the sums multiplied.
 fn by_entry<C: Curve>(bases: &Bases<C>, column: &Scalars<'_, Scalar<C>>) -> Point<C> {
     let Body::Indexed(indices, entries) = column.body else {
         return untabled(bases, column);
     };
-    let mut terms = Terms::new(entries.len(), indices.len());
-    for (i, index) in indices.iter().enumerate() {
+    let (own, used) = by_use(indices, entries.len());
+    let mut terms = Terms::new(used.len(), indices.len());
+    for (i, index) in own.iter().enumerate() {
         terms.push(*index as usize, reference(i, false));
     }
     let mut points = Adder::with(bases.level, |adder| terms.sum(adder, &bases.points));
     points.extend_from_slice(&bases.points[indices.len()..][..column.rest_len()]);
     let rest = column.rest.iter().copied().flatten().map(Magnitude::full);
-    let scalars = entries.iter().copied().chain(rest);
+    let scalars = used
+        .iter()
+        .map(|entry| entries[*entry as usize])
+        .chain(rest);
     let products = points.into_iter().zip(scalars);
     let (points, scalars): (Vec<_>, Vec<_>) = products.filter(|(p, _)| !p.is_identity()).unzip();
     variable::<C>(bases.level, &points, &scalars)
