@@ -314,3 +314,6 @@ pub(crate) fn normalize<C: Curve>(points: &[C::CurveExt]) -> Vec<C> {
     C::CurveExt::batch_normalize(points, &mut affine);
     affine
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,13 +68,25 @@ impl<F: Field> Columns<F> {
     pub(crate) fn full_column(&self, level: Level, column: usize) -> Cow<'_, [F]> {
         match self.column(column) {
             (Cells::Full(values), []) => Cow::Borrowed(values),
-            (Cells::Full(values), tail) => Cow::Owned([values, tail].concat()),
-            (Cells::Small(_, values), tail) => {
-                let mut cells = kernels::widen(level, values);
-                cells.extend_from_slice(tail);
+            _ => {
+                let mut cells = vec![F::ZERO; self.0.rows];
+                self.fill(level, column, &mut cells);
                 Cow::Owned(cells)
             }
         }
+    }
+
+    /// Writes one column, as field elements, to as many cells.
+    pub(crate) fn fill(&self, level: Level, column: usize, cells: &mut [F]) {
+        let (own, tail) = self.column(column);
+        let (body, rest) = cells.split_at_mut(self.0.rows - tail.len());
+        match own {
+            Cells::Full(values) => body.copy_from_slice(values),
+            // All zeros, as the cells are.
+            Cells::Small(0, _) => {}
+            Cells::Small(_, values) => kernels::widen(level, values, body),
+        }
+        rest.copy_from_slice(tail);
     }
 
     /// All cells as field elements, column by column.
@@ -82,9 +94,8 @@ impl<F: Field> Columns<F> {
         if let (Body::Full(values), true) = (&self.0.body, self.0.tail.is_empty()) {
             return Cow::Borrowed(values);
         }
-        let columns = (0..self.0.columns).into_par_iter();
-        let columns: Vec<_> = columns.map(|c| self.full_column(level, c)).collect();
-        Cow::Owned(columns.concat())
+        let fill = |(column, cells): (usize, &mut [F])| self.fill(level, column, cells);
+        Cow::Owned(by_column(self.shape(), fill))
     }
 
     /// All cells for writing, as field elements.
@@ -108,6 +119,23 @@ impl<F: Field> Columns<F> {
     }
 }
 
+/// Cells below which one thread is enough.
+const PARALLEL_CELLS: usize = 1 << 13;
+
+/// All cells of a batch, column by column, zeros where they are not written.
+pub(crate) fn by_column<F: Field>(
+    (columns, rows): Shape,
+    fill: impl Fn((usize, &mut [F])) + Send + Sync,
+) -> Vec<F> {
+    let mut cells = vec![F::ZERO; columns * rows];
+    if rows != 0 && cells.len() < PARALLEL_CELLS {
+        cells.chunks_mut(rows).enumerate().for_each(fill);
+    } else if rows != 0 {
+        cells.par_chunks_mut(rows).enumerate().for_each(fill);
+    }
+    cells
+}
+
 #[tracing::instrument(skip_all, fields(columns = chosen.len()))]
 pub(crate) fn gather<F: Field>(
     level: Level,
@@ -122,11 +150,15 @@ pub(crate) fn gather<F: Field>(
         (s.0.tail_rows() == tail_rows).then(|| Some(s.bits()?.max(bits)))?
     });
     let Some(bits) = bits else {
-        let cells: Vec<_> = chosen
-            .par_iter()
-            .map(|c| sources[c.batch].full_column(level, c.column))
-            .collect();
-        return Ok(Columns::new(columns, rows, cells.concat()));
+        let fill = |(place, cells): (usize, &mut [F])| {
+            let ColumnRef { batch, column } = chosen[place];
+            sources[batch].fill(level, column, cells);
+        };
+        return Ok(Columns::new(
+            columns,
+            rows,
+            by_column((columns, rows), fill),
+        ));
     };
     let (mut values, mut tail) = (Vec::new(), Vec::new());
     for c in chosen {

@@ -9,10 +9,11 @@ use zkernel_verifier::curve::Point;
 
 use crate::affine::{Adder, Xy, normalize};
 use crate::bases::{Bases, Table};
-use crate::buckets::{Section, Terms, reference, weigh};
+use crate::buckets::{Terms, reference};
 use crate::columns::{Cells, Columns};
 use crate::digits::{MAGNITUDE_BITS, Magnitude, Windows, windows};
 use crate::msm::{most_bits, variable, variable_additions};
+use crate::plan::Plan;
 
 /// Terms that are sorted and added together.
 const TERMS_TOGETHER: usize = 1 << 18;
@@ -88,106 +89,6 @@ impl<F: Field> Scalars<'_, F> {
     }
 }
 
-/// How the digits of a commitment go to buckets: those up to `2^(split - 1)` have a bucket each; larger ones are split
-/// into a part of such a size and a multiple of `2^split`, which has a bucket among the high ones.
-#[derive(Clone, Copy)]
-struct Plan {
-    width: u32,
-    split: u32,
-    /// Buckets of the low parts, and of the high ones.
-    low: usize,
-    high: usize,
-}
-
-impl Plan {
-    /// The plan of the fewest additions for columns of `body` scalars of `bits` bits and `rest` full ones.
-    fn best(width: u32, bits: u32, body: usize, rest: usize) -> Self {
-        let largest = if rest == 0 {
-            bits.min(width - 1)
-        } else {
-            width - 1
-        };
-        let plan = |split: u32| Self {
-            width,
-            split,
-            low: 1 << (split - 1).min(largest),
-            high: (1 << largest) >> split,
-        };
-        let cost = |split: &u32| plan(*split).additions(bits, body, rest);
-        (2..=width)
-            .min_by_key(cost)
-            .map_or_else(|| plan(width), plan)
-    }
-
-    /// Additions of a column.
-    fn additions(&self, bits: u32, body: usize, rest: usize) -> usize {
-        let full = windows(MAGNITUDE_BITS, self.width) * rest * self.parts(self.width) / 8;
-        let body = windows(bits, self.width) * body * self.parts(bits) / 8;
-        full + body + 2 * (self.low + self.high)
-    }
-
-    /// Parts of a digit of so many bits, in eighths.
-    const fn parts(&self, bits: u32) -> usize {
-        let bits = if bits < self.width - 1 {
-            bits
-        } else {
-            self.width - 1
-        };
-        if bits < self.split {
-            return 8;
-        }
-        16 - (8 >> (bits + 1 - self.split))
-    }
-
-    /// Adds the parts of a digit to the buckets of a column.
-    #[inline]
-    fn push(
-        &self,
-        terms: &mut Terms,
-        (column, columns): (usize, usize),
-        (negative, digit): (bool, u32),
-        base: usize,
-    ) {
-        let high = (digit + (1 << (self.split - 1)) - 1) >> self.split;
-        let low = digit.wrapping_sub(high << self.split).cast_signed();
-        if low != 0 {
-            let bucket = column * self.low + low.unsigned_abs() as usize - 1;
-            terms.push(bucket, reference(base, negative != (low < 0)));
-        }
-        if high != 0 {
-            let bucket = columns * self.low + column * self.high + high as usize - 1;
-            terms.push(bucket, reference(base, negative));
-        }
-    }
-
-    /// Sums of all buckets of every column, with their weights.
-    fn weigh<C: Curve>(
-        &self,
-        bases: &Bases<C>,
-        table: &Table<C>,
-        terms: Terms,
-        columns: usize,
-    ) -> Vec<Point<C>> {
-        Adder::with(bases.level, |adder| {
-            let sums = terms.sum(adder, &table.multiples);
-            let (low, high) = sums.split_at(columns * self.low);
-            let sections = [
-                Section {
-                    buckets: low,
-                    size: self.low,
-                    shift: 0,
-                },
-                Section {
-                    buckets: high,
-                    size: self.high,
-                    shift: self.split,
-                },
-            ];
-            weigh::<C>(adder, columns, &sections)
-        })
-    }
-}
-
 /// `sum scalars * bases` of several columns, over a range of positions.
 fn tabled<C: Curve>(
     bases: &Bases<C>,
@@ -202,7 +103,7 @@ fn tabled<C: Curve>(
     let full = Windows::new(MAGNITUDE_BITS, table.width);
     let count = columns.len();
     let room = count * (body * windows(bits, table.width) + rest * full.count());
-    let mut terms = Terms::new(count * (plan.low + plan.high), room);
+    let mut terms = Terms::new(count * plan.buckets(), room);
     for (c, column) in columns.iter().enumerate() {
         let own = Windows::new(column.bits, table.width);
         let mut push = |windows: &Windows, i: usize, magnitude: &Magnitude| {
@@ -335,12 +236,16 @@ pub(crate) fn commit_dictionary<C: Curve>(
 ) -> Result<Vec<C>> {
     let rows = shape::commit_dictionary(bases.len(), indices, dictionary.shape(), tails, extra)?;
     let full = dictionary.full(bases.level);
-    let entries: Vec<Magnitude> = full.par_iter().map(Magnitude::full).collect();
+    let (own, used) = by_use(indices, full.len());
+    let entries: Vec<Magnitude> = used
+        .par_iter()
+        .map(|entry| Magnitude::full(&full[*entry as usize]))
+        .collect();
     let bits = most_bits(&entries);
     let column = |column: usize| Scalars {
         bits,
         body: Body::Indexed(
-            &indices[column * rows..][..rows - tails[column].len()],
+            &own[column * rows..][..rows - tails[column].len()],
             &entries,
         ),
         rest: [&tails[column], &extra[column]],
@@ -364,19 +269,37 @@ pub(crate) fn commit_dictionary<C: Curve>(
     Ok(normalize::<C>(&commit_scalars(bases, &columns)))
 }
 
+/// Indices below `count` as indices of those that are used, in order of use, and these.
+fn by_use(indices: &[u32], count: usize) -> (Vec<u32>, Vec<u32>) {
+    let (mut places, mut used) = (vec![u32::MAX; count], Vec::new());
+    let mut place = |index: &u32| {
+        let place = &mut places[*index as usize];
+        if *place == u32::MAX {
+            *place = used.len() as u32;
+            used.push(*index);
+        }
+        *place
+    };
+    (indices.iter().map(&mut place).collect(), used)
+}
+
 /// A column of indices: bases are added up by entry, and the sums multiplied.
 fn by_entry<C: Curve>(bases: &Bases<C>, column: &Scalars<'_, Scalar<C>>) -> Point<C> {
     let Body::Indexed(indices, entries) = column.body else {
         return untabled(bases, column);
     };
-    let mut terms = Terms::new(entries.len(), indices.len());
-    for (i, index) in indices.iter().enumerate() {
+    let (own, used) = by_use(indices, entries.len());
+    let mut terms = Terms::new(used.len(), indices.len());
+    for (i, index) in own.iter().enumerate() {
         terms.push(*index as usize, reference(i, false));
     }
     let mut points = Adder::with(bases.level, |adder| terms.sum(adder, &bases.points));
     points.extend_from_slice(&bases.points[indices.len()..][..column.rest_len()]);
     let rest = column.rest.iter().copied().flatten().map(Magnitude::full);
-    let scalars = entries.iter().copied().chain(rest);
+    let scalars = used
+        .iter()
+        .map(|entry| entries[*entry as usize])
+        .chain(rest);
     let products = points.into_iter().zip(scalars);
     let (points, scalars): (Vec<_>, Vec<_>) = products.filter(|(p, _)| !p.is_identity()).unzip();
     variable::<C>(bases.level, &points, &scalars)
@@ -421,7 +344,7 @@ fn fold<C: Curve>(bases: &Bases<C>, sums: &[usize], weights: &[Scalar<C>]) -> Ve
     let plan = Plan::best(table.width, MAGNITUDE_BITS, each, 0);
     let windows = Windows::new(MAGNITUDE_BITS, table.width);
     let mut terms = Terms::new(
-        sums.len() * (plan.low + plan.high),
+        sums.len() * plan.buckets(),
         2 * sums.len() * each * windows.count(),
     );
     column.each_of_body(&(0..each), |b, magnitude| {

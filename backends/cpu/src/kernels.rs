@@ -15,15 +15,16 @@ use crate::packed::{program, rows};
 const SHORT: usize = 16;
 
 /// Integers as elements.
-pub(crate) fn widen<F: Field>(level: Level, values: &[i64]) -> Vec<F> {
+pub(crate) fn widen<F: Field>(level: Level, values: &[i64], cells: &mut [F]) {
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime().filter(|_| values.len() >= SHORT) {
-        let mut cells = vec![F::ZERO; values.len()];
-        rows::widen(prime, values, &mut cells);
-        return cells;
+        return rows::widen(prime, values, cells);
     }
     let _ = level;
-    values.iter().map(|v| signed(*v)).collect()
+    cells
+        .iter_mut()
+        .zip(values)
+        .for_each(|(cell, value)| *cell = signed(*value));
 }
 
 /// `a[i] *= b[i]`.
@@ -240,9 +241,13 @@ mod tests {
             (0..64).flat_map(|bit| [1i64 << bit, (1i64 << bit).wrapping_sub(1), (-1) << bit]);
         let values: Vec<i64> = edges.chain([0, i64::MAX, i64::MIN]).collect();
         let wanted: Vec<Fp> = values.iter().map(|v| signed(*v)).collect();
-        assert_eq!(widen::<Fp>(Level::detect(), &values), wanted);
+        let mut cells = vec![Fp::ZERO; values.len()];
+        widen(Level::detect(), &values, &mut cells);
+        assert_eq!(cells, wanted);
         let wanted: Vec<Fq> = values.iter().map(|v| signed(*v)).collect();
-        assert_eq!(widen::<Fq>(Level::detect(), &values), wanted);
+        let mut cells = vec![Fq::ZERO; values.len()];
+        widen(Level::detect(), &values, &mut cells);
+        assert_eq!(cells, wanted);
     }
 
     proptest! {

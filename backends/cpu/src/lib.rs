@@ -18,6 +18,7 @@ mod linear;
 mod msm;
 mod ntt;
 mod packed;
+mod plan;
 #[cfg(target_arch = "x86_64")]
 mod trees;
 

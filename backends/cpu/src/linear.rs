@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use zkernel_backend::{ColumnRef, Field, Result, Term, shape};
 use zkernel_verifier::form::EvaluatedView;
 
-use crate::columns::Columns;
+use crate::columns::{Columns, by_column};
 use crate::kernels;
 use crate::level::Level;
 
@@ -38,35 +38,36 @@ pub(crate) fn combine<F: Field>(
 ) -> Result<Columns<F>> {
     let shapes: Vec<shape::Shape> = sources.iter().map(|s| s.shape()).collect();
     shape::combine(&shapes, terms, constants.len(), rows)?;
-    let partial = |start: F, terms: &[Term<F>]| {
-        let mut sums = vec![start; rows];
-        let column = |c: ColumnRef| sources[c.batch].full_column(level, c.column);
-        let columns: Vec<_> = terms.iter().map(|t| column(t.column)).collect();
-        let columns = columns.iter().map(|c| &**c);
-        let terms: Vec<(&[F], F)> = columns.zip(terms.iter().map(|t| t.coefficient)).collect();
-        kernels::combine(level, &mut sums, &terms);
-        sums
-    };
-    // Few outputs are shared between threads by terms.
-    let threads = rayon::current_num_threads().div_ceil(terms.len().max(1));
-    let output = |(terms, constant): (&Vec<Term<F>>, &F)| {
-        let share = terms
-            .len()
-            .div_ceil(threads)
-            .max(BLOCK.div_ceil(rows.max(1)));
-        let parts = terms.par_chunks(share).map(|part| partial(F::ZERO, part));
-        parts.reduce_with(add).map_or_else(
-            || partial(*constant, &[]),
-            |sums| add(sums, vec![*constant; rows]),
-        )
-    };
-    let outputs: Vec<Vec<F>> = terms.par_iter().zip(constants).map(output).collect();
-    Ok(Columns::new(terms.len(), rows, outputs.concat()))
+    let shape = (terms.len(), rows);
+    let cells = by_column(shape, |(output, cells)| {
+        cells.fill(constants[output]);
+        add_terms(level, sources, &terms[output], cells);
+    });
+    Ok(Columns::new(terms.len(), rows, cells))
 }
 
-fn add<F: Field>(mut a: Vec<F>, b: Vec<F>) -> Vec<F> {
-    a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
-    a
+/// Products of terms from which rows are worth more than one thread.
+const PARALLEL_PRODUCTS: usize = 1 << 14;
+
+/// Adds the terms of an output, row by row.
+fn add_terms<F: Field>(level: Level, sources: &[&Columns<F>], terms: &[Term<F>], cells: &mut [F]) {
+    let column = |c: ColumnRef| sources[c.batch].full_column(level, c.column);
+    let columns: Vec<_> = terms.iter().map(|t| column(t.column)).collect();
+    let add = |(block, cells): (usize, &mut [F]), length: usize| {
+        let rows = block * length..block * length + cells.len();
+        let columns = columns.iter().map(|column| &column[rows.clone()]);
+        let terms: Vec<(&[F], F)> = columns.zip(terms.iter().map(|t| t.coefficient)).collect();
+        kernels::combine(level, cells, &terms);
+    };
+    let length = cells.len();
+    if terms.len() * length < PARALLEL_PRODUCTS {
+        return add((0, cells), length);
+    }
+    let share = length
+        .div_ceil(rayon::current_num_threads())
+        .next_multiple_of(8);
+    let blocks = cells.par_chunks_mut(share).enumerate();
+    blocks.for_each(|block| add(block, share));
 }
 
 #[tracing::instrument(skip_all, fields(axes = view.axes.len()))]
@@ -79,8 +80,39 @@ pub(crate) fn accumulate<F: Field>(
     shape::accumulate(target.shape(), width, view)?;
     let rows = target.shape().1;
     let cells = target.full_mut(level);
-    view.for_each(|p, coefficient| cells[p / width * rows + p % width] += coefficient);
+    let mut place = Places::new(width, rows);
+    view.for_each(|p, coefficient| cells[place.of(p)] += coefficient);
     Ok(())
+}
+
+/// Where positions are among the cells: neighbours are without a division.
+struct Places {
+    width: usize,
+    rows: usize,
+    /// First position of the last column, and its first cell.
+    last: (usize, usize),
+}
+
+impl Places {
+    const fn new(width: usize, rows: usize) -> Self {
+        Self {
+            width,
+            rows,
+            last: (0, 0),
+        }
+    }
+
+    /// The cell at column `p / width`, row `p mod width`.
+    #[inline]
+    const fn of(&mut self, p: usize) -> usize {
+        let row = p.wrapping_sub(self.last.0);
+        if row < self.width {
+            return self.last.1 + row;
+        }
+        let column = p / self.width;
+        self.last = (column * self.width, column * self.rows);
+        self.last.1 + p % self.width
+    }
 }
 
 #[tracing::instrument(skip_all, fields(entries = entries.len()))]
@@ -93,8 +125,9 @@ pub(crate) fn accumulate_sparse<F: Field>(
     shape::accumulate_sparse(target.shape(), width, entries)?;
     let rows = target.shape().1;
     let cells = target.full_mut(level);
+    let mut place = Places::new(width, rows);
     for (p, coefficient) in entries {
-        cells[p / width * rows + p % width] += *coefficient;
+        cells[place.of(*p)] += *coefficient;
     }
     Ok(())
 }
@@ -127,9 +160,9 @@ pub(crate) fn contract<F: Field>(
         .collect();
     let sums = sums.into_iter().flatten();
     let written = target.full_mut(level);
+    let mut place = Places::new(target_width, to.1);
     for (j, sum) in sums.enumerate() {
-        let p = start + j;
-        written[p / target_width * to.1 + p % target_width] += sum;
+        written[place.of(start + j)] += sum;
     }
     Ok(())
 }
@@ -172,17 +205,12 @@ pub(crate) fn fold_columns<F: Field>(
 ) -> Result<Columns<F>> {
     shape::fold_columns(columns.shape())?;
     let (count, rows) = columns.shape();
-    let fold = |q: usize| -> Vec<F> {
-        let (low, high) = (
-            columns.full_column(level, 2 * q),
-            columns.full_column(level, 2 * q + 1),
-        );
-        let mut folded = low.into_owned();
-        kernels::combine(level, &mut folded, &[(&high, u)]);
-        folded
-    };
-    let folded: Vec<_> = (0..count / 2).into_par_iter().map(fold).collect();
-    Ok(Columns::new(count / 2, rows, folded.concat()))
+    let cells = by_column((count / 2, rows), |(q, cells)| {
+        columns.fill(level, 2 * q, cells);
+        let high = columns.full_column(level, 2 * q + 1);
+        kernels::combine(level, cells, &[(&high, u)]);
+    });
+    Ok(Columns::new(count / 2, rows, cells))
 }
 
 #[tracing::instrument(skip_all, fields(shape = ?f.shape()))]

@@ -89,7 +89,7 @@ pub(crate) fn variable<C: Curve>(
     let bits = most_bits(scalars);
     let width = best_width(points.len(), bits);
     let windows = Windows::new(bits, width);
-    let biased: Vec<Biased> = scalars.iter().map(|s| windows.bias(s)).collect();
+    let biased: Vec<Biased> = scalars.par_iter().map(|s| windows.bias(s)).collect();
     let count = windows.count();
     let share = count.div_ceil(rayon::current_num_threads());
     let at_once = TERMS_TOGETHER.div_ceil(points.len().max(1)).min(share);

@@ -7,7 +7,7 @@
 //! * [`vector`]: a vector of eight words, a safe type over the intrinsics;
 //! * [`lanes`]: eight lazily reduced field elements, with bounds;
 //! * [`prime`]: a Pasta prime's constants, and the proof that its elements lie in memory as said above;
-//! * [`points`]: affine additions, eight at a time;
+//! * [`points`], [`doubling`]: affine additions, eight at a time;
 //! * [`sums`]: sums of products with one reduction;
 //! * [`rows`]: rows of stored elements, cell by cell;
 //! * [`program`]: gate programs;
@@ -25,6 +25,8 @@ macro_rules! unrolled {
     ([$($index:literal)*], $i:ident => $e:expr) => { [$({ let $i = $index; $e }),*] };
 }
 
+#[cfg(target_arch = "x86_64")]
+mod doubling;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod lanes;
 #[cfg(target_arch = "x86_64")]

@@ -11,6 +11,7 @@
 use ff::PrimeField;
 use pasta_curves::arithmetic::VartimeField;
 
+use super::doubling::{backward_double, forward_double};
 use super::lanes::{Lanes, carry};
 use super::prime::{Constants, Prime};
 use super::vector::{Vector, prefetch};
@@ -20,16 +21,16 @@ use crate::affine::{NEGATED, Xy};
 pub(crate) const NOTHING: u32 = u32::MAX;
 
 /// Blocks ahead of which points are fetched.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 
 /// Independent chains of products: additions of as many blocks hide each other's latency.
-const CHAINS: usize = 2;
+pub(super) const CHAINS: usize = 2;
 
 /// Eight points.
 #[derive(Clone, Copy)]
 pub(crate) struct Block {
-    x: Lanes,
-    y: Lanes,
+    pub(super) x: Lanes,
+    pub(super) y: Lanes,
 }
 
 /// A block of additions that are not all plain, as bits of lanes.
@@ -393,7 +394,7 @@ fn add_plain<const N: usize>(
 
 /// The sum, given its x and the slope.
 #[inline(always)]
-fn finish(left: &Block, slope: Lanes, x: Lanes, k: &Constants) -> Block {
+pub(super) fn finish(left: &Block, slope: Lanes, x: Lanes, k: &Constants) -> Block {
     let run = unrolled!(5, j => left.x.0[j].sub(x.0[j]).add(k.p3[j]).shl::<2>());
     let run = carry(run, k);
     let fall = slope.multiply_uncarried(&run, k);
@@ -446,66 +447,6 @@ fn scatter(k: &Constants, blocks: &[Block], places: &[u32], points: &mut [[u64; 
             if let Some(point) = points.get_mut(*place as usize) {
                 row.store(point);
             }
-        }
-    }
-}
-
-/// Twice y, one for the identity, and the lanes of that.
-#[inline(always)]
-fn twice(y: &Lanes, k: &Constants) -> (Lanes, u8) {
-    let identity = y.zeros();
-    let twice = carry(unrolled!(5, i => y.0[i].add(y.0[i])), k);
-    (twice.select(identity, &k.one), identity)
-}
-
-/// As [`forward`], of doublings.
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn forward_double(
-    k: &Constants,
-    blocks: &[Block],
-    before: &mut [Lanes],
-) -> ([[u64; 8]; 4], [Lanes; CHAINS]) {
-    let mut products = [k.one; CHAINS];
-    for (blocks, before) in blocks.chunks(CHAINS).zip(before.chunks_mut(CHAINS)) {
-        for ((block, before), product) in blocks.iter().zip(before).zip(&mut products) {
-            *before = *product;
-            *product = product.multiply(&twice(&block.y, k).0, k);
-        }
-    }
-    let [first, second] = products;
-    let all = first.multiply(&second, k).canonical(k).pack();
-    (unrolled!(4, i => all[i].words()), [second, first])
-}
-
-/// As [`backward`], of doublings.
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn backward_double<B: PrimeField>(
-    prime: Prime<B>,
-    k: &Constants,
-    blocks: &mut [Block],
-    before: &[Lanes],
-    inverse: [[u64; 8]; 4],
-    chains: [Lanes; CHAINS],
-) {
-    let words = unrolled!(4, i => Vector::load(prime.ifma, &inverse[i]));
-    let inverse = Lanes::unpack(prime.ifma, words);
-    let mut inverses = unrolled!(2, i => inverse.multiply(&chains[i], k));
-    let pairs = blocks.chunks_mut(CHAINS).zip(before.chunks(CHAINS));
-    for (blocks, before) in pairs.rev() {
-        for ((block, before), inverse) in blocks.iter_mut().zip(before).zip(&mut inverses) {
-            let own = inverse.multiply(before, k);
-            let (twice, identity) = twice(&block.y, k);
-            *inverse = inverse.multiply(&twice, k);
-            let three = block.x.square(k).multiply(&k.forty_eight, k);
-            let slope = three.multiply(&own, k);
-            let square = slope.square_uncarried(k);
-            let x = unrolled!(5, j => square[j].add(k.p5[j]).sub(block.x.0[j].add(block.x.0[j])));
-            let sum = finish(block, slope, Lanes::reduced(x, k), k);
-            let zero = Lanes(k.zero());
-            *block = Block {
-                x: sum.x.select(identity, &zero),
-                y: sum.y.select(identity, &zero),
-            };
         }
     }
 }
