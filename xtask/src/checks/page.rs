@@ -12,7 +12,7 @@ const INTRODUCTION: &str = "\
 `cargo xtask checks` writes this page. It copies the sources, puts every check of `xtask/src/checks/list.rs` behind a switch,
 and runs tests with one switch thrown at a time; a check that no test misses is an error. That the list is whole, and that this
 page still is what the list and the sources say, are tests of `xtask`: every `Err(..)` on the verifier's way and every call that adds
-a gate, a lookup or a linear constraint must be in the list, or stand there with the reason why it is not.
+a gate, a lookup or a linear constraint of the builder and of the PLONKish front end must be in the list, or be excused there with a reason.
 
 Constraints are also taken out of finished systems, one by one and not by kind, and then a forgery wins: see
 [Attacks and the checks that refuse them](attacks.md).
