@@ -41,7 +41,8 @@ fn row(check: &Check, failed: &[(String, String)]) -> Result<String, String> {
     let at = cut::position(&text, check.scope, check.find);
     let at = at.map_err(|e| format!("{}: {}: {e}", check.file, check.name))?;
     let name = check.name.replace('|', "\\|");
-    let (file, function) = (check.file, cut::function(&text, at));
+    let line_end = text[at..].find('\n').map_or(text.len(), |end| at + end);
+    let (file, function) = (check.file, cut::function(&text, line_end));
     let tests = failed.iter().take(NAMED);
     let mut tests: Vec<String> = tests
         .map(|(file, test)| format!("`{test}` in `{file}`"))
