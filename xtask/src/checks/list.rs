@@ -31,9 +31,7 @@ const CONSTRAINTS: &[Target] = &[
 ];
 const ELEMENTS: &[Target] = &[("zkernel-attacks", "tampering", "every_element")];
 const ENCODING: &[Target] = &[("zkernel-verifier", "encoding", "")];
-const GADGETS: &[Target] = &[("zkernel-gadgets", "gadgets", "")];
 const LENGTHS: &[Target] = &[("zkernel-attacks", "tampering", "lengths")];
-const REGISTRATION: &[Target] = &[("zkernel-gadgets", "registration", "")];
 const ROTATIONS: &[Target] = &[("zkernel-attacks", "rotations", "")];
 const STATEMENT: &[Target] = &[("zkernel-attacks", "tampering", "statement")];
 const TABLES: &[Target] = &[("zkernel-attacks", "tables", "")];
@@ -72,16 +70,6 @@ const KEY: &str = "verifier/src/key.rs";
 const VALIDATE: &str = "verifier/src/validate.rs";
 const BUILD: &str = "verifier/src/builder.rs";
 const PLONK: &str = "verifier/src/plonk.rs";
-const ARGMAX: &str = "gadgets/src/model/lower/argmax.rs";
-const LINEAR: &str = "gadgets/src/model/lower/linear.rs";
-const LOWER: &str = "gadgets/src/model/lower.rs";
-const POOL: &str = "gadgets/src/model/lower/pool.rs";
-const REQUANTIZE: &str = "gadgets/src/model/lower/requantize.rs";
-const PRODUCT: &str = "gadgets/src/model/lower/product.rs";
-const DIVISION: &str = "gadgets/src/model/lower/division.rs";
-const GATHER: &str = "gadgets/src/model/lower/gather.rs";
-const SOFTMAX: &str = "gadgets/src/model/lower/softmax.rs";
-const REGISTER: &str = "gadgets/src/model/registration.rs";
 
 /// What the verifier checks of a proof.
 #[rustfmt::skip]
@@ -184,29 +172,4 @@ pub const CONSTRAINT_KINDS: &[Check] = &[
     check("copies of a PLONKish circuit", PLONK, "b.constrain(\"copies\", count(self.copies.len()), alloc::vec![form]);", Statement, ROTATIONS),
     check("constants of a PLONKish circuit", PLONK, "b.constrain(\"constants\", count(self.constants.len()), forms);", Statement, ROTATIONS),
     check("public cells of a PLONKish circuit", PLONK, "b.constrain(alloc::format!(\"public {}\", public.name), count(len), forms);", Statement, ROTATIONS),
-    check("range of an input", LOWER, "self.builder.lookup(name, table, vec![input], None);", Statement, GADGETS),
-    check("keys and values of a table", LOWER, "vec![LookupInput::plain(keys), LookupInput::plain(values)],", Statement, GADGETS),
-    check("linear layers: Z is the contracted input", LINEAR, "self.builder.constrain(format!(\"{name}/Z\"), 1, tie);", Statement, GADGETS),
-    check("linear layers: the products sum to the output", LINEAR, "self.builder.constrain(format!(\"{name}/Y\"), 1, sum);", Statement, GADGETS),
-    check("two representations are equal: residuals, pools, public values", LINEAR, "self.builder.constrain(name, claims, forms);", Statement, GADGETS),
-    check("argmax: margins are not negative", ARGMAX, "vec![LookupInput::plain(track)],", Statement, GADGETS),
-    check("argmax: one-hot cells are 0 or 1", ARGMAX, "/one-hot is 0 or 1", Statement, GADGETS),
-    check("argmax: no margin at the maximum", ARGMAX, "/no margin at the maximum", Statement, GADGETS),
-    check("argmax: running sums", ARGMAX, "/running sums", Statement, GADGETS),
-    check("argmax: one maximum", ARGMAX, "/one maximum", Statement, GADGETS),
-    check("public tensors equal their public values", LINEAR, "self.equal(name.to_owned(), &representation, public);", Statement, GADGETS),
-    check("max pools: a tap is its key and the maximum before", POOL, "let tied = self.equal(name, &read, &expected);", Replace("let tied = if SWITCH { Some(()) } else { self.equal(name, &read, &expected) };"), GADGETS),
-    check("a tensor read twice is the same", REQUANTIZE, "let tied = self.equal(name, &known, by);", Replace("let tied = if SWITCH { Some(()) } else { self.equal(name, &known, by) };"), GADGETS),
-    check("copied cells equal what they copy", LOWER, "let tied = self.equal(name, input, &Representation::cells(region, &input.shape));", Replace("let tied = if SWITCH { Some(()) } else { self.equal(name, input, &Representation::cells(region, &input.shape)) };"), GADGETS),
-    check("products of cells", PRODUCT, "self.builder.gate(\"products\", gate);", Statement, GADGETS),
-    check("operands of a product are the tensors", PRODUCT, "let tied = self.equal(name, &known, &Representation::cells(cells, shape));", Replace("let tied = if SWITCH { Some(()) } else { self.equal(name, &known, &Representation::cells(cells, shape)) };"), GADGETS),
-    check("matrix products: the products sum to the output", PRODUCT, "self.builder.constrain(name, 1, sum);", Statement, GADGETS),
-    check("matrix products: folded operands", PRODUCT, "self.builder.constrain(name, 1, tie);", Statement, GADGETS),
-    check("sums of quotients, remainders and limbs", DIVISION, "let tied = self.equal(name, one, other);", Replace("let tied = if SWITCH { Some(()) } else { self.equal(name, one, other) };"), GADGETS),
-    check("gather: number and row are in the table", GATHER, "/lookup\"), table, pair, Some(used));", Statement, GADGETS),
-    check("softmax: one maximum", SOFTMAX, ".constrain(name, u32::try_from(count).unwrap_or(u32::MAX), forms);", Statement, GADGETS),
-    check("softmax: keys and values of a table", SOFTMAX, "self.builder.lookup(name.clone(), rows, inputs, None);", Statement, GADGETS),
-    check("softmax: markers are 0 or 1", SOFTMAX, "/marker is a bit", Statement, GADGETS),
-    check("softmax: the marked key is 0", SOFTMAX, "/marked key is 0", Statement, GADGETS),
-    check("weights are sums of their limbs", REGISTER, "let tied = self.equal(format!(\"{}/range\", weight.name), &tensor, &sum);", Replace("let tied = if SWITCH { Some(()) } else { self.equal(format!(\"{}/range\", weight.name), &tensor, &sum) };"), REGISTRATION),
 ];

@@ -49,7 +49,8 @@ const SECTIONS: [Section; 5] = [
     },
     Section {
         heading: "Kinds of constraints",
-        about: "What the builder, the PLONKish front end and the gadgets put into a system.",
+        about: "What the builder and the PLONKish front end put into a system. Those of the gadgets have a test that finds, for each \
+                constraint of every sample, a cheat whom it alone stops: `gadgets/tests/gadgets/forgeries.rs`.",
         checks: list::CONSTRAINT_KINDS,
     },
 ];
@@ -77,7 +78,7 @@ pub fn checks(names: &[String], missing: bool) -> Result<(), String> {
         for check in section.checks.iter().filter(|c| wanted(section, c)) {
             let key = key(section, check);
             let failed = runner.failing(check.tests, &key)?;
-            eprintln!("{key}: {} tests fail", failed.len());
+            eprintln!("{key}: {failed:?}");
             if failed.is_empty() {
                 missed.push(key.clone());
             }

@@ -12,7 +12,7 @@ const INTRODUCTION: &str = "\
 `cargo xtask checks` writes this page. It copies the sources, puts every check of `xtask/src/checks/list.rs` behind a switch,
 and runs tests with one switch thrown at a time; a check that no test misses is an error. That the list is whole, and that this
 page still is what the list and the sources say, are tests of `xtask`: every `Err(..)` on the verifier's way and every call that adds
-a gate, a lookup or a linear constraint must be in the list, or stand there with the reason why it is not.
+a gate, a lookup or a linear constraint of the builder and of the PLONKish front end must be in the list, or be excused there with a reason.
 
 Constraints are also taken out of finished systems, one by one and not by kind, and then a forgery wins: see
 [Attacks and the checks that refuse them](attacks.md).
@@ -41,7 +41,8 @@ fn row(check: &Check, failed: &[(String, String)]) -> Result<String, String> {
     let at = cut::position(&text, check.scope, check.find);
     let at = at.map_err(|e| format!("{}: {}: {e}", check.file, check.name))?;
     let name = check.name.replace('|', "\\|");
-    let (file, function) = (check.file, cut::function(&text, at));
+    let line_end = text[at..].find('\n').map_or(text.len(), |end| at + end);
+    let (file, function) = (check.file, cut::function(&text, line_end));
     let tests = failed.iter().take(NAMED);
     let mut tests: Vec<String> = tests
         .map(|(file, test)| format!("`{test}` in `{file}`"))
