@@ -46,7 +46,7 @@ fn field(c: &mut Criterion) {
                 &Cpu::new(),
                 &column,
                 &column,
-            )))
+            )));
         })
     });
 }
@@ -81,7 +81,7 @@ fn commit(c: &mut Criterion) {
                 &bases,
                 &[&columns],
                 &none,
-            )))
+            )));
         })
     });
 }
@@ -116,7 +116,7 @@ fn ntt(c: &mut Criterion) {
                 &Cpu::new(),
                 &column,
                 Fq::from(1),
-            )))
+            )));
         })
     });
     #[cfg(feature = "peers")]

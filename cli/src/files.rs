@@ -5,12 +5,14 @@ use std::path::Path;
 use pasta_curves::{EqAffine, Fp};
 use rayon::prelude::*;
 use zkernel_backend_cpu::Cpu;
-use zkernel_engine::{ProvingKey, Tensors, executor};
+use zkernel_engine::{ProvingKey, Tensors, Witness, executor, prove};
 use zkernel_gadgets::files::{self, is_public, weight_ids};
-use zkernel_gadgets::model::{Graph, Lowered, WeightValues, lower};
+use zkernel_gadgets::model::{Graph, Lowered, WeightValues, lower, register};
 use zkernel_verifier::curve::Generators;
 use zkernel_verifier::key::{KeyError, VerifyingKey};
+use zkernel_verifier::proof::Proof;
 use zkernel_verifier::system::TrackKind;
+use zkernel_verifier::verify::verify;
 
 use crate::error::CliError;
 
@@ -41,8 +43,15 @@ fn generators(log_n: u32) -> Generators<C> {
     Generators::assemble(rows)
 }
 
-/// Lowers the graph and derives the key: nothing but the commitments is taken from the file.
+/// Lowers the graph, derives the key and checks what the commitments hold: nothing else is taken from the file.
 pub fn load_key(public: &PublicModel) -> Result<Loaded, CliError> {
+    let loaded = derive(public)?;
+    check_public_weights(public, &loaded)?;
+    check_registration(public, &loaded.key)?;
+    Ok(loaded)
+}
+
+fn derive(public: &PublicModel) -> Result<Loaded, CliError> {
     let lowered = lower::<Fp>(&public.graph, public.log_n)?;
     let (expected, found) = (
         lowered.system.columns_of(TrackKind::Tensor),
@@ -59,15 +68,32 @@ pub fn load_key(public: &PublicModel) -> Result<Loaded, CliError> {
         &public.statement(),
         &executor::<C, _>(&Cpu::new()),
     )?;
-    check_public_weights(public, &lowered, &key)?;
     Ok(Loaded { lowered, key })
+}
+
+/// Private weights must be integers of the bits that the graph declares: their range proof, checked once.
+fn check_registration(public: &PublicModel, key: &VerifyingKey<C>) -> Result<(), CliError> {
+    let Some(registration) = register::<Fp>(&public.graph, public.log_n)? else {
+        return Ok(());
+    };
+    let backend = Cpu::new();
+    let executor = executor::<C, _>(&backend);
+    let own = VerifyingKey::new(
+        registration.system,
+        key.generators.clone(),
+        public.commitments.clone(),
+        &public.statement(),
+        &executor,
+    )?;
+    let proof = Proof::decode(&public.registration, &own.shape);
+    let proof = proof.map_err(|e| CliError::Registration(e.to_string()))?;
+    verify(&own, &[], &proof, &executor).map_err(|e| CliError::Registration(e.to_string()))
 }
 
 /// Public weights are committed without blinding: recompute their commitments.
 fn check_public_weights(
     public: &PublicModel,
-    lowered: &Lowered<Fp>,
-    key: &VerifyingKey<C>,
+    Loaded { lowered, key }: &Loaded,
 ) -> Result<(), CliError> {
     if !public.graph.weights.iter().any(is_public) {
         return Ok(());
@@ -106,12 +132,14 @@ pub fn commit(graph: Graph, weights: WeightValues, log_n: u32) -> Result<SecretM
     for id in weight_ids(&graph, is_public) {
         public_weights.0[id.0 as usize].clone_from(&weights.0[id.0 as usize]);
     }
-    let public = PublicModel {
+    let mut public = PublicModel {
         log_n,
         graph,
         public_weights,
         commitments: key.verifying.tensors,
+        registration: Vec::new(),
     };
+    public.registration = prove_ranges(&public, key.verifying.generators, &tensors, &weights)?;
     Ok(SecretModel {
         public,
         weights,
@@ -119,9 +147,29 @@ pub fn commit(graph: Graph, weights: WeightValues, log_n: u32) -> Result<SecretM
     })
 }
 
-/// The proving key of a secret model.
+/// The range proof of the private weights, or nothing if there are none.
+fn prove_ranges(
+    public: &PublicModel,
+    generators: Generators<C>,
+    tensors: &Tensors<Fp>,
+    weights: &WeightValues,
+) -> Result<Vec<u8>, CliError> {
+    let Some(registration) = register::<Fp>(&public.graph, public.log_n)? else {
+        return Ok(Vec::new());
+    };
+    let mut witness = Witness::default();
+    for (track, cells) in registration.witness(&public.graph, weights) {
+        witness.assign(track, cells);
+    }
+    let statement = public.statement();
+    let (backend, system) = (Cpu::new(), registration.system);
+    let key = ProvingKey::<C, _>::new(&backend, system, generators, tensors, &statement)?;
+    Ok(prove(&backend, &key, &[], &witness)?.encode())
+}
+
+/// The proving key of a secret model. The owner of the weights need not check their range proof.
 pub fn load_prover(secret: &SecretModel) -> Result<(Lowered<Fp>, ProvingKey<C, Cpu>), CliError> {
-    let Loaded { lowered, key } = load_key(&secret.public)?;
+    let Loaded { lowered, key } = derive(&secret.public)?;
     let key = ProvingKey::load(&Cpu::new(), key, &tensors(secret, &lowered))?;
     Ok((lowered, key))
 }

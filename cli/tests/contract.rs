@@ -163,6 +163,24 @@ fn inspect_predicts() {
 }
 
 #[test]
+fn range_proofs_of_weights_are_checked() {
+    let base = commit_and_prove("logreg", "range_proof", &[]);
+    assert_eq!(verify(&base, &base, &[]), Some(0));
+    let zkv = base.with_extension("zkv");
+    let bytes = std::fs::read(&zkv).unwrap();
+    // The range proof ends the file: its last scalar changed, and all of it cut off.
+    let mut changed = bytes.clone();
+    let end = changed.len();
+    changed[end - 32] ^= 1;
+    for hostile in [&changed[..], &bytes[..end - 32]] {
+        std::fs::write(&zkv, hostile).unwrap();
+        assert_eq!(verify(&base, &base, &[]), Some(2));
+        let output = zkernel(&["verify", text(&zkv), text(&base.with_extension("zkp"))]);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("range proof"));
+    }
+}
+
+#[test]
 fn errors_have_exit_code_two() {
     for arguments in [
         &["verify", "/nowhere.zkv", "/nowhere.zkp"][..],

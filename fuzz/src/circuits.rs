@@ -152,7 +152,7 @@ pub fn circuits(bytes: &[u8]) {
     let instances = [outputs.iter().map(|v| signed(*v)).collect::<Vec<Fp>>()];
     let mut columns = [left, right, outputs];
     // Padding rows hold zeros, so they are satisfied only if e(0, 0) = 0; a short last column has some.
-    let padded = cells % USABLE != 0;
+    let padded = !cells.is_multiple_of(USABLE);
     let honest = !padded || term.value(0, 0) == 0;
     assert_eq!(
         agree(&system, &instances, &witness([a, c, out], &columns)),

@@ -12,8 +12,8 @@ use zkernel_verifier::proof::Proof;
 
 use crate::model::{Graph, GraphError, Visibility, Weight, WeightId, WeightValues};
 
-const KEY_MAGIC: &[u8; 8] = b"zkv\0v001";
-const MODEL_MAGIC: &[u8; 8] = b"zkm\0v001";
+const KEY_MAGIC: &[u8; 8] = b"zkv\0v002";
+const MODEL_MAGIC: &[u8; 8] = b"zkm\0v002";
 const PROOF_MAGIC: &[u8; 8] = b"zkp\0v001";
 
 /// log2 of the column lengths that a key may have: deriving the generators of the longest takes seconds.
@@ -30,6 +30,8 @@ pub struct PublicModel<C: Curve> {
     pub public_weights: WeightValues,
     /// Commitments of the weights.
     pub commitments: Vec<C>,
+    /// The range proof of the private weights ([`crate::model::register`]); empty if there are none.
+    pub registration: Vec<u8>,
 }
 
 /// What a `.zkm` file holds.
@@ -80,7 +82,9 @@ impl<C: Curve> PublicModel<C> {
         self.graph.encode(&mut w);
         self.public_weights
             .encode(weight_ids(&self.graph, is_public).into_iter(), &mut w);
+        w.len(self.commitments.len());
         w.points(&self.commitments);
+        w.bytes(&self.registration);
         w.0
     }
 
@@ -113,13 +117,15 @@ impl<C: Curve> PublicModel<C> {
                 *values = WeightValues::decode_matrix(weight, &mut r)?;
             }
         }
-        let commitments = r.points(r.remaining() / 32)?;
-        r.finish()?;
+        let count = r.len(32)?;
+        let commitments = r.points(count)?;
+        let registration = r.bytes(r.remaining())?.to_vec();
         Ok(Self {
             log_n,
             graph,
             public_weights,
             commitments,
+            registration,
         })
     }
 
@@ -128,6 +134,7 @@ impl<C: Curve> PublicModel<C> {
     pub fn statement(&self) -> Vec<u8> {
         Self {
             commitments: Vec::new(),
+            registration: Vec::new(),
             ..self.clone()
         }
         .encode()

@@ -303,7 +303,7 @@ impl Import<'_> {
             Ok(Translated::Op(op)) => build.push(node, op, inputs, output_shape),
             Ok(Translated::Affine(affine)) => {
                 let alone = self.read_once(&build.tensors[inputs[0]].name);
-                build.fuse(node, affine, inputs[0], output_shape, alone);
+                build.fuse(node, &affine, inputs[0], output_shape, alone);
             }
             Err(problem) => build.refused.push(refuse(node, problem)),
         }
@@ -353,7 +353,7 @@ impl Build {
     fn fuse(
         &mut self,
         node: &pb::NodeProto,
-        affine: Affine,
+        affine: &Affine,
         input: usize,
         shape: Vec<usize>,
         alone: bool,

@@ -77,10 +77,13 @@ pub struct Conv {
     pub bias: Option<Vec<f32>>,
 }
 
+/// Rows, weights and bias of a linear layer.
+pub type LinearPart<'a> = (usize, &'a [f32], Option<&'a [f32]>);
+
 impl FloatOp {
     /// Rows, weights and bias of a linear layer.
     #[must_use]
-    pub fn linear(&self) -> Option<(usize, &[f32], Option<&[f32]>)> {
+    pub fn linear(&self) -> Option<LinearPart<'_>> {
         match self {
             Self::Dense {
                 rows,

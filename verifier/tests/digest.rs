@@ -189,8 +189,11 @@ macro_rules! changes {
     };
 }
 
+/// What is changed, and how.
+type Change = (&'static str, fn(&mut System));
+
 /// One change of every field of every struct.
-fn changes() -> Vec<(&'static str, fn(&mut System))> {
+fn changes() -> Vec<Change> {
     changes! {
         |s| s.log_n += 1;
         |s| s.blinding += 1;

@@ -1,4 +1,4 @@
-//! Affine additions in batches that share one inversion, and sums of points by bucket.
+//! Affine additions in batches that share one inversion.
 //!
 //! An addition costs 5 multiplications and a square; equal, opposite and identity operands are handled.
 
@@ -6,8 +6,24 @@ use group::Curve as _;
 use pasta_curves::arithmetic::{CurveAffine, VartimeField};
 use zkernel_backend::Curve;
 
+use crate::level::Level;
+#[cfg(target_arch = "x86_64")]
+use crate::packed::points::Packed;
+
+/// Marks a reference to a point that is to be negated.
+pub(crate) const NEGATED: u32 = 1 << 31;
+
+/// An addition: `sums[sum] = source[left] + source[right]`, either operand perhaps [`NEGATED`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair {
+    pub(crate) left: u32,
+    pub(crate) right: u32,
+    pub(crate) sum: u32,
+}
+
 /// A point; the identity is (0, 0), which is not on either curve (b = 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub(crate) struct Xy<B> {
     pub(crate) x: B,
     pub(crate) y: B,
@@ -33,7 +49,8 @@ impl<B: ff::Field + VartimeField> Xy<B> {
         if self.is_identity() {
             return C::identity();
         }
-        C::from_xy(self.x, self.y).expect("sums of curve points are on the curve")
+        // Sums of points of the curve are on the curve: the default is never taken.
+        C::from_xy(self.x, self.y).unwrap_or(C::identity())
     }
 
     pub(crate) fn is_identity(&self) -> bool {
@@ -85,87 +102,58 @@ impl<B: ff::Field + VartimeField> Xy<B> {
     }
 }
 
-/// `left[i] += right[i]`; `scratch` is overwritten.
-pub(crate) fn add_all<B: ff::Field + VartimeField>(
-    left: &mut [Xy<B>],
-    right: &[Xy<B>],
-    scratch: &mut Vec<(B, B)>,
-) {
-    scratch.clear();
-    let mut product = B::ONE;
-    for (l, r) in left.iter().zip(right) {
-        let denominator = l.denominator(r);
-        scratch.push((denominator, product));
-        product *= denominator;
-    }
-    let mut inverse = product.invert_vartime().unwrap_or(B::ZERO);
-    for ((l, r), (denominator, before)) in left.iter_mut().zip(right).zip(scratch.iter()).rev() {
-        *l = l.add(r, inverse * before);
-        inverse *= denominator;
-    }
+/// Additions that share an inversion: enough to make it cheap, and few enough for the second-level cache.
+const BATCH: usize = 1024;
+
+/// Adds points in batches, at one level.
+pub(crate) struct Adder<B> {
+    #[cfg(target_arch = "x86_64")]
+    packed: Option<Packed<B>>,
+    scratch: Vec<(B, B)>,
 }
 
-/// Sums the points of every bucket: pairs within a bucket are added, all buckets together, until one is left of each.
-pub(crate) fn sum_buckets<B: ff::Field + VartimeField>(
-    terms: &[(u32, Xy<B>)],
-    buckets: usize,
-) -> Vec<Xy<B>> {
-    let mut starts = vec![0usize; buckets + 1];
-    for (bucket, _) in terms {
-        starts[*bucket as usize + 1] += 1;
-    }
-    let mut counts: Vec<usize> = starts[1..].to_vec();
-    for i in 0..buckets {
-        starts[i + 1] += starts[i];
-    }
-    let mut next = starts;
-    let mut points = vec![Xy::IDENTITY; terms.len()];
-    for (bucket, point) in terms {
-        let slot = &mut next[*bucket as usize];
-        points[*slot] = *point;
-        *slot += 1;
-    }
-    while counts.iter().any(|count| *count > 1) {
-        points = add_pairs(&points, &mut counts);
-    }
-    let mut points = points.into_iter();
-    let one = |count: &usize| if *count == 0 { None } else { points.next() };
-    counts
-        .iter()
-        .map(one)
-        .map(|p| p.unwrap_or(Xy::IDENTITY))
-        .collect()
-}
-
-/// One round of [`sum_buckets`]: halves the points of every bucket, an odd one out goes along with the identity.
-fn add_pairs<B: ff::Field + VartimeField>(points: &[Xy<B>], counts: &mut [usize]) -> Vec<Xy<B>> {
-    let mut left = Vec::with_capacity(points.len() / 2 + counts.len());
-    let mut right = Vec::with_capacity(left.capacity());
-    let mut rest = points;
-    for count in counts.iter_mut() {
-        let (bucket, after) = rest.split_at(*count);
-        rest = after;
-        for pair in bucket.chunks(2) {
-            left.push(pair[0]);
-            right.push(pair.get(1).copied().unwrap_or(Xy::IDENTITY));
+impl<B: ff::PrimeField + VartimeField> Adder<B> {
+    pub(crate) fn new(level: Level) -> Self {
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = level;
+        Self {
+            #[cfg(target_arch = "x86_64")]
+            packed: level.prime().map(Packed::new),
+            scratch: Vec::new(),
         }
-        *count = count.div_ceil(2);
     }
-    add_all(&mut left, &right, &mut Vec::with_capacity(right.len()));
-    left
-}
 
-/// `sum_b (b + 1) buckets[b]` by running sums.
-pub(crate) fn weigh<C: Curve>(buckets: &[Xy<C::Base>]) -> C::CurveExt {
-    let (mut running, mut total) = (C::identity().to_curve(), C::identity().to_curve());
-    let used = buckets.iter().rposition(|b| !b.is_identity());
-    for bucket in buckets[..used.map_or(0, |last| last + 1)].iter().rev() {
-        if !bucket.is_identity() {
-            running += bucket.point::<C>();
+    /// `sums[pair.sum] = source[pair.left] + source[pair.right]` for every pair.
+    pub(crate) fn add_pairs(&mut self, pairs: &[Pair], source: &[Xy<B>], sums: &mut [Xy<B>]) {
+        for batch in pairs.chunks(BATCH) {
+            #[cfg(target_arch = "x86_64")]
+            if let Some(packed) = &mut self.packed {
+                packed.add_pairs(batch, source, sums);
+                continue;
+            }
+            self.add_batch(batch, source, sums);
         }
-        total += running;
     }
-    total
+
+    fn add_batch(&mut self, pairs: &[Pair], source: &[Xy<B>], sums: &mut [Xy<B>]) {
+        let read = |reference: u32| {
+            let point = source[(reference & !NEGATED) as usize];
+            point.signed(reference & NEGATED != 0)
+        };
+        self.scratch.clear();
+        let mut product = B::ONE;
+        for pair in pairs {
+            let denominator = read(pair.left).denominator(&read(pair.right));
+            self.scratch.push((denominator, product));
+            product *= denominator;
+        }
+        let mut inverse = product.invert_vartime().unwrap_or(B::ZERO);
+        for (pair, (denominator, before)) in pairs.iter().zip(&self.scratch).rev() {
+            let (left, right) = (read(pair.left), read(pair.right));
+            sums[pair.sum as usize] = left.add(&right, inverse * before);
+            inverse *= denominator;
+        }
+    }
 }
 
 /// Affine forms of projective points.

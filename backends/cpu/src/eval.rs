@@ -6,54 +6,58 @@ use zkernel_backend::{Field, Result, shape};
 use zkernel_verifier::expression::{Operand, Operation, Program};
 
 use crate::columns::Columns;
+use crate::kernels::{self, Run};
+use crate::level::Level;
 
 /// Rows interpreted together, and cells below which one thread is enough.
 const BLOCK: usize = 256;
 
 #[tracing::instrument(skip_all, fields(lanes = weights.len(), instructions = program.instructions.len()))]
 pub(crate) fn run<F: Field>(
+    level: Level,
     program: &Program,
     inputs: &[&Columns<F>],
-    constants: &[F],
-    weights: &[F],
+    (constants, weights): (&[F], &[F]),
     accumulator: &mut Columns<F>,
 ) -> Result<()> {
     let shapes: Vec<shape::Shape> = inputs.iter().map(|i| i.shape()).collect();
     let target = accumulator.shape();
     shape::run(program, &shapes, constants.len(), weights.len(), target)?;
     let inputs: Vec<Cow<'_, [F]>> = inputs.iter().map(|i| i.full()).collect();
+    let inputs: Vec<&[F]> = inputs.iter().map(|i| &**i).collect();
     let rows = target.1;
     let blocks = accumulator.full_mut().par_chunks_mut(BLOCK);
     blocks.enumerate().for_each(|(block, sums)| {
-        let mut results = vec![F::ZERO; program.instructions.len() * BLOCK];
-        for (lane, weight) in weights.iter().enumerate() {
-            let start = lane * rows + block * BLOCK;
-            let lane = Lane {
-                inputs: &inputs,
-                constants,
-                start,
-                rows: sums.len(),
-            };
-            lane.interpret(program, &mut results);
-            for (row, sum) in sums.iter_mut().enumerate() {
-                *sum += *weight * lane.read(program.output, &results, row);
-            }
-        }
+        let start = |lane: usize| lane * rows + block * BLOCK;
+        let lanes: Vec<(F, usize)> = (0..)
+            .map(start)
+            .zip(weights)
+            .map(|(s, w)| (*w, s))
+            .collect();
+        let run = Run {
+            program,
+            inputs: &inputs,
+            constants,
+            lanes: &lanes,
+        };
+        kernels::run(level, &run, sums);
     });
     Ok(())
 }
 
-/// A block of rows of one lane.
-struct Lane<'a, F: Field> {
-    inputs: &'a [Cow<'a, [F]>],
-    constants: &'a [F],
-    start: usize,
-    rows: usize,
+/// A block of at most [`BLOCK`] rows of one lane.
+pub(crate) struct Lane<'a, F> {
+    pub(crate) run: &'a Run<'a, F>,
+    pub(crate) start: usize,
+    pub(crate) rows: usize,
 }
 
 impl<F: Field> Lane<'_, F> {
-    fn interpret(&self, program: &Program, results: &mut [F]) {
-        for (index, instruction) in program.instructions.iter().enumerate() {
+    /// The results of all instructions, [`BLOCK`] rows each.
+    pub(crate) fn interpret(&self, results: &mut Vec<F>) {
+        let instructions = &self.run.program.instructions;
+        results.resize(instructions.len() * BLOCK, F::ZERO);
+        for (index, instruction) in instructions.iter().enumerate() {
             let (known, fresh) = results.split_at_mut(index * BLOCK);
             for (row, cell) in fresh[..self.rows].iter_mut().enumerate() {
                 let a = self.read(instruction.a, known, row);
@@ -67,36 +71,39 @@ impl<F: Field> Lane<'_, F> {
         }
     }
 
-    fn read(&self, operand: Operand, results: &[F], row: usize) -> F {
+    pub(crate) fn read(&self, operand: Operand, results: &[F], row: usize) -> F {
         match operand {
-            Operand::Input(i) => self.inputs[usize::from(i)][self.start + row],
-            Operand::Constant(i) => self.constants[usize::from(i)],
+            Operand::Input(i) => self.run.inputs[usize::from(i)][self.start + row],
+            Operand::Constant(i) => self.run.constants[usize::from(i)],
             Operand::Result(i) => results[usize::from(i) * BLOCK + row],
         }
     }
 }
 
 #[tracing::instrument(skip_all, fields(shape = ?a.shape()))]
-pub(crate) fn multiply<F: Field>(a: &Columns<F>, b: &Columns<F>) -> Result<Columns<F>> {
+pub(crate) fn multiply<F: Field>(
+    level: Level,
+    a: &Columns<F>,
+    b: &Columns<F>,
+) -> Result<Columns<F>> {
     shape::same("multiply", a.shape(), b.shape())?;
     let (mut cells, other) = (a.full().into_owned(), b.full());
     let blocks = cells.par_chunks_mut(BLOCK).zip(other.par_chunks(BLOCK));
-    blocks.for_each(|(a, b)| a.iter_mut().zip(b).for_each(|(a, b)| *a *= b));
+    blocks.for_each(|(a, b)| kernels::multiply(level, a, b));
     Ok(Columns::new(a.shape().0, a.shape().1, cells))
 }
 
 #[tracing::instrument(skip_all, fields(shape = ?columns.shape()))]
-pub(crate) fn invert<F: Field>(columns: &Columns<F>, constant: F) -> Columns<F> {
+pub(crate) fn invert<F: Field>(level: Level, columns: &Columns<F>, constant: F) -> Columns<F> {
     let mut cells = columns.full().into_owned();
     cells.par_chunks_mut(4 * BLOCK).for_each(|block| {
-        block.iter_mut().for_each(|cell| *cell += constant);
-        invert_block(block);
+        kernels::invert(level, block, constant);
     });
     Columns::new(columns.shape().0, columns.shape().1, cells)
 }
 
 /// Inverts all but the zeros with one inversion.
-fn invert_block<F: Field>(cells: &mut [F]) {
+pub(crate) fn invert_block<F: Field>(cells: &mut [F]) {
     let mut product = F::ONE;
     let mut before = Vec::with_capacity(cells.len());
     for cell in cells.iter() {

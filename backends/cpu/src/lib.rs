@@ -1,32 +1,53 @@
 //! # The CPU backend
 //!
-//! Portable field arithmetic of `pasta_curves` on the global rayon pool. One operation family a file, named as in
+//! Field arithmetic of `pasta_curves`, eight elements at a time where the machine can ([`level`]), on the global rayon
+//! pool. One operation family a file, named as in
 //! `zkernel-backend-reference`, which defines what they mean: [`columns`], [`msm`] (over batched affine additions),
 //! `ntt`, `eval`, `linear`.
 
 mod affine;
+mod buckets;
 pub mod columns;
+mod digits;
 mod eval;
+mod kernels;
+pub mod level;
 mod linear;
 pub mod msm;
 mod ntt;
+mod packed;
 
 use zkernel_backend::{Backend, ColumnRef, Curve, HostColumns, Result, Scalar, Term, shape};
 use zkernel_verifier::expression::Program;
 use zkernel_verifier::form::EvaluatedView;
 
 pub use crate::columns::Columns;
+pub use crate::level::Level;
 pub use crate::msm::Bases;
 
 /// The CPU backend, on the global rayon pool.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cpu;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cpu {
+    level: Level,
+}
+
+impl Default for Cpu {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Cpu {
-    /// The backend on the global rayon pool.
+    /// The backend at the fastest level of this machine.
     #[must_use]
-    pub const fn new() -> Self {
-        Self
+    pub fn new() -> Self {
+        Self::with_level(Level::detect())
+    }
+
+    /// The backend at a chosen level.
+    #[must_use]
+    pub const fn with_level(level: Level) -> Self {
+        Self { level }
     }
 }
 
@@ -36,7 +57,7 @@ impl<C: Curve> Backend<C> for Cpu {
     type Kernel = Program;
 
     fn name(&self) -> String {
-        "cpu".into()
+        format!("cpu ({})", self.level.name())
     }
 
     fn upload(&self, host: &HostColumns<Scalar<C>>) -> Result<Self::Columns> {
@@ -60,7 +81,7 @@ impl<C: Curve> Backend<C> for Cpu {
     }
 
     fn load_bases(&self, points: &[C]) -> Result<Self::Bases> {
-        Ok(Bases::load(points))
+        Ok(Bases::load(self.level, points))
     }
 
     fn commit(
@@ -84,11 +105,11 @@ impl<C: Curve> Backend<C> for Cpu {
     }
 
     fn msm(&self, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
-        msm::msm(points, scalars)
+        msm::msm(self.level, points, scalars)
     }
 
     fn interpolate(&self, values: &Self::Columns) -> Result<Self::Columns> {
-        ntt::interpolate(values)
+        ntt::interpolate(self.level, values)
     }
 
     fn coset_evaluate(
@@ -96,7 +117,7 @@ impl<C: Curve> Backend<C> for Cpu {
         coefficients: &Self::Columns,
         shift: Scalar<C>,
     ) -> Result<Self::Columns> {
-        ntt::coset_evaluate(coefficients, shift)
+        ntt::coset_evaluate(self.level, coefficients, shift)
     }
 
     fn prepare(&self, program: &Program) -> Result<Self::Kernel> {
@@ -112,15 +133,21 @@ impl<C: Curve> Backend<C> for Cpu {
         weights: &[Scalar<C>],
         accumulator: &mut Self::Columns,
     ) -> Result<()> {
-        eval::run(kernel, inputs, constants, weights, accumulator)
+        eval::run(
+            self.level,
+            kernel,
+            inputs,
+            (constants, weights),
+            accumulator,
+        )
     }
 
     fn multiply(&self, a: &Self::Columns, b: &Self::Columns) -> Result<Self::Columns> {
-        eval::multiply(a, b)
+        eval::multiply(self.level, a, b)
     }
 
     fn invert(&self, columns: &Self::Columns, constant: Scalar<C>) -> Result<Self::Columns> {
-        Ok(eval::invert(columns, constant))
+        Ok(eval::invert(self.level, columns, constant))
     }
 
     fn take(
@@ -134,7 +161,7 @@ impl<C: Curve> Backend<C> for Cpu {
     }
 
     fn dot(&self, columns: &Self::Columns, vector: &Self::Columns) -> Result<Vec<Scalar<C>>> {
-        linear::dot(columns, vector)
+        linear::dot(self.level, columns, vector)
     }
 
     fn combine(
@@ -144,7 +171,7 @@ impl<C: Curve> Backend<C> for Cpu {
         constants: &[Scalar<C>],
         rows: usize,
     ) -> Result<Self::Columns> {
-        linear::combine(sources, terms, constants, rows)
+        linear::combine(self.level, sources, terms, constants, rows)
     }
 
     fn accumulate(
@@ -176,7 +203,14 @@ impl<C: Curve> Backend<C> for Cpu {
         start: usize,
     ) -> Result<()> {
         let source = (source, source_width);
-        linear::contract(source, outer, inner, (target, target_width), start)
+        linear::contract(
+            self.level,
+            source,
+            outer,
+            inner,
+            (target, target_width),
+            start,
+        )
     }
 
     fn cross_columns(
@@ -184,23 +218,23 @@ impl<C: Curve> Backend<C> for Cpu {
         f: &Self::Columns,
         a: &Self::Columns,
     ) -> Result<(Scalar<C>, Scalar<C>)> {
-        linear::cross_columns(f, a)
+        linear::cross_columns(self.level, f, a)
     }
 
     fn fold_columns(&self, columns: &Self::Columns, u: Scalar<C>) -> Result<Self::Columns> {
-        linear::fold_columns(columns, u)
+        linear::fold_columns(self.level, columns, u)
     }
 
     fn cross_rows(&self, f: &Self::Columns, a: &Self::Columns) -> Result<(Scalar<C>, Scalar<C>)> {
-        linear::cross_rows(f, a)
+        linear::cross_rows(self.level, f, a)
     }
 
     fn fold_rows(&self, columns: &Self::Columns, u: Scalar<C>) -> Result<Self::Columns> {
-        linear::fold_rows(columns, u)
+        linear::fold_rows(self.level, columns, u)
     }
 
     fn expand(&self, f: &Self::Columns, weights: &[Scalar<C>]) -> Result<Self::Columns> {
-        linear::expand(f, weights)
+        linear::expand(self.level, f, weights)
     }
 
     fn fold_bases(

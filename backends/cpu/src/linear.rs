@@ -1,23 +1,27 @@
 //! Inner products, combinations, linear forms and folds.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
-use zkernel_backend::{Field, Result, Term, shape};
+use zkernel_backend::{ColumnRef, Field, Result, Term, shape};
 use zkernel_verifier::form::EvaluatedView;
 
 use crate::columns::Columns;
+use crate::kernels;
+use crate::level::Level;
 
 /// Cells below which one thread is enough.
 const BLOCK: usize = 1024;
 
-fn inner_product<F: Field>(a: &[F], b: &[F]) -> F {
-    a.iter().zip(b).map(|(a, b)| *a * b).sum()
-}
-
 #[tracing::instrument(skip_all, fields(shape = ?columns.shape()))]
-pub(crate) fn dot<F: Field>(columns: &Columns<F>, vector: &Columns<F>) -> Result<Vec<F>> {
+pub(crate) fn dot<F: Field>(
+    level: Level,
+    columns: &Columns<F>,
+    vector: &Columns<F>,
+) -> Result<Vec<F>> {
     shape::dot(columns.shape(), vector.shape())?;
     let vector = vector.full();
-    let product = |column| inner_product(&columns.full_column(column), &vector);
+    let product = |column| kernels::dot(level, &columns.full_column(column), &vector);
     Ok((0..columns.shape().0)
         .into_par_iter()
         .map(product)
@@ -26,6 +30,7 @@ pub(crate) fn dot<F: Field>(columns: &Columns<F>, vector: &Columns<F>) -> Result
 
 #[tracing::instrument(skip_all, fields(outputs = terms.len(), rows))]
 pub(crate) fn combine<F: Field>(
+    level: Level,
     sources: &[&Columns<F>],
     terms: &[Vec<Term<F>>],
     constants: &[F],
@@ -35,11 +40,11 @@ pub(crate) fn combine<F: Field>(
     shape::combine(&shapes, terms, constants.len(), rows)?;
     let partial = |start: F, terms: &[Term<F>]| {
         let mut sums = vec![start; rows];
-        for term in terms {
-            let column = sources[term.column.batch].full_column(term.column.column);
-            let products = column.iter().map(|c| *c * term.coefficient);
-            sums.iter_mut().zip(products).for_each(|(s, p)| *s += p);
-        }
+        let column = |c: ColumnRef| sources[c.batch].full_column(c.column);
+        let columns: Vec<_> = terms.iter().map(|t| column(t.column)).collect();
+        let columns = columns.iter().map(|c| &**c);
+        let terms: Vec<(&[F], F)> = columns.zip(terms.iter().map(|t| t.coefficient)).collect();
+        kernels::combine(level, &mut sums, &terms);
         sums
     };
     let output = |(terms, constant): (&Vec<Term<F>>, &F)| {
@@ -88,6 +93,7 @@ pub(crate) fn accumulate_sparse<F: Field>(
 
 #[tracing::instrument(skip_all, fields(?outer, axes = inner.axes.len()))]
 pub(crate) fn contract<F: Field>(
+    level: Level,
     (source, source_width): (&Columns<F>, usize),
     outer: &[(usize, usize)],
     inner: &EvaluatedView<F>,
@@ -102,26 +108,31 @@ pub(crate) fn contract<F: Field>(
     let mut entries = Vec::new();
     inner.for_each(|position, coefficient| entries.push((position, coefficient)));
     let cells = source.full();
-    let sum = |j: usize| -> F {
-        let offset = offset(outer, j);
-        let term = |(position, coefficient): &(usize, F)| {
-            let p = position + offset;
-            *coefficient * cells[p / source_width * from.1 + p % source_width]
-        };
-        entries.iter().map(term).sum()
-    };
-    let least = BLOCK.div_ceil(entries.len());
-    let sums: Vec<F> = (0..outputs)
-        .into_par_iter()
-        .with_min_len(least)
-        .map(sum)
+    let dense = dense(&cells, from.1, source_width);
+    let offsets: Vec<usize> = (0..outputs).map(|j| offset(outer, j)).collect();
+    let least = BLOCK.div_ceil(entries.len().max(1));
+    let share = outputs.div_ceil(4 * rayon::current_num_threads());
+    let least = least.max(share).next_multiple_of(8);
+    let sums: Vec<Vec<F>> = offsets
+        .par_chunks(least)
+        .map(|offsets| kernels::contract(level, &dense, &entries, offsets))
         .collect();
+    let sums = sums.into_iter().flatten();
     let written = target.full_mut();
-    for (j, sum) in sums.into_iter().enumerate() {
+    for (j, sum) in sums.enumerate() {
         let p = start + j;
         written[p / target_width * to.1 + p % target_width] += sum;
     }
     Ok(())
+}
+
+/// Cells in the order of positions: the first `width` rows of every column.
+fn dense<F: Field>(cells: &[F], rows: usize, width: usize) -> Cow<'_, [F]> {
+    if width == rows {
+        return Cow::Borrowed(cells);
+    }
+    let columns = cells.chunks(rows.max(1));
+    Cow::Owned(columns.flat_map(|c| &c[..width]).copied().collect())
 }
 
 /// `<j, outer>`, j row-major.
@@ -133,60 +144,85 @@ fn offset(outer: &[(usize, usize)], j: usize) -> usize {
 }
 
 #[tracing::instrument(skip_all, fields(shape = ?f.shape()))]
-pub(crate) fn cross_columns<F: Field>(f: &Columns<F>, a: &Columns<F>) -> Result<(F, F)> {
+pub(crate) fn cross_columns<F: Field>(
+    level: Level,
+    f: &Columns<F>,
+    a: &Columns<F>,
+) -> Result<(F, F)> {
     shape::cross_columns(f.shape(), a.shape())?;
-    let product = |i, j| inner_product(&f.full_column(i), &a.full_column(j));
+    let product = |i, j| kernels::dot(level, &f.full_column(i), &a.full_column(j));
     let pair = |q: usize| (product(2 * q + 1, 2 * q), product(2 * q, 2 * q + 1));
     let pairs = (0..f.shape().0 / 2).into_par_iter().map(pair);
     Ok(pairs.reduce(|| (F::ZERO, F::ZERO), |a, b| (a.0 + b.0, a.1 + b.1)))
 }
 
 #[tracing::instrument(skip_all, fields(shape = ?columns.shape()))]
-pub(crate) fn fold_columns<F: Field>(columns: &Columns<F>, u: F) -> Result<Columns<F>> {
+pub(crate) fn fold_columns<F: Field>(
+    level: Level,
+    columns: &Columns<F>,
+    u: F,
+) -> Result<Columns<F>> {
     shape::fold_columns(columns.shape())?;
     let (count, rows) = columns.shape();
     let fold = |q: usize| -> Vec<F> {
         let (low, high) = (columns.full_column(2 * q), columns.full_column(2 * q + 1));
-        low.iter()
-            .zip(high.iter())
-            .map(|(l, h)| *l + u * h)
-            .collect()
+        let mut folded = low.into_owned();
+        kernels::combine(level, &mut folded, &[(&high, u)]);
+        folded
     };
     let folded: Vec<_> = (0..count / 2).into_par_iter().map(fold).collect();
     Ok(Columns::new(count / 2, rows, folded.concat()))
 }
 
 #[tracing::instrument(skip_all, fields(shape = ?f.shape()))]
-pub(crate) fn cross_rows<F: Field>(f: &Columns<F>, a: &Columns<F>) -> Result<(F, F)> {
+pub(crate) fn cross_rows<F: Field>(level: Level, f: &Columns<F>, a: &Columns<F>) -> Result<(F, F)> {
     shape::cross_rows(f.shape(), a.shape())?;
     let (f, a) = (f.full(), a.full());
     let block = |(f, a): (&[F], &[F])| {
-        let pairs = f.chunks_exact(2).zip(a.chunks_exact(2));
-        pairs.fold((F::ZERO, F::ZERO), |(left, right), (f, a)| {
-            (left + f[1] * a[0], right + f[0] * a[1])
-        })
+        let ((f0, f1), (a0, a1)) = (halves(f), halves(a));
+        (kernels::dot(level, &f1, &a0), kernels::dot(level, &f0, &a1))
     };
     let blocks = f.par_chunks(BLOCK).zip(a.par_chunks(BLOCK)).map(block);
     Ok(blocks.reduce(|| (F::ZERO, F::ZERO), |a, b| (a.0 + b.0, a.1 + b.1)))
 }
 
 #[tracing::instrument(skip_all, fields(shape = ?columns.shape()))]
-pub(crate) fn fold_rows<F: Field>(columns: &Columns<F>, u: F) -> Result<Columns<F>> {
+pub(crate) fn fold_rows<F: Field>(level: Level, columns: &Columns<F>, u: F) -> Result<Columns<F>> {
     shape::fold_rows(columns.shape())?;
     let (count, rows) = columns.shape();
     let cells = columns.full();
-    let pairs = cells.par_chunks_exact(2).with_min_len(BLOCK);
-    let folded = pairs.map(|pair| pair[0] + u * pair[1]).collect();
+    let fold = |cells: &[F]| -> Vec<F> {
+        let (mut even, odd) = halves(cells);
+        kernels::combine(level, &mut even, &[(&odd, u)]);
+        even
+    };
+    let folded: Vec<Vec<F>> = cells.par_chunks(BLOCK).map(fold).collect();
+    let folded = folded.concat();
     Ok(Columns::new(count, rows / 2, folded))
 }
 
 #[tracing::instrument(skip_all, fields(rows = f.shape().1, weights = weights.len()))]
-pub(crate) fn expand<F: Field>(f: &Columns<F>, weights: &[F]) -> Result<Columns<F>> {
+pub(crate) fn expand<F: Field>(level: Level, f: &Columns<F>, weights: &[F]) -> Result<Columns<F>> {
     shape::expand(f.shape(), weights.len())?;
     let (cells, rows) = (f.full(), f.shape().1 * weights.len());
-    let block = |scalar: F| weights.iter().map(move |weight| scalar * weight);
-    let left = cells.chunks_exact(2).flat_map(|pair| [pair[1], F::ZERO]);
-    let right = cells.chunks_exact(2).flat_map(|pair| [F::ZERO, pair[0]]);
-    let expanded = left.chain(right).flat_map(block).collect();
+    let of_half = |half: usize| cells.iter().skip(half).step_by(2);
+    let repeated = |half| of_half(half).flat_map(|cell| weights.iter().map(move |_| *cell));
+    let product = |half| -> Vec<F> {
+        let mut scalars: Vec<F> = repeated(half).collect();
+        let tiled: Vec<F> = of_half(half).flat_map(|_| weights).copied().collect();
+        kernels::multiply(level, &mut scalars, &tiled);
+        scalars
+    };
+    let zeros = vec![F::ZERO; weights.len()];
+    let (left, right) = rayon::join(|| product(1), || product(0));
+    let (left, right) = (left.chunks(weights.len()), right.chunks(weights.len()));
+    let mut expanded = Vec::with_capacity(2 * rows);
+    left.for_each(|block| expanded.extend(block.iter().chain(&zeros)));
+    right.for_each(|block| expanded.extend(zeros.iter().chain(block)));
     Ok(Columns::new(2, rows, expanded))
+}
+
+/// Cells at even and at odd positions.
+fn halves<F: Field>(cells: &[F]) -> (Vec<F>, Vec<F>) {
+    cells.chunks_exact(2).map(|pair| (pair[0], pair[1])).unzip()
 }

@@ -9,6 +9,10 @@ use zkernel_backend::{Field, Result, shape};
 use zkernel_verifier::curve::powers;
 
 use crate::columns::Columns;
+use crate::kernels;
+use crate::level::Level;
+#[cfg(target_arch = "x86_64")]
+use crate::packed::transform::{self as packed, Plan, SIZES};
 
 /// Rows from which a single column is worth more than one thread.
 const PARALLEL_ROWS: usize = 1 << 12;
@@ -36,12 +40,22 @@ fn twiddles<F: Field>(log_n: u32) -> Arc<Vec<F>> {
 }
 
 #[tracing::instrument(skip_all, fields(shape = ?values.shape()))]
-pub(crate) fn interpolate<F: Field>(values: &Columns<F>) -> Result<Columns<F>> {
+pub(crate) fn interpolate<F: Field>(level: Level, values: &Columns<F>) -> Result<Columns<F>> {
     let log_n = shape::transform("interpolate", values.shape())?;
-    let scale = F::TWO_INV.pow_vartime([u64::from(log_n)]);
     let (columns, rows) = values.shape();
-    let powers = twiddles(log_n);
     let mut cells = values.full().into_owned();
+    let scale = F::TWO_INV.pow_vartime([u64::from(log_n)]);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime().filter(|_| SIZES.contains(&log_n)) {
+        let plan = Plan::cached(prime, log_n, true);
+        let each = |buffer: &mut Vec<_>, column: &mut [F]| {
+            packed::transform(prime, &plan, column, scale, buffer);
+        };
+        cells.par_chunks_mut(rows).for_each_init(Vec::new, each);
+        return Ok(Columns::new(columns, rows, cells));
+    }
+    let _ = level;
+    let powers = twiddles(log_n);
     cells.par_chunks_mut(rows).for_each(|column| {
         transform(column, &powers);
         // The inverse transform is the transform with the rows 1.. reversed, over n.
@@ -52,15 +66,34 @@ pub(crate) fn interpolate<F: Field>(values: &Columns<F>) -> Result<Columns<F>> {
 }
 
 #[tracing::instrument(skip_all, fields(shape = ?coefficients.shape()))]
-pub(crate) fn coset_evaluate<F: Field>(coefficients: &Columns<F>, shift: F) -> Result<Columns<F>> {
+pub(crate) fn coset_evaluate<F: Field>(
+    level: Level,
+    coefficients: &Columns<F>,
+    shift: F,
+) -> Result<Columns<F>> {
     let log_n = shape::transform("coset_evaluate", coefficients.shape())?;
     let (columns, rows) = coefficients.shape();
-    let (omegas, shifts) = (twiddles(log_n), powers(shift, rows));
+    let shifts = if shift == F::ONE {
+        Vec::new()
+    } else {
+        powers(shift, rows)
+    };
     let mut cells = coefficients.full().into_owned();
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime().filter(|_| SIZES.contains(&log_n)) {
+        let plan = Plan::cached(prime, log_n, false);
+        let each = |buffer: &mut Vec<_>, column: &mut [F]| {
+            let shifted = shifts.len().min(column.len());
+            kernels::multiply(level, &mut column[..shifted], &shifts);
+            packed::transform(prime, &plan, column, F::ONE, buffer);
+        };
+        cells.par_chunks_mut(rows).for_each_init(Vec::new, each);
+        return Ok(Columns::new(columns, rows, cells));
+    }
+    let omegas = twiddles(log_n);
     cells.par_chunks_mut(rows).for_each(|column| {
-        if shift != F::ONE {
-            column.iter_mut().zip(&shifts).for_each(|(c, s)| *c *= s);
-        }
+        let shifted = shifts.len().min(column.len());
+        kernels::multiply(level, &mut column[..shifted], &shifts);
         transform(column, &omegas);
     });
     Ok(Columns::new(columns, rows, cells))

@@ -150,7 +150,7 @@ fn ntt(log_n: u32, threads: usize) -> Result<(), String> {
     let ours = || {
         drop(std::hint::black_box(Backend::<EpAffine>::coset_evaluate(
             &backend, &column, one,
-        )))
+        )));
     };
     let mut tasks: Vec<Task<'_>> = vec![("ours", Box::new(ours))];
     for (name, peer) in ntts(&values, log_n) {
@@ -185,7 +185,7 @@ fn commit(log_n: u32, threads: usize) -> Result<(), String> {
             &bases,
             &[&batch],
             &none,
-        )))
+        )));
     };
     let peers = columns_of(&points, &values);
     report("commit", log_n, threads, with_peers(Box::new(ours), &peers));

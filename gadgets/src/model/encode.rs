@@ -131,13 +131,18 @@ fn decode_interval(r: &mut Reader<'_>) -> Result<Interval, DecodeError> {
 }
 
 fn encode_visibility(visibility: Visibility, w: &mut Writer) {
-    w.u8(u8::from(visibility == Visibility::Public));
+    w.u8(match visibility {
+        Visibility::Private => 0,
+        Visibility::Public => 1,
+        Visibility::Committed => 2,
+    });
 }
 
 fn decode_visibility(r: &mut Reader<'_>) -> Result<Visibility, DecodeError> {
     match r.u8()? {
         0 => Ok(Visibility::Private),
         1 => Ok(Visibility::Public),
+        2 => Ok(Visibility::Committed),
         _ => Err(DecodeError::Value("visibility")),
     }
 }

@@ -25,6 +25,9 @@ pub enum Visibility {
     Private,
     /// Everybody: the values are part of the statement (activations) or of the verifying key (weights).
     Public,
+    /// Nobody, but the statement holds a commitment to them: other proofs with the same commitment are about the same
+    /// values. Inputs and outputs only; weights are always committed to.
+    Committed,
 }
 
 /// An inclusive interval of integers, `min <= max`.
@@ -49,7 +52,7 @@ pub struct Tensor {
     pub zero_point: i64,
     /// Values this tensor can take, proven by a lookup (inputs, requantized values) or by worst-case bounds (accumulators).
     pub range: Interval,
-    /// Who learns the values. Inner tensors are private.
+    /// Who learns the values. Only inputs and outputs can be other than private.
     pub visibility: Visibility,
 }
 

@@ -61,6 +61,8 @@ pub struct Lowered<F> {
     pub system: ConstraintSystem<F>,
     /// The tensor that each public vector is, in the order of the instances.
     pub instances: Vec<TensorId>,
+    /// The tensors that are committed to, with the boundary that holds each.
+    pub boundaries: Vec<(TensorId, TrackId)>,
     /// Where the weights lie.
     pub weights: Vec<WeightPlace>,
     /// Where the witness lies.
@@ -78,6 +80,7 @@ pub(crate) struct Lowering<'a, F> {
     plain: Option<TrackId>,
     pub(crate) products: Option<[TrackId; 3]>,
     pub(crate) instances: Vec<TensorId>,
+    boundaries: Vec<(TensorId, TrackId)>,
     /// Terms of representations and forms made so far.
     terms: usize,
 }
@@ -94,6 +97,7 @@ const MAX_SCALE: i64 = 1 << 60;
 /// [`LowerError`] names the node.
 pub fn lower<F: PrimeField>(graph: &Graph, log_n: u32) -> Result<Lowered<F>, LowerError> {
     let mut lowering = Lowering::new(graph, log_n);
+    lowering.place_all_weights();
     lowering.inputs();
     for index in 0..graph.nodes.len() {
         lowering.node(index)?;
@@ -106,6 +110,7 @@ pub fn lower<F: PrimeField>(graph: &Graph, log_n: u32) -> Result<Lowered<F>, Low
     let Lowering {
         builder,
         instances,
+        boundaries,
         weights,
         regions,
         ..
@@ -113,13 +118,14 @@ pub fn lower<F: PrimeField>(graph: &Graph, log_n: u32) -> Result<Lowered<F>, Low
     Ok(Lowered {
         system: builder.finish()?,
         instances,
+        boundaries,
         weights,
         regions,
     })
 }
 
 impl<'a, F: PrimeField> Lowering<'a, F> {
-    fn new(graph: &'a Graph, log_n: u32) -> Self {
+    pub(crate) fn new(graph: &'a Graph, log_n: u32) -> Self {
         Self {
             graph,
             builder: SystemBuilder::new(log_n, 1),
@@ -131,6 +137,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             plain: None,
             products: None,
             instances: Vec::new(),
+            boundaries: Vec::new(),
             terms: 0,
         }
     }
@@ -167,9 +174,8 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             self.regions.push(((Owner::Input(id), Role::Input), region));
             let shape = tensor_shape;
             self.representations[id.0 as usize] = Some(Representation::cells(region, &shape));
-            if visibility == Visibility::Public {
-                let public = self.public(id);
-                self.tie(&format!("input {name}"), id, &public);
+            if let Some(shown) = self.shown(id, visibility) {
+                self.tie(&format!("input {name}"), id, &shown);
             }
         }
     }
@@ -178,10 +184,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
     fn node(&mut self, index: usize) -> Result<(), LowerError> {
         let node = &self.graph.nodes[index];
         match &node.op {
-            Op::Dense { weights, bias } | Op::Conv { weights, bias, .. } => {
-                self.place_weights(*weights, *bias);
-                Ok(())
-            }
+            Op::Dense { .. } | Op::Conv { .. } => Ok(()),
             Op::Requantize { shift, table } => self.requantize(index, *shift, *table),
             Op::RequantizeMax {
                 shift,
@@ -231,18 +234,35 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
     fn outputs(&mut self) -> Result<(), LowerError> {
         for id in self.graph.outputs.clone() {
             let tensor = &self.graph.tensors[id.0 as usize];
-            let name = tensor.name.clone();
-            if tensor.visibility == Visibility::Private || self.instances.contains(&id) {
+            let (name, visibility) = (tensor.name.clone(), tensor.visibility);
+            if self.instances.contains(&id) {
                 continue;
             }
-            let public = self.public(id);
+            let Some(shown) = self.shown(id, visibility) else {
+                continue;
+            };
             if self.representations[id.0 as usize].is_some() {
-                self.tie(&format!("output {name}"), id, &public);
+                self.tie(&format!("output {name}"), id, &shown);
             } else {
-                self.represent(id, &public)?;
+                self.represent(id, &shown)?;
             }
         }
         Ok(())
+    }
+
+    /// The values of a tensor in the statement, if it has any: public ones, or those of a commitment.
+    fn shown(&mut self, id: TensorId, visibility: Visibility) -> Option<Representation> {
+        match visibility {
+            Visibility::Private => None,
+            Visibility::Public => Some(self.public(id)),
+            Visibility::Committed => {
+                let tensor = &self.graph.tensors[id.0 as usize];
+                let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
+                let track = self.builder.boundary(name, self.len(id));
+                self.boundaries.push((id, track));
+                Some(Representation::of(Source::Track(track), 0, &shape))
+            }
+        }
     }
 
     /// The tensor's public values.
@@ -339,11 +359,12 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
 
     /// The representation of a tensor that is read in its own right: accumulators get cells of their own.
     pub(crate) fn materialized(&mut self, id: TensorId) -> Result<Representation, LowerError> {
-        let (writer, shape) = self.written_by(id);
         if let Some(known) = self.representations[id.0 as usize].clone() {
-            self.spend(writer, known.terms.len())?;
+            let writer = self.graph.nodes.iter().position(|node| node.output == id);
+            self.spend(writer.unwrap_or(0), known.terms.len())?;
             return Ok(known);
         }
+        let (writer, shape) = self.written_by(id);
         let track = self.plain_track();
         let region = self.builder.region(track, self.len(id));
         self.regions

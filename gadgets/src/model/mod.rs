@@ -1,13 +1,16 @@
 //! The quantized network: its graph, its integer run, and its lowering to constraints.
 
+pub mod bounds;
 pub mod cost;
 pub mod encode;
 pub mod geometry;
 pub mod graph;
 pub mod lower;
+pub mod registration;
 pub mod run;
 pub mod validate;
 
+pub use bounds::Bounds;
 pub use cost::choose_log_n;
 pub use encode::GraphError;
 pub use geometry::Geometry;
@@ -16,4 +19,5 @@ pub use graph::{
     WeightId, WeightValues,
 };
 pub use lower::{LowerError, Lowered, lower};
+pub use registration::{Registration, register};
 pub use run::{Assign, Honest, Owner, Role, RunError, Site, Trace, run};

@@ -341,7 +341,7 @@ impl<A: Assign> Runner<'_, A> {
             rest.collect(),
             Role::Margin,
         );
-        let index = |row: &[i64]| row.iter().zip(0..).map(|(s, j)| s * j).sum();
-        Ok(one_hot.chunks(classes).map(index).collect())
+        let index = |row: &[i64]| classes as i64 - row.iter().sum::<i64>();
+        Ok(cumulative.chunks(classes).map(index).collect())
     }
 }

@@ -3,15 +3,16 @@
 use super::encode::GraphError;
 use super::geometry::Geometry;
 use super::graph::{
-    Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Weight, WeightId,
+    Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, Weight,
+    WeightId,
 };
 
-/// Most elements of all tensors together, cells of all weights together, and outputs times taps of windows.
+/// Most elements of a tensor, cells of a weight and rows of a table.
 const MAX_ELEMENTS: usize = 1 << 28;
 /// Most rows of a table.
 const MAX_TABLE: i64 = 1 << 20;
 /// Most rows of all tables together: each is computed, committed and hashed by whoever loads a key.
-const MAX_ROWS: i64 = 1 << 21;
+const MAX_ROWS: u64 = 1 << 21;
 /// Most classes that an argmax chooses from.
 const MAX_CLASSES: usize = 1 << 20;
 /// Most input positions from one window that does not overlap to the next.
@@ -45,10 +46,24 @@ impl Graph {
                 );
             }
         }
+        self.validate_sums()?;
         self.tensors.iter().try_for_each(validate_tensor)?;
         self.weights.iter().try_for_each(validate_weight)?;
-        self.validate_tables()?;
-        self.validate_totals()?;
+        if self
+            .weights
+            .iter()
+            .any(|w| w.visibility == Visibility::Committed)
+        {
+            return invalid(
+                &self.name,
+                "has weights that are neither private nor public",
+            );
+        }
+        let mixed = |pair: &[Weight]| pair[0].visibility != pair[1].visibility;
+        if self.weights.windows(2).any(mixed) {
+            return invalid(&self.name, "has private and public weights");
+        }
+        self.tables.iter().try_for_each(validate_table)?;
         let mut written = vec![false; self.tensors.len()];
         for id in &self.inputs {
             self.write(&self.name, &mut written, *id)?;
@@ -66,47 +81,21 @@ impl Graph {
         if written.get(output.0 as usize) != Some(&true) {
             return invalid(&self.name, "its output is never written");
         }
-        Ok(())
+        self.bounds().map(drop)
     }
 
-    /// All sizes first, then the values, which take time.
-    fn validate_tables(&self) -> Result<(), GraphError> {
-        let mut rows = 0;
-        // The range of an input is a table too.
-        for id in &self.inputs {
-            let Some(input) = self.tensors.get(id.0 as usize) else {
-                return invalid(&self.name, "its input does not exist");
-            };
-            let span = input.range.max - input.range.min;
-            if span >= MAX_TABLE {
-                return invalid(&input.name, "is an input of a range beyond 2^20 values");
-            }
-            rows += span + 1;
-        }
-        for table in &self.tables {
-            validate_keys(table)?;
-            rows += table.keys.max - table.keys.min + 1;
-        }
-        if rows > MAX_ROWS {
-            return invalid(&self.name, "its tables have more than 2^21 rows together");
-        }
-        self.tables.iter().try_for_each(validate_values)
-    }
-
-    /// A file of a few bytes may name many large tensors: their sum is bounded too.
-    fn validate_totals(&self) -> Result<(), GraphError> {
-        let elements = |shape: &[usize]| shape.iter().product::<usize>();
+    /// Whatever is read from a file costs memory and time in proportion to these sums.
+    fn validate_sums(&self) -> Result<(), GraphError> {
+        let rows = self.tables.iter().map(|t| t.keys.max.abs_diff(t.keys.min));
+        let elements = |shape: &[usize]| shape.iter().fold(1usize, |n, d| n.saturating_mul(*d));
         let tensors = self.tensors.iter().map(|t| elements(&t.shape));
-        let weights = self.weights.iter().map(|w| w.rows * w.cols);
-        let most = |sizes: &mut dyn Iterator<Item = usize>| sizes.fold(0, usize::saturating_add);
-        if most(&mut { tensors }) > MAX_ELEMENTS {
+        let weights = self.weights.iter().map(|w| elements(&[w.rows, w.cols]));
+        let total = tensors.chain(weights).fold(0, usize::saturating_add);
+        if rows.fold(0, u64::saturating_add) > MAX_ROWS || total > MAX_ELEMENTS {
             return invalid(
                 &self.name,
-                "its tensors have more than 2^28 elements together",
+                "has more than 2^28 elements and weights or 2^21 rows of tables",
             );
-        }
-        if most(&mut { weights }) > MAX_ELEMENTS {
-            return invalid(&self.name, "its weights have more than 2^28 cells together");
         }
         Ok(())
     }
@@ -259,10 +248,15 @@ fn windows(geometry: &Geometry, input: &Tensor, output: &Tensor) -> bool {
     let (&[n, _, h, w], &[m, _, oh, ow]) = (&input.shape[..], &output.shape[..]) else {
         return false;
     };
-    let sizes = [geometry.kernel, [oh, ow]].map(|[a, b]| [a, b].map(|size| size.min(MAX_ELEMENTS)));
-    let [[kh, kw], [rows, columns]] = sizes;
-    let bounded = rows * kh <= MAX_ELEMENTS && columns * kw <= MAX_ELEMENTS;
-    n == m && bounded && geometry.outputs([h, w]) == Some([oh, ow])
+    // Forms of windows cost outputs times taps along an axis.
+    let bounded = |taps: usize, outputs: usize| {
+        taps.checked_mul(outputs)
+            .is_some_and(|products| products <= MAX_ELEMENTS)
+    };
+    n == m
+        && bounded(geometry.kernel[0], oh)
+        && bounded(geometry.kernel[1], ow)
+        && geometry.outputs([h, w]) == Some([oh, ow])
 }
 
 /// As [`windows`], channel by channel.
@@ -302,30 +296,20 @@ fn validate_weight(weight: &Weight) -> Result<(), GraphError> {
     Ok(())
 }
 
-fn table_name(table: &Table) -> String {
-    format!("table {:?}", table.function)
-}
-
-fn validate_keys(table: &Table) -> Result<(), GraphError> {
+fn validate_table(table: &Table) -> Result<(), GraphError> {
+    let name = format!("table {:?}", table.function);
     let Interval { min, max } = table.keys;
     let small = -(1 << 40)..1 << 40;
     if !(small.contains(&min) && small.contains(&max)) || min > max || max - min >= MAX_TABLE {
-        return invalid(&table_name(table), "has no keys or more than 2^20");
+        return invalid(&name, "has no keys or more than 2^20");
     }
-    Ok(())
-}
-
-fn validate_values(table: &Table) -> Result<(), GraphError> {
     let positive = |x: f64| x.is_finite() && x > 0.0;
     if !(positive(table.input_scale) && positive(table.output_scale)) {
-        return invalid(
-            &table_name(table),
-            "has a scale that is not a positive number",
-        );
+        return invalid(&name, "has a scale that is not a positive number");
     }
     let values = table.values();
     if values.max >= 1 << 40 || values.min <= -(1 << 40) {
-        return invalid(&table_name(table), "has values beyond 40 bits");
+        return invalid(&name, "has values beyond 40 bits");
     }
     Ok(())
 }

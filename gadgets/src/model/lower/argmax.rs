@@ -3,18 +3,18 @@
 //! Per row: maximum M, one-hot s_j, running sums c_j = s_0 + .. + s_j, margins e_j = M - v_j - 1 + c_j in limbs.
 //! `s_j (s_j - 1) = 0`, `c_last = 1`, `e_j >= 0` by its limbs' lookups, `s_j e_j = 0`. Before the chosen index c_j = 0 and
 //! v_j <= M - 1; from it on v_j <= M; at it c = 1, e = 0, v = M. The values need no cell: `v_j = M - e_j - 1 + c_j`.
-//! Cost per class: 2 cells and the limbs (1 lookup each); per row 1 cell.
+//! The index is `classes - sum_j c_j` and costs no cell. Cost per class: 2 cells and the limbs (1 lookup each); per row 1 cell.
 
 use ff::PrimeField;
 use zkernel_verifier::challenge::{Challenge, Coefficient};
 use zkernel_verifier::curve::signed;
 use zkernel_verifier::expression::Expression;
-use zkernel_verifier::form::{Axis, Factor, Source, TrackId};
+use zkernel_verifier::form::{Axis, Factor, TrackId};
 use zkernel_verifier::system::{LookupInput, Phase, Region, VirtualColumn};
 
 use super::wiring::{Representation, numbering};
 use super::{LowerError, Lowering};
-use crate::model::graph::{Interval, Visibility};
+use crate::model::graph::Interval;
 use crate::model::run::{Owner, Role, margin_limbs};
 
 impl<F: PrimeField> Lowering<'_, F> {
@@ -43,8 +43,9 @@ impl<F: PrimeField> Lowering<'_, F> {
         self.argmax_sums(&name, one_hot, cumulative, classes);
         let shape = &self.graph.tensors[self.graph.nodes[node].inputs[0].0 as usize].shape;
         self.read_as(node, &values(shape, maximum, cumulative, &limbs))?;
-        self.argmax_output(node, one_hot, classes);
-        Ok(())
+        let output = self.graph.nodes[node].output;
+        let shape = &self.graph.tensors[output.0 as usize].shape;
+        self.represent(output, &index(shape, cumulative, classes))
     }
 
     /// Limbs of margins lie in tracks of their own, parallel to the one-hot cells that a gate reads with them.
@@ -135,26 +136,18 @@ impl<F: PrimeField> Lowering<'_, F> {
             forms,
         );
     }
+}
 
-    /// The index `sum_j j s_j` is the public output.
-    fn argmax_output(&mut self, node: usize, one_hot: Region, classes: usize) {
-        let output = self.graph.nodes[node].output;
-        if self.graph.tensors[output.0 as usize].visibility == Visibility::Private {
-            return;
-        }
-        let instance = self.instance(output);
-        let rows = one_hot.len / classes;
-        let by_row = |stride| Axis::new(rows, stride, Factor::powers(Challenge::Lambda));
-        let indices = Factor::Values((0..classes as i64).map(signed).collect());
-        let axes = vec![by_row(classes), Axis::new(classes, 1, indices)];
-        let public = Representation::of(Source::Instance(instance), 0, &[rows]);
-        let public = public.forms(&numbering(&[rows], Challenge::Lambda), -1);
-        let index = self.form(one_hot.track, one_hot.start, axes, 1);
-        let forms = public.into_iter().flatten().chain([index]).collect();
-        let name = format!("{}/index", self.graph.nodes[node].name);
-        self.builder
-            .constrain(name, u32::try_from(rows).unwrap_or(u32::MAX), forms);
+/// The index, `classes - sum_j c_j`: running sums are 0 before it and 1 from it on.
+fn index(shape: &[usize], cumulative: Region, classes: usize) -> Representation {
+    let rows = cumulative.len / classes;
+    let mut sums = Representation::cells(cumulative, &[rows]).times(-1);
+    for term in &mut sums.terms {
+        term.spans[0].stride = classes;
+        term.sums.push((classes, 1));
     }
+    let sums = sums.reshaped(shape).unwrap_or(sums);
+    sums.plus(Representation::constant(classes as i64, shape))
 }
 
 /// `v_j = M - e_j - 1 + c_j`, over a shape whose last axis is the classes.

@@ -319,7 +319,7 @@ impl<F: PrimeField> Lowering<'_, F> {
     }
 
     /// Two representations of one shape are equal, element by element: one claim each.
-    pub(super) fn equal(
+    pub(crate) fn equal(
         &mut self,
         name: String,
         one: &Representation,

@@ -6,8 +6,17 @@ use super::{Lowering, WeightPlace};
 use crate::model::graph::{Op, WeightId};
 
 impl<F: PrimeField> Lowering<'_, F> {
+    /// Gives all weights their tensors, in the order of the nodes: the order of the model's commitments.
+    pub(crate) fn place_all_weights(&mut self) {
+        for node in &self.graph.nodes {
+            if let Op::Dense { weights, bias } | Op::Conv { weights, bias, .. } = node.op {
+                self.place_weights(weights, bias);
+            }
+        }
+    }
+
     /// Gives the weights of a layer their tensor, and its bias a place among all biases. Shared weights are placed once.
-    pub(super) fn place_weights(&mut self, weights: WeightId, bias: Option<WeightId>) {
+    fn place_weights(&mut self, weights: WeightId, bias: Option<WeightId>) {
         if self.place(weights).is_none() {
             let weight = &self.graph.weights[weights.0 as usize];
             let (track, stride) =

@@ -1,0 +1,228 @@
+//! Operations on slices of field elements at a [`Level`]: packed where the level has it, plain `pasta_curves` otherwise.
+//! Both give the same elements.
+
+use zkernel_backend::Field;
+use zkernel_verifier::expression::Program;
+
+use crate::eval::{Lane, invert_block};
+use crate::level::Level;
+#[cfg(target_arch = "x86_64")]
+use crate::packed::{program, rows};
+
+/// Slices shorter than this are not worth the packed constants.
+#[cfg(target_arch = "x86_64")]
+const SHORT: usize = 16;
+
+/// `a[i] *= b[i]`.
+pub(crate) fn multiply<F: Field>(level: Level, a: &mut [F], b: &[F]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime().filter(|_| a.len() >= SHORT) {
+        return rows::multiply(prime, a, b);
+    }
+    let _ = level;
+    a.iter_mut().zip(b).for_each(|(a, b)| *a *= b);
+}
+
+/// `sums[i] += sum_t coefficient_t column_t[i]`; no column is shorter than the sums.
+pub(crate) fn combine<F: Field>(level: Level, sums: &mut [F], terms: &[(&[F], F)]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime().filter(|_| sums.len() >= SHORT) {
+        return rows::combine(prime, sums, terms);
+    }
+    let _ = level;
+    for (column, coefficient) in terms {
+        let products = column.iter().map(|c| *c * coefficient);
+        sums.iter_mut().zip(products).for_each(|(s, p)| *s += p);
+    }
+}
+
+/// `sum a[i] b[i]`.
+pub(crate) fn dot<F: Field>(level: Level, a: &[F], b: &[F]) -> F {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime().filter(|_| a.len() >= SHORT) {
+        return rows::dot(prime, a, b);
+    }
+    let _ = level;
+    a.iter().zip(b).map(|(a, b)| *a * b).sum()
+}
+
+/// `(cell + constant)^-1` for every cell, 0 for 0, with one inversion.
+pub(crate) fn invert<F: Field>(level: Level, cells: &mut [F], constant: F) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime().filter(|_| cells.len() >= SHORT) {
+        return rows::invert(prime, cells, constant);
+    }
+    let _ = level;
+    cells.iter_mut().for_each(|cell| *cell += constant);
+    invert_block(cells);
+}
+
+/// `sum_e coefficient_e dense[position_e + offset]` for every offset.
+pub(crate) fn contract<F: Field>(
+    level: Level,
+    dense: &[F],
+    entries: &[(usize, F)],
+    offsets: &[usize],
+) -> Vec<F> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime().filter(|_| offsets.len() >= SHORT) {
+        return rows::contract(prime, dense, entries, offsets);
+    }
+    let _ = level;
+    let sum = |offset: &usize| {
+        let term = |(position, coefficient): &(usize, F)| *coefficient * dense[position + offset];
+        entries.iter().map(term).sum()
+    };
+    offsets.iter().map(sum).collect()
+}
+
+/// A gate program on rows of input batches.
+pub(crate) struct Run<'a, F> {
+    pub(crate) program: &'a Program,
+    pub(crate) inputs: &'a [&'a [F]],
+    pub(crate) constants: &'a [F],
+    /// Weight of each lane and the position of its first cell.
+    pub(crate) lanes: &'a [(F, usize)],
+}
+
+/// `sums[row] += sum_lanes weight * program(row)`.
+pub(crate) fn run<F: Field>(level: Level, run: &Run<'_, F>, sums: &mut [F]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime().filter(|_| sums.len() >= SHORT) {
+        return program::run(prime, run, sums);
+    }
+    let _ = level;
+    let mut results = Vec::new();
+    for (weight, start) in run.lanes {
+        let lane = Lane {
+            run,
+            start: *start,
+            rows: sums.len(),
+        };
+        lane.interpret(&mut results);
+        for (row, sum) in sums.iter_mut().enumerate() {
+            *sum += *weight * lane.read(run.program.output, &results, row);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ff::{Field as _, PrimeField as _};
+    use pasta_curves::{Fp, Fq};
+    use proptest::prelude::*;
+    use zkernel_verifier::curve::powers;
+
+    use super::*;
+
+    /// Elements at the edges of words and of the prime, and random ones.
+    fn element<F: Field>((kind, wide): &(u8, [u8; 32])) -> F {
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(wide);
+        let random = F::from_uniform_bytes(&bytes);
+        match kind {
+            0 => F::ZERO,
+            1 => F::ONE,
+            2 => -F::ONE,
+            3 => F::TWO_INV,
+            4 => -F::from(1 << 52),
+            5 => F::from_u128(1 << 104).square(),
+            _ => random,
+        }
+    }
+
+    fn column(most: usize) -> impl Strategy<Value = Vec<(u8, [u8; 32])>> {
+        prop::collection::vec((0u8..12, any::<[u8; 32]>()), 0..most)
+    }
+
+    fn compare<F: Field>(cells: &[(u8, [u8; 32])], shift: usize) {
+        let a: Vec<F> = cells.iter().map(element).collect();
+        let mut b = a.clone();
+        b.rotate_left(shift % a.len().max(1));
+        let both = [Level::PORTABLE, Level::detect()];
+        let products = both.map(|level| {
+            let mut cells = a.clone();
+            multiply(level, &mut cells, &b);
+            cells
+        });
+        assert_eq!(products[0], products[1], "multiply");
+        let [portable, fast] = both.map(|level| dot(level, &a, &b));
+        assert_eq!(portable, fast, "dot");
+        let constant = a.first().map_or(F::ONE, |first| -*first);
+        let inverses = both.map(|level| {
+            let mut cells = b.clone();
+            invert(level, &mut cells, constant);
+            cells
+        });
+        assert_eq!(inverses[0], inverses[1], "invert");
+        let sums = both.map(|level| {
+            let mut sums = a.clone();
+            let terms = [(&b[..], constant), (&a[..], -F::ONE), (&b[..], F::ZERO)];
+            combine(level, &mut sums, &terms);
+            sums
+        });
+        assert_eq!(sums[0], sums[1], "combine");
+        let last = a.len().saturating_sub(3);
+        let entries: Vec<(usize, F)> = b.iter().take(3).copied().enumerate().collect();
+        for offsets in [(0..last).collect::<Vec<_>>(), (0..last).rev().collect()] {
+            let [portable, fast] = both.map(|level| contract(level, &a, &entries, &offsets));
+            assert_eq!(portable, fast, "contract");
+        }
+    }
+
+    /// As many of the largest products as are summed before a reduction, and more.
+    fn largest_sums<F: Field>() {
+        for length in [2048, 2049, 5000] {
+            let cells = vec![-F::ONE; length];
+            assert_eq!(dot(Level::detect(), &cells, &cells), F::from(length as u64));
+        }
+        for count in [255, 256, 257, 600] {
+            let column = vec![-F::ONE; 17];
+            let terms: Vec<(&[F], F)> = vec![(&column, -F::ONE); count];
+            let mut sums = column.clone();
+            combine(Level::detect(), &mut sums, &terms);
+            assert_eq!(sums, vec![F::from(count as u64 - 1); 17]);
+        }
+    }
+
+    #[test]
+    fn sums_of_the_largest_products() {
+        largest_sums::<Fp>();
+        largest_sums::<Fq>();
+    }
+
+    /// Transforms of every size class against the sum they stand for, at a few rows, and back.
+    #[test]
+    fn transforms_of_large_columns() {
+        for log_n in [6, 7, 11, 13] {
+            let n = 1usize << log_n;
+            let mut cells = powers(Fp::from(3), n);
+            cells[..n / 2].fill(-Fp::ONE);
+            let columns = crate::columns::Columns::new(1, n, cells.clone());
+            let shift = Fp::from(7);
+            let Ok(values) = crate::ntt::coset_evaluate(Level::detect(), &columns, shift) else {
+                panic!("{n} rows are a power of two");
+            };
+            let omega = Fp::ROOT_OF_UNITY.pow_vartime([1 << (Fp::S - log_n)]);
+            for row in [0, 1, 7, n / 2 + 3, n - 1] {
+                let x = shift * omega.pow_vartime([row as u64]);
+                let wanted = cells.iter().rev().fold(Fp::ZERO, |sum, c| sum * x + c);
+                assert_eq!(values.full()[row], wanted, "row {row} of {n}");
+            }
+            let back = crate::ntt::interpolate(Level::detect(), &values).map(|c| c.full().to_vec());
+            let shifts = powers(shift, n);
+            let shifted = cells.iter().zip(shifts).map(|(c, s)| *c * s).collect();
+            assert_eq!(back, Ok(shifted));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn levels_agree(cells in column(90), shift in 0usize..90) {
+            compare::<Fp>(&cells, shift);
+            compare::<Fq>(&cells, shift);
+        }
+    }
+}

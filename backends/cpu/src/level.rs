@@ -1,0 +1,54 @@
+//! The levels of the CPU backend: which instructions it uses.
+
+#[cfg(target_arch = "x86_64")]
+use crate::packed::{prime::Prime, vector::Ifma};
+
+/// Instructions that the backend uses. Results are the same at every level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Ifma(Ifma),
+}
+
+impl Level {
+    /// Plain `pasta_curves`, on any machine.
+    pub const PORTABLE: Self = Self(Kind::Portable);
+
+    /// Eight field elements at a time with AVX-512 F, DQ, IFMA and VBMI2, where the machine has them.
+    #[must_use]
+    pub fn avx512_ifma() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        return Ifma::new().map(|ifma| Self(Kind::Avx512Ifma(ifma)));
+        #[cfg(not(target_arch = "x86_64"))]
+        None
+    }
+
+    /// The fastest level of this machine.
+    #[must_use]
+    pub fn detect() -> Self {
+        Self::avx512_ifma().unwrap_or(Self::PORTABLE)
+    }
+
+    /// Name, for reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Ifma(_) => "avx512-ifma",
+        }
+    }
+
+    /// Packed arithmetic of F at this level.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn prime<F: ff::PrimeField>(self) -> Option<Prime<F>> {
+        match self.0 {
+            Kind::Portable => None,
+            Kind::Avx512Ifma(ifma) => Prime::new(ifma),
+        }
+    }
+}

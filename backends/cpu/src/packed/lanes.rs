@@ -1,0 +1,209 @@
+//! Eight lazily reduced field elements in 52-bit limbs.
+//!
+//! The primes are `p = 2^254 + t`, `t < 2^126`, `p = 1 mod 2^32`: of the five limbs of p the fourth is zero and the
+//! fifth is `2^46`. A step of the Montgomery reduction takes one product for the quotient q and five for `q t`, the sixth
+//! being known (`q p_0` clears the low limb), and `q 2^254` is shifts: 80 products in all instead of 105.
+//!
+//! **Bounds** are given in multiples of p; 63 p < 2^260. All limbs are below 2^52 ("normal") between operations.
+
+use super::prime::Constants;
+use super::vector::{Ifma, Vector};
+
+/// The low 52 bits.
+pub(crate) const LIMB: u64 = (1 << 52) - 1;
+
+/// Eight field elements, limbs normal.
+#[derive(Clone, Copy)]
+pub(crate) struct Lanes(pub(crate) [Vector; 5]);
+
+impl Lanes {
+    /// The same value in every lane.
+    #[inline(always)]
+    pub(crate) fn splat(ifma: Ifma, limbs: [u64; 5]) -> Self {
+        Self(limbs.map(|limb| Vector::splat(ifma, limb)))
+    }
+
+    /// From values below 2^256 in words.
+    #[inline(always)]
+    pub(crate) fn unpack(ifma: Ifma, w: [Vector; 4]) -> Self {
+        let m = Vector::splat(ifma, LIMB);
+        Self([
+            w[0].and(m),
+            w[0].funnel::<52>(w[1]).and(m),
+            w[1].funnel::<40>(w[2]).and(m),
+            w[2].funnel::<28>(w[3]).and(m),
+            w[3].shr::<16>(),
+        ])
+    }
+
+    /// To words. Values below 2^256.
+    #[inline(always)]
+    pub(crate) fn pack(self) -> [Vector; 4] {
+        let l = self.0;
+        debug_assert!(l[4].words().iter().all(|limb| limb >> 48 == 0));
+        [
+            l[0].or(l[1].shl::<52>()),
+            l[1].shr::<12>().or(l[2].shl::<40>()),
+            l[2].shr::<24>().or(l[3].shl::<28>()),
+            l[3].shr::<36>().or(l[4].shl::<16>()),
+        ]
+    }
+
+    /// `a b 2^-260`. With a < i p, b < j p, i j <= 60: the result is below 2 p.
+    #[inline(always)]
+    pub(crate) fn multiply(&self, other: &Self, k: &Constants) -> Self {
+        let (a, b) = (&self.0, &other.0);
+        debug_assert!(self.is_normal() && other.is_normal());
+        let zero = a[0].sub(a[0]);
+        let mut low = [
+            k.mask, k.mask, k.mask, k.mask, k.mask, zero, zero, zero, zero, zero,
+        ];
+        let mut high = [zero; 10];
+        for i in 0..5 {
+            for j in 0..5 {
+                low[i + j] = low[i + j].low(a[i], b[j]);
+                high[i + j + 1] = high[i + j + 1].high(a[i], b[j]);
+            }
+        }
+        for i in 1..10 {
+            low[i] = low[i].add(high[i]);
+        }
+        reduce(low, k)
+    }
+
+    /// `a^2 2^-260`. With a < 7 p the result is below 2 p.
+    #[inline(always)]
+    pub(crate) fn square(&self, k: &Constants) -> Self {
+        let a = &self.0;
+        debug_assert!(self.is_normal());
+        let zero = a[0].sub(a[0]);
+        let mut low = [zero; 10];
+        let mut high = [zero; 10];
+        for i in 0..5 {
+            for j in i + 1..5 {
+                low[i + j] = low[i + j].low(a[i], a[j]);
+                high[i + j + 1] = high[i + j + 1].high(a[i], a[j]);
+            }
+        }
+        for i in 1..10 {
+            low[i] = low[i].add(high[i]);
+            low[i] = low[i].add(low[i]);
+        }
+        for limb in &mut low[..5] {
+            *limb = limb.add(k.mask);
+        }
+        for i in 0..5 {
+            low[2 * i] = low[2 * i].low(a[i], a[i]);
+            low[2 * i + 1] = low[2 * i + 1].high(a[i], a[i]);
+        }
+        reduce(low, k)
+    }
+
+    /// `a + b`. Bounds add up; the sum is below 63 p.
+    #[inline(always)]
+    pub(crate) fn add(&self, other: &Self, k: &Constants) -> Self {
+        carry(core::array::from_fn(|i| self.0[i].add(other.0[i])), k)
+    }
+
+    /// `a - b + m p`. With a < i p and b <= m p: below (i + m) p, which is at most 63 p.
+    #[inline(always)]
+    pub(crate) fn subtract(&self, other: &Self, multiple: &[Vector; 5], k: &Constants) -> Self {
+        let limb = |i: usize| self.0[i].sub(other.0[i]).add(multiple[i]);
+        carry(core::array::from_fn(limb), k)
+    }
+
+    /// `4 a`. With a < 15 p.
+    #[inline(always)]
+    pub(crate) fn quadruple(&self, k: &Constants) -> Self {
+        carry(self.0.map(Vector::shl::<2>), k)
+    }
+
+    /// `other` in the lanes of the mask.
+    #[inline(always)]
+    pub(crate) fn select(&self, mask: u8, other: &Self) -> Self {
+        Self(core::array::from_fn(|i| self.0[i].select(mask, other.0[i])))
+    }
+
+    /// The representative below p, of any value below 2^260.
+    #[inline(always)]
+    pub(crate) fn canonical(&self, k: &Constants) -> Self {
+        let l = self.0;
+        debug_assert!(self.is_normal());
+        let zero = l[0].sub(l[0]);
+        // q = floor(value / 2^254) is at most one too large: q p exceeds the value by less than p, as q t < 2^132 does.
+        let q = l[4].shr::<46>();
+        let [p0, p1, p2, _, p4] = k.p;
+        let low = [
+            l[0].sub(zero.low(q, p0)),
+            l[1].sub(zero.high(q, p0).low(q, p1)),
+            l[2].sub(zero.high(q, p1).low(q, p2)),
+            l[3],
+            l[4].sub(q.shl::<46>()),
+        ];
+        let low = carry(low, k);
+        let below = low.0[4].negative();
+        let restored = [
+            low.0[0].add(p0),
+            low.0[1].add(p1),
+            low.0[2].add(p2),
+            low.0[3],
+            low.0[4].add(p4),
+        ];
+        let restored: [Vector; 5] = core::array::from_fn(|i| low.0[i].select(below, restored[i]));
+        let result = carry(restored, k);
+        debug_assert!(result.is_normal());
+        result
+    }
+
+    fn is_normal(&self) -> bool {
+        self.0
+            .iter()
+            .all(|v| v.words().iter().all(|limb| *limb <= LIMB))
+    }
+}
+
+/// Carries signed limbs of a nonnegative value.
+#[inline(always)]
+pub(super) fn carry(mut limbs: [Vector; 5], k: &Constants) -> Lanes {
+    for i in 0..4 {
+        limbs[i + 1] = limbs[i + 1].add(limbs[i].sar::<52>());
+        limbs[i] = limbs[i].and(k.mask);
+    }
+    Lanes(limbs)
+}
+
+/// Montgomery reduction of ten column sums, the five low ones having started at `2^52 - 1`: then `>> 52` is the carry
+/// after the multiple of p that clears the column is added.
+#[inline(always)]
+pub(super) fn reduce(mut t: [Vector; 10], k: &Constants) -> Lanes {
+    let [p0, p1, p2, _, _] = k.p;
+    let zero = t[0].sub(t[0]);
+    let mut quotients = [zero; 5];
+    for i in 0..5 {
+        if i == 4 {
+            t[4] = t[4].add(quotients[0].shl::<46>().and(k.mask));
+        }
+        // (w + 1) n0 for a column that holds w + 2^52
+        let q = k.n0.low(t[i], k.n0);
+        quotients[i] = q;
+        t[i + 1] = t[i + 1].add(t[i].shr::<52>()).high(q, p0).low(q, p1);
+        t[i + 2] = t[i + 2].high(q, p1).low(q, p2);
+        t[i + 3] = t[i + 3].high(q, p2);
+    }
+    let mut limbs = [t[5], t[6], t[7], t[8], t[9]];
+    for i in 0..5 {
+        // quotients times 2^254 = 2^(4 * 52 + 46), across limbs
+        let shifted = quotients[i].shl::<12>();
+        let term = if i < 4 {
+            shifted.funnel::<18>(quotients[i + 1]).and(k.mask)
+        } else {
+            shifted.shr::<18>()
+        };
+        limbs[i] = limbs[i].add(term);
+    }
+    for i in 0..4 {
+        limbs[i + 1] = limbs[i + 1].add(limbs[i].shr::<52>());
+        limbs[i] = limbs[i].and(k.mask);
+    }
+    Lanes(limbs)
+}

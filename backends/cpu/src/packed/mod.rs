@@ -1,0 +1,33 @@
+//! Eight field elements at a time, on AVX-512 IFMA: the only unsafe code of the crate.
+//!
+//! A field element of `pasta_curves` is stored as `x 2^256 mod p` in four 64-bit words. Eight of them are read into
+//! five vectors of 52-bit limbs as they are; [`lanes::Lanes::multiply`] gives `a b 2^-260`. So the product of a stored
+//! element and a constant in the form `c 2^260` is again a stored element, and nothing is ever converted one by one.
+//!
+//! * [`vector`]: a vector of eight words, a safe type over the intrinsics;
+//! * [`lanes`]: eight lazily reduced field elements, with bounds;
+//! * [`prime`]: a Pasta prime's constants, and the proof that its elements lie in memory as said above;
+//! * [`points`]: affine additions, eight at a time;
+//! * [`sums`]: sums of products with one reduction;
+//! * [`rows`]: rows of stored elements, cell by cell;
+//! * [`program`]: gate programs;
+//! * [`transform`]: number-theoretic transforms.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod lanes;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod points;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod prime;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod program;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod rows;
+#[cfg(target_arch = "x86_64")]
+mod sums;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod transform;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod vector;

@@ -1,0 +1,139 @@
+//! A Pasta prime: its constants, and its elements as words in memory.
+
+use core::any::TypeId;
+use core::marker::PhantomData;
+
+use ff::PrimeField;
+use pasta_curves::{Fp, Fq};
+
+use super::lanes::{LIMB, Lanes};
+use super::vector::{Ifma, Vector};
+use crate::affine::Xy;
+
+/// Constants of a prime p, broadcast.
+#[derive(Clone, Copy)]
+pub(crate) struct Constants {
+    /// `2^52 - 1`.
+    pub(crate) mask: Vector,
+    /// Limbs of p.
+    pub(crate) p: [Vector; 5],
+    /// Limbs of 2 p.
+    pub(crate) p2: [Vector; 5],
+    /// `-1 / p mod 2^52`.
+    pub(crate) n0: Vector,
+    /// The stored one, `2^256 mod p`.
+    pub(crate) one: Lanes,
+    /// `48 2^260 mod p`.
+    pub(crate) forty_eight: Lanes,
+}
+
+/// A Pasta field whose elements are four words, `x 2^256 mod p`, on a machine with the instructions.
+pub(crate) struct Prime<F> {
+    /// The machine has the instructions.
+    pub(crate) ifma: Ifma,
+    field: PhantomData<F>,
+}
+
+impl Constants {
+    /// Zero, as the multiple of p for differences that are not negative.
+    #[inline(always)]
+    pub(crate) fn zero(&self) -> [Vector; 5] {
+        self.p.map(|limb| limb.sub(limb))
+    }
+}
+
+impl<F> Clone for Prime<F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for Prime<F> {}
+
+impl<F: PrimeField> Prime<F> {
+    /// If F is one of the two fields, which are `repr(transparent)` over four words.
+    pub(crate) fn new(ifma: Ifma) -> Option<Self> {
+        let own = TypeId::of::<F>();
+        let pasta = own == TypeId::of::<Fp>() || own == TypeId::of::<Fq>();
+        let layout = (size_of::<F>(), align_of::<F>()) == (32, align_of::<u64>());
+        let prime = Self {
+            ifma,
+            field: PhantomData,
+        };
+        // The stored one is 2^256 mod p: elements really are in the form this module works in.
+        let stored = || prime.words(&[F::ONE])[0] == repr(&F::from_u128(1 << 64).pow_vartime([4]));
+        (pasta && layout && stored()).then_some(prime)
+    }
+
+    /// Elements as words.
+    #[inline(always)]
+    pub(crate) fn words(self, elements: &[F]) -> &[[u64; 4]] {
+        // SAFETY: a `Prime<F>` exists (or is being made), so F is Fp or Fq, transparent over `[u64; 4]`.
+        unsafe { core::slice::from_raw_parts(elements.as_ptr().cast(), elements.len()) }
+    }
+
+    /// Elements as words for writing, which must stay below p.
+    #[inline(always)]
+    pub(crate) fn words_mut(self, elements: &mut [F]) -> &mut [[u64; 4]] {
+        // SAFETY: as in `words`; every value of the words is a value of F's only field.
+        unsafe { core::slice::from_raw_parts_mut(elements.as_mut_ptr().cast(), elements.len()) }
+    }
+
+    /// Points as the words of x, then y.
+    #[inline(always)]
+    pub(crate) fn points(self, points: &[Xy<F>]) -> &[[u64; 8]] {
+        // SAFETY: as in `words`; `Xy` is two elements in C layout, so eight words without padding.
+        unsafe { core::slice::from_raw_parts(points.as_ptr().cast(), points.len()) }
+    }
+
+    /// Points as words for writing, coordinates below p.
+    #[inline(always)]
+    pub(crate) fn points_mut(self, points: &mut [Xy<F>]) -> &mut [[u64; 8]] {
+        // SAFETY: as in `points` and `words_mut`.
+        unsafe { core::slice::from_raw_parts_mut(points.as_mut_ptr().cast(), points.len()) }
+    }
+
+    /// `value 2^260` in limbs: the form of factors.
+    pub(crate) fn factor(self, value: F) -> [u64; 5] {
+        let stored = value * F::from(16);
+        limbs(self.words(&[stored])[0])
+    }
+
+    /// The prime's constants.
+    pub(crate) fn constants(self) -> Constants {
+        let splat = |limbs: [u64; 5]| limbs.map(|limb| Vector::splat(self.ifma, limb));
+        let mut p = repr(&-F::ONE);
+        p[0] += 1;
+        let p = limbs(p);
+        let inverse = (0..6).fold(1u64, |x, _| {
+            x.wrapping_mul(2u64.wrapping_sub(p[0].wrapping_mul(x)))
+        });
+        let one = limbs(self.words(&[F::ONE])[0]);
+        Constants {
+            mask: Vector::splat(self.ifma, LIMB),
+            p: splat(p),
+            p2: splat(p.map(|limb| 2 * limb)),
+            n0: Vector::splat(self.ifma, inverse.wrapping_neg() & LIMB),
+            one: Lanes::splat(self.ifma, one),
+            forty_eight: Lanes::splat(self.ifma, self.factor(F::from(48))),
+        }
+    }
+}
+
+/// The canonical words of an element.
+fn repr<F: PrimeField>(value: &F) -> [u64; 4] {
+    let bytes = value.to_repr();
+    let word = |i: usize| bytes.as_ref()[8 * i..8 * i + 8].iter().rev();
+    core::array::from_fn(|i| word(i).fold(0, |w, byte| w << 8 | u64::from(*byte)))
+}
+
+/// Words of a value below 2^256 in limbs.
+const fn limbs(w: [u64; 4]) -> [u64; 5] {
+    [
+        w[0] & LIMB,
+        (w[0] >> 52 | w[1] << 12) & LIMB,
+        (w[1] >> 40 | w[2] << 24) & LIMB,
+        (w[2] >> 28 | w[3] << 36) & LIMB,
+        w[3] >> 16,
+    ]
+}

@@ -1,0 +1,249 @@
+//! Rows of stored elements, cell by cell and summed up.
+//!
+//! A product of two stored elements is stored again if one of them is taken 16-fold: `2^4 2^256 2^256 2^-260 = 2^256`.
+
+use ff::PrimeField;
+use zkernel_backend::Field;
+
+use super::lanes::Lanes;
+use super::prime::{Constants, Prime};
+use super::sums::{MOST, Sums};
+use super::vector::{Ifma, Vector};
+
+/// A stored element.
+pub(super) type Word = [u64; 4];
+
+/// Element held by each lane after [`load`].
+pub(super) const ORDER: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
+
+/// Eight elements in [`ORDER`].
+#[inline(always)]
+pub(super) fn load(ifma: Ifma, words: &[Word; 8]) -> Lanes {
+    let (rows, _) = words.as_flattened().as_chunks::<8>();
+    let row = |i: usize| Vector::load(ifma, &rows[i]);
+    let (early, late) = (row(0).blocks(row(1)), row(2).blocks(row(3)));
+    let ((w0, w1), (w2, w3)) = (early.0.interleave(late.0), early.1.interleave(late.1));
+    Lanes::unpack(ifma, [w0, w1, w2, w3])
+}
+
+/// The inverse of [`load`], of values below p.
+#[inline(always)]
+pub(super) fn store(words: &mut [Word; 8], lanes: &Lanes) {
+    let [w0, w1, w2, w3] = lanes.pack();
+    let ((e0, l0), (e1, l1)) = (w0.interleave(w1), w2.interleave(w3));
+    let (early, late) = (e0.zip_blocks(e1), l0.zip_blocks(l1));
+    let (rows, _) = words.as_flattened_mut().as_chunks_mut::<8>();
+    for (row, vector) in rows.iter_mut().zip([early.0, early.1, late.0, late.1]) {
+        vector.store(row);
+    }
+}
+
+/// Up to eight elements, zeros for missing ones.
+#[inline(always)]
+pub(super) fn read(ifma: Ifma, words: &[Word]) -> Lanes {
+    if let Ok(eight) = words.try_into() {
+        return load(ifma, eight);
+    }
+    let mut padded = [[0; 4]; 8];
+    padded[..words.len()].copy_from_slice(words);
+    load(ifma, &padded)
+}
+
+/// Up to eight elements below p.
+#[inline(always)]
+pub(super) fn write(words: &mut [Word], lanes: &Lanes) {
+    if let Ok(eight) = words.try_into() {
+        return store(eight, lanes);
+    }
+    let mut padded = [[0; 4]; 8];
+    store(&mut padded, lanes);
+    words.copy_from_slice(&padded[..words.len()]);
+}
+
+/// `a[i] *= b[i]`.
+pub(crate) fn multiply<F: PrimeField>(prime: Prime<F>, a: &mut [F], b: &[F]) {
+    // SAFETY: `prime` holds an `Ifma`, which proves the features.
+    unsafe { multiply_words(prime, prime.words_mut(a), prime.words(b)) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn multiply_words<F: PrimeField>(prime: Prime<F>, a: &mut [Word], b: &[Word]) {
+    let k = prime.constants();
+    for (a, b) in a.chunks_mut(8).zip(b.chunks(8)) {
+        let factor = read(prime.ifma, a).factor(&k);
+        let product = factor.multiply(&read(prime.ifma, b), &k);
+        write(a, &product.canonical(&k));
+    }
+}
+
+/// `sums[i] += sum_t coefficient_t column_t[i]`, columns at least as long as the sums.
+pub(crate) fn combine<F: PrimeField>(prime: Prime<F>, sums: &mut [F], terms: &[(&[F], F)]) {
+    for terms in terms.chunks(MOST) {
+        let terms: Vec<(&[Word], [u64; 5])> = terms
+            .iter()
+            .map(|(column, coefficient)| {
+                let column = &prime.words(column)[..sums.len()];
+                (column, prime.factor(*coefficient))
+            })
+            .collect();
+        // SAFETY: `prime` holds an `Ifma`, which proves the features.
+        unsafe { combine_words(prime, prime.words_mut(sums), &terms) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn combine_words<F: PrimeField>(prime: Prime<F>, sums: &mut [Word], terms: &[(&[Word], [u64; 5])]) {
+    let k = prime.constants();
+    for (group, sum) in sums.chunks_mut(8).enumerate() {
+        let mut products = Sums::new(&k);
+        for (column, coefficient) in terms {
+            let cells = &column[8 * group..][..sum.len()];
+            let coefficient = Lanes::splat(prime.ifma, *coefficient);
+            products.add(&read(prime.ifma, cells), &coefficient);
+        }
+        let total = products.reduced(&k).add(&read(prime.ifma, sum), &k);
+        write(sum, &total.canonical(&k));
+    }
+}
+
+/// `sum a[i] b[i]`.
+pub(crate) fn dot<F: PrimeField>(prime: Prime<F>, a: &[F], b: &[F]) -> F {
+    let length = a.len().min(b.len());
+    let (a, b) = (&prime.words(a)[..length], &prime.words(b)[..length]);
+    let mut lanes = [F::ZERO; 8];
+    // SAFETY: `prime` holds an `Ifma`, which proves the features.
+    unsafe { dot_words(prime, a, b, prime.words_mut(&mut lanes)) };
+    // Products of stored elements lack a factor of 2^4.
+    lanes.iter().sum::<F>() * F::from(16)
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn dot_words<F: PrimeField>(prime: Prime<F>, a: &[Word], b: &[Word], lanes: &mut [Word]) {
+    let k = prime.constants();
+    let zero = k.mask.sub(k.mask);
+    let mut total = Lanes([zero; 5]);
+    for (a, b) in a.chunks(8 * MOST).zip(b.chunks(8 * MOST)) {
+        let mut products = Sums::new(&k);
+        for (a, b) in a.chunks(8).zip(b.chunks(8)) {
+            products.add(&read(prime.ifma, a), &read(prime.ifma, b));
+        }
+        total = total.add(&products.reduced(&k), &k).canonical(&k);
+    }
+    write(lanes, &total);
+}
+
+/// `sum_e coefficient_e dense[position_e + offset]` for every offset.
+pub(crate) fn contract<F: PrimeField>(
+    prime: Prime<F>,
+    dense: &[F],
+    entries: &[(usize, F)],
+    offsets: &[usize],
+) -> Vec<F> {
+    let mut sums = vec![F::ZERO; offsets.len()];
+    for entries in entries.chunks(MOST) {
+        let factor = |(position, coefficient): &(usize, F)| (*position, prime.factor(*coefficient));
+        let entries: Vec<(usize, [u64; 5])> = entries.iter().map(factor).collect();
+        let (dense, sums) = (prime.words(dense), prime.words_mut(&mut sums));
+        // SAFETY: `prime` holds an `Ifma`, which proves the features.
+        unsafe { contract_words(prime, dense, &entries, offsets, sums) };
+    }
+    sums
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn contract_words<F: PrimeField>(
+    prime: Prime<F>,
+    dense: &[Word],
+    entries: &[(usize, [u64; 5])],
+    offsets: &[usize],
+    sums: &mut [Word],
+) {
+    let k = prime.constants();
+    for (offsets, sum) in offsets.chunks(8).zip(sums.chunks_mut(8)) {
+        let neighbours = offsets.windows(2).all(|w| w[1] == w[0] + 1);
+        let mut products = Sums::new(&k);
+        for (position, coefficient) in entries {
+            let coefficient = Lanes::splat(prime.ifma, *coefficient);
+            let cells = if neighbours {
+                read(prime.ifma, &dense[position + offsets[0]..][..offsets.len()])
+            } else {
+                let mut cells = [[0; 4]; 8];
+                for (cell, offset) in cells.iter_mut().zip(offsets) {
+                    *cell = dense[position + offset];
+                }
+                load(prime.ifma, &cells)
+            };
+            products.add(&cells, &coefficient);
+        }
+        let total = products.reduced(&k).add(&read(prime.ifma, sum), &k);
+        write(sum, &total.canonical(&k));
+    }
+}
+
+/// `(cell + constant)^-1` for every cell, 0 for 0, with one inversion.
+pub(crate) fn invert<F: Field>(prime: Prime<F>, cells: &mut [F], constant: F) {
+    for cell in &mut *cells {
+        *cell += constant;
+    }
+    let mut before = Vec::with_capacity(cells.len().div_ceil(8));
+    let mut products = [F::ZERO; 8];
+    let words = prime.words_mut(&mut products);
+    // SAFETY: `prime` holds an `Ifma`, which proves the features.
+    unsafe { invert_forward(prime, prime.words(cells), &mut before, words) };
+    crate::eval::invert_block(&mut products);
+    // SAFETY: as above.
+    unsafe {
+        invert_backward(
+            prime,
+            prime.words_mut(cells),
+            &before,
+            prime.words(&products),
+        );
+    };
+}
+
+/// Eight cells, ones (as stored) for zeros, and the lanes of the zeros.
+#[inline(always)]
+fn nonzero(ifma: Ifma, cells: &[Word], k: &Constants) -> (Lanes, u8) {
+    let cells = read(ifma, cells);
+    let l = cells.0;
+    let any = l[0].or(l[1]).or(l[2]).or(l[3]).or(l[4]);
+    let zeros = any.equal(any.sub(any));
+    (cells.select(zeros, &k.one), zeros)
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn invert_forward<F: PrimeField>(
+    prime: Prime<F>,
+    cells: &[Word],
+    before: &mut Vec<Lanes>,
+    products: &mut [Word],
+) {
+    let k = prime.constants();
+    let mut product = k.one;
+    for group in cells.chunks(8) {
+        before.push(product);
+        product = product.multiply(&nonzero(prime.ifma, group, &k).0, &k);
+    }
+    write(products, &product.canonical(&k));
+}
+
+/// With P_k = P_{k-1} d_k 2^-260 and I_k = 2^512 / P_k: the stored inverse of d_k is I_k P_{k-1} 2^-260, and I_{k-1}
+/// is I_k d_k 2^-260.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn invert_backward<F: PrimeField>(
+    prime: Prime<F>,
+    cells: &mut [Word],
+    before: &[Lanes],
+    inverses: &[Word],
+) {
+    let k = prime.constants();
+    let zero = k.mask.sub(k.mask);
+    let mut inverse = read(prime.ifma, inverses);
+    for (group, before) in cells.chunks_mut(8).zip(before).rev() {
+        let (cell, zeros) = nonzero(prime.ifma, group, &k);
+        let own = inverse.multiply(before, &k).canonical(&k);
+        inverse = inverse.multiply(&cell, &k);
+        write(group, &own.select(zeros, &Lanes([zero; 5])));
+    }
+}

@@ -1,0 +1,121 @@
+//! Packed arithmetic against `pasta_curves`, with limbs at the edges of every carry.
+
+use ff::PrimeField;
+use pasta_curves::{Fp, Fq};
+use proptest::prelude::*;
+
+use super::lanes::{LIMB, Lanes};
+use super::prime::Prime;
+use super::vector::{Ifma, Vector};
+
+/// Limbs of which carries are made.
+const EDGES: [u64; 8] = [0, 1, 2, (1 << 46) - 1, 1 << 46, LIMB - 1, LIMB, LIMB >> 1];
+
+/// Largest top limb of a value below 7 p, so that any product of two is within bounds.
+const TOP: u64 = 7 << 46;
+
+fn packed<F: PrimeField>() -> Option<Prime<F>> {
+    Prime::new(Ifma::new()?)
+}
+
+/// The element that limbs stand for.
+fn element<F: PrimeField>(limbs: &[u64; 5]) -> F {
+    let step = |sum: F, limb: &u64| sum * F::from(1 << 52) + F::from(*limb);
+    limbs.iter().rev().fold(F::ZERO, step)
+}
+
+fn lanes(ifma: Ifma, values: &[[u64; 5]; 8]) -> Lanes {
+    Lanes(core::array::from_fn(|i| {
+        Vector::load(ifma, &values.map(|v| v[i]))
+    }))
+}
+
+/// Limbs of each lane.
+fn limbs(lanes: &Lanes) -> [[u64; 5]; 8] {
+    let words = lanes.0.map(Vector::words);
+    core::array::from_fn(|lane| words.map(|w| w[lane]))
+}
+
+/// The operations on eight pairs of values below 7 p, with their results as elements.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn compare<F: PrimeField>(prime: Prime<F>, a: &[[u64; 5]; 8], b: &[[u64; 5]; 8]) {
+    let k = prime.constants();
+    let (x, y) = (lanes(prime.ifma, a), lanes(prime.ifma, b));
+    let scale = F::from_u128(1 << 104).square() * F::from(1 << 52);
+    let seven = core::array::from_fn(|i| (0..7).fold(k.zero()[i], |sum, _| sum.add(k.p[i])));
+    let results = [
+        limbs(&x.multiply(&y, &k).canonical(&k)),
+        limbs(&x.square(&k).canonical(&k)),
+        limbs(&x.add(&y, &k).canonical(&k)),
+        limbs(&x.subtract(&y, &seven, &k).canonical(&k)),
+        limbs(&x.quadruple(&k).canonical(&k)),
+    ];
+    let prime_limbs = limbs(&Lanes(k.p))[0];
+    for lane in 0..8 {
+        let (u, v) = (element::<F>(&a[lane]), element::<F>(&b[lane]));
+        let unscaled = scale.invert().unwrap_or(F::ZERO);
+        let wanted = [
+            u * v * unscaled,
+            u.square() * unscaled,
+            u + v,
+            u - v,
+            u.double().double(),
+        ];
+        for (operation, (result, wanted)) in results.iter().zip(wanted).enumerate() {
+            let own = result[lane];
+            assert_eq!(element::<F>(&own), wanted, "operation {operation}");
+            assert!(own.iter().rev().lt(prime_limbs.iter().rev()), "canonical");
+        }
+    }
+}
+
+fn compare_here<F: PrimeField>(a: &[[u64; 5]; 8], b: &[[u64; 5]; 8]) {
+    if let Some(prime) = packed::<F>() {
+        // SAFETY: `prime` holds an `Ifma`.
+        unsafe { compare(prime, a, b) };
+    }
+}
+
+/// Values with every limb at an edge: all 8^5 patterns, each against another one.
+#[test]
+fn every_pattern_of_edge_limbs() {
+    let pattern = |index: usize| -> [u64; 5] {
+        let limb = |i: usize| EDGES[index >> (3 * i) & 7];
+        core::array::from_fn(|i| if i < 4 { limb(i) } else { limb(4).min(TOP - 1) })
+    };
+    for block in 0..1 << 12 {
+        let a = core::array::from_fn(|lane| pattern(8 * block + lane));
+        let b = core::array::from_fn(|lane| pattern(((8 * block + lane) * 20_077 + 17) & 0x7fff));
+        compare_here::<Fp>(&a, &b);
+        compare_here::<Fq>(&a, &b);
+    }
+}
+
+/// Packing is the inverse of unpacking, and the transpose is one.
+#[test]
+fn packing_and_transposing() {
+    let Some(ifma) = Ifma::new() else { return };
+    let rows: [[u64; 8]; 8] = core::array::from_fn(|i| {
+        core::array::from_fn(|j| ((1 << 63) | (8 * i as u64 + j as u64)).rotate_left(9 * i as u32))
+    });
+    let vectors = rows.map(|row| Vector::load(ifma, &row));
+    let transposed = Vector::transpose(vectors).map(Vector::words);
+    for (i, row) in transposed.iter().enumerate() {
+        assert_eq!(*row, rows.map(|r| r[i]));
+    }
+    let [a, b, c, d, ..] = vectors;
+    let packed = Lanes::unpack(ifma, [a, b, c, d]).pack().map(Vector::words);
+    assert_eq!(packed[..], rows[..4]);
+}
+
+proptest! {
+    #[test]
+    fn random_limbs(
+        a in prop::array::uniform8(prop::array::uniform5(0..=LIMB)),
+        b in prop::array::uniform8(prop::array::uniform5(0..=LIMB)),
+    ) {
+        let bounded = |mut v: [u64; 5]| { v[4] %= TOP; v };
+        compare_here::<Fp>(&a.map(bounded), &b.map(bounded));
+        compare_here::<Fq>(&a.map(bounded), &b.map(bounded));
+    }
+}

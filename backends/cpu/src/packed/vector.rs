@@ -1,0 +1,193 @@
+//! A vector of eight 64-bit words, and the proof that the machine has the instructions.
+//!
+//! A [`Vector`] can only be made from an [`Ifma`], which exists only where the instructions do: that is why every
+//! intrinsic here is sound. All of it inlines into functions compiled for those features.
+
+use core::arch::x86_64::*;
+
+/// Proof that AVX-512 F, IFMA and VBMI2 are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ifma(());
+
+impl Ifma {
+    /// The proof, where it holds.
+    pub(crate) fn new() -> Option<Self> {
+        let here = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512ifma")
+            && is_x86_feature_detected!("avx512vbmi2")
+            && is_x86_feature_detected!("avx512dq");
+        here.then_some(Self(()))
+    }
+}
+
+/// Eight 64-bit words.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Vector(__m512i);
+
+/// Intrinsics of pure values as methods.
+macro_rules! lanewise {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident),*) = $intrinsic:ident;)*) => {
+        $($(#[$doc])*
+        #[inline(always)]
+        pub(crate) fn $name(self, $($arg: Self),*) -> Self {
+            // SAFETY: a `Vector` exists, so `Ifma::new` found the features.
+            Self(unsafe { $intrinsic(self.0 $(, $arg.0)*) })
+        })*
+    };
+}
+
+impl Vector {
+    lanewise! {
+        /// `self + b` mod 2^64.
+        add(b) = _mm512_add_epi64;
+        /// `self - b` mod 2^64.
+        sub(b) = _mm512_sub_epi64;
+        /// Bitwise and.
+        and(b) = _mm512_and_si512;
+        /// Bitwise or.
+        or(b) = _mm512_or_si512;
+        /// `self` plus the low 52 bits of the product of the low 52 bits of `b` and `c`.
+        low(b, c) = _mm512_madd52lo_epu64;
+        /// `self` plus the high 52 bits of that product.
+        high(b, c) = _mm512_madd52hi_epu64;
+    }
+
+    /// The same word in every lane.
+    #[inline(always)]
+    pub(crate) fn splat(_: Ifma, word: u64) -> Self {
+        // SAFETY: `Ifma` proves the features.
+        Self(unsafe { _mm512_set1_epi64(word.cast_signed()) })
+    }
+
+    /// The words in order.
+    #[inline(always)]
+    pub(crate) fn load(_: Ifma, words: &[u64; 8]) -> Self {
+        // SAFETY: `Ifma` proves the features; the reference is valid for 64 bytes and the load may be unaligned.
+        Self(unsafe { _mm512_loadu_si512(words.as_ptr().cast()) })
+    }
+
+    /// Writes the words in order.
+    #[inline(always)]
+    pub(crate) fn store(self, words: &mut [u64; 8]) {
+        // SAFETY: a `Vector` exists; the reference is valid for 64 bytes and the store may be unaligned.
+        unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), self.0) }
+    }
+
+    /// The words in order.
+    #[inline(always)]
+    pub(crate) fn words(self) -> [u64; 8] {
+        let mut words = [0; 8];
+        self.store(&mut words);
+        words
+    }
+
+    /// Logical shift left.
+    #[inline(always)]
+    pub(crate) fn shl<const N: u32>(self) -> Self {
+        // SAFETY: a `Vector` exists.
+        Self(unsafe { _mm512_slli_epi64::<N>(self.0) })
+    }
+
+    /// Logical shift right.
+    #[inline(always)]
+    pub(crate) fn shr<const N: u32>(self) -> Self {
+        // SAFETY: a `Vector` exists.
+        Self(unsafe { _mm512_srli_epi64::<N>(self.0) })
+    }
+
+    /// Arithmetic shift right.
+    #[inline(always)]
+    pub(crate) fn sar<const N: u32>(self) -> Self {
+        // SAFETY: a `Vector` exists.
+        Self(unsafe { _mm512_srai_epi64::<N>(self.0) })
+    }
+
+    /// The low word of `(high : self) >> N`.
+    #[inline(always)]
+    pub(crate) fn funnel<const N: i32>(self, high: Self) -> Self {
+        // SAFETY: a `Vector` exists.
+        Self(unsafe { _mm512_shrdi_epi64::<N>(self.0, high.0) })
+    }
+
+    /// Lanes that are equal, as bits.
+    #[inline(always)]
+    pub(crate) fn equal(self, other: Self) -> u8 {
+        // SAFETY: a `Vector` exists.
+        unsafe { _mm512_cmpeq_epi64_mask(self.0, other.0) }
+    }
+
+    /// Lanes that are negative as signed words, as bits.
+    #[inline(always)]
+    pub(crate) fn negative(self) -> u8 {
+        // SAFETY: a `Vector` exists.
+        unsafe { _mm512_movepi64_mask(self.0) }
+    }
+
+    /// `other` in the lanes of the mask, `self` elsewhere.
+    #[inline(always)]
+    pub(crate) fn select(self, mask: u8, other: Self) -> Self {
+        // SAFETY: a `Vector` exists.
+        Self(unsafe { _mm512_mask_mov_epi64(self.0, mask, other.0) })
+    }
+
+    /// Blocks of two words: `(x_0, x_2, y_0, y_2)` if even, `(x_1, x_3, y_1, y_3)` if odd.
+    #[inline(always)]
+    pub(super) fn blocks(self, other: Self) -> (Self, Self) {
+        // SAFETY: a `Vector` exists.
+        unsafe {
+            (
+                Self(_mm512_shuffle_i64x2::<0x88>(self.0, other.0)),
+                Self(_mm512_shuffle_i64x2::<0xdd>(self.0, other.0)),
+            )
+        }
+    }
+
+    /// Even words and odd words of two vectors, interleaved.
+    #[inline(always)]
+    pub(super) fn interleave(self, other: Self) -> (Self, Self) {
+        // SAFETY: a `Vector` exists.
+        unsafe {
+            (
+                Self(_mm512_unpacklo_epi64(self.0, other.0)),
+                Self(_mm512_unpackhi_epi64(self.0, other.0)),
+            )
+        }
+    }
+
+    /// Blocks of two words in turn: `(x_0, y_0, x_1, y_1)` and `(x_2, y_2, x_3, y_3)`.
+    #[inline(always)]
+    pub(super) fn zip_blocks(self, other: Self) -> (Self, Self) {
+        // SAFETY: a `Vector` exists.
+        unsafe {
+            let low = _mm512_shuffle_i64x2::<0x44>(self.0, other.0);
+            let high = _mm512_shuffle_i64x2::<0xee>(self.0, other.0);
+            (
+                Self(_mm512_shuffle_i64x2::<0xd8>(low, low)),
+                Self(_mm512_shuffle_i64x2::<0xd8>(high, high)),
+            )
+        }
+    }
+
+    /// Transposes eight rows of eight words.
+    #[inline(always)]
+    pub(crate) fn transpose(rows: [Self; 8]) -> [Self; 8] {
+        let pairs: [(Self, Self); 4] =
+            core::array::from_fn(|i| rows[2 * i].interleave(rows[2 * i + 1]));
+        let quarter = |x: [Self; 4]| {
+            let ((s0, s1), (s2, s3)) = (x[0].blocks(x[1]), x[2].blocks(x[3]));
+            let ((b0, b2), (b1, b3)) = (s0.blocks(s2), s1.blocks(s3));
+            [b0, b1, b2, b3]
+        };
+        let even = quarter(pairs.map(|p| p.0));
+        let odd = quarter(pairs.map(|p| p.1));
+        core::array::from_fn(|i| if i % 2 == 0 { even[i / 2] } else { odd[i / 2] })
+    }
+}
+
+/// Asks for the line that holds a value.
+#[inline(always)]
+pub(crate) fn prefetch<T>(value: &T) {
+    // SAFETY: prefetching reads nothing and the address is valid.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(value).cast()) }
+}

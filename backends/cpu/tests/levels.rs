@@ -1,0 +1,122 @@
+//! The levels against each other, at sizes too large for the reference. On a machine without AVX-512 IFMA both are the
+//! portable one.
+
+use pasta_curves::{EpAffine, EqAffine};
+use zkernel_backend::{Backend, Body, ColumnRef, Curve, HostColumns, Scalar, Term};
+use zkernel_backend_conformance::inputs::{scalars, small};
+use zkernel_backend_cpu::{Cpu, Level};
+use zkernel_verifier::curve::Generators;
+
+fn levels() -> (Cpu, Cpu) {
+    let packed = Level::avx512_ifma().unwrap_or(Level::PORTABLE);
+    (Cpu::with_level(Level::PORTABLE), Cpu::with_level(packed))
+}
+
+fn full<C: Curve>(columns: usize, rows: usize) -> HostColumns<Scalar<C>> {
+    HostColumns {
+        rows,
+        columns,
+        body: Body::Full(scalars(columns, columns * rows)),
+        tail: Vec::new(),
+    }
+}
+
+/// Same result of the same operations at both levels.
+fn same<T: PartialEq>(operations: impl Fn(&Cpu) -> zkernel_backend::Result<T>) {
+    let (portable, packed) = levels();
+    let (a, b) = (operations(&portable), operations(&packed));
+    assert!(a.is_ok(), "the operations succeed");
+    assert!(a == b, "the levels agree");
+}
+
+/// Transforms on both sides of the least packed size, and of the layers that are reduced.
+fn transforms<C: Curve>() {
+    for log_n in [5, 6, 7, 9, 10, 11, 12] {
+        same(|cpu| {
+            let columns = Backend::<C>::upload(cpu, &full::<C>(3, 1 << log_n))?;
+            let coefficients = Backend::<C>::interpolate(cpu, &columns)?;
+            let shift = scalars(9, 1)[0];
+            let values = Backend::<C>::coset_evaluate(cpu, &coefficients, shift)?;
+            let back = Backend::<C>::coset_evaluate(cpu, &coefficients, Scalar::<C>::from(1))?;
+            assert!(Backend::<C>::read(cpu, &back)? == Backend::<C>::read(cpu, &columns)?);
+            Backend::<C>::read(cpu, &values)
+        });
+    }
+}
+
+/// Rows beyond a multiple of eight, more terms than are reduced together.
+fn linear<C: Curve>() {
+    for rows in [7, 8, 1023, 1024] {
+        same(|cpu| {
+            let columns = Backend::<C>::upload(cpu, &full::<C>(70, rows))?;
+            let other = Backend::<C>::upload(cpu, &small(70, rows, 0, 9))?;
+            let vector = Backend::<C>::upload(cpu, &full::<C>(1, rows))?;
+            let term = |(i, coefficient)| Term {
+                column: ColumnRef {
+                    batch: i % 2,
+                    column: i / 2,
+                },
+                coefficient,
+            };
+            let terms: Vec<Vec<_>> = [0, 1, 2, 140]
+                .map(|count| {
+                    scalars(3, count)
+                        .into_iter()
+                        .enumerate()
+                        .map(term)
+                        .collect()
+                })
+                .into();
+            let combined =
+                Backend::<C>::combine(cpu, &[&columns, &other], &terms, &scalars(5, 4), rows)?;
+            let folded = Backend::<C>::fold_columns(cpu, &columns, scalars(9, 1)[0])?;
+            Ok((
+                Backend::<C>::dot(cpu, &columns, &vector)?,
+                Backend::<C>::read(cpu, &combined)?,
+                Backend::<C>::cross_columns(cpu, &columns, &other)?,
+                Backend::<C>::read(cpu, &folded)?,
+            ))
+        });
+    }
+}
+
+/// More points than a chunk of buckets, with repeated, opposite and identity points, against plain sums.
+fn points<C: Curve>() {
+    let own = Generators::<C>::derive(8).rows;
+    let mut bases: Vec<C> = own.iter().copied().cycle().take(3000).collect();
+    for (i, base) in bases.iter_mut().enumerate() {
+        match i % 7 {
+            0 => *base = -*base,
+            1 => *base = own[0],
+            2 if i % 3 == 0 => *base = C::identity(),
+            _ => {}
+        }
+    }
+    same(|cpu| {
+        let loaded = Backend::<C>::load_bases(cpu, &bases)?;
+        let narrow = Backend::<C>::upload(cpu, &small(3, 3000, 0, 8))?;
+        let wide = Backend::<C>::upload(cpu, &full::<C>(2, 3000))?;
+        let commitments = cpu.commit(&loaded, &[&narrow, &wide], &vec![Vec::new(); 5])?;
+        let plain: Vec<Scalar<C>> = Backend::<C>::read(cpu, &wide)?;
+        assert!(cpu.msm(&bases, &plain[..3000])? == commitments[3]);
+        let equal = vec![plain[9]; 3000];
+        Ok((commitments, cpu.msm(&bases, &equal)?))
+    });
+}
+
+macro_rules! both_curves {
+    ($($name:ident)*) => { $(
+        mod $name {
+            #[test]
+            fn pallas() {
+                super::$name::<super::EpAffine>();
+            }
+            #[test]
+            fn vesta() {
+                super::$name::<super::EqAffine>();
+            }
+        }
+    )* };
+}
+
+both_curves!(transforms linear points);
