@@ -7,7 +7,7 @@ use pasta_curves::Fp;
 use zkernel_backend::Backend;
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::cost::{Operation, Prices, Trace, Work};
-use zkernel_gadgets::model::{Graph, Honest, WeightValues, choose_log_n, run};
+use zkernel_gadgets::model::{Graph, Honest, WeightValues, choose_log_n, register, run};
 use zkernel_verifier::system::ConstraintSystem;
 
 use crate::commands::Result;
@@ -73,18 +73,28 @@ impl Machine {
         let mut trace = Trace::of::<C>(system, self.threads)?;
         let host = peak_rss_bytes();
         trace.keep_shortest(&self.trace(system)?);
+        let ranges = self.range_seconds(system, graph)?;
         let seconds = |work: &Work| self.prices.seconds(work);
         let work = trace.commit.peak_bytes.max(trace.prove.peak_bytes) as u64;
         let operations = Operation::ALL.into_iter();
         let counts = operations.map(|o| (o.to_string(), trace.prove.count(o)));
         Ok(Prediction {
-            commit_seconds: seconds(&trace.commit),
+            commit_seconds: seconds(&trace.commit) + ranges,
             prove_seconds: seconds(&trace.prove) + run_seconds(graph),
             verify_seconds: seconds(&trace.verify),
             proof_bytes: trace.proof_bytes,
             peak_rss_bytes: host.map(|bytes| bytes + work),
             counts: counts.filter(|(_, count)| *count > 0.0).collect(),
         })
+    }
+
+    /// Seconds of the range proof of the private weights.
+    fn range_seconds(&mut self, system: &ConstraintSystem<Fp>, graph: &Graph) -> Result<f64> {
+        let Some(registration) = register::<Fp>(graph, system.log_n)? else {
+            return Ok(0.0);
+        };
+        let trace = self.trace(&registration.system)?;
+        Ok(self.prices.seconds(&trace.commit) + self.prices.seconds(&trace.prove))
     }
 
     /// Writes the prices; without a cache they are measured again.

@@ -359,12 +359,12 @@ fn wide(count: usize) -> u128 {
     u128::try_from(count).unwrap_or(u128::MAX)
 }
 
-/// log2 of a count, 0 for none.
+/// log2 of a count, 0 of none.
 fn log2(count: u128) -> f64 {
     let mut value = 0.0;
     for shift in [96, 64, 32, 0] {
         let limb = count.checked_shr(shift).unwrap_or(0) & u128::from(u32::MAX);
         value = value * 4_294_967_296.0 + f64::from(u32::try_from(limb).unwrap_or(u32::MAX));
     }
-    if value < 1.0 { 0.0 } else { libm::log2(value) }
+    libm::log2(value.max(1.0))
 }

@@ -213,30 +213,47 @@ fn a_folded_secret_table_errs_with_its_row() {
     assert_eq!(of(&system), 16);
 }
 
-/// A gate that uses a challenge itself is counted with its degree in it.
+/// A gate that uses a challenge itself is counted with its degree in it, in the argument of that challenge alone, and
+/// beside lookups too.
 #[test]
 fn challenges_inside_gates_count() {
-    let of = |challenge: Challenge, exponent: u32| {
-        let mut b = Builder::new(4, 1);
-        let track = cells(&mut b, "a", Phase::Two, 15);
-        let a = b.plain(track);
-        let c = Coefficient::power(challenge, exponent);
-        b.gate("g", (Expression::from(a) * c - a) * c + a);
-        let soundness = Soundness::of(&b.finish().unwrap());
-        let drawn = |a: &&Argument| a.challenge.contains(challenge.name());
-        soundness.arguments.iter().find(drawn).map(|a| a.numerator)
-    };
-    for challenge in [
+    let early = [
         Challenge::Rho,
         Challenge::Tau,
         Challenge::Alpha,
         Challenge::Sigma,
         Challenge::Theta,
         Challenge::Beta,
-    ] {
-        assert_eq!(of(challenge, 0), None, "{challenge:?}");
-        assert_eq!(of(challenge, 5), Some(10), "{challenge:?}");
+    ];
+    let gate = |b: &mut Builder, challenge: Challenge, exponent: u32| {
+        let track = cells(b, "a", Phase::Two, 15);
+        let a = b.plain(track);
+        let c = Coefficient::power(challenge, exponent);
+        b.gate("g", (Expression::from(a) * c - a) * c + a);
+    };
+    // The numerators of what rests on challenges before y.
+    let numerators = |b: Builder| -> Vec<(&'static str, u128)> {
+        let soundness = Soundness::of(&b.finish().unwrap());
+        let arguments = soundness.arguments.iter();
+        let before = arguments.take_while(|a| a.challenge != "y" && a.challenge != "zeta");
+        before.map(|a| (a.challenge, a.numerator)).collect()
+    };
+    for challenge in early {
+        let mut b = Builder::new(4, 1);
+        gate(&mut b, challenge, 0);
+        assert_eq!(numerators(b), [], "{challenge:?}");
+        let mut b = Builder::new(4, 1);
+        gate(&mut b, challenge, 5);
+        let found = numerators(b);
+        assert_eq!(found.len(), 1, "{challenge:?}: {found:?}");
+        assert!(found[0].0.contains(challenge.name()) && found[0].1 == 10);
     }
+    let mut b = Builder::new(4, 1);
+    let looked_up = cells(&mut b, "x", Phase::One, 15);
+    let table = b.table("bits", 1, vec![0, 1]);
+    b.lookup("bit", table, vec![LookupInput::plain(looked_up)], None);
+    gate(&mut b, Challenge::Beta, 7);
+    assert_eq!(numerators(b), [("theta", 15), ("beta", 60 + 14)]);
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! Operators in unusual places: right behind the input, behind each other, shared, and shown while others read them.
 
 use zkernel_gadgets::model::Visibility;
-use zkernel_onnx::{Error, Options, quantize};
+use zkernel_onnx::{Options, quantize};
 
 use crate::network::{Attribute, Network};
 use crate::visibility::{proven, samples};
