@@ -93,6 +93,33 @@ fn errors_do_not_cancel() {
     );
 }
 
+/// Errors chosen to cancel under the weights that would be drawn if proofs were not absorbed.
+#[test]
+fn weights_are_drawn_after_the_proofs() {
+    let case = Circuit::new().case(1, Lie::Nothing);
+    let mut early = Transcript::<F>::new();
+    for _ in 0..2 {
+        early.absorb("batch key", &case.key.digest);
+        early.absorb_points("batch tensors", &case.key.tensors);
+        for instance in &case.instances {
+            early.absorb_scalars("batch instance", instance);
+        }
+    }
+    let weights = [0, 1].map(|index| early.round_challenge("batch weight ", index));
+    let (mut one, mut two) = (honest(&case, 1), honest(&case, 2));
+    one.response[1] += weights[1];
+    two.response[1] -= weights[0];
+    let sum = |proof| reduce(&case.key, &case.instances, proof, Transcript::new()).unwrap();
+    let known = DeferredMsm::weighted_sum(&[sum(&one), sum(&two)], &weights);
+    assert!(known.is_identity(&case.key.generators, &msm));
+    let claim = |proof| Claim {
+        key: &case.key,
+        instances: &case.instances,
+        proof,
+    };
+    assert!(verify_batch(&[claim(&one), claim(&two)], &[], &msm).is_err());
+}
+
 #[test]
 fn links_compare_commitments() {
     let case = Tables::new().case(tables::Slip::Nothing, |_| {});

@@ -7,9 +7,13 @@ use zkernel_attacks::Case;
 use zkernel_attacks::circuit::{Circuit, Lie};
 use zkernel_attacks::forgery::{accepts, challenges};
 use zkernel_attacks::{C, Cheat, F, prove};
+use zkernel_verifier::challenge::Challenge;
+use zkernel_verifier::curve::Generators;
+use zkernel_verifier::key::{KeyError, VerifyingKey};
 use zkernel_verifier::msm::msm;
 use zkernel_verifier::proof::Proof;
-use zkernel_verifier::transcript::Attack;
+use zkernel_verifier::rounds::PhaseOne;
+use zkernel_verifier::transcript::{Attack, Transcript};
 use zkernel_verifier::verify::{Rejection, verify};
 
 fn honest() -> (Case, Proof<C>) {
@@ -231,5 +235,51 @@ fn lengths_are_checked() {
             verify(&case.key, &case.instances, &proof, &msm),
             Err(Rejection::Shape)
         );
+    }
+}
+
+/// The first challenge depends on the key's digest, the tensors' commitments, the boundaries and the public values.
+#[test]
+fn every_part_of_the_statement_is_absorbed() {
+    let (case, proof) = honest();
+    let first = |key: &VerifyingKey<C>, instances: &[Vec<F>], boundaries: &[C]| {
+        let rounds = PhaseOne::start(key, instances, boundaries, Transcript::new());
+        let rounds = rounds.commit(&proof.commitments[0]).unwrap();
+        rounds.challenges().get(Challenge::Rho)
+    };
+    let before = first(&case.key, &case.instances, &[]);
+    assert_eq!(before, first(&case.key, &case.instances, &[]));
+    let mut key = case.key.clone();
+    key.digest[63] ^= 1;
+    assert_ne!(before, first(&key, &case.instances, &[]), "digest");
+    let mut key = case.key.clone();
+    key.tensors[0] = key.generators.product;
+    assert_ne!(before, first(&key, &case.instances, &[]), "tensors");
+    let boundary = [case.key.generators.product];
+    assert_ne!(before, first(&case.key, &case.instances, &boundary));
+    let mut instances = case.instances.clone();
+    instances[0][0] += F::one();
+    assert_ne!(before, first(&case.key, &instances, &[]), "public values");
+}
+
+/// A key needs a generator for each row and a commitment for each tensor column.
+#[test]
+fn a_key_of_other_lengths_is_refused() {
+    let key = honest().0.key;
+    let make = |generators: Generators<C>, tensors: Vec<C>| {
+        VerifyingKey::new(key.system.clone(), generators, tensors, b"", &msm).map(|_| ())
+    };
+    let (generators, tensors) = (key.generators.clone(), key.tensors.clone());
+    assert_eq!(make(generators.clone(), tensors.clone()), Ok(()));
+    for log_n in [key.system.log_n - 1, key.system.log_n + 1] {
+        let error = make(Generators::derive(log_n), tensors.clone());
+        let wrong = matches!(error, Err(KeyError::Generators { .. }));
+        assert!(wrong, "{error:?}");
+    }
+    let fewer = tensors[1..].to_vec();
+    let more = [tensors.clone(), vec![generators.product]].concat();
+    for tensors in [fewer, more] {
+        let error = make(generators.clone(), tensors);
+        assert!(matches!(error, Err(KeyError::Tensors { .. })), "{error:?}");
     }
 }

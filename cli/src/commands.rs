@@ -192,14 +192,10 @@ fn finish_proof(
     seconds: f64,
 ) {
     let graph = &secret.public.graph;
-    let output = graph.outputs[0];
     report.prove_seconds = Some(seconds);
     report.proof_bytes = Some(proven.file.proof.encode().len());
-    report.outputs = Some(reals(
-        graph,
-        output,
-        &proven.trace.values[output.0 as usize],
-    ));
+    let shown = |id: &TensorId| reals(graph, *id, &proven.trace.values[id.0 as usize]);
+    report.outputs = Some(graph.outputs.iter().flat_map(shown).collect());
     describe(report, &lowered.system);
 }
 
@@ -335,7 +331,7 @@ pub fn verify(
         let reals = reals(graph, *id, values);
         report.text.push(format!("  {} = {reals:?}", tensor.name));
         if graph.outputs.contains(id) {
-            report.outputs = Some(reals);
+            report.outputs.get_or_insert_default().extend(reals);
         }
     }
     if let Some(path) = input {

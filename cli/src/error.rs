@@ -25,6 +25,9 @@ pub enum CliError {
     /// The public weights are not those committed to.
     #[error("the public weights of the key are not the ones its commitments hold")]
     PublicWeights,
+    /// An option with a value that cannot be used.
+    #[error("{0}")]
+    Option(String),
     /// Committed weights may be beyond the bounds of the graph.
     #[error("the key's range proof of the weights does not hold ({0}): do not use this key")]
     Registration(String),

@@ -85,9 +85,29 @@ fn check_registration(public: &PublicModel, key: &VerifyingKey<C>) -> Result<(),
         &public.statement(),
         &executor,
     )?;
-    let proof = Proof::decode(&public.registration, &own.shape);
-    let proof = proof.map_err(|e| CliError::Registration(e.to_string()))?;
-    verify(&own, &[], &proof, &executor).map_err(|e| CliError::Registration(e.to_string()))
+    let invalid = |e: &dyn std::fmt::Display| CliError::Registration(e.to_string());
+    let proof = Proof::decode(&public.registration, &own.shape).map_err(|e| invalid(&e))?;
+    verify(&own, &[], &proof, &executor).map_err(|e| invalid(&e))
+}
+
+/// The range proof of the private weights, or nothing if there are none.
+fn prove_ranges(
+    public: &PublicModel,
+    generators: Generators<C>,
+    tensors: &Tensors<Fp>,
+    weights: &WeightValues,
+) -> Result<Vec<u8>, CliError> {
+    let Some(registration) = register::<Fp>(&public.graph, public.log_n)? else {
+        return Ok(Vec::new());
+    };
+    let mut witness = Witness::default();
+    for (track, cells) in registration.witness(&public.graph, weights) {
+        witness.assign(track, cells);
+    }
+    let statement = public.statement();
+    let (backend, system) = (Cpu::new(), registration.system);
+    let key = ProvingKey::<C, _>::new(&backend, system, generators, tensors, &statement)?;
+    Ok(prove(&backend, &key, &[], &witness)?.encode())
 }
 
 /// Public weights are committed without blinding: recompute their commitments.
@@ -145,26 +165,6 @@ pub fn commit(graph: Graph, weights: WeightValues, log_n: u32) -> Result<SecretM
         weights,
         blinders: tensors.blinders,
     })
-}
-
-/// The range proof of the private weights, or nothing if there are none.
-fn prove_ranges(
-    public: &PublicModel,
-    generators: Generators<C>,
-    tensors: &Tensors<Fp>,
-    weights: &WeightValues,
-) -> Result<Vec<u8>, CliError> {
-    let Some(registration) = register::<Fp>(&public.graph, public.log_n)? else {
-        return Ok(Vec::new());
-    };
-    let mut witness = Witness::default();
-    for (track, cells) in registration.witness(&public.graph, weights) {
-        witness.assign(track, cells);
-    }
-    let statement = public.statement();
-    let (backend, system) = (Cpu::new(), registration.system);
-    let key = ProvingKey::<C, _>::new(&backend, system, generators, tensors, &statement)?;
-    Ok(prove(&backend, &key, &[], &witness)?.encode())
 }
 
 /// The proving key of a secret model. The owner of the weights need not check their range proof.

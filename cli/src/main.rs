@@ -1,5 +1,6 @@
 //! `zkernel`: prove that a committed neural network produced an output.
 
+mod bench;
 mod commands;
 mod error;
 mod files;
@@ -94,6 +95,28 @@ enum Command {
         /// With --calibrate: report the accuracy on these other samples instead.
         #[arg(long, value_name = "DATA", requires = "calibrate")]
         test: Option<PathBuf>,
+    },
+    /// Measure how fast this machine is: sums of points, transforms, or whole proofs with their verification.
+    Bench {
+        /// What to measure.
+        #[arg(value_enum)]
+        operation: bench::Operation,
+        /// log2 of the numbers of points, elements or rows, each from 7 to 22.
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_value = "10,14",
+            value_name = "LOG2,.."
+        )]
+        sizes: Vec<u32>,
+        /// Numbers of threads.
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_value = "1,2",
+            value_name = "COUNT,.."
+        )]
+        threads: Vec<usize>,
     },
 }
 
@@ -218,5 +241,10 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
             calibrate,
             test,
         } => inspect::inspect(&file, calibrate.as_deref(), test.as_deref()),
+        Command::Bench {
+            operation,
+            sizes,
+            threads,
+        } => bench::bench(operation, &sizes, &threads),
     }
 }

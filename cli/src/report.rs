@@ -43,6 +43,8 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub soundness: Option<SoundnessReport>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub measurements: Vec<crate::bench::Measurement>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -217,3 +217,35 @@ fn commit_without_samples() {
     ]));
     assert_eq!(verify(&base, &base, &[]), Some(0));
 }
+
+/// One measurement a size and number of threads, in order, of the operation asked for; the smallest sizes.
+#[test]
+fn bench_measures_what_it_is_asked_to() {
+    for operation in ["msm", "ntt", "prove"] {
+        let options = ["--sizes", "7,8", "--threads", "1,2", "--json"];
+        let report = json(&zkernel(&[&["bench", operation][..], &options].concat()));
+        let measurements = report["measurements"].as_array().unwrap();
+        let what = measurements.iter().map(|m| {
+            assert_eq!(m["operation"], operation);
+            let (median, each) = (m["median_ns"].as_f64().unwrap(), m["ns_each"].as_f64());
+            let size = m["size"].as_u64().unwrap();
+            assert_eq!(each, Some(median / (1u64 << size) as f64), "{m}");
+            assert!(
+                0.0 < median && m["min_ns"].as_f64().unwrap() <= median,
+                "{m}"
+            );
+            assert!(m["runs"].as_u64().unwrap() >= 5, "{m}");
+            assert_eq!(m["verify_ns"].is_u64(), operation == "prove", "{m}");
+            (size, m["threads"].as_u64().unwrap())
+        });
+        let what: Vec<(u64, u64)> = what.collect();
+        assert_eq!(what, [(7, 1), (7, 2), (8, 1), (8, 2)]);
+    }
+    for arguments in [["msm", "6"], ["ntt", "23"], ["prove", "x"], ["other", "7"]] {
+        let [operation, size] = arguments;
+        let output = zkernel(&["bench", operation, "--sizes", size]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+    let none = zkernel(&["bench", "msm", "--sizes", "7", "--threads", "0"]);
+    assert_eq!(none.status.code(), Some(2));
+}

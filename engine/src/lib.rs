@@ -39,6 +39,7 @@ pub mod cost;
 pub mod error;
 pub mod keys;
 pub mod mock;
+pub mod product_chain;
 pub mod prover;
 pub mod randomness;
 pub mod witness;

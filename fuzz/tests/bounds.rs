@@ -117,7 +117,7 @@ fn chain(input: &[usize], ops: &[(Op, Vec<usize>)]) -> Graph {
     };
     for (op, shape) in ops {
         let last = TensorId(graph.tensors.len() as u32 - 1);
-        let twice = matches!(op, Op::Add { .. });
+        let twice = matches!(op, Op::Affine { .. });
         graph.tensors.push(tensor(shape, BYTE));
         graph.nodes.push(Node {
             name: "node".into(),
@@ -133,6 +133,7 @@ fn chain(input: &[usize], ops: &[(Op, Vec<usize>)]) -> Graph {
 fn relu(min: i64, max: i64) -> Table {
     Table {
         function: Function::Relu,
+        parameters: [0.0; 2],
         keys: Interval::new(min, max),
         input_scale: 1.0,
         output_scale: 1.0,
@@ -164,11 +165,11 @@ fn hostile() -> Vec<Hostile> {
     let weights = with(&|g| g.weights = vec![weight(1 << 14, 1 << 14); 3]);
     let mut graphs = vec![
         ("thousands of large tables", tables, "2^21 rows"),
-        ("a table of 2^40 rows", keys, "2^21 rows"),
+        ("a table of 2^40 rows", keys, "more than 2^20"),
         ("many large tensors", many, "2^28 elements"),
         ("too many tensors", items, "8,192"),
         ("a shape whose product overflows", overflow, "2^28"),
-        ("more weights than memory", weights, "2^28 elements"),
+        ("more weights than memory", weights, "2^28 cells"),
     ];
     graphs.extend(sums());
     graphs.extend(windows());
@@ -189,7 +190,7 @@ fn weight(rows: usize, cols: usize) -> Weight {
 /// Every node doubles the terms of the one before, or its factors.
 fn sums() -> Vec<Hostile> {
     let add = |scale| {
-        let op = Op::Add { scales: [scale; 2] };
+        let op = Op::add([&[1, 4]; 2], [scale; 2], &[1, 4]);
         (op, vec![1, 4])
     };
     let terms = chain(&[1, 4], &vec![add(1); 60]);
@@ -267,7 +268,7 @@ fn convolution(kernel: usize) -> Op {
 fn sums_under(mut graph: Graph) -> Graph {
     let conv = graph.nodes.remove(0);
     let shape = graph.tensors[0].shape.clone();
-    let add = Op::Add { scales: [1, 1] };
+    let add = Op::add([&shape; 2], [1, 1], &shape);
     let doubled = chain(&shape, &vec![(add, shape.clone()); 10]);
     let last = doubled.outputs[0];
     let output = TensorId(last.0 + 1);

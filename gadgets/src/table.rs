@@ -3,26 +3,77 @@
 use crate::model::graph::{Function, Interval, Table};
 
 impl Function {
-    /// The function on reals.
+    /// The function on reals, with parameters a and b.
     #[must_use]
-    pub fn float(self, x: f64) -> f64 {
+    pub fn float(self, x: f64, [a, b]: [f64; 2]) -> f64 {
+        use libm::{exp, log, tanh};
+        let softplus = |x: f64| x.max(0.0) + libm::log1p(exp(-x.abs()));
+        let positive = |yes: bool| if yes { 1.0 } else { 0.0 };
         match self {
             Self::Identity => x,
             Self::Relu => x.max(0.0),
-            Self::Sigmoid => 1.0 / (1.0 + libm::exp(-x)),
-            Self::Tanh => libm::tanh(x),
-            Self::Silu => x / (1.0 + libm::exp(-x)),
+            Self::Sigmoid => 1.0 / (1.0 + exp(-x)),
+            Self::Tanh => tanh(x),
+            Self::Silu => x / (1.0 + exp(-x)),
             Self::Gelu => 0.5 * x * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2)),
             Self::Erf => libm::erf(x),
-            Self::Exp => libm::exp(x),
-            Self::Softplus => x.max(0.0) + libm::log1p(libm::exp(-x.abs())),
+            Self::Exp => exp(x),
+            Self::Softplus => softplus(x),
             Self::Abs => x.abs(),
             Self::Relu6 => x.clamp(0.0, 6.0),
+            Self::Sqrt => libm::sqrt(x.max(0.0)),
+            Self::Reciprocal if x == 0.0 => 0.0,
+            Self::Reciprocal => 1.0 / x,
+            Self::Log => log(x),
+            Self::LeakyRelu => {
+                if x < 0.0 {
+                    a * x
+                } else {
+                    x
+                }
+            }
+            Self::Elu => {
+                if x < 0.0 {
+                    a * libm::expm1(x)
+                } else {
+                    x
+                }
+            }
+            Self::Selu => b * if x < 0.0 { a * libm::expm1(x) } else { x },
+            Self::Clip => x.max(a).min(b),
+            Self::HardSigmoid => (a * x + b).clamp(0.0, 1.0),
+            Self::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+            Self::Softsign => x / (1.0 + x.abs()),
+            Self::Mish => x * tanh(softplus(x)),
+            Self::GeluTanh => {
+                let inner = libm::sqrt(std::f64::consts::FRAC_2_PI) * (x + 0.044_715 * x * x * x);
+                0.5 * x * (1.0 + tanh(inner))
+            }
+            Self::Pow => power(x, a),
+            Self::Sin => libm::sin(x),
+            Self::Cos => libm::cos(x),
+            Self::Floor => libm::floor(x),
+            Self::Ceil => libm::ceil(x),
+            Self::Round => libm::rint(x),
+            Self::Sign => positive(x > 0.0) - positive(x < 0.0),
+            Self::Step => positive(x > a),
+            Self::Equal => positive(x == a),
+            Self::ThresholdedRelu => {
+                if x > a {
+                    x
+                } else {
+                    0.0
+                }
+            }
+            Self::Celu => x.max(0.0) + (a * libm::expm1(x / a)).min(0.0),
+            Self::Atan => libm::atan(x),
+            Self::Rsqrt if x <= 0.0 => 0.0,
+            Self::Rsqrt => 1.0 / libm::sqrt(x),
         }
     }
 
     /// All functions, by their encoding.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 36] = [
         Self::Identity,
         Self::Relu,
         Self::Sigmoid,
@@ -34,7 +85,43 @@ impl Function {
         Self::Softplus,
         Self::Abs,
         Self::Relu6,
+        Self::Sqrt,
+        Self::Reciprocal,
+        Self::Log,
+        Self::LeakyRelu,
+        Self::Elu,
+        Self::Selu,
+        Self::Clip,
+        Self::HardSigmoid,
+        Self::HardSwish,
+        Self::Softsign,
+        Self::Mish,
+        Self::GeluTanh,
+        Self::Pow,
+        Self::Sin,
+        Self::Cos,
+        Self::Floor,
+        Self::Ceil,
+        Self::Round,
+        Self::Sign,
+        Self::Step,
+        Self::Equal,
+        Self::ThresholdedRelu,
+        Self::Celu,
+        Self::Atan,
+        Self::Rsqrt,
     ];
+}
+
+/// `|x|^a`, negative for a negative x and an odd integer a.
+fn power(x: f64, a: f64) -> f64 {
+    let odd = libm::fabs(libm::fmod(a, 2.0)) == 1.0;
+    let magnitude = libm::pow(x.abs(), a);
+    if odd && x < 0.0 {
+        -magnitude
+    } else {
+        magnitude
+    }
 }
 
 /// `round(x)`, halves up.
@@ -68,10 +155,18 @@ impl Table {
             Function::Identity if self.is_scale_free() => key,
             Function::Relu if self.is_scale_free() => key.max(0),
             Function::Abs if self.is_scale_free() => key.abs(),
-            _ => round_half_up(
-                self.function.float(key as f64 * self.input_scale) / self.output_scale,
-            ),
+            Function::Log => self.rounded(key.max(1)),
+            _ => self.rounded(key),
         }
+    }
+
+    fn rounded(&self, key: i64) -> i64 {
+        let real = self
+            .function
+            .float(key as f64 * self.input_scale, self.parameters);
+        // A pole is no value of the function; nobody may rely on it.
+        let real = if real.is_finite() { real } else { 0.0 };
+        round_half_up(real / self.output_scale)
     }
 
     /// The rows `(key, value)` of the table, or `(key - min)` for a range check.

@@ -10,25 +10,30 @@ use std::sync::Arc;
 
 use tract_onnx::pb;
 use tract_onnx::prelude::{
-    Datum, Framework, InferenceFact, InferenceModelExt, IntoRunnable, OutletId,
+    DatumType, Framework, InferenceFact, InferenceModelExt, IntoRunnable, OutletId,
 };
 use tract_onnx::tract_hir::infer::{Factoid, InferenceModel};
 
-use crate::model::{FloatNode, FloatOp, FloatTensor, Model};
+use crate::model::{FloatNode, FloatOp, FloatTensor, MASKED, Model};
 use crate::samples::read_capped;
 use crate::{Error, UnsupportedNode};
 
 mod affine;
 mod attributes;
 mod check;
+mod general;
 mod operators;
+mod passes;
 mod supported;
+mod trees;
+mod views;
 mod windows;
 
 use affine::Affine;
 use check::{check, product};
+use general::Parts;
 use operators::Translated;
-use supported::{display_name, is_onnx, refuse, unsupported};
+use supported::{display_name, is_onnx, is_trees, refuse, unsupported};
 
 /// Bounds on what is read from a file that nobody vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,15 +140,17 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
     fix_inputs(&mut inference, graph, limits)?;
     inference.analyse(false).map_err(malformed)?;
     let names: BTreeMap<String, OutletId> = parsed.outlets_by_name.into_iter().collect();
+    let versions = proto.opset_import.iter().filter(|set| is_onnx(&set.domain));
     Import {
         graph,
         inference,
         names,
+        opset: versions.map(|set| set.version).max().unwrap_or(1),
     }
     .model()
 }
 
-/// Batch 1, `f32`, every other dimension known.
+/// Batch 1, every other dimension known.
 fn fix_inputs(
     inference: &mut InferenceModel,
     graph: &pb::GraphProto,
@@ -155,10 +162,31 @@ fn fix_inputs(
         let shape = input_shape(input)?;
         let dims: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
         cap(&input.name, product(&dims)?, limits.tensor_values)?;
-        let fact = InferenceFact::dt_shape(f32::datum_type(), &*shape);
+        let fact = InferenceFact::dt_shape(input_type(input)?, &*shape);
         inference.set_input_fact(index, fact).map_err(malformed)?;
     }
     Ok(())
+}
+
+/// The numbers of elements in the ONNX specification.
+fn input_type(input: &pb::ValueInfoProto) -> Result<DatumType, Error> {
+    use pb::type_proto::Value;
+    match input.r#type.as_ref().and_then(|t| t.value.as_ref()) {
+        Some(Value::TensorType(kind)) => match kind.elem_type {
+            1 => Ok(DatumType::F32),
+            6 => Ok(DatumType::I32),
+            7 => Ok(DatumType::I64),
+            11 => Ok(DatumType::F64),
+            _ => Err(malformed(format!(
+                "input `{}` is of a type that is not read",
+                input.name
+            ))),
+        },
+        _ => Err(malformed(format!(
+            "input `{}` has no tensor type",
+            input.name
+        ))),
+    }
 }
 
 fn input_shape(input: &pb::ValueInfoProto) -> Result<Vec<usize>, Error> {
@@ -170,10 +198,6 @@ fn input_shape(input: &pb::ValueInfoProto) -> Result<Vec<usize>, Error> {
             input.name
         )));
     };
-    // 1 is FLOAT in the ONNX specification.
-    if kind.elem_type != 1 {
-        return Err(malformed(format!("input `{}` is not float32", input.name)));
-    }
     let dims = kind
         .shape
         .as_ref()
@@ -196,6 +220,8 @@ struct Import<'a> {
     graph: &'a pb::GraphProto,
     inference: InferenceModel,
     names: BTreeMap<String, OutletId>,
+    /// Version of ONNX's own operators.
+    opset: i64,
 }
 
 impl Import<'_> {
@@ -226,11 +252,20 @@ impl Import<'_> {
                     .ok_or_else(|| malformed("a constant output"))?,
             );
         }
+        build.simplify(&outputs);
         self.plan(build, outputs)
     }
 
     fn plan(mut self, build: Build, outputs: Vec<usize>) -> Result<Model, Error> {
-        let watched: Vec<usize> = build.nodes.iter().map(|n| n.output).collect();
+        let written = build.nodes.iter().map(|n| n.output);
+        let trees = self.graph.node.iter().filter(|node| is_trees(node));
+        // Labels of trees are ours: the reference run has been seen to give others than its own scores say.
+        let ours: BTreeSet<&str> = trees.flat_map(|node| &node.output).map(|n| &**n).collect();
+        let watched = written.filter(|&t| {
+            let name = &build.tensors[t].name;
+            self.names.contains_key(name) && !ours.contains(&**name)
+        });
+        let watched: Vec<usize> = watched.collect();
         let outlets: Vec<OutletId> = watched
             .iter()
             .map(|&t| self.names[&build.tensors[t].name])
@@ -278,6 +313,8 @@ impl Import<'_> {
             .iter()
             .copied()
             .collect();
+        let masked = |v: f32| if v == f32::NEG_INFINITY { MASKED } else { v };
+        let values: Vec<f32> = values.into_iter().map(masked).collect();
         match values.iter().position(|v| !v.is_finite()) {
             Some(index) => Err(Error::NotFinite {
                 tensor: tensor.into(),
@@ -291,21 +328,69 @@ impl Import<'_> {
         }
     }
 
+    /// Integers of a constant tensor, as exact as the file has them.
+    fn integers(&self, tensor: &str) -> Result<Vec<i64>, Error> {
+        let unknown = || general::unknown(&format!("tensor `{tensor}`"));
+        let outlet = self.names.get(tensor).ok_or_else(unknown)?;
+        let fact = self.inference.outlet_fact(*outlet).map_err(malformed)?;
+        let value = fact.value.concretize().ok_or_else(unknown)?;
+        let cast = value.cast_to::<i64>().map_err(malformed)?;
+        let view = cast.to_plain_array_view::<i64>().map_err(malformed)?;
+        Ok(view.iter().copied().collect())
+    }
+
+    fn is_known(&self, tensor: &str) -> bool {
+        let fact = self
+            .names
+            .get(tensor)
+            .map(|outlet| self.inference.outlet_fact(*outlet));
+        fact.and_then(Result::ok)
+            .is_some_and(|fact| fact.value.concretize().is_some())
+    }
+
     fn node(&self, node: &pb::NodeProto, build: &mut Build) -> Result<(), Error> {
         let active = node.input.iter().filter_map(|n| build.ids.get(n).copied());
         let inputs: Vec<usize> = active.collect();
         let (false, Some(output)) = (inputs.is_empty(), node.output.first()) else {
             return Ok(());
         };
+        // Shapes of activations are constants.
+        if self.is_known(output) {
+            return Ok(());
+        }
+        if is_trees(node) {
+            return self.taken_apart(node, build, |parts| parts.trees());
+        }
         let input_shape = build.tensors[inputs[0]].shape.clone();
         let output_shape = self.shape(output)?;
-        match self.op(node, inputs.len(), &input_shape, &output_shape)? {
-            Ok(Translated::Op(op)) => build.push(node, op, inputs, output_shape),
+        let problem = match self.op(node, inputs.len(), &input_shape, &output_shape)? {
+            Ok(Translated::Op(op)) => {
+                build.push(node, op, inputs, output_shape);
+                return Ok(());
+            }
             Ok(Translated::Affine(affine)) => {
                 let alone = self.read_once(&build.tensors[inputs[0]].name);
-                build.fuse(node, &affine, inputs[0], output_shape, alone);
+                if build.fuse(node, &affine, inputs[0], &output_shape, alone) {
+                    return Ok(());
+                }
+                "a constant that varies in a way that is not built".to_owned()
             }
-            Err(problem) => build.refused.push(refuse(node, problem)),
+            Err(problem) => problem,
+        };
+        self.taken_apart(node, build, |parts| {
+            Ok(parts.translate()?.unwrap_or(Err(problem)))
+        })
+    }
+
+    fn taken_apart<'a>(
+        &'a self,
+        node: &'a pb::NodeProto,
+        build: &mut Build,
+        translate: impl FnOnce(&mut Parts<'a, '_>) -> Result<general::Outcome, Error>,
+    ) -> Result<(), Error> {
+        let outcome = translate(&mut Parts::new(self, node, build))?;
+        if let Err(problem) = outcome {
+            build.refused.push(refuse(node, problem));
         }
         Ok(())
     }
@@ -339,25 +424,37 @@ impl Build {
     }
 
     fn push(&mut self, node: &pb::NodeProto, op: FloatOp, inputs: Vec<usize>, shape: Vec<usize>) {
-        let output = self.tensor(&node.output[0], shape);
+        self.add(&node.output[0], display_name(node), op, inputs, shape);
+    }
+
+    fn add(
+        &mut self,
+        tensor: &str,
+        name: String,
+        op: FloatOp,
+        inputs: Vec<usize>,
+        shape: Vec<usize>,
+    ) -> usize {
+        let output = self.tensor(tensor, shape);
         self.nodes.push(FloatNode {
-            name: display_name(node),
+            name,
             op,
             inputs,
             output,
         });
+        output
     }
 
-    /// Fuses `y_c = scale_c x_c + shift_c` into the linear layer before it, if nobody else reads that layer's output; else
-    /// it becomes a layer of its own, if the axis is that of channels.
+    /// Fuses `y_c = scale_c x_c + shift_c` into the layer before it, if nobody else reads that layer's output; else it
+    /// becomes a view or a layer of its own. False if it can be neither.
     fn fuse(
         &mut self,
         node: &pb::NodeProto,
         affine: &Affine,
         input: usize,
-        shape: Vec<usize>,
+        shape: &[usize],
         alone: bool,
-    ) {
+    ) -> bool {
         let same_shape = self.tensors[input].shape == shape;
         let producer = self.nodes.iter().position(|n| n.output == input);
         let layer = producer.filter(|_| alone && same_shape);
@@ -365,11 +462,13 @@ impl Build {
             let output = &node.output[0];
             self.ids.insert(output.clone(), input);
             self.tensors[input].name.clone_from(output);
-        } else if let Some(op) = affine.layer(&shape).filter(|_| same_shape) {
-            self.push(node, op, vec![input], shape);
-        } else {
-            let problem = "a constant is added or multiplied along an axis that no layer has";
-            self.refused.push(refuse(node, problem));
+            return true;
         }
+        let layer = same_shape.then(|| affine.layer(shape)).flatten();
+        let fits = layer.is_some();
+        if let Some(op) = layer {
+            self.push(node, op, vec![input], shape.to_vec());
+        }
+        fits
     }
 }

@@ -18,6 +18,7 @@
 //! ```
 
 mod error;
+mod float;
 mod import;
 mod model;
 mod plan;

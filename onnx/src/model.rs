@@ -1,11 +1,18 @@
 //! The float network: our own intermediate representation, and its run through tract, which is the reference.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tract_onnx::prelude::{Tensor as TractTensor, TypedRunnableModel, tvec};
-use zkernel_gadgets::model::{Function, Geometry};
+use zkernel_gadgets::model::{Function, Geometry, Piece};
 
+use crate::float::View;
 use crate::{Error, UnsupportedNode};
+
+/// What minus infinity in a mask is read as.
+pub(crate) const MASKED: f32 = -1e9;
+/// Constants below this mask what they are added to.
+pub(crate) const MASKING: f32 = -1e3;
 
 /// A tensor of the float network.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -50,12 +57,46 @@ pub enum FloatOp {
     MaxPool(Geometry),
     /// Mean of each window, padding counting as zero.
     AveragePool(Geometry),
-    /// Sum of two tensors of one shape.
-    Add,
+    /// A constant plus a sum of views of the inputs, each times a real: sums with broadcasting, slices, concatenations,
+    /// padding, sums and means along axes.
+    Affine {
+        /// Views and their factors.
+        pieces: Vec<(f64, Piece)>,
+        /// Added to every element.
+        constant: f64,
+    },
+    /// A constant of the file.
+    Constant(Vec<f32>),
+    /// Products of two tensors of one shape, element by element.
+    Product,
+    /// `y[..][i][j] = sum_k a[..][i][k] b[..][k][j]` of activations.
+    MatMul,
+    /// 1 / x of positive values.
+    Reciprocal,
+    /// 1 where x > 0, else 0.
+    Positive,
+    /// Softmax along the last axis.
+    Softmax,
+    /// Rows of a constant matrix by number.
+    Gather {
+        /// Rows.
+        rows: usize,
+        /// Columns.
+        cols: usize,
+        /// The `rows x cols` matrix, row-major.
+        weights: Vec<f32>,
+    },
+    /// `y = scale_c x + shift_c` along the last axis.
+    Scale {
+        /// Factors.
+        scale: Vec<f32>,
+        /// Shifts.
+        shift: Vec<f32>,
+    },
     /// Axes permuted: output axis i is input axis `axes[i]`.
     Transpose(Vec<usize>),
     /// A function of one variable, element by element.
-    Function(Function),
+    Function(Function, [f64; 2]),
     /// Index of the first maximum along the last axis.
     ArgMax,
     /// The same values under another shape.
@@ -155,7 +196,15 @@ impl Model {
         for (&t, values) in self.inputs.iter().zip(inputs) {
             let tensor =
                 TractTensor::from_shape(&self.tensors[t].shape, values).map_err(|e| failed(&e))?;
-            fed.push(tensor.into());
+            let wanted = self
+                .plan
+                .model()
+                .input_fact(fed.len())
+                .map_err(|e| failed(&e))?;
+            let tensor = tensor
+                .cast_to_dt(wanted.datum_type)
+                .map_err(|e| failed(&e))?;
+            fed.push(tensor.into_owned().into());
         }
         let found = self.plan.run(fed).map_err(|e| failed(&e))?;
         let mut values = vec![Vec::new(); self.tensors.len()];
@@ -167,8 +216,32 @@ impl Model {
         for (&t, input) in self.inputs.iter().zip(inputs) {
             values[t].clone_from(input);
         }
+        let known: BTreeSet<usize> = self.watched.iter().chain(&self.inputs).copied().collect();
+        for node in self
+            .nodes
+            .iter()
+            .filter(|node| !known.contains(&node.output))
+        {
+            let inputs: Vec<_> = node.inputs.iter().map(|&t| self.view(&values, t)).collect();
+            values[node.output] = node.op.evaluate(&inputs, &self.tensors[node.output].shape);
+        }
+        // Masks are often written as minus infinity.
+        for value in values.iter_mut().flatten() {
+            *value = if *value == f32::NEG_INFINITY {
+                MASKED
+            } else {
+                *value
+            };
+        }
         self.check_finite(&values)?;
         Ok(values)
+    }
+
+    fn view<'a>(&'a self, values: &'a [Vec<f32>], tensor: usize) -> View<'a> {
+        View {
+            shape: &self.tensors[tensor].shape,
+            values: &values[tensor],
+        }
     }
 
     /// Checks number, lengths and finiteness of one sample.
@@ -271,9 +344,20 @@ impl FloatOp {
             }
             Self::MaxPool(g) => format!("MaxPool {}x{}", g.kernel[0], g.kernel[1]),
             Self::AveragePool(g) => format!("AveragePool {}x{}", g.kernel[0], g.kernel[1]),
-            Self::Add => "Add".into(),
+            Self::Affine { pieces, .. } => match pieces.as_slice() {
+                [_] => "View".into(),
+                all => format!("Sum of {}", all.len()),
+            },
+            Self::Constant(_) => "Constant".into(),
+            Self::Product => "Product".into(),
+            Self::MatMul => "MatMul".into(),
+            Self::Reciprocal => "Reciprocal".into(),
+            Self::Positive => "Positive".into(),
+            Self::Softmax => "Softmax".into(),
+            Self::Gather { rows, cols, .. } => format!("Gather {rows} x {cols}"),
+            Self::Scale { scale, .. } => format!("Scale {}", scale.len()),
             Self::Transpose(axes) => format!("Transpose {axes:?}"),
-            Self::Function(f) => format!("{f:?}"),
+            Self::Function(f, _) => format!("{f:?}"),
             Self::ArgMax => "ArgMax".into(),
             Self::Reshape => "Reshape".into(),
         }

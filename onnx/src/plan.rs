@@ -15,6 +15,7 @@ use zkernel_gadgets::model::{
 use crate::model::{Conv, FloatNode, FloatOp};
 use crate::{Error, Model, Options};
 
+mod elementwise;
 mod linear;
 mod ranges;
 mod windows;
@@ -26,14 +27,16 @@ use ranges::ceil_log2;
 const MARGIN: u32 = 2;
 /// Bits of the keys of one-input functions within the calibrated range.
 const FUNCTION_BITS: u32 = 9;
+/// Bits of the keys of functions that are steep somewhere.
+const STEEP_BITS: u32 = 12;
 /// Weight bits of accumulators that are shown as they are, and of those compared by argmax.
 const RAW_WEIGHT_BITS: u32 = 15;
 const ARGMAX_WEIGHT_BITS: u32 = 11;
 /// Values of a table whose result is not multiplied by weights: steps in the calibrated range.
 const VALUE_BITS: i32 = 16;
 
-/// Most bits dropped by one requantization.
-const MAX_SHIFT: u32 = 16;
+/// Most bits dropped by a requantization.
+const MOST_DROPPED: u32 = 40;
 
 /// The bit widths that a search chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -127,8 +130,12 @@ struct Uses {
     function: Option<Function>,
     /// Max pooling with a table.
     pool: bool,
-    /// Added to another tensor.
+    /// Part of a sum.
     added: bool,
+    /// Multiplied by activations.
+    factor: bool,
+    /// Compared.
+    compared: bool,
     argmax: bool,
     output: bool,
 }
@@ -142,10 +149,21 @@ impl Plan<'_> {
         for reader in self.model.readers(tensor) {
             match reader.op {
                 FloatOp::Dense { .. } | FloatOp::Conv(_) => uses.linear = true,
-                FloatOp::Function(f) => uses.function = Some(f),
+                FloatOp::Function(f, _) => uses.function = Some(f),
+                FloatOp::MatMul
+                | FloatOp::Product
+                | FloatOp::Scale { .. }
+                | FloatOp::Reciprocal
+                | FloatOp::Softmax => uses.factor = true,
+                FloatOp::Positive => uses.compared = true,
+                FloatOp::Constant(_) | FloatOp::Gather { .. } => {}
                 FloatOp::ArgMax => uses.argmax = true,
                 FloatOp::MaxPool(_) => uses.pool = true,
-                FloatOp::Add => uses.added = true,
+                FloatOp::Affine { .. } => {
+                    let next = self.uses(reader.output);
+                    uses.compared |= next.compared;
+                    uses.added = true;
+                }
                 FloatOp::Reshape | FloatOp::Transpose(_) | FloatOp::AveragePool(_) => {
                     let next = self.uses(reader.output);
                     uses.linear |= next.linear;
@@ -153,6 +171,8 @@ impl Plan<'_> {
                     uses.output |= next.output;
                     uses.pool |= next.pool;
                     uses.added |= next.added;
+                    uses.factor |= next.factor;
+                    uses.compared |= next.compared;
                     uses.function = uses.function.or(next.function);
                 }
             }
@@ -208,16 +228,44 @@ impl Plan<'_> {
     }
 
     fn node(&mut self, node: &FloatNode) -> Result<(), Error> {
-        let input = self.placed[&node.inputs[0]];
+        // Constants get their integers from who reads them.
+        if matches!(node.op, FloatOp::Constant(_)) {
+            return Ok(());
+        }
+        let first = node.inputs.iter().find_map(|t| self.placed.get(t).copied());
+        let input = first.ok_or_else(|| {
+            Error::Float(format!("node `{}` reads nothing but constants", node.name))
+        })?;
         let output = match &node.op {
-            FloatOp::Dense { .. } => self.linear(node, input)?,
+            FloatOp::Affine { pieces, constant } => self.affine(node, pieces, *constant)?,
+            FloatOp::Constant(_) => return Ok(()),
+            FloatOp::Product => self.product(node)?,
+            FloatOp::MatMul => self.matmul(node)?,
+            FloatOp::Reciprocal => self.reciprocal(node, input),
+            FloatOp::Positive => self.positive(node, input)?,
+            FloatOp::Softmax => self.softmax(node, input),
+            FloatOp::Gather {
+                rows,
+                cols,
+                weights,
+            } => self.gather(node, (*rows, *cols), weights, input),
+            FloatOp::Scale { scale, shift } => self.scaled(node, (scale, shift), input)?,
+            FloatOp::Dense { .. } => {
+                let input = self.layer_input(node, input);
+                self.linear(node, input)?
+            }
             FloatOp::Conv(conv) => {
+                let input = self.layer_input(node, input);
                 let input = self.in_plane(node, input);
                 let output = self.linear(node, input)?;
                 debug_assert!(conv.rows > 0);
                 self.in_shape(node, output)
             }
             FloatOp::MaxPool(geometry) => {
+                let input = match self.fused.contains(&node.inputs[0]) {
+                    true => input,
+                    false => self.layer_input(node, input),
+                };
                 let input = self.in_plane(node, input);
                 let output = self.max_pool(node, *geometry, input);
                 self.in_shape(node, output)
@@ -227,7 +275,6 @@ impl Plan<'_> {
                 let output = self.average_pool(node, *geometry, input)?;
                 self.in_shape(node, output)
             }
-            FloatOp::Add => self.add(node, input)?,
             FloatOp::Transpose(axes) => {
                 let (scale, range) = (self.read(input).scale, self.read(input).range);
                 let output = self.tensor(node.output, scale, range);
@@ -235,12 +282,12 @@ impl Plan<'_> {
                 self.emit(&node.name, Op::Transpose { axes }, input, output);
                 output
             }
-            FloatOp::Function(f) if self.fuses_into_pool(node, *f, input) => {
+            FloatOp::Function(f, _) if self.fuses_into_pool(node, *f, input) => {
                 self.placed.insert(node.output, input);
                 self.fused.push(node.output);
                 return Ok(());
             }
-            FloatOp::Function(f) => self.function(node, *f, input),
+            FloatOp::Function(f, parameters) => self.function(node, *f, *parameters, input),
             FloatOp::ArgMax => {
                 let classes = self.read(input).shape.last().copied().unwrap_or(1);
                 let output = self.tensor(node.output, 1.0, Interval::new(0, classes as i64 - 1));
@@ -258,22 +305,55 @@ impl Plan<'_> {
         Ok(())
     }
 
+    /// What a layer multiplies by weights: values of few bits, or what a comparison needs exactly.
+    fn layer_input(&mut self, node: &FloatNode, input: TensorId) -> TensorId {
+        let exact = self.uses(node.output).compared && matches!(node.op, FloatOp::Dense { .. });
+        let sums = self.origin(input) != Origin::Values;
+        if exact || !sums && !self.is_wide(input) {
+            return input;
+        }
+        let bits = self.widths.activation;
+        self.narrow(&format!("{}.input", node.name), node.inputs[0], input, bits)
+    }
+
+    fn is_wide(&self, id: TensorId) -> bool {
+        let range = self.read(id).range;
+        range.max.abs_diff(range.min) >= 1 << 20
+    }
+
     fn key_bits(&self, function: Function) -> u32 {
         match function {
             Function::Relu => self.widths.activation,
+            Function::Sqrt
+            | Function::Rsqrt
+            | Function::Log
+            | Function::Reciprocal
+            | Function::Pow => STEEP_BITS,
             _ => FUNCTION_BITS.max(self.widths.activation),
         }
     }
 
-    fn function(&mut self, node: &FloatNode, function: Function, input: TensorId) -> TensorId {
+    fn function(
+        &mut self,
+        node: &FloatNode,
+        function: Function,
+        parameters: [f64; 2],
+        input: TensorId,
+    ) -> TensorId {
+        let input = if self.is_wide(input) && self.origin(input) == Origin::Values {
+            let bits = self.key_bits(function);
+            self.narrow(&format!("{}.input", node.name), node.inputs[0], input, bits)
+        } else {
+            input
+        };
         let key_scale = self
             .key_scale(node.inputs[0], input, self.key_bits(function))
             .0;
         let output_scale = match function {
             Function::Relu | Function::Identity => key_scale,
-            _ => self.value_scale(node, function, input),
+            _ => self.value_scale(node, (function, parameters), input),
         };
-        self.requantize(node, function, input, output_scale)
+        self.requantize(node, (function, parameters), input, output_scale)
     }
 
     /// Scale of the keys, and the bits dropped to reach it: none for values that are no accumulators; those of a linear
@@ -285,7 +365,7 @@ impl Plan<'_> {
             Origin::Layer(float) if self.scaled.contains(&float) => self.widths.shift,
             Origin::Layer(_) | Origin::Sums => {
                 let steps = self.ranges.magnitude[float] / scale / f64::from(bits).exp2();
-                ceil_log2(steps).min(MAX_SHIFT)
+                ceil_log2(steps).min(MOST_DROPPED)
             }
         };
         (scale * f64::from(shift).exp2(), shift)
@@ -301,7 +381,7 @@ impl Plan<'_> {
                 let float = self.layers.iter().find(|(tensor, _)| *tensor == id);
                 float.map_or(Origin::Sums, |(_, float)| Origin::Layer(*float))
             }
-            Op::SumPool { .. } | Op::Add { .. } => Origin::Sums,
+            Op::SumPool { .. } | Op::Affine { .. } | Op::Product | Op::MatMul => Origin::Sums,
             Op::Reshape | Op::Transpose { .. } => self.origin(n.inputs[0]),
             _ => Origin::Values,
         }
@@ -316,27 +396,33 @@ impl Plan<'_> {
     }
 
     /// As fine as the next layer's weights allow where there is one, else 16 bits.
-    fn value_scale(&self, node: &FloatNode, function: Function, input: TensorId) -> f64 {
+    fn value_scale(
+        &self,
+        node: &FloatNode,
+        (function, parameters): (Function, [f64; 2]),
+        input: TensorId,
+    ) -> f64 {
         let (magnitude, uses) = (self.ranges.magnitude[node.output], self.uses(node.output));
-        let bits = if uses.linear || uses.added || uses.pool || uses.function.is_some() {
-            self.widths.activation as i32
-        } else {
-            VALUE_BITS
-        };
+        let bits =
+            if uses.linear || uses.added || uses.pool || uses.factor || uses.function.is_some() {
+                self.widths.activation as i32
+            } else {
+                VALUE_BITS
+            };
         let top = f64::from(ceil_log2(magnitude)) - f64::from(bits);
         // Exp grows beyond the calibrated range: its values stay below 2^40 all the same.
         let keys = self.keys(function, input);
         let step = self
             .key_scale(node.inputs[0], input, self.key_bits(function))
             .0;
-        let worst = function.float(keys.max as f64 * step).abs();
+        let worst = function.float(keys.max as f64 * step, parameters).abs();
         top.exp2().max(worst.min(f64::MAX) / 40f64.exp2())
     }
 
     fn requantize(
         &mut self,
         node: &FloatNode,
-        function: Function,
+        (function, parameters): (Function, [f64; 2]),
         input: TensorId,
         output_scale: f64,
     ) -> TensorId {
@@ -349,6 +435,7 @@ impl Plan<'_> {
         let homogeneous = matches!(function, Function::Relu | Function::Identity);
         let table = Table {
             function,
+            parameters,
             keys: self.keys(function, input),
             input_scale: if homogeneous { 1.0 } else { key_scale },
             output_scale: if homogeneous { 1.0 } else { output_scale },

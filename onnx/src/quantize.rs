@@ -97,9 +97,17 @@ pub fn quantize(model: &Model, samples: &Samples, options: &Options) -> Result<Q
     let mut best: Option<(f64, Widths)> = None;
     for widths in CANDIDATES {
         let planned = build(model, &ranges, widths, options)?;
-        let Ok(report) = measure(model, &planned, widths, few) else {
-            continue;
+        let report = match measure(model, &planned, widths, few) {
+            Ok(report) => report,
+            Err(problem) => {
+                eprintln!("{widths:?} {problem}");
+                continue;
+            }
         };
+        eprintln!(
+            "{widths:?} {} {}",
+            report.top1_agreement, report.relative_error
+        );
         let kept = report.top1_agreement >= 1.0;
         let error = report.relative_error + if kept { 0.0 } else { 1.0 };
         if best.is_none_or(|(least, _)| error < least) {

@@ -73,7 +73,9 @@ pub(crate) fn measure(
         let inputs: Vec<Vec<f32>> = model.inputs.iter().map(|&t| sample[t].clone()).collect();
         let integers = quantize_input(&planned.graph, &inputs)?;
         let trace = run(&planned.graph, &planned.weights, &integers, &mut Honest)?;
-        let own = |node: &&crate::FloatNode| !planned.fused.contains(&node.output);
+        let own = |node: &crate::FloatNode| {
+            planned.placed.contains_key(&node.output) && !planned.fused.contains(&node.output)
+        };
         let nodes = model.nodes.iter().zip(&mut layers);
         for (node, errors) in nodes.filter(|(node, _)| own(node)) {
             errors.add(&sample[node.output], &reals(planned, &trace, node.output));
@@ -120,7 +122,7 @@ fn reals(planned: &Planned, trace: &Trace, float: usize) -> Vec<f64> {
 
 /// Position of the node that writes a float tensor.
 fn writer(planned: &Planned, float: usize) -> Option<usize> {
-    let id = planned.placed[&float];
+    let id = *planned.placed.get(&float)?;
     planned.graph.nodes.iter().position(|n| n.output == id)
 }
 

@@ -68,6 +68,26 @@ fn proofs_round_trip<C: Curve>() {
 }
 
 #[test]
+fn every_part_of_the_shape_is_compared() {
+    let honest = proof::<EqAffine>(1);
+    let longer: [fn(&mut Proof<EqAffine>); 8] = [
+        |p| p.boundaries.push(p.schnorr),
+        |p| p.commitments[0].push(p.schnorr),
+        |p| p.commitments[1].push(p.schnorr),
+        |p| p.commitments[2].push(p.schnorr),
+        |p| p.commitments[3].push(p.schnorr),
+        |p| p.evaluations.push(p.response[0]),
+        |p| p.column_rounds.push([p.schnorr; 2]),
+        |p| p.inner_rounds.push([p.schnorr; 2]),
+    ];
+    for (part, lengthen) in longer.iter().enumerate() {
+        let mut changed = honest.clone();
+        lengthen(&mut changed);
+        assert!(!changed.has_shape(&SHAPE), "part {part}");
+    }
+}
+
+#[test]
 fn proofs_round_trip_on_both_curves() {
     proofs_round_trip::<EqAffine>();
     proofs_round_trip::<EpAffine>();

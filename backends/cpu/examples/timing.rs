@@ -1,40 +1,70 @@
-//! Quick timings of the CPU backend: medians of five runs.
+//! Quick timings of the CPU backend: least and median of many runs. Arguments: a level, then parts of names; with
+//! none, everything. TIMING_MS is how long each is run, 500 ms if not set.
 
 use std::time::Instant;
 
+use ff::PrimeField as _;
+use group::Curve as _;
 use pasta_curves::EqAffine;
-use zkernel_backend::{Backend, Body, ColumnRef, Curve, Field, HostColumns, Result, Term};
+use zkernel_backend::{Backend, Body, ColumnRef, Curve, Field, HostColumns, Result, Scalar, Term};
 use zkernel_backend_conformance::inputs::{scalar, small};
 use zkernel_backend_cpu::{Cpu, Level};
-use zkernel_verifier::curve::Generators;
 use zkernel_verifier::expression::{Instruction, Operand, Operation, Program};
 
-fn time<T>(name: &str, units: usize, mut run: impl FnMut() -> Result<T>) -> Result<()> {
-    let mut nanoseconds = Vec::new();
-    for _ in 0..5 {
-        let start = Instant::now();
-        run()?;
-        nanoseconds.push(start.elapsed().as_nanos());
+/// What to time.
+struct Timer {
+    only: Vec<String>,
+    milliseconds: u128,
+}
+
+impl Timer {
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
     }
-    nanoseconds.sort_unstable();
-    let total = nanoseconds[2];
-    println!(
-        "{name}: {} us, {} ns each of {units}",
-        total / 1000,
-        total / units as u128
-    );
-    Ok(())
+
+    /// Runs for some time, at least five times.
+    fn time<T>(&self, name: &str, units: usize, mut run: impl FnMut() -> Result<T>) -> Result<()> {
+        if !self.wants(name) {
+            return Ok(());
+        }
+        let (begin, mut nanoseconds) = (Instant::now(), Vec::new());
+        while nanoseconds.len() < 5 || begin.elapsed().as_millis() < self.milliseconds {
+            let start = Instant::now();
+            run()?;
+            nanoseconds.push(start.elapsed().as_nanos());
+        }
+        nanoseconds.sort_unstable();
+        let (least, median) = (nanoseconds[0], nanoseconds[nanoseconds.len() / 2]);
+        let each = least as f64 / units as f64;
+        println!(
+            "{name}: least {} us, median {} us; least {each:.1} ns each of {units}",
+            least / 1000,
+            median / 1000,
+        );
+        Ok(())
+    }
 }
 
 fn main() -> Result<()> {
-    let only = std::env::args().nth(1);
+    let mut arguments = std::env::args().skip(1);
+    let only = arguments.next();
+    let timer = Timer {
+        only: arguments.collect(),
+        milliseconds: std::env::var("TIMING_MS")
+            .ok()
+            .and_then(|ms| ms.parse().ok())
+            .unwrap_or(500),
+    };
     for level in [Some(Level::PORTABLE), Level::avx512_ifma()]
         .into_iter()
         .flatten()
     {
         if only.as_deref().is_none_or(|name| name == level.name()) {
             println!("{}", level.name());
-            run::<EqAffine, _>(&Cpu::with_level(level))?;
+            let cpu = Cpu::with_level(level);
+            points::<EqAffine, _>(&cpu, &timer)?;
+            transforms::<EqAffine, _>(&cpu, &timer)?;
+            cells::<EqAffine, _>(&cpu, &timer)?;
         }
     }
     Ok(())
@@ -54,62 +84,133 @@ fn full<F: Field>(columns: usize, rows: usize) -> HostColumns<F> {
     }
 }
 
-fn run<C: Curve, B: Backend<C>>(cpu: &B) -> Result<()> {
-    let rows = 512;
-    let points = Generators::<C>::derive(10).rows;
-    let bases = cpu.load_bases(&points[..rows])?;
-    time("load_bases 512", rows, || cpu.load_bases(&points[..rows]))?;
-    let large = cpu.upload(&full(8, rows))?;
-    let none = vec![Vec::new(); 32];
-    time("commit 8 full columns", 8 * rows, || {
-        cpu.commit(&bases, &[&large], &none[..8])
-    })?;
-    let narrow = cpu.upload(&small(32, rows, 0, 8))?;
-    time("commit 32 8-bit columns", 32 * rows, || {
-        cpu.commit(&bases, &[&narrow], &none)
-    })?;
-    let scalars = wide(600);
-    time("msm", 600, || cpu.msm(&points[..600], &scalars))?;
-    let values = cpu.upload(&full(32, 1024))?;
-    time("interpolate 32 columns of 2^10", 32 << 10, || {
-        cpu.interpolate(&values)
-    })?;
-    let long = cpu.upload(&full(1, 1 << 16))?;
-    time("coset_evaluate one column of 2^16", 1 << 16, || {
-        cpu.coset_evaluate(&long, scalar(9))
-    })?;
-    cells(cpu, &values)
+/// Signed integers of a few bits as scalars.
+fn narrow<F: Field>(count: usize, bits: u32) -> Vec<F> {
+    let value = |i: usize| {
+        let word = (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let magnitude = F::from(word >> (65 - bits));
+        if word & 1 == 0 { magnitude } else { -magnitude }
+    };
+    (0..count).map(value).collect()
+}
+
+/// Sums of points.
+fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
+    let large = ["", "8", "16"]
+        .iter()
+        .any(|bits| timer.wants(&format!("msm{bits} 2^18")));
+    let most = if large { 18 } else { 14 };
+    let step = C::generator() * Scalar::<C>::DELTA;
+    let walk = std::iter::successors(Some(step), |p| Some(step + p));
+    let walk: Vec<_> = walk.take(1 << most).collect();
+    let mut points = vec![C::identity(); 1 << most];
+    C::CurveExt::batch_normalize(&walk, &mut points);
+    for log_n in [6, 9, 10, 12] {
+        let rows = 1 << log_n;
+        let name = |what: &str| format!("{what} 2^{log_n}");
+        let names = ["load", "commit 32 full", "commit 1 full", "commit 32 8-bit"];
+        let others = ["dictionary 32", "fold 8", "commit folded"];
+        if !names
+            .iter()
+            .chain(&others)
+            .any(|what| timer.wants(&name(what)))
+        {
+            continue;
+        }
+        timer.time(&name("load"), rows, || cpu.load_bases(&points[..rows]))?;
+        let bases = cpu.load_bases(&points[..rows])?;
+        let none = vec![Vec::new(); 32];
+        let large = cpu.upload(&full(32, rows))?;
+        timer.time(&name("commit 32 full"), 32 * rows, || {
+            cpu.commit(&bases, &[&large], &none)
+        })?;
+        let one = cpu.upload(&full(1, rows))?;
+        timer.time(&name("commit 1 full"), rows, || {
+            cpu.commit(&bases, &[&one], &none[..1])
+        })?;
+        let few = cpu.upload(&small(32, rows, 0, 8))?;
+        timer.time(&name("commit 32 8-bit"), 32 * rows, || {
+            cpu.commit(&bases, &[&few], &none)
+        })?;
+        let entries = cpu.upload(&full(1, 8))?;
+        let indices: Vec<u32> = (0..rows * 32).map(|i| (i * i % 11 % 8) as u32).collect();
+        timer.time(&name("dictionary 32"), 32 * rows, || {
+            cpu.commit_dictionary(&bases, &indices, &entries, &none, &none)
+        })?;
+        let weights = wide(8);
+        timer.time(&name("fold 8"), rows, || {
+            cpu.fold_bases(&bases, rows, &weights)
+        })?;
+        let folded = cpu.fold_bases(&bases, rows, &weights)?;
+        let two = cpu.upload(&full(2, rows / 8))?;
+        timer.time(&name("commit folded"), rows / 4, || {
+            cpu.commit(&folded, &[&two], &none[..2])
+        })?;
+    }
+    for log_n in [1, 4, 7, 10, 14, 18] {
+        let count = 1 << log_n;
+        for (bits, name) in [(255, "msm"), (8, "msm8"), (16, "msm16")] {
+            let name = format!("{name} 2^{log_n}");
+            if timer.wants(&name) {
+                let scalars = if bits == 255 {
+                    wide(count)
+                } else {
+                    narrow(count, bits)
+                };
+                timer.time(&name, count, || cpu.msm(&points[..count], &scalars))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Number-theoretic transforms.
+fn transforms<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
+    for (columns, log_n) in [
+        (32, 6),
+        (32, 10),
+        (1, 10),
+        (1, 14),
+        (1, 16),
+        (1, 18),
+        (1, 20),
+    ] {
+        let name = format!("ntt {columns} of 2^{log_n}");
+        if timer.wants(&name) {
+            let values = cpu.upload(&full(columns, 1 << log_n))?;
+            timer.time(&name, columns << log_n, || {
+                cpu.coset_evaluate(&values, scalar(1))
+            })?;
+            let name = format!("inverse {name}");
+            timer.time(&name, columns << log_n, || cpu.interpolate(&values))?;
+        }
+    }
+    Ok(())
 }
 
 /// Operations cell by cell on 32 columns of 1024 rows.
-fn cells<C: Curve, B: Backend<C>>(cpu: &B, values: &B::Columns) -> Result<()> {
+fn cells<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
+    let values = &cpu.upload(&full(32, 1024))?;
     let vector = cpu.upload(&full(1, 1024))?;
     let count = 32 << 10;
-    time("multiply", count, || cpu.multiply(values, values))?;
-    time("invert", count, || cpu.invert(values, scalar(9)))?;
-    time("dot", count, || cpu.dot(values, &vector))?;
+    timer.time("multiply", count, || cpu.multiply(values, values))?;
+    timer.time("invert", count, || cpu.invert(values, scalar(9)))?;
+    timer.time("dot", count, || cpu.dot(values, &vector))?;
     let column = |column| Term {
         column: ColumnRef { batch: 0, column },
         coefficient: scalar(column + 8),
     };
     let terms = [(0..32).map(column).collect()];
-    time("combine 32 columns", count, || {
+    timer.time("combine 32 columns", count, || {
         cpu.combine(&[values], &terms, &[scalar(0)], 1024)
     })?;
-    let step = |operation, a, b| Instruction { operation, a, b };
-    let program = Program {
-        inputs: 2,
-        constants: 1,
-        instructions: vec![
-            step(Operation::Mul, Operand::Input(0), Operand::Input(1)),
-            step(Operation::Add, Operand::Result(0), Operand::Constant(0)),
-            step(Operation::Mul, Operand::Result(1), Operand::Input(0)),
-        ],
-        output: Operand::Result(2),
-    };
-    let (kernel, weights) = (cpu.prepare(&program)?, wide(32));
+    timer.time("fold_columns", count, || {
+        cpu.fold_columns(values, scalar(9))
+    })?;
+    timer.time("fold_rows", count, || cpu.fold_rows(values, scalar(9)))?;
+    let (kernel, weights) = (cpu.prepare(&cubic())?, wide(32));
     let mut sums = cpu.zeros(1, 1024)?;
-    time("run a cubic gate of 32 lanes", count, || {
+    timer.time("run a cubic gate of 32 lanes", count, || {
         cpu.run(
             &kernel,
             &[values, values],
@@ -118,4 +219,19 @@ fn cells<C: Curve, B: Backend<C>>(cpu: &B, values: &B::Columns) -> Result<()> {
             &mut sums,
         )
     })
+}
+
+/// `(a b + constant) a`.
+fn cubic() -> Program {
+    let step = |operation, a, b| Instruction { operation, a, b };
+    Program {
+        inputs: 2,
+        constants: 1,
+        instructions: vec![
+            step(Operation::Mul, Operand::Input(0), Operand::Input(1)),
+            step(Operation::Add, Operand::Result(0), Operand::Constant(0)),
+            step(Operation::Mul, Operand::Result(1), Operand::Input(0)),
+        ],
+        output: Operand::Result(2),
+    }
 }

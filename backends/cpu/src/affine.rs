@@ -2,6 +2,9 @@
 //!
 //! An addition costs 5 multiplications and a square; equal, opposite and identity operands are handled.
 
+use std::any::Any;
+use std::cell::RefCell;
+
 use group::Curve as _;
 use pasta_curves::arithmetic::{CurveAffine, VartimeField};
 use zkernel_backend::Curve;
@@ -9,16 +12,18 @@ use zkernel_backend::Curve;
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::points::Packed;
+#[cfg(target_arch = "x86_64")]
+use crate::trees::Trees;
 
 /// Marks a reference to a point that is to be negated.
 pub(crate) const NEGATED: u32 = 1 << 31;
 
 /// An addition: `sums[sum] = source[left] + source[right]`, either operand perhaps [`NEGATED`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pair {
-    pub(crate) left: u32,
-    pub(crate) right: u32,
-    pub(crate) sum: u32,
+struct Pair {
+    left: u32,
+    right: u32,
+    sum: u32,
 }
 
 /// A point; the identity is (0, 0), which is not on either curve (b = 5).
@@ -107,32 +112,179 @@ const BATCH: usize = 1024;
 
 /// Adds points in batches, at one level.
 pub(crate) struct Adder<B> {
+    level: Level,
     #[cfg(target_arch = "x86_64")]
     packed: Option<Packed<B>>,
+    #[cfg(target_arch = "x86_64")]
+    trees: Trees,
     scratch: Vec<(B, B)>,
 }
 
+thread_local! {
+    /// Adders that are not at work on this thread: their room is kept, being large.
+    static IDLE: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+}
+
 impl<B: ff::PrimeField + VartimeField> Adder<B> {
-    pub(crate) fn new(level: Level) -> Self {
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = level;
+    fn new(level: Level) -> Self {
         Self {
+            level,
             #[cfg(target_arch = "x86_64")]
             packed: level.prime().map(Packed::new),
+            #[cfg(target_arch = "x86_64")]
+            trees: Trees::default(),
             scratch: Vec::new(),
         }
     }
 
+    /// Works with an adder of this thread.
+    pub(crate) fn with<T>(level: Level, work: impl FnOnce(&mut Self) -> T) -> T {
+        let own = |idle: &Box<dyn Any>| {
+            idle.downcast_ref::<Self>()
+                .is_some_and(|adder| adder.level == level)
+        };
+        let idle = IDLE.with_borrow_mut(|idle| {
+            let index = idle.iter().position(own)?;
+            idle.swap_remove(index).downcast().ok()
+        });
+        let mut adder: Box<Self> = idle.unwrap_or_else(|| Box::new(Self::new(level)));
+        let result = work(&mut adder);
+        IDLE.with_borrow_mut(|idle| idle.push(adder));
+        result
+    }
+
     /// `sums[pair.sum] = source[pair.left] + source[pair.right]` for every pair.
-    pub(crate) fn add_pairs(&mut self, pairs: &[Pair], source: &[Xy<B>], sums: &mut [Xy<B>]) {
+    fn add_pairs(&mut self, pairs: &[Pair], source: &[Xy<B>], sums: &mut [Xy<B>]) {
         for batch in pairs.chunks(BATCH) {
-            #[cfg(target_arch = "x86_64")]
-            if let Some(packed) = &mut self.packed {
-                packed.add_pairs(batch, source, sums);
-                continue;
-            }
             self.add_batch(batch, source, sums);
         }
+    }
+
+    /// Sums points by bucket until fewer of each are left: `counts` consecutive references each, perhaps [`NEGATED`];
+    /// afterwards as many points.
+    pub(crate) fn reduce(
+        &mut self,
+        source: &[Xy<B>],
+        references: &[u32],
+        counts: &mut [u32],
+    ) -> Vec<Xy<B>> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(packed) = &mut self.packed {
+            return self.trees.reduce(packed, source, references, counts);
+        }
+        self.halve(source, references, counts)
+    }
+
+    /// Halves the points of every bucket; an odd one out goes along.
+    fn halve(&mut self, source: &[Xy<B>], references: &[u32], counts: &mut [u32]) -> Vec<Xy<B>> {
+        let total: u32 = counts.iter().map(|count| count.div_ceil(2)).sum();
+        let mut sums = vec![Xy::IDENTITY; total as usize];
+        let mut pairs = Vec::with_capacity(total as usize);
+        let (mut rest, mut to) = (references, 0);
+        for count in counts {
+            let (own, others) = rest.split_at(*count as usize);
+            for operands in own.chunks(2) {
+                match operands {
+                    [left, right] => pairs.push(Pair {
+                        left: *left,
+                        right: *right,
+                        sum: to,
+                    }),
+                    _ => {
+                        let point = source[(operands[0] & !NEGATED) as usize];
+                        sums[to as usize] = point.signed(operands[0] & NEGATED != 0);
+                    }
+                }
+                to += 1;
+            }
+            rest = others;
+            *count = count.div_ceil(2);
+        }
+        self.add_pairs(&pairs, source, &mut sums);
+        sums
+    }
+
+    /// For every group of `size` buckets, a power of two: the sum of all, then for every bit the sum of those whose index
+    /// has it.
+    pub(crate) fn bit_sums(&mut self, buckets: &[Xy<B>], size: usize) -> Vec<Xy<B>> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(packed) = &mut self.packed {
+            return self.trees.bit_sums(packed, buckets, size);
+        }
+        let (mut arrays, mut length) = (buckets.to_vec(), buckets.len());
+        for _ in 0..size.ilog2() {
+            let upper: Vec<_> = arrays[..length]
+                .iter()
+                .skip(1)
+                .step_by(2)
+                .copied()
+                .collect();
+            arrays = self.add_each(&arrays, arrays.len() / 2, |j| {
+                (2 * j as u32, 2 * j as u32 + 1)
+            });
+            arrays.extend(upper);
+            length /= 2;
+        }
+        let groups = buckets.len() / size;
+        let of_group = |group| arrays.iter().skip(group).step_by(groups).copied();
+        (0..groups).flat_map(of_group).collect()
+    }
+
+    /// `sum 2^shift addend` of every group, largest shifts first.
+    pub(crate) fn horner(&mut self, groups: usize, addends: &[(u32, Vec<Xy<B>>)]) -> Vec<Xy<B>> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(packed) = &mut self.packed {
+            return self.trees.horner(packed, groups, addends);
+        }
+        let mut totals = vec![Xy::IDENTITY; groups];
+        let mut shift = 0;
+        for (own, points) in addends {
+            for _ in *own..shift {
+                totals = self.add_each(&totals, groups, |j| (j as u32, j as u32));
+            }
+            let both = [&totals[..], points].concat();
+            totals = self.add_each(&both, groups, |j| (j as u32, (groups + j) as u32));
+            shift = *own;
+        }
+        for _ in 0..shift {
+            totals = self.add_each(&totals, groups, |j| (j as u32, j as u32));
+        }
+        totals
+    }
+
+    /// `2^(width j) P` for all points, for each j below `count`.
+    pub(crate) fn multiples(&mut self, points: &[Xy<B>], width: u32, count: usize) -> Vec<Xy<B>> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(packed) = &mut self.packed {
+            return self.trees.multiples(packed, points, width, count);
+        }
+        let mut current = points.to_vec();
+        let mut multiples = Vec::with_capacity(points.len() * count);
+        for _ in 0..count {
+            multiples.extend_from_slice(&current);
+            for _ in 0..width {
+                current = self.add_each(&current, points.len(), |j| (j as u32, j as u32));
+            }
+        }
+        multiples
+    }
+
+    /// `count` sums of two points of the source, by reference.
+    fn add_each(
+        &mut self,
+        source: &[Xy<B>],
+        count: usize,
+        operands: impl Fn(usize) -> (u32, u32),
+    ) -> Vec<Xy<B>> {
+        let pair = |j: usize| {
+            let (left, right) = operands(j);
+            let sum = j as u32;
+            Pair { left, right, sum }
+        };
+        let pairs: Vec<Pair> = (0..count).map(pair).collect();
+        let mut sums = vec![Xy::IDENTITY; count];
+        self.add_pairs(&pairs, source, &mut sums);
+        sums
     }
 
     fn add_batch(&mut self, pairs: &[Pair], source: &[Xy<B>], sums: &mut [Xy<B>]) {

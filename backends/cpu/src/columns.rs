@@ -5,14 +5,17 @@ use std::borrow::Cow;
 use zkernel_backend::shape::{self, Shape};
 use zkernel_backend::{Body, ColumnRef, Field, HostColumns, Result};
 
+use crate::kernels;
+use crate::level::Level;
+
 /// A batch of columns.
 #[derive(Clone)]
 pub struct Columns<F>(HostColumns<F>);
 
 /// The body cells of one column.
 pub(crate) enum Cells<'a, F> {
-    /// Small integers.
-    Small(&'a [i64]),
+    /// Small integers and their bound in bits.
+    Small(u32, &'a [i64]),
     /// Field elements.
     Full(&'a [F]),
 }
@@ -55,38 +58,39 @@ impl<F: Field> Columns<F> {
         let body = self.0.rows - tail;
         let range = column * body..(column + 1) * body;
         let cells = match &self.0.body {
-            Body::Small { values, .. } => Cells::Small(&values[range]),
+            Body::Small { bits, values } => Cells::Small(*bits, &values[range]),
             Body::Full(values) => Cells::Full(&values[range]),
         };
         (cells, &self.0.tail[column * tail..][..tail])
     }
 
     /// One column as field elements.
-    pub(crate) fn full_column(&self, column: usize) -> Cow<'_, [F]> {
+    pub(crate) fn full_column(&self, level: Level, column: usize) -> Cow<'_, [F]> {
         match self.column(column) {
             (Cells::Full(values), []) => Cow::Borrowed(values),
             (Cells::Full(values), tail) => Cow::Owned([values, tail].concat()),
-            (Cells::Small(values), tail) => {
-                let body = values.iter().map(|v| zkernel_verifier::curve::signed(*v));
-                Cow::Owned(body.chain(tail.iter().copied()).collect())
+            (Cells::Small(_, values), tail) => {
+                let mut cells = kernels::widen(level, values);
+                cells.extend_from_slice(tail);
+                Cow::Owned(cells)
             }
         }
     }
 
     /// All cells as field elements, column by column.
-    pub(crate) fn full(&self) -> Cow<'_, [F]> {
+    pub(crate) fn full(&self, level: Level) -> Cow<'_, [F]> {
         if let (Body::Full(values), true) = (&self.0.body, self.0.tail.is_empty()) {
             return Cow::Borrowed(values);
         }
         let columns = (0..self.0.columns).into_par_iter();
-        let columns: Vec<_> = columns.map(|c| self.full_column(c)).collect();
+        let columns: Vec<_> = columns.map(|c| self.full_column(level, c)).collect();
         Cow::Owned(columns.concat())
     }
 
     /// All cells for writing, as field elements.
-    pub(crate) fn full_mut(&mut self) -> &mut [F] {
+    pub(crate) fn full_mut(&mut self, level: Level) -> &mut [F] {
         if !self.0.tail.is_empty() || matches!(self.0.body, Body::Small { .. }) {
-            self.0.body = Body::Full(self.full().into_owned());
+            self.0.body = Body::Full(self.full(level).into_owned());
             self.0.tail = Vec::new();
         }
         match &mut self.0.body {
@@ -106,6 +110,7 @@ impl<F: Field> Columns<F> {
 
 #[tracing::instrument(skip_all, fields(columns = chosen.len()))]
 pub(crate) fn gather<F: Field>(
+    level: Level,
     sources: &[&Columns<F>],
     chosen: &[ColumnRef],
 ) -> Result<Columns<F>> {
@@ -118,14 +123,14 @@ pub(crate) fn gather<F: Field>(
     });
     let Some(bits) = bits else {
         let cells: Vec<_> = chosen
-            .iter()
-            .map(|c| sources[c.batch].full_column(c.column))
+            .par_iter()
+            .map(|c| sources[c.batch].full_column(level, c.column))
             .collect();
         return Ok(Columns::new(columns, rows, cells.concat()));
     };
     let (mut values, mut tail) = (Vec::new(), Vec::new());
     for c in chosen {
-        if let (Cells::Small(body), cells) = sources[c.batch].column(c.column) {
+        if let (Cells::Small(_, body), cells) = sources[c.batch].column(c.column) {
             values.extend_from_slice(body);
             tail.extend_from_slice(cells);
         }
@@ -140,13 +145,14 @@ pub(crate) fn gather<F: Field>(
 
 #[tracing::instrument(skip_all, fields(columns = tails.len(), rows))]
 pub(crate) fn take<F: Field>(
+    level: Level,
     indices: &[u32],
     dictionary: &Columns<F>,
     tails: &[Vec<F>],
     rows: usize,
 ) -> Result<Columns<F>> {
     shape::take(indices, dictionary.shape(), tails, rows)?;
-    let entries = dictionary.full();
+    let entries = dictionary.full(level);
     let mut cells: Vec<F> = indices.par_iter().map(|i| entries[*i as usize]).collect();
     for (column, tail) in tails.iter().enumerate() {
         let end = (column + 1) * rows;

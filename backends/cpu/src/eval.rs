@@ -23,10 +23,10 @@ pub(crate) fn run<F: Field>(
     let shapes: Vec<shape::Shape> = inputs.iter().map(|i| i.shape()).collect();
     let target = accumulator.shape();
     shape::run(program, &shapes, constants.len(), weights.len(), target)?;
-    let inputs: Vec<Cow<'_, [F]>> = inputs.iter().map(|i| i.full()).collect();
+    let inputs: Vec<Cow<'_, [F]>> = inputs.iter().map(|i| i.full(level)).collect();
     let inputs: Vec<&[F]> = inputs.iter().map(|i| &**i).collect();
     let rows = target.1;
-    let blocks = accumulator.full_mut().par_chunks_mut(BLOCK);
+    let blocks = accumulator.full_mut(level).par_chunks_mut(BLOCK);
     blocks.enumerate().for_each(|(block, sums)| {
         let start = |lane: usize| lane * rows + block * BLOCK;
         let lanes: Vec<(F, usize)> = (0..)
@@ -87,7 +87,7 @@ pub(crate) fn multiply<F: Field>(
     b: &Columns<F>,
 ) -> Result<Columns<F>> {
     shape::same("multiply", a.shape(), b.shape())?;
-    let (mut cells, other) = (a.full().into_owned(), b.full());
+    let (mut cells, other) = (a.full(level).into_owned(), b.full(level));
     let blocks = cells.par_chunks_mut(BLOCK).zip(other.par_chunks(BLOCK));
     blocks.for_each(|(a, b)| kernels::multiply(level, a, b));
     Ok(Columns::new(a.shape().0, a.shape().1, cells))
@@ -95,7 +95,7 @@ pub(crate) fn multiply<F: Field>(
 
 #[tracing::instrument(skip_all, fields(shape = ?columns.shape()))]
 pub(crate) fn invert<F: Field>(level: Level, columns: &Columns<F>, constant: F) -> Columns<F> {
-    let mut cells = columns.full().into_owned();
+    let mut cells = columns.full(level).into_owned();
     cells.par_chunks_mut(4 * BLOCK).for_each(|block| {
         kernels::invert(level, block, constant);
     });

@@ -2,6 +2,7 @@
 //! Both give the same elements.
 
 use zkernel_backend::Field;
+use zkernel_verifier::curve::signed;
 use zkernel_verifier::expression::Program;
 
 use crate::eval::{Lane, invert_block};
@@ -12,6 +13,18 @@ use crate::packed::{program, rows};
 /// Slices shorter than this are not worth the packed constants.
 #[cfg(target_arch = "x86_64")]
 const SHORT: usize = 16;
+
+/// Integers as elements.
+pub(crate) fn widen<F: Field>(level: Level, values: &[i64]) -> Vec<F> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime().filter(|_| values.len() >= SHORT) {
+        let mut cells = vec![F::ZERO; values.len()];
+        rows::widen(prime, values, &mut cells);
+        return cells;
+    }
+    let _ = level;
+    values.iter().map(|v| signed(*v)).collect()
+}
 
 /// `a[i] *= b[i]`.
 pub(crate) fn multiply<F: Field>(level: Level, a: &mut [F], b: &[F]) {
@@ -207,13 +220,29 @@ mod tests {
             for row in [0, 1, 7, n / 2 + 3, n - 1] {
                 let x = shift * omega.pow_vartime([row as u64]);
                 let wanted = cells.iter().rev().fold(Fp::ZERO, |sum, c| sum * x + c);
-                assert_eq!(values.full()[row], wanted, "row {row} of {n}");
+                assert_eq!(
+                    values.full(Level::detect())[row],
+                    wanted,
+                    "row {row} of {n}"
+                );
             }
-            let back = crate::ntt::interpolate(Level::detect(), &values).map(|c| c.full().to_vec());
+            let back = crate::ntt::interpolate(Level::detect(), &values)
+                .map(|c| c.full(Level::detect()).to_vec());
             let shifts = powers(shift, n);
             let shifted = cells.iter().zip(shifts).map(|(c, s)| *c * s).collect();
             assert_eq!(back, Ok(shifted));
         }
+    }
+
+    #[test]
+    fn integers_of_every_size() {
+        let edges =
+            (0..64).flat_map(|bit| [1i64 << bit, (1i64 << bit).wrapping_sub(1), (-1) << bit]);
+        let values: Vec<i64> = edges.chain([0, i64::MAX, i64::MIN]).collect();
+        let wanted: Vec<Fp> = values.iter().map(|v| signed(*v)).collect();
+        assert_eq!(widen::<Fp>(Level::detect(), &values), wanted);
+        let wanted: Vec<Fq> = values.iter().map(|v| signed(*v)).collect();
+        assert_eq!(widen::<Fq>(Level::detect(), &values), wanted);
     }
 
     proptest! {

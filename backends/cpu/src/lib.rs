@@ -2,28 +2,32 @@
 //!
 //! Field arithmetic of `pasta_curves`, eight elements at a time where the machine can ([`level`]), on the global rayon
 //! pool. One operation family a file, named as in
-//! `zkernel-backend-reference`, which defines what they mean: [`columns`], [`msm`] (over batched affine additions),
+//! `zkernel-backend-reference`, which defines what they mean: [`columns`], [`bases`], `commit` and `msm` (over batched affine additions),
 //! `ntt`, `eval`, `linear`.
 
 mod affine;
+pub mod bases;
 mod buckets;
 pub mod columns;
+mod commit;
 mod digits;
 mod eval;
 mod kernels;
 pub mod level;
 mod linear;
-pub mod msm;
+mod msm;
 mod ntt;
 mod packed;
+#[cfg(target_arch = "x86_64")]
+mod trees;
 
 use zkernel_backend::{Backend, ColumnRef, Curve, HostColumns, Result, Scalar, Term, shape};
 use zkernel_verifier::expression::Program;
 use zkernel_verifier::form::EvaluatedView;
 
+pub use crate::bases::Bases;
 pub use crate::columns::Columns;
 pub use crate::level::Level;
-pub use crate::msm::Bases;
 
 /// The CPU backend, on the global rayon pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,11 +77,11 @@ impl<C: Curve> Backend<C> for Cpu {
     }
 
     fn read(&self, columns: &Self::Columns) -> Result<Vec<Scalar<C>>> {
-        Ok(columns.full().into_owned())
+        Ok(columns.full(self.level).into_owned())
     }
 
     fn gather(&self, sources: &[&Self::Columns], chosen: &[ColumnRef]) -> Result<Self::Columns> {
-        columns::gather(sources, chosen)
+        columns::gather(self.level, sources, chosen)
     }
 
     fn load_bases(&self, points: &[C]) -> Result<Self::Bases> {
@@ -90,7 +94,7 @@ impl<C: Curve> Backend<C> for Cpu {
         batches: &[&Self::Columns],
         extra: &[Vec<Scalar<C>>],
     ) -> Result<Vec<C>> {
-        msm::commit(bases, batches, extra)
+        commit::commit(bases, batches, extra)
     }
 
     fn commit_dictionary(
@@ -101,7 +105,7 @@ impl<C: Curve> Backend<C> for Cpu {
         tails: &[Vec<Scalar<C>>],
         extra: &[Vec<Scalar<C>>],
     ) -> Result<Vec<C>> {
-        msm::commit_dictionary(bases, indices, dictionary, tails, extra)
+        commit::commit_dictionary(bases, indices, dictionary, tails, extra)
     }
 
     fn msm(&self, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
@@ -157,7 +161,7 @@ impl<C: Curve> Backend<C> for Cpu {
         tails: &[Vec<Scalar<C>>],
         rows: usize,
     ) -> Result<Self::Columns> {
-        columns::take(indices, dictionary, tails, rows)
+        columns::take(self.level, indices, dictionary, tails, rows)
     }
 
     fn dot(&self, columns: &Self::Columns, vector: &Self::Columns) -> Result<Vec<Scalar<C>>> {
@@ -180,7 +184,7 @@ impl<C: Curve> Backend<C> for Cpu {
         width: usize,
         view: &EvaluatedView<Scalar<C>>,
     ) -> Result<()> {
-        linear::accumulate(target, width, view)
+        linear::accumulate(self.level, target, width, view)
     }
 
     fn accumulate_sparse(
@@ -189,7 +193,7 @@ impl<C: Curve> Backend<C> for Cpu {
         width: usize,
         entries: &[(usize, Scalar<C>)],
     ) -> Result<()> {
-        linear::accumulate_sparse(target, width, entries)
+        linear::accumulate_sparse(self.level, target, width, entries)
     }
 
     fn contract(
@@ -243,6 +247,6 @@ impl<C: Curve> Backend<C> for Cpu {
         rows: usize,
         weights: &[Scalar<C>],
     ) -> Result<Self::Bases> {
-        msm::fold_bases(bases, rows, weights)
+        commit::fold_bases(bases, rows, weights)
     }
 }

@@ -20,8 +20,8 @@ pub(crate) fn dot<F: Field>(
     vector: &Columns<F>,
 ) -> Result<Vec<F>> {
     shape::dot(columns.shape(), vector.shape())?;
-    let vector = vector.full();
-    let product = |column| kernels::dot(level, &columns.full_column(column), &vector);
+    let vector = vector.full(level);
+    let product = |column| kernels::dot(level, &columns.full_column(level, column), &vector);
     Ok((0..columns.shape().0)
         .into_par_iter()
         .map(product)
@@ -40,15 +40,21 @@ pub(crate) fn combine<F: Field>(
     shape::combine(&shapes, terms, constants.len(), rows)?;
     let partial = |start: F, terms: &[Term<F>]| {
         let mut sums = vec![start; rows];
-        let column = |c: ColumnRef| sources[c.batch].full_column(c.column);
+        let column = |c: ColumnRef| sources[c.batch].full_column(level, c.column);
         let columns: Vec<_> = terms.iter().map(|t| column(t.column)).collect();
         let columns = columns.iter().map(|c| &**c);
         let terms: Vec<(&[F], F)> = columns.zip(terms.iter().map(|t| t.coefficient)).collect();
         kernels::combine(level, &mut sums, &terms);
         sums
     };
+    // Few outputs are shared between threads by terms.
+    let threads = rayon::current_num_threads().div_ceil(terms.len().max(1));
     let output = |(terms, constant): (&Vec<Term<F>>, &F)| {
-        let parts = terms.par_chunks(64).map(|part| partial(F::ZERO, part));
+        let share = terms
+            .len()
+            .div_ceil(threads)
+            .max(BLOCK.div_ceil(rows.max(1)));
+        let parts = terms.par_chunks(share).map(|part| partial(F::ZERO, part));
         parts.reduce_with(add).map_or_else(
             || partial(*constant, &[]),
             |sums| add(sums, vec![*constant; rows]),
@@ -65,26 +71,28 @@ fn add<F: Field>(mut a: Vec<F>, b: Vec<F>) -> Vec<F> {
 
 #[tracing::instrument(skip_all, fields(axes = view.axes.len()))]
 pub(crate) fn accumulate<F: Field>(
+    level: Level,
     target: &mut Columns<F>,
     width: usize,
     view: &EvaluatedView<F>,
 ) -> Result<()> {
     shape::accumulate(target.shape(), width, view)?;
     let rows = target.shape().1;
-    let cells = target.full_mut();
+    let cells = target.full_mut(level);
     view.for_each(|p, coefficient| cells[p / width * rows + p % width] += coefficient);
     Ok(())
 }
 
 #[tracing::instrument(skip_all, fields(entries = entries.len()))]
 pub(crate) fn accumulate_sparse<F: Field>(
+    level: Level,
     target: &mut Columns<F>,
     width: usize,
     entries: &[(usize, F)],
 ) -> Result<()> {
     shape::accumulate_sparse(target.shape(), width, entries)?;
     let rows = target.shape().1;
-    let cells = target.full_mut();
+    let cells = target.full_mut(level);
     for (p, coefficient) in entries {
         cells[p / width * rows + p % width] += *coefficient;
     }
@@ -107,7 +115,7 @@ pub(crate) fn contract<F: Field>(
     }
     let mut entries = Vec::new();
     inner.for_each(|position, coefficient| entries.push((position, coefficient)));
-    let cells = source.full();
+    let cells = source.full(level);
     let dense = dense(&cells, from.1, source_width);
     let offsets: Vec<usize> = (0..outputs).map(|j| offset(outer, j)).collect();
     let least = BLOCK.div_ceil(entries.len().max(1));
@@ -118,7 +126,7 @@ pub(crate) fn contract<F: Field>(
         .map(|offsets| kernels::contract(level, &dense, &entries, offsets))
         .collect();
     let sums = sums.into_iter().flatten();
-    let written = target.full_mut();
+    let written = target.full_mut(level);
     for (j, sum) in sums.enumerate() {
         let p = start + j;
         written[p / target_width * to.1 + p % target_width] += sum;
@@ -150,7 +158,7 @@ pub(crate) fn cross_columns<F: Field>(
     a: &Columns<F>,
 ) -> Result<(F, F)> {
     shape::cross_columns(f.shape(), a.shape())?;
-    let product = |i, j| kernels::dot(level, &f.full_column(i), &a.full_column(j));
+    let product = |i, j| kernels::dot(level, &f.full_column(level, i), &a.full_column(level, j));
     let pair = |q: usize| (product(2 * q + 1, 2 * q), product(2 * q, 2 * q + 1));
     let pairs = (0..f.shape().0 / 2).into_par_iter().map(pair);
     Ok(pairs.reduce(|| (F::ZERO, F::ZERO), |a, b| (a.0 + b.0, a.1 + b.1)))
@@ -165,7 +173,10 @@ pub(crate) fn fold_columns<F: Field>(
     shape::fold_columns(columns.shape())?;
     let (count, rows) = columns.shape();
     let fold = |q: usize| -> Vec<F> {
-        let (low, high) = (columns.full_column(2 * q), columns.full_column(2 * q + 1));
+        let (low, high) = (
+            columns.full_column(level, 2 * q),
+            columns.full_column(level, 2 * q + 1),
+        );
         let mut folded = low.into_owned();
         kernels::combine(level, &mut folded, &[(&high, u)]);
         folded
@@ -177,7 +188,7 @@ pub(crate) fn fold_columns<F: Field>(
 #[tracing::instrument(skip_all, fields(shape = ?f.shape()))]
 pub(crate) fn cross_rows<F: Field>(level: Level, f: &Columns<F>, a: &Columns<F>) -> Result<(F, F)> {
     shape::cross_rows(f.shape(), a.shape())?;
-    let (f, a) = (f.full(), a.full());
+    let (f, a) = (f.full(level), a.full(level));
     let block = |(f, a): (&[F], &[F])| {
         let ((f0, f1), (a0, a1)) = (halves(f), halves(a));
         (kernels::dot(level, &f1, &a0), kernels::dot(level, &f0, &a1))
@@ -190,7 +201,7 @@ pub(crate) fn cross_rows<F: Field>(level: Level, f: &Columns<F>, a: &Columns<F>)
 pub(crate) fn fold_rows<F: Field>(level: Level, columns: &Columns<F>, u: F) -> Result<Columns<F>> {
     shape::fold_rows(columns.shape())?;
     let (count, rows) = columns.shape();
-    let cells = columns.full();
+    let cells = columns.full(level);
     let fold = |cells: &[F]| -> Vec<F> {
         let (mut even, odd) = halves(cells);
         kernels::combine(level, &mut even, &[(&odd, u)]);
@@ -204,7 +215,7 @@ pub(crate) fn fold_rows<F: Field>(level: Level, columns: &Columns<F>, u: F) -> R
 #[tracing::instrument(skip_all, fields(rows = f.shape().1, weights = weights.len()))]
 pub(crate) fn expand<F: Field>(level: Level, f: &Columns<F>, weights: &[F]) -> Result<Columns<F>> {
     shape::expand(f.shape(), weights.len())?;
-    let (cells, rows) = (f.full(), f.shape().1 * weights.len());
+    let (cells, rows) = (f.full(level), f.shape().1 * weights.len());
     let of_half = |half: usize| cells.iter().skip(half).step_by(2);
     let repeated = |half| of_half(half).flat_map(|cell| weights.iter().map(move |_| *cell));
     let product = |half| -> Vec<F> {

@@ -1,4 +1,4 @@
-//! Number-theoretic transforms: radix 2 in place, twiddles cached by size.
+//! Number-theoretic transforms: packed, or radix 2 in place; twiddles cached by size.
 
 use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
@@ -9,53 +9,99 @@ use zkernel_backend::{Field, Result, shape};
 use zkernel_verifier::curve::powers;
 
 use crate::columns::Columns;
-use crate::kernels;
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::transform::{self as packed, Plan, SIZES};
+use crate::packed::prime::Prime;
+#[cfg(target_arch = "x86_64")]
+use crate::packed::transform::{self as packed, Parcel, Plan, SIZES};
 
 /// Rows from which a single column is worth more than one thread.
 const PARALLEL_ROWS: usize = 1 << 12;
 
-/// Twiddles of one field by `log_n`.
-type Cache<F> = BTreeMap<u32, Arc<Vec<F>>>;
+/// Cells of all columns below which one thread is enough.
+#[cfg(target_arch = "x86_64")]
+const PARALLEL_CELLS: usize = 1 << 11;
 
-/// Caches of all fields of the process: a generic function cannot own a static.
-static CACHES: Mutex<BTreeMap<TypeId, Box<dyn Any + Send>>> = Mutex::new(BTreeMap::new());
+/// Most shifts whose powers are kept.
+const SHIFTS: usize = 64;
 
-/// Powers `1, omega, ..`, half a period of them.
-fn twiddles<F: Field>(log_n: u32) -> Arc<Vec<F>> {
-    let compute = || {
-        let omega = F::ROOT_OF_UNITY.pow_vartime([1 << (F::S - log_n)]);
-        Arc::new(powers(omega, (1 << log_n) / 2))
-    };
-    let mut caches = CACHES.lock().unwrap_or_else(PoisonError::into_inner);
-    let cache = caches
-        .entry(TypeId::of::<F>())
-        .or_insert_with(|| Box::new(Cache::<F>::new()));
-    match cache.downcast_mut::<Cache<F>>() {
-        Some(cache) => cache.entry(log_n).or_insert_with(compute).clone(),
-        None => compute(),
+/// What is kept of a field, by size and kind.
+type Cache = BTreeMap<(TypeId, u32, Kind), Arc<dyn Any + Send + Sync>>;
+
+/// What is kept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// Half a period of powers of omega.
+    Powers,
+    /// A packed plan, or that of the inverse.
+    #[cfg(target_arch = "x86_64")]
+    Plan(bool),
+    /// Powers of a shift, as factors of packed products or as they are.
+    Shifts([u8; 32], bool),
+}
+
+/// What is made once and does not depend on columns: a generic function cannot own a static.
+static CACHE: Mutex<Cache> = Mutex::new(Cache::new());
+
+/// The value of that kind, made if it is not there.
+fn cached<F: 'static, T: Any + Send + Sync>(
+    log_n: u32,
+    kind: Kind,
+    make: impl Fn() -> T,
+) -> Arc<T> {
+    let key = (TypeId::of::<F>(), log_n, kind);
+    let lock = || CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = lock().get(&key).cloned();
+    if let Some(known) = known.and_then(|known| known.downcast().ok()) {
+        return known;
     }
+    let made = Arc::new(make());
+    let mut cache = lock();
+    let is_shift = |key: &(TypeId, u32, Kind)| matches!(key.2, Kind::Shifts(..));
+    if !is_shift(&key) || cache.keys().filter(|key| is_shift(key)).count() < SHIFTS {
+        cache.insert(key, made.clone());
+    }
+    made
+}
+
+/// The generator of the rows' subgroup.
+fn omega<F: Field>(log_n: u32) -> F {
+    (log_n..F::S).fold(F::ROOT_OF_UNITY, |w, _| w.square())
+}
+
+/// `first, first shift, first shift^2, ..`, kept unless they are many; none for a shift of one.
+fn shifts<F: Field>(log_n: u32, shift: F, first: F) -> Arc<Vec<F>> {
+    if shift == F::ONE {
+        return Arc::new(Vec::new());
+    }
+    let make = || -> Vec<F> {
+        let next = |power: &F| Some(*power * shift);
+        core::iter::successors(Some(first), next)
+            .take(1 << log_n)
+            .collect()
+    };
+    if 1 << log_n > PARALLEL_ROWS {
+        return Arc::new(make());
+    }
+    let kind = Kind::Shifts(shift.to_repr(), first == F::ONE);
+    cached::<F, _>(log_n, kind, make)
 }
 
 #[tracing::instrument(skip_all, fields(shape = ?values.shape()))]
 pub(crate) fn interpolate<F: Field>(level: Level, values: &Columns<F>) -> Result<Columns<F>> {
     let log_n = shape::transform("interpolate", values.shape())?;
     let (columns, rows) = values.shape();
-    let mut cells = values.full().into_owned();
     let scale = F::TWO_INV.pow_vartime([u64::from(log_n)]);
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime().filter(|_| SIZES.contains(&log_n)) {
-        let plan = Plan::cached(prime, log_n, true);
-        let each = |buffer: &mut Vec<_>, column: &mut [F]| {
-            packed::transform(prime, &plan, column, scale, buffer);
-        };
-        cells.par_chunks_mut(rows).for_each_init(Vec::new, each);
+        let root = || omega::<F>(log_n).invert().unwrap_or(F::ONE);
+        let make = || Plan::new(prime, log_n, root(), scale);
+        let plan = cached::<F, _>(log_n, Kind::Plan(true), make);
+        let cells = transform_packed(prime, &plan, &values.full(level), &[]);
         return Ok(Columns::new(columns, rows, cells));
     }
-    let _ = level;
-    let powers = twiddles(log_n);
+    let powers = half_period(log_n);
+    let mut cells = values.full(level).into_owned();
     cells.par_chunks_mut(rows).for_each(|column| {
         transform(column, &powers);
         // The inverse transform is the transform with the rows 1.. reversed, over n.
@@ -73,30 +119,66 @@ pub(crate) fn coset_evaluate<F: Field>(
 ) -> Result<Columns<F>> {
     let log_n = shape::transform("coset_evaluate", coefficients.shape())?;
     let (columns, rows) = coefficients.shape();
-    let shifts = if shift == F::ONE {
-        Vec::new()
-    } else {
-        powers(shift, rows)
-    };
-    let mut cells = coefficients.full().into_owned();
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime().filter(|_| SIZES.contains(&log_n)) {
-        let plan = Plan::cached(prime, log_n, false);
-        let each = |buffer: &mut Vec<_>, column: &mut [F]| {
-            let shifted = shifts.len().min(column.len());
-            kernels::multiply(level, &mut column[..shifted], &shifts);
-            packed::transform(prime, &plan, column, F::ONE, buffer);
-        };
-        cells.par_chunks_mut(rows).for_each_init(Vec::new, each);
+        let make = || Plan::new(prime, log_n, omega(log_n), F::ONE);
+        let plan = cached::<F, _>(log_n, Kind::Plan(false), make);
+        let shifts = shifts(log_n, shift, F::from(16));
+        let cells = transform_packed(prime, &plan, &coefficients.full(level), &shifts);
         return Ok(Columns::new(columns, rows, cells));
     }
-    let omegas = twiddles(log_n);
+    let (powers, shifts) = (half_period(log_n), shifts(log_n, shift, F::ONE));
+    let mut cells = coefficients.full(level).into_owned();
     cells.par_chunks_mut(rows).for_each(|column| {
-        let shifted = shifts.len().min(column.len());
-        kernels::multiply(level, &mut column[..shifted], &shifts);
-        transform(column, &omegas);
+        let shifted = column.iter_mut().zip(&*shifts);
+        shifted.for_each(|(cell, shift)| *cell *= shift);
+        transform(column, &powers);
     });
     Ok(Columns::new(columns, rows, cells))
+}
+
+/// Transforms of all columns: many at a time, or one by several threads.
+#[cfg(target_arch = "x86_64")]
+fn transform_packed<F: Field>(prime: Prime<F>, plan: &Plan, cells: &[F], shifts: &[F]) -> Vec<F> {
+    let mut outputs = vec![F::ZERO; cells.len()];
+    let rows = plan.rows() * 8 * plan.first_tasks();
+    let parcels = || vec![Parcel::default(); rows / 8];
+    let first = |column: &[F], task, parcels: &mut [Parcel], buffer: &mut Vec<_>| {
+        packed::first_pass(prime, plan, (column, shifts), task, parcels, buffer);
+    };
+    let alone = |(parcels, buffer): &mut (Vec<Parcel>, Vec<_>),
+                 (column, output): (&[F], &mut [F])| {
+        for (task, parcels) in parcels.chunks_mut(plan.rows()).enumerate() {
+            first(column, task, parcels, buffer);
+        }
+        packed::second_pass(prime, plan, parcels, output, (false, buffer));
+    };
+    let room = || (parcels(), Vec::new());
+    if cells.len() < PARALLEL_CELLS {
+        let mut room = room();
+        let columns = cells.chunks(rows).zip(outputs.chunks_mut(rows));
+        columns.for_each(|both| alone(&mut room, both));
+    } else if cells.len() / rows >= rayon::current_num_threads() || rows < PARALLEL_ROWS {
+        let columns = cells.par_chunks(rows).zip(outputs.par_chunks_mut(rows));
+        columns.for_each_init(room, alone);
+    } else {
+        let mut parcels = parcels();
+        for (column, output) in cells.chunks(rows).zip(outputs.chunks_mut(rows)) {
+            let tasks = parcels.par_chunks_mut(plan.rows()).enumerate();
+            tasks.for_each_init(Vec::new, |buffer, (task, parcels)| {
+                first(column, task, parcels, buffer);
+            });
+            packed::second_pass(prime, plan, &parcels, output, (true, &mut Vec::new()));
+        }
+    }
+    outputs
+}
+
+/// Powers `1, omega, ..`, half a period of them.
+fn half_period<F: Field>(log_n: u32) -> Arc<Vec<F>> {
+    cached::<F, _>(log_n, Kind::Powers, || {
+        powers(omega(log_n), (1 << log_n) / 2)
+    })
 }
 
 /// Natural to natural order: decimation in frequency, then bit reversal.

@@ -31,7 +31,7 @@ fn same<T: PartialEq>(operations: impl Fn(&Cpu) -> zkernel_backend::Result<T>) {
 
 /// Transforms on both sides of the least packed size, and of the layers that are reduced.
 fn transforms<C: Curve>() {
-    for log_n in [5, 6, 7, 9, 10, 11, 12] {
+    for log_n in [5, 6, 7, 9, 10, 11, 12, 13, 17] {
         same(|cpu| {
             let columns = Backend::<C>::upload(cpu, &full::<C>(3, 1 << log_n))?;
             let coefficients = Backend::<C>::interpolate(cpu, &columns)?;

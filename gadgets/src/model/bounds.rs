@@ -4,8 +4,9 @@
 
 use super::encode::GraphError;
 use super::geometry::Geometry;
-use super::graph::{Graph, Interval, Node, Op, TensorId, Weight, WeightId};
+use super::graph::{Along, Graph, Interval, Node, Op, Piece, Tensor, TensorId, Weight, WeightId};
 use super::registration::magnitude_bits;
+use super::run::{input_limbs, reciprocal_limbs};
 
 /// Magnitudes stay far below half the field (about 2^253), so that an equation in the field is one of integers.
 const MAX_BITS: u32 = 120;
@@ -42,6 +43,23 @@ impl Bounds {
         if low > high { low } else { high }
     }
 
+    /// What the limbs of an input prove, which can be more than its range.
+    fn of_input(range: Interval) -> Self {
+        let bits: u32 = input_limbs(range).iter().sum();
+        let mut bounds = Self::from(range);
+        if bits > 0 {
+            bounds.max = bounds.min + (1 << bits) - 1;
+        }
+        bounds
+    }
+
+    fn union(self, other: Self) -> Self {
+        Self {
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
+        }
+    }
+
     fn symmetric(magnitude: u128) -> Option<Self> {
         let max = i128::try_from(magnitude).ok()?;
         Some(Self { min: -max, max })
@@ -76,8 +94,8 @@ impl Graph {
     /// # Errors
     /// [`GraphError::Invalid`] names a node whose output could reach 2^120, or that needs a range its input may leave.
     pub fn bounds(&self) -> Result<Vec<Bounds>, GraphError> {
-        let declared = self.tensors.iter().map(|tensor| tensor.range.into());
-        let mut bounds: Vec<Bounds> = declared.collect();
+        let proven = |tensor: &Tensor| Bounds::of_input(tensor.range);
+        let mut bounds: Vec<Bounds> = self.tensors.iter().map(proven).collect();
         // Once: nodes share tables.
         let values: Vec<Bounds> = self.tables.iter().map(|t| t.values().into()).collect();
         for node in &self.nodes {
@@ -97,7 +115,9 @@ impl Graph {
 
     fn output_bounds(&self, node: &Node, bounds: &[Bounds], values: &[Bounds]) -> Option<Bounds> {
         let of = |id: TensorId| bounds[id.0 as usize];
-        let x = of(node.inputs[0]);
+        let zero = Bounds { min: 0, max: 0 };
+        let x = node.inputs.first().map_or(zero, |id| of(*id));
+        let magnitude = |i: usize| of(node.inputs[i]).magnitude();
         match &node.op {
             Op::Dense { weights, bias } | Op::Conv { weights, bias, .. } => {
                 self.linear_bounds(*weights, *bias, x)
@@ -111,10 +131,31 @@ impl Graph {
             }
             Op::MaxPool { .. } | Op::Reshape | Op::Transpose { .. } => Some(x),
             Op::SumPool { .. } => x.with_zero().times(window_taps(&node.op)),
-            Op::Add { scales } => {
-                let (a, b) = (x.times(scales[0].into())?, of(node.inputs[1]));
-                a.plus(b.times(scales[1].into())?)
+            Op::Affine { pieces, constant } => self.affine_bounds(node, pieces, *constant, bounds),
+            Op::Constant { weights } | Op::Gather { weights } => {
+                Bounds::symmetric(1 << magnitude_bits(&self.weights[weights.0 as usize]))
             }
+            Op::Product => {
+                let largest = Bounds::symmetric(magnitude(0).checked_mul(magnitude(1))?)?;
+                let square = node.inputs[0] == node.inputs[1];
+                let min = if square { 0 } else { largest.min };
+                Some(Bounds { min, ..largest })
+            }
+            Op::MatMul => {
+                let inner = *self.tensors[node.inputs[0].0 as usize].shape.last()?;
+                let product = magnitude(0).checked_mul(magnitude(1))?;
+                Bounds::symmetric(product.checked_mul(u128::try_from(inner).ok()?)?)
+            }
+            Op::Reciprocal { numerator } => {
+                let range = self.tensors[node.inputs[0].0 as usize].range;
+                let bits: u32 = reciprocal_limbs(*numerator, range)[0].iter().sum();
+                Some(Bounds {
+                    min: 0,
+                    max: (1 << bits) - 1,
+                })
+            }
+            Op::Positive { .. } => Some(Bounds { min: 0, max: 1 }),
+            Op::MaxTable { table } => Some(values[table.0 as usize]),
             Op::ArgMax => {
                 let input = &self.tensors[node.inputs[0].0 as usize];
                 let classes = input.shape.last().copied().unwrap_or(1);
@@ -122,6 +163,46 @@ impl Graph {
                 Some(Bounds { min: 0, max })
             }
         }
+    }
+
+    /// The sum of all pieces; their union, if no element of the output is in two of them.
+    fn affine_bounds(
+        &self,
+        node: &Node,
+        pieces: &[Piece],
+        constant: i64,
+        bounds: &[Bounds],
+    ) -> Option<Bounds> {
+        let of_piece = |piece: &Piece| {
+            let id = node.inputs[piece.input].0 as usize;
+            let read = |axis: &usize| {
+                piece
+                    .axes
+                    .iter()
+                    .any(|a| a.source.is_some_and(|s| s.0 == *axis))
+            };
+            let shape = self.tensors[id].shape.iter().enumerate();
+            let summed = shape
+                .filter(|(axis, _)| !read(axis))
+                .map(|(_, len)| *len as i128);
+            bounds[id]
+                .times(i128::from(piece.scale))?
+                .times(summed.product())
+        };
+        let all = pieces.iter().map(of_piece).collect::<Option<Vec<_>>>()?;
+        let apart = (0..pieces.len()).all(|i| (0..i).all(|j| are_disjoint(&pieces[i], &pieces[j])));
+        let zero = Bounds { min: 0, max: 0 };
+        let whole =
+            matches!(pieces, [one] if covers(one, &self.tensors[node.output.0 as usize].shape));
+        let sum = match all.as_slice() {
+            [only] if whole => *only,
+            _ if apart => all.into_iter().fold(zero, Bounds::union),
+            _ => all
+                .into_iter()
+                .map(Bounds::with_zero)
+                .try_fold(zero, Bounds::plus)?,
+        };
+        sum.plus(Bounds::from(Interval::new(constant, constant)))
     }
 
     /// `sum of cols products + bias`, weights bounded by what their range proof says.
@@ -151,6 +232,18 @@ impl Graph {
             Err(invalid(node, "its input may leave the declared range"))
         }
     }
+}
+
+/// Whether two pieces write no common element, seen along one axis.
+fn are_disjoint(one: &Piece, other: &Piece) -> bool {
+    let last = |a: &Along| a.first + a.len.saturating_sub(1) * a.step;
+    let mut axes = one.axes.iter().zip(&other.axes);
+    axes.any(|(a, b)| last(a) < b.first || last(b) < a.first)
+}
+
+/// Whether a piece writes every element of the output.
+fn covers(piece: &Piece, shape: &[usize]) -> bool {
+    piece.axes.iter().zip(shape).all(|(a, len)| a.len == *len)
 }
 
 const fn window_taps(op: &Op) -> i128 {

@@ -5,8 +5,8 @@ use zkernel_verifier::encoding::{DecodeError, Reader, Writer};
 
 use super::geometry::Geometry;
 use super::graph::{
-    Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, Weight,
-    WeightId, WeightValues,
+    Along, Function, Graph, Interval, Node, Op, Piece, Table, TableId, Tensor, TensorId,
+    Visibility, Weight, WeightId, WeightValues,
 };
 
 /// Why a graph is not one.
@@ -211,11 +211,13 @@ fn decode_weight(r: &mut Reader<'_>) -> Result<Weight, DecodeError> {
 fn encode_table(table: &Table, w: &mut Writer) {
     let Table {
         function,
+        parameters,
         keys,
         input_scale,
         output_scale,
     } = table;
     w.u8(*function as u8);
+    parameters.iter().for_each(|p| w.f64(*p));
     encode_interval(*keys, w);
     w.f64(*input_scale);
     w.f64(*output_scale);
@@ -228,6 +230,7 @@ fn decode_table(r: &mut Reader<'_>) -> Result<Table, DecodeError> {
         .ok_or(DecodeError::Value("function"))?;
     Ok(Table {
         function,
+        parameters: [r.f64()?, r.f64()?],
         keys: decode_interval(r)?,
         input_scale: r.f64()?,
         output_scale: r.f64()?,
@@ -291,14 +294,38 @@ fn encode_op(op: &Op, w: &mut Writer) {
             w.u32(table.0);
             encode_geometry(geometry, w);
         }
-        Op::Add { scales } => {
+        Op::Affine { pieces, constant } => {
             w.u8(8);
-            scales.iter().for_each(|scale| w.i64(*scale));
+            w.len(pieces.len());
+            pieces.iter().for_each(|piece| encode_piece(piece, w));
+            w.i64(*constant);
         }
         Op::Transpose { axes } => {
             w.u8(9);
             w.len(axes.len());
             axes.iter().for_each(|axis| w.len(*axis));
+        }
+        Op::Constant { weights } => {
+            w.u8(10);
+            w.u32(weights.0);
+        }
+        Op::Product => w.u8(11),
+        Op::MatMul => w.u8(12),
+        Op::Reciprocal { numerator } => {
+            w.u8(13);
+            w.i64(*numerator);
+        }
+        Op::Positive { bits } => {
+            w.u8(14);
+            w.u32(*bits);
+        }
+        Op::MaxTable { table } => {
+            w.u8(15);
+            w.u32(table.0);
+        }
+        Op::Gather { weights } => {
+            w.u8(16);
+            w.u32(weights.0);
         }
     }
 }
@@ -336,13 +363,72 @@ fn decode_op(r: &mut Reader<'_>) -> Result<Op, DecodeError> {
             table: TableId(r.u32()?),
             geometry: decode_geometry(r)?,
         },
-        8 => Op::Add {
-            scales: [r.i64()?, r.i64()?],
+        8 => Op::Affine {
+            pieces: list(r, 24, decode_piece)?,
+            constant: r.i64()?,
         },
         9 => Op::Transpose {
             axes: list(r, 8, decode_size)?,
         },
+        10 => Op::Constant {
+            weights: WeightId(r.u32()?),
+        },
+        11 => Op::Product,
+        12 => Op::MatMul,
+        13 => Op::Reciprocal {
+            numerator: r.i64()?,
+        },
+        14 => Op::Positive { bits: r.u32()? },
+        15 => Op::MaxTable {
+            table: TableId(r.u32()?),
+        },
+        16 => Op::Gather {
+            weights: WeightId(r.u32()?),
+        },
         _ => return Err(DecodeError::Value("operator")),
+    })
+}
+
+fn encode_piece(piece: &Piece, w: &mut Writer) {
+    let Piece { input, scale, axes } = piece;
+    w.len(*input);
+    w.i64(*scale);
+    w.len(axes.len());
+    for along in axes {
+        let Along {
+            first,
+            len,
+            step,
+            source,
+        } = along;
+        [first, len, step].into_iter().for_each(|size| w.len(*size));
+        w.u8(u8::from(source.is_some()));
+        if let Some((axis, from, stride)) = source {
+            [axis, from, stride]
+                .into_iter()
+                .for_each(|size| w.len(*size));
+        }
+    }
+}
+
+fn decode_piece(r: &mut Reader<'_>) -> Result<Piece, DecodeError> {
+    Ok(Piece {
+        input: decode_size(r)?,
+        scale: r.i64()?,
+        axes: list(r, 25, decode_along)?,
+    })
+}
+
+fn decode_along(r: &mut Reader<'_>) -> Result<Along, DecodeError> {
+    Ok(Along {
+        first: decode_size(r)?,
+        len: decode_size(r)?,
+        step: decode_size(r)?,
+        source: match r.u8()? {
+            0 => None,
+            1 => Some((decode_size(r)?, decode_size(r)?, decode_size(r)?)),
+            _ => return Err(DecodeError::Value("source of an axis")),
+        },
     })
 }
 

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::geometry::Geometry;
+use super::lower::wiring::strides;
 
 /// Index into [`Graph::tensors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,6 +100,56 @@ pub enum Function {
     Abs = 9,
     /// min(max(x, 0), 6).
     Relu6 = 10,
+    /// sqrt(max(x, 0)).
+    Sqrt = 11,
+    /// 1 / x, and 0 at 0.
+    Reciprocal = 12,
+    /// log(x), of the smallest positive key where x <= 0.
+    Log = 13,
+    /// x for x >= 0, else a x.
+    LeakyRelu = 14,
+    /// x for x >= 0, else a (exp(x) - 1).
+    Elu = 15,
+    /// b x for x >= 0, else a b (exp(x) - 1).
+    Selu = 16,
+    /// min(max(x, a), b).
+    Clip = 17,
+    /// min(max(a x + b, 0), 1).
+    HardSigmoid = 18,
+    /// x min(max(x / 6 + 1 / 2, 0), 1).
+    HardSwish = 19,
+    /// x / (1 + |x|).
+    Softsign = 20,
+    /// x tanh(log(1 + exp(x))).
+    Mish = 21,
+    /// x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
+    GeluTanh = 22,
+    /// |x|^a, with the sign of x where a is an odd integer.
+    Pow = 23,
+    /// sin(x).
+    Sin = 24,
+    /// cos(x).
+    Cos = 25,
+    /// The largest integer not above x.
+    Floor = 26,
+    /// The smallest integer not below x.
+    Ceil = 27,
+    /// The nearest integer, halves to even.
+    Round = 28,
+    /// -1, 0 or 1.
+    Sign = 29,
+    /// 1 where x > a, else 0.
+    Step = 30,
+    /// 1 where x = a, else 0.
+    Equal = 31,
+    /// x where x > a, else 0.
+    ThresholdedRelu = 32,
+    /// max(x, 0) + min(0, a (exp(x / a) - 1)).
+    Celu = 33,
+    /// atan(x).
+    Atan = 34,
+    /// 1 / sqrt(x) for x > 0, else 0.
+    Rsqrt = 35,
 }
 
 /// Definition of a lookup table `key -> round(function(key * input_scale) / output_scale)`, rounding half up.
@@ -108,12 +159,39 @@ pub enum Function {
 pub struct Table {
     /// The tabulated function.
     pub function: Function,
+    /// Its parameters a and b; zero where it has none.
+    pub parameters: [f64; 2],
     /// Keys covered; a key outside is an error of the prover and cannot be proven.
     pub keys: Interval,
     /// Real value of one step of the key. Irrelevant (1.0) for `Relu` and `Identity` with `output_scale == input_scale`.
     pub input_scale: f64,
     /// Real value of one step of the value.
     pub output_scale: f64,
+}
+
+/// Output positions along one axis, and what they read: output `first + j step` for `j < len` reads input position
+/// `from + j stride` of `axis`, or the same everywhere if there is no axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Along {
+    /// First output position.
+    pub first: usize,
+    /// Number of output positions.
+    pub len: usize,
+    /// Distance of output positions, at least 1.
+    pub step: usize,
+    /// Input axis, its first position and the distance of positions.
+    pub source: Option<(usize, usize, usize)>,
+}
+
+/// A strided view of an input, times an integer. Input axes that no output axis reads are summed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Which of the node's inputs.
+    pub input: usize,
+    /// Integer factor.
+    pub scale: i64,
+    /// One entry for each output axis.
+    pub axes: Vec<Along>,
 }
 
 /// What a node computes, on integers.
@@ -128,7 +206,7 @@ pub enum Op {
     },
     /// `q = floor((x + 2^(shift-1)) / 2^shift)` (half up; `shift = 0`: q = x), then `table[q]`.
     Requantize {
-        /// Bits dropped, 0..=16: the remainder is range-checked in limbs of at most 8 bits, so up to 8 bits cost one lookup.
+        /// Bits dropped, 0..=40: the remainder is range-checked in limbs of at most 8 bits, one lookup each.
         shift: u32,
         /// The table applied to q: an activation, or a range check.
         table: TableId,
@@ -168,10 +246,42 @@ pub enum Op {
         /// Kernel and strides, `stride >= kernel`, no dilation, no padding.
         geometry: Geometry,
     },
-    /// `y = scales[0] a + scales[1] b`, element by element: a residual addition at a common scale. Costs no cell.
-    Add {
-        /// Integer factors of the two inputs.
-        scales: [i64; 2],
+    /// `y = constant + sum of pieces`, each a strided view of an input times an integer: additions with broadcasting, slices,
+    /// concatenations, padding, sums along axes. Costs no cell.
+    Affine {
+        /// What is added up.
+        pieces: Vec<Piece>,
+        /// Added to every element.
+        constant: i64,
+    },
+    /// The integers of a weight, row-major, as a tensor. Costs no cell.
+    Constant {
+        /// The weight, of as many cells as the output has elements.
+        weights: WeightId,
+    },
+    /// Products of two tensors of one shape, element by element.
+    Product,
+    /// `y[..][i][j] = sum_k a[..][i][k] b[..][k][j]` of two tensors of activations with the same leading axes.
+    MatMul,
+    /// `y = floor(numerator / x)` for x > 0.
+    Reciprocal {
+        /// At most 2^40.
+        numerator: i64,
+    },
+    /// 1 where x > 0, else 0, for `-2^bits < x <= 2^bits`.
+    Positive {
+        /// At most 60.
+        bits: u32,
+    },
+    /// `table[x - max x]`, the maximum along the last axis: the exponentials of a softmax.
+    MaxTable {
+        /// A table whose last key is 0.
+        table: TableId,
+    },
+    /// Rows of a weight by number: an embedding. Input `(..)` of row numbers, output `(.., cols)`.
+    Gather {
+        /// The `rows x cols` matrix.
+        weights: WeightId,
     },
     /// The same values with axes permuted: output axis i is input axis `axes[i]`. Costs no cell.
     Transpose {
@@ -272,11 +382,103 @@ impl Graph {
                 let window = window(geometry);
                 format!("{}, {shift} bits dropped, maxima over {window}", table(t))
             }
-            Op::Add { scales } => format!("{} a + {} b", scales[0], scales[1]),
+            Op::Affine { pieces, .. } => match pieces.len() {
+                1 => "a view".into(),
+                count => format!("sum of {count} views"),
+            },
+            Op::Constant { weights } => format!("constant {}", size(weights)),
+            Op::Product => "products".into(),
+            Op::MatMul => "matrix product of activations".into(),
+            Op::Reciprocal { numerator } => format!("{numerator} / x"),
+            Op::Positive { bits } => format!("x > 0, over {bits} bits"),
+            Op::MaxTable { table: t } => format!("{} of the distance to the maximum", table(t)),
+            Op::Gather { weights } => format!("rows of {}", size(weights)),
             Op::Transpose { axes } => format!("axes {axes:?}"),
             Op::Requantize { shift, table: t } => format!("{}, {shift} bits dropped", table(t)),
             Op::ArgMax => "argmax".into(),
             Op::Reshape => "reshape".into(),
+        }
+    }
+}
+
+impl Along {
+    /// The whole of an axis of that length, read from that input axis.
+    #[must_use]
+    pub const fn whole(len: usize, axis: usize) -> Self {
+        Self {
+            first: 0,
+            len,
+            step: 1,
+            source: Some((axis, 0, 1)),
+        }
+    }
+
+    /// The whole of an axis of that length, the same everywhere.
+    #[must_use]
+    pub const fn repeated(len: usize) -> Self {
+        Self {
+            first: 0,
+            len,
+            step: 1,
+            source: None,
+        }
+    }
+}
+
+impl Piece {
+    /// `(output, input)` positions of everything that a piece reads, row-major.
+    #[must_use]
+    pub fn reads(&self, shape: &[usize], input: &[usize]) -> Vec<(usize, usize)> {
+        let (to, from) = (strides(shape), strides(input));
+        let mut all = vec![(0, 0)];
+        for (along, to) in self.axes.iter().zip(&to) {
+            let Along {
+                first,
+                len,
+                step,
+                source,
+            } = *along;
+            let read = |j: usize| source.map_or(0, |(own, start, by)| (start + j * by) * from[own]);
+            let step = |j: usize| ((first + j * step) * to, read(j));
+            let steps: Vec<(usize, usize)> = (0..len).map(step).collect();
+            all = outer_sum(&all, &steps);
+        }
+        let is_read = |axis: usize| {
+            let mut sources = self.axes.iter().filter_map(|along| along.source);
+            sources.any(|(own, _, _)| own == axis)
+        };
+        for axis in (0..input.len()).filter(|axis| !is_read(*axis)) {
+            let steps: Vec<(usize, usize)> =
+                (0..input[axis]).map(|j| (0, j * from[axis])).collect();
+            all = outer_sum(&all, &steps);
+        }
+        all
+    }
+
+    /// All of an input of that shape, broadcast to an output shape from the last axis on.
+    #[must_use]
+    pub fn broadcast(input: usize, scale: i64, from: &[usize], to: &[usize]) -> Self {
+        let ahead = to.len().saturating_sub(from.len());
+        let along = |(axis, len): (usize, &usize)| match axis.checked_sub(ahead) {
+            Some(own) if from[own] == *len && *len != 1 => Along::whole(*len, own),
+            _ => Along::repeated(*len),
+        };
+        Self {
+            input,
+            scale,
+            axes: to.iter().enumerate().map(along).collect(),
+        }
+    }
+}
+
+impl Op {
+    /// `scales[0] a + scales[1] b` of two tensors of those shapes, broadcast to `shape`.
+    #[must_use]
+    pub fn add(inputs: [&[usize]; 2], scales: [i64; 2], shape: &[usize]) -> Self {
+        let piece = |i: usize| Piece::broadcast(i, scales[i], inputs[i], shape);
+        Self::Affine {
+            pieces: vec![piece(0), piece(1)],
+            constant: 0,
         }
     }
 }
@@ -291,4 +493,9 @@ impl Interval {
     pub const fn contains(self, value: i64) -> bool {
         self.min <= value && value <= self.max
     }
+}
+
+fn outer_sum(all: &[(usize, usize)], steps: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    let sums = |&(o, i): &(usize, usize)| steps.iter().map(move |(a, b)| (o + a, i + b));
+    all.iter().flat_map(sums).collect()
 }

@@ -13,12 +13,17 @@ use zkernel_verifier::system::{ConstraintSystem, LookupInput, LookupTableId, Pha
 use zkernel_verifier::validate::SystemError;
 
 use super::graph::{Graph, Interval, Op, TableId, TensorId, Visibility, WeightId, WeightValues};
-use super::run::{Owner, Role, Trace};
+use super::run::{Owner, Role, Trace, input_limbs};
 
+mod affine;
 mod argmax;
+mod division;
+mod gather;
 mod linear;
 mod pool;
+mod product;
 mod requantize;
+mod softmax;
 mod weights;
 pub(crate) mod wiring;
 
@@ -79,6 +84,8 @@ pub(crate) struct Lowering<'a, F> {
     tables: BTreeMap<TableId, [TrackId; 2]>,
     plain: Option<TrackId>,
     pub(crate) products: Option<[TrackId; 3]>,
+    factors: Option<[TrackId; 3]>,
+    marked: BTreeMap<TableId, [TrackId; 3]>,
     pub(crate) instances: Vec<TensorId>,
     boundaries: Vec<(TensorId, TrackId)>,
     /// Terms of representations and forms made so far.
@@ -136,6 +143,8 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             tables: BTreeMap::new(),
             plain: None,
             products: None,
+            factors: None,
+            marked: BTreeMap::new(),
             instances: Vec::new(),
             boundaries: Vec::new(),
             terms: 0,
@@ -156,6 +165,11 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
         self.graph.tensors[tensor.0 as usize].shape.iter().product()
     }
 
+    pub(crate) fn output_shape(&self, node: usize) -> Vec<usize> {
+        let output = self.graph.nodes[node].output;
+        self.graph.tensors[output.0 as usize].shape.clone()
+    }
+
     pub(crate) fn unsupported(&self, node: usize, problem: &'static str) -> LowerError {
         LowerError::Unsupported {
             node: self.graph.nodes[node].name.clone(),
@@ -168,23 +182,42 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
         for id in self.graph.inputs.clone() {
             let tensor = &self.graph.tensors[id.0 as usize];
             let (name, range, visibility) = (tensor.name.clone(), tensor.range, tensor.visibility);
-            let tensor_shape = tensor.shape.clone();
-            let track = self.range_track(range);
-            let region = self.builder.region(track, self.len(id));
-            self.regions.push(((Owner::Input(id), Role::Input), region));
-            let shape = tensor_shape;
-            self.representations[id.0 as usize] = Some(Representation::cells(region, &shape));
+            let shape = tensor.shape.clone();
+            let representation = self.bounded_input(id, range, &shape);
+            self.representations[id.0 as usize] = Some(representation);
             if let Some(shown) = self.shown(id, visibility) {
                 self.tie(&format!("input {name}"), id, &shown);
             }
         }
     }
 
+    /// One cell an element where a table covers the range, else one for each limb.
+    fn bounded_input(&mut self, id: TensorId, range: Interval, shape: &[usize]) -> Representation {
+        let limbs = input_limbs(range);
+        if limbs.is_empty() {
+            let track = self.range_track(range);
+            let region = self.builder.region(track, self.len(id));
+            self.regions.push(((Owner::Input(id), Role::Input), region));
+            return Representation::cells(region, shape);
+        }
+        let mut sum = Representation::constant(range.min, shape);
+        let mut position = 0;
+        for (limb, bits) in limbs.into_iter().enumerate() {
+            let track = self.range_track(Interval::new(0, (1 << bits) - 1));
+            let region = self.builder.region(track, self.len(id));
+            let role = Role::InputLimb(limb);
+            self.regions.push(((Owner::Input(id), role), region));
+            sum = sum.plus(Representation::cells(region, shape).times(1 << position));
+            position += bits;
+        }
+        sum
+    }
+
     /// Lowers everything but linear layers, which wait until somebody has read their accumulators.
     fn node(&mut self, index: usize) -> Result<(), LowerError> {
         let node = &self.graph.nodes[index];
         match &node.op {
-            Op::Dense { .. } | Op::Conv { .. } => Ok(()),
+            Op::Dense { .. } | Op::Conv { .. } | Op::MatMul => Ok(()),
             Op::Requantize { shift, table } => self.requantize(index, *shift, *table),
             Op::RequantizeMax {
                 shift,
@@ -195,25 +228,22 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             Op::ArgMax => self.argmax(index),
             Op::Reshape | Op::Transpose { .. } => self.view(index),
             Op::SumPool { geometry } => {
-                let x = self.materialized(node.inputs[0])?;
+                let shape = self.output_shape(index);
+                let outputs = [shape[2], shape[3]];
+                let x =
+                    self.operand_where(index, 0, |x| x.window_sums(geometry, outputs).is_some())?;
                 self.spend(index, geometry.taps().saturating_mul(x.terms.len()))?;
-                let shape = &self.graph.tensors[node.output.0 as usize].shape;
-                let sums = x.window_sums(geometry, [shape[2], shape[3]]);
-                let sums =
-                    sums.ok_or_else(|| self.unsupported(index, "it pools a tensor without cells"))?;
+                let sums = x.window_sums(geometry, outputs);
+                let sums = sums.ok_or_else(|| self.unsupported(index, "it cannot be pooled"))?;
                 self.represent(node.output, &sums)
             }
-            Op::Add { scales } => {
-                let one = self.materialized(node.inputs[0])?;
-                let other = self.materialized(node.inputs[1])?;
-                self.spend(index, one.terms.len() + other.terms.len())?;
-                let scaled = |x: Representation, scale| {
-                    let large = || self.unsupported(index, "its factors reach beyond 60 bits");
-                    x.scaled(scale, MAX_SCALE).ok_or_else(large)
-                };
-                let sum = scaled(one, scales[0])?.plus(scaled(other, scales[1])?);
-                self.represent(node.output, &sum)
-            }
+            Op::Affine { pieces, constant } => self.affine(index, pieces, *constant),
+            Op::Constant { weights } => self.constant(index, *weights),
+            Op::Product => self.product(index),
+            Op::Reciprocal { numerator } => self.reciprocal(index, *numerator),
+            Op::Positive { bits } => self.positive(index, *bits),
+            Op::MaxTable { table } => self.max_table(index, *table),
+            Op::Gather { weights } => self.gather(index, *weights),
         }
     }
 
@@ -226,6 +256,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
                 geometry,
                 groups,
             } => self.conv(index, (*weights, *bias), geometry, *groups),
+            Op::MatMul => self.matmul(index),
             _ => Ok(()),
         }
     }
@@ -291,7 +322,9 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             let Some(index) = writer else { return Ok(()) };
             self.spend(index, representation.terms.len())?;
             let node = &self.graph.nodes[index];
-            let input = node.inputs[0];
+            let Some(&input) = node.inputs.first() else {
+                return Ok(());
+            };
             let viewed = match &node.op {
                 Op::Reshape => representation.reshaped(&self.graph.tensors[input.0 as usize].shape),
                 Op::Transpose { axes } => {

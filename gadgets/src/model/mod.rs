@@ -15,8 +15,8 @@ pub use cost::choose_log_n;
 pub use encode::GraphError;
 pub use geometry::Geometry;
 pub use graph::{
-    Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, Weight,
-    WeightId, WeightValues,
+    Along, Function, Graph, Interval, Node, Op, Piece, Table, TableId, Tensor, TensorId,
+    Visibility, Weight, WeightId, WeightValues,
 };
 pub use lower::{LowerError, Lowered, lower};
 pub use registration::{Registration, register};

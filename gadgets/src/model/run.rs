@@ -19,6 +19,14 @@ pub enum Owner {
 pub enum Role {
     /// A value of an input tensor.
     Input,
+    /// A limb of an input value less its minimum, low first, where no table covers its range.
+    InputLimb(usize),
+    /// A value that a node reads; it has a cell only where the node needs one of its own.
+    Operand(usize),
+    /// A product of two operands.
+    Product,
+    /// A limb of a quotient, low first.
+    QuotientLimb(usize),
     /// An accumulator of a dense layer; it has a cell only where it is read in its own right.
     Accumulator,
     /// An element under another shape; it has a cell only where the shape cannot be had by wiring.
@@ -135,6 +143,26 @@ pub fn margin_limbs(range: Interval) -> Vec<u32> {
     limbs(64 - span.leading_zeros())
 }
 
+/// Largest span of an input that one table covers.
+const INPUT_TABLE: u64 = 1 << 12;
+
+/// Bits of each limb of an input less its minimum, low first; none where one table covers the range.
+#[must_use]
+pub fn input_limbs(range: Interval) -> Vec<u32> {
+    let span = range.max.abs_diff(range.min);
+    if span < INPUT_TABLE {
+        return Vec::new();
+    }
+    limbs(64 - span.leading_zeros())
+}
+
+/// Bits of the limbs of `floor(numerator / x)` and of its remainder, for x in that range.
+#[must_use]
+pub fn reciprocal_limbs(numerator: i64, range: Interval) -> [Vec<u32>; 2] {
+    let largest = numerator / range.min.max(1);
+    [largest, range.max.max(1)].map(|value| limbs((64 - value.leading_zeros()).max(1)))
+}
+
 fn limbs(bits: u32) -> Vec<u32> {
     let count = bits.div_ceil(8);
     (0..count)
@@ -172,36 +200,14 @@ pub fn run(
     for (id, values) in graph.inputs.iter().zip(inputs) {
         runner.input(*id, values)?;
     }
-    for (index, node) in graph.nodes.iter().enumerate() {
-        let values = match &node.op {
-            Op::Dense { weights, bias } => runner.dense(index, *weights, *bias)?,
-            Op::Requantize { shift, table } => runner.requantize(index, *shift, *table)?,
-            Op::Conv {
-                weights,
-                bias,
-                geometry,
-                groups,
-            } => runner.conv(index, (*weights, *bias), geometry, *groups)?,
-            Op::SumPool { geometry } => runner.sum_pool(index, geometry),
-            Op::MaxPool { geometry, table } => runner.max_pool(index, geometry, *table)?,
-            Op::RequantizeMax {
-                shift,
-                table,
-                geometry,
-            } => runner.requantize_max(index, *shift, *table, geometry)?,
-            Op::Add { scales } => runner.add(index, *scales)?,
-            Op::Transpose { axes } => runner.transpose(index, axes),
-            Op::ArgMax => runner.argmax(index)?,
-            Op::Reshape => {
-                let values = runner.operand(index).to_vec();
-                runner.cells(Owner::Node(index), Role::Copy, values)
-            }
-        };
-        runner.trace.values[node.output.0 as usize] = values;
+    for index in 0..graph.nodes.len() {
+        let values = runner.node(index)?;
+        runner.trace.values[graph.nodes[index].output.0 as usize] = values;
     }
     Ok(trace)
 }
 
+mod elementwise;
 mod linear;
 mod pool;
 
@@ -213,6 +219,51 @@ struct Runner<'a, A> {
 }
 
 impl<A: Assign> Runner<'_, A> {
+    fn node(&mut self, index: usize) -> Result<Vec<i64>, RunError> {
+        let graph = self.graph;
+        Ok(match &graph.nodes[index].op {
+            Op::Dense { weights, bias } => self.dense(index, *weights, *bias)?,
+            Op::Requantize { shift, table } => self.requantize(index, *shift, *table)?,
+            Op::Conv {
+                weights,
+                bias,
+                geometry,
+                groups,
+            } => self.conv(index, (*weights, *bias), geometry, *groups)?,
+            Op::SumPool { geometry } => self.sum_pool(index, geometry),
+            Op::MaxPool { geometry, table } => self.max_pool(index, geometry, *table)?,
+            Op::RequantizeMax {
+                shift,
+                table,
+                geometry,
+            } => self.requantize_max(index, *shift, *table, geometry)?,
+            Op::Affine { pieces, constant } => self.affine(index, pieces, *constant)?,
+            Op::Constant { weights } => {
+                let values = self.constant(index, *weights)?;
+                self.cells(Owner::Node(index), Role::Copy, values)
+            }
+            Op::Product => self.product(index)?,
+            Op::MatMul => self.matmul(index)?,
+            Op::Reciprocal { numerator } => self.reciprocal(index, *numerator)?,
+            Op::Positive { bits } => self.positive(index, *bits)?,
+            Op::MaxTable { table } => self.max_table(index, *table)?,
+            Op::Gather { weights } => self.gather(index, *weights)?,
+            Op::Transpose { axes } => self.transpose(index, axes),
+            Op::ArgMax => self.argmax(index)?,
+            Op::Reshape => {
+                let values = self.operand(index).to_vec();
+                self.cells(Owner::Node(index), Role::Copy, values)
+            }
+        })
+    }
+
+    /// A node's input, through the hook: it may have cells of its own.
+    fn read(&mut self, node: usize, operand: usize) -> Vec<i64> {
+        let id = self.graph.nodes[node].inputs[operand];
+        let values = self.trace.values[id.0 as usize].clone();
+        self.cells(Owner::Node(node), Role::Operand(operand), values)
+    }
+
     fn cells(
         &mut self,
         owner: Owner,
@@ -257,6 +308,9 @@ impl<A: Assign> Runner<'_, A> {
         }
         let values = self.cells(Owner::Input(id), Role::Input, values.iter().copied());
         self.check(&tensor.name, &values, tensor.range)?;
+        let above = values.iter().map(|v| v - tensor.range.min).collect();
+        let bits = input_limbs(tensor.range);
+        self.limbs(Owner::Input(id), &bits, above, Role::InputLimb);
         self.trace.values[id.0 as usize] = values;
         Ok(())
     }

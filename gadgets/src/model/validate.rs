@@ -3,20 +3,23 @@
 use super::encode::GraphError;
 use super::geometry::Geometry;
 use super::graph::{
-    Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, Weight,
-    WeightId,
+    Along, Function, Graph, Interval, Node, Op, Piece, Table, TableId, Tensor, TensorId,
+    Visibility, Weight, WeightId,
 };
+use super::run::input_limbs;
 
-/// Most elements of a tensor, cells of a weight and rows of a table.
+/// Most elements of all tensors together, cells of all weights together, and outputs times taps of windows.
 const MAX_ELEMENTS: usize = 1 << 28;
 /// Most rows of a table.
 const MAX_TABLE: i64 = 1 << 20;
 /// Most rows of all tables together: each is computed, committed and hashed by whoever loads a key.
-const MAX_ROWS: u64 = 1 << 21;
+const MAX_ROWS: i64 = 1 << 21;
 /// Most classes that an argmax chooses from.
 const MAX_CLASSES: usize = 1 << 20;
 /// Most input positions from one window that does not overlap to the next.
 const MAX_STEPS: usize = 1 << 16;
+/// Most pieces of a sum of views.
+const MAX_PIECES: usize = 1 << 12;
 /// Most nodes, tensors, weights and tables: some steps of the lowering look at all of them for each.
 const MAX_ITEMS: usize = 1 << 13;
 
@@ -46,7 +49,6 @@ impl Graph {
                 );
             }
         }
-        self.validate_sums()?;
         self.tensors.iter().try_for_each(validate_tensor)?;
         self.weights.iter().try_for_each(validate_weight)?;
         if self
@@ -63,7 +65,8 @@ impl Graph {
         if self.weights.windows(2).any(mixed) {
             return invalid(&self.name, "has private and public weights");
         }
-        self.tables.iter().try_for_each(validate_table)?;
+        self.validate_tables()?;
+        self.validate_totals()?;
         let mut written = vec![false; self.tensors.len()];
         for id in &self.inputs {
             self.write(&self.name, &mut written, *id)?;
@@ -72,30 +75,57 @@ impl Graph {
             self.validate_node(node, &written)?;
             self.write(&node.name, &mut written, node.output)?;
         }
-        let [_] = self.inputs.as_slice() else {
-            return invalid(&self.name, "must have one input");
-        };
-        let [output] = self.outputs.as_slice() else {
-            return invalid(&self.name, "must have one output");
-        };
-        if written.get(output.0 as usize) != Some(&true) {
-            return invalid(&self.name, "its output is never written");
+        if self.inputs.is_empty() {
+            return invalid(&self.name, "must have an input");
+        }
+        if self.outputs.is_empty() {
+            return invalid(&self.name, "must have an output");
+        }
+        for output in &self.outputs {
+            if written.get(output.0 as usize) != Some(&true) {
+                return invalid(&self.name, "one of its outputs is never written");
+            }
         }
         self.bounds().map(drop)
     }
 
-    /// Whatever is read from a file costs memory and time in proportion to these sums.
-    fn validate_sums(&self) -> Result<(), GraphError> {
-        let rows = self.tables.iter().map(|t| t.keys.max.abs_diff(t.keys.min));
-        let elements = |shape: &[usize]| shape.iter().fold(1usize, |n, d| n.saturating_mul(*d));
+    /// All sizes first, then the values, which take time.
+    fn validate_tables(&self) -> Result<(), GraphError> {
+        let mut rows = 0;
+        // The range of an input is a table too.
+        for id in &self.inputs {
+            let Some(input) = self.tensors.get(id.0 as usize) else {
+                return invalid(&self.name, "its input does not exist");
+            };
+            let span = input.range.max - input.range.min;
+            if input_limbs(input.range).is_empty() {
+                rows += span + 1;
+            }
+        }
+        for table in &self.tables {
+            validate_keys(table)?;
+            rows += table.keys.max - table.keys.min + 1;
+        }
+        if rows > MAX_ROWS {
+            return invalid(&self.name, "its tables have more than 2^21 rows together");
+        }
+        self.tables.iter().try_for_each(validate_values)
+    }
+
+    /// A file of a few bytes may name many large tensors: their sum is bounded too.
+    fn validate_totals(&self) -> Result<(), GraphError> {
+        let elements = |shape: &[usize]| shape.iter().product::<usize>();
         let tensors = self.tensors.iter().map(|t| elements(&t.shape));
-        let weights = self.weights.iter().map(|w| elements(&[w.rows, w.cols]));
-        let total = tensors.chain(weights).fold(0, usize::saturating_add);
-        if rows.fold(0, u64::saturating_add) > MAX_ROWS || total > MAX_ELEMENTS {
+        let weights = self.weights.iter().map(|w| w.rows * w.cols);
+        let most = |sizes: &mut dyn Iterator<Item = usize>| sizes.fold(0, usize::saturating_add);
+        if most(&mut { tensors }) > MAX_ELEMENTS {
             return invalid(
                 &self.name,
-                "has more than 2^28 elements and weights or 2^21 rows of tables",
+                "its tensors have more than 2^28 elements together",
             );
+        }
+        if most(&mut { weights }) > MAX_ELEMENTS {
+            return invalid(&self.name, "its weights have more than 2^28 cells together");
         }
         Ok(())
     }
@@ -115,12 +145,13 @@ impl Graph {
 
     fn validate_node(&self, node: &Node, written: &[bool]) -> Result<(), GraphError> {
         let name = &node.name;
-        let arity = if matches!(node.op, Op::Add { .. }) {
-            2
-        } else {
-            1
+        let arity = match node.op {
+            Op::Constant { .. } => 0..=0,
+            Op::Product | Op::MatMul => 2..=2,
+            Op::Affine { .. } => 1..=MAX_PIECES,
+            _ => 1..=1,
         };
-        if node.inputs.len() != arity {
+        if !arity.contains(&node.inputs.len()) {
             return invalid(name, "has the wrong number of inputs");
         }
         let mut inputs = Vec::new();
@@ -148,7 +179,7 @@ impl Graph {
 
     /// Whether an op's tensors fit it; `None` for something that does not exist.
     fn fits(&self, op: &Op, inputs: &[&Tensor], output: &Tensor) -> Option<bool> {
-        let input = *inputs.first()?;
+        let input = inputs.first().copied().unwrap_or(output);
         let elements = |tensor: &Tensor| tensor.shape.iter().product::<usize>();
         let last = input.shape.last().copied().unwrap_or(1);
         Some(match op {
@@ -191,20 +222,45 @@ impl Graph {
                 table,
                 geometry,
             } => {
-                *shift <= 16
+                *shift <= 40
                     && geometry.stride[0].checked_mul(geometry.stride[1])? <= MAX_STEPS
                     && pools(geometry, input, output)
                     && geometry.is_partition()
                     && self.is_relu_over(*table, Interval::new(0, 0))
             }
             Op::Requantize { shift, table } => {
-                *shift <= 16
+                *shift <= 40
                     && (table.0 as usize) < self.tables.len()
                     && elements(input) == elements(output)
             }
-            Op::Add { scales } => {
-                let bounded = scales.iter().all(|s| s.unsigned_abs() < 1 << 30);
-                bounded && inputs.iter().all(|t| t.shape == output.shape)
+            Op::Affine { pieces, constant } => {
+                let fits = |piece: &Piece| {
+                    let read = inputs.get(piece.input);
+                    read.is_some_and(|read| piece_fits(piece, &read.shape, &output.shape))
+                };
+                pieces.len() <= MAX_PIECES
+                    && constant.unsigned_abs() < 1 << 60
+                    && pieces.iter().all(fits)
+            }
+            Op::Constant { weights } => {
+                let weight = self.weights.get(weights.0 as usize)?;
+                weight.rows.checked_mul(weight.cols)? == elements(output)
+            }
+            Op::Product => inputs.iter().all(|t| t.shape == output.shape),
+            Op::MatMul => matmul_fits(&input.shape, &inputs.get(1)?.shape, &output.shape),
+            Op::Reciprocal { numerator } => {
+                (1..=1 << 40).contains(numerator)
+                    && input.shape == output.shape
+                    && input.range.max >= 1
+            }
+            Op::Positive { bits } => *bits <= 60 && elements(input) == elements(output),
+            Op::MaxTable { table } => {
+                let table = self.tables.get(table.0 as usize)?;
+                table.keys.max == 0 && !table.is_range() && last > 0 && input.shape == output.shape
+            }
+            Op::Gather { weights } => {
+                let weight = self.weights.get(weights.0 as usize)?;
+                elements(input).checked_mul(weight.cols)? == elements(output)
             }
             Op::Transpose { axes } => {
                 let mut sorted = axes.clone();
@@ -243,20 +299,45 @@ impl Graph {
     }
 }
 
+/// Whether a piece reads and writes inside the shapes, and no input axis twice.
+fn piece_fits(piece: &Piece, input: &[usize], output: &[usize]) -> bool {
+    let inside = |first: usize, step: usize, count: usize, len: usize| {
+        let reach = count.checked_sub(1).and_then(|last| last.checked_mul(step));
+        let last = reach.and_then(|reach| reach.checked_add(first));
+        step > 0 && last.is_some_and(|last| last < len)
+    };
+    let mut read = vec![false; input.len()];
+    let mut fits = |(along, len): (&Along, &usize)| {
+        let reads = match along.source {
+            None => true,
+            Some((axis, from, stride)) => read.get_mut(axis).is_some_and(|read| {
+                !std::mem::replace(read, true) && inside(from, stride, along.len, input[axis])
+            }),
+        };
+        reads && inside(along.first, along.step, along.len, *len)
+    };
+    piece.axes.len() == output.len()
+        && piece.scale.unsigned_abs() < 1 << 40
+        && piece.axes.iter().zip(output).all(&mut fits)
+}
+
+/// Whether shapes are those of `(.., i, k)` times `(.., k, j)`.
+fn matmul_fits(a: &[usize], b: &[usize], y: &[usize]) -> bool {
+    let (&[ref of_a @ .., i, k], &[ref of_b @ .., l, j]) = (a, b) else {
+        return false;
+    };
+    of_a == of_b && k == l && *y == [of_a, &[i, j]].concat()
+}
+
 /// Whether input and output have four axes, the same batch, and sizes that the windows give.
 fn windows(geometry: &Geometry, input: &Tensor, output: &Tensor) -> bool {
     let (&[n, _, h, w], &[m, _, oh, ow]) = (&input.shape[..], &output.shape[..]) else {
         return false;
     };
-    // Forms of windows cost outputs times taps along an axis.
-    let bounded = |taps: usize, outputs: usize| {
-        taps.checked_mul(outputs)
-            .is_some_and(|products| products <= MAX_ELEMENTS)
-    };
-    n == m
-        && bounded(geometry.kernel[0], oh)
-        && bounded(geometry.kernel[1], ow)
-        && geometry.outputs([h, w]) == Some([oh, ow])
+    let sizes = [geometry.kernel, [oh, ow]].map(|[a, b]| [a, b].map(|size| size.min(MAX_ELEMENTS)));
+    let [[kh, kw], [rows, columns]] = sizes;
+    let bounded = rows * kh <= MAX_ELEMENTS && columns * kw <= MAX_ELEMENTS;
+    n == m && bounded && geometry.outputs([h, w]) == Some([oh, ow])
 }
 
 /// As [`windows`], channel by channel.
@@ -296,20 +377,30 @@ fn validate_weight(weight: &Weight) -> Result<(), GraphError> {
     Ok(())
 }
 
-fn validate_table(table: &Table) -> Result<(), GraphError> {
-    let name = format!("table {:?}", table.function);
+fn table_name(table: &Table) -> String {
+    format!("table {:?}", table.function)
+}
+
+fn validate_keys(table: &Table) -> Result<(), GraphError> {
     let Interval { min, max } = table.keys;
     let small = -(1 << 40)..1 << 40;
     if !(small.contains(&min) && small.contains(&max)) || min > max || max - min >= MAX_TABLE {
-        return invalid(&name, "has no keys or more than 2^20");
+        return invalid(&table_name(table), "has no keys or more than 2^20");
     }
+    Ok(())
+}
+
+fn validate_values(table: &Table) -> Result<(), GraphError> {
     let positive = |x: f64| x.is_finite() && x > 0.0;
     if !(positive(table.input_scale) && positive(table.output_scale)) {
-        return invalid(&name, "has a scale that is not a positive number");
+        return invalid(
+            &table_name(table),
+            "has a scale that is not a positive number",
+        );
     }
     let values = table.values();
     if values.max >= 1 << 40 || values.min <= -(1 << 40) {
-        return invalid(&name, "has values beyond 40 bits");
+        return invalid(&table_name(table), "has values beyond 40 bits");
     }
     Ok(())
 }

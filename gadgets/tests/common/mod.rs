@@ -103,6 +103,7 @@ impl Net {
     fn table(&mut self, function: Function, keys: Interval, steps: [f64; 2]) -> TableId {
         let table = Table {
             function,
+            parameters: [0.0; 2],
             keys,
             input_scale: steps[0],
             output_scale: steps[1],
@@ -207,7 +208,8 @@ impl Net {
 
     pub fn add(mut self, other: TensorId, scales: [i64; 2]) -> Self {
         let (shape, inputs) = (self.shape(), vec![self.last, other]);
-        self.push(Op::Add { scales }, inputs, &shape, Interval::new(-BIG, BIG));
+        let op = Op::add([&shape, &shape], scales, &shape);
+        self.push(op, inputs, &shape, Interval::new(-BIG, BIG));
         self
     }
 

@@ -2,6 +2,7 @@
 
 use zkernel_gadgets::model::{Function, Geometry, Interval, TensorId, Visibility};
 
+use crate::operators::{attention, comparison, embedding, shown};
 use crate::sketch::{Circuit, Sketch, range, table};
 
 const PRIVATE: Visibility = Visibility::Private;
@@ -28,6 +29,10 @@ pub fn samples() -> Vec<Sample> {
         maxima(),
         fused(),
         residual(),
+        attention(),
+        comparison(),
+        embedding(),
+        shown(),
     ]
 }
 
@@ -223,7 +228,7 @@ fn dense_to(
 }
 
 /// Weights in `-span..=span` without a pattern.
-fn weights(len: usize, span: i64) -> Vec<i64> {
+pub fn weights(len: usize, span: i64) -> Vec<i64> {
     let mixed = (1..=len as u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33);
     mixed.map(|v| v as i64 % (2 * span + 1) - span).collect()
 }

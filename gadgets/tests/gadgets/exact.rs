@@ -2,7 +2,7 @@
 
 use pasta_curves::Fp;
 use proptest::prelude::*;
-use zkernel_gadgets::model::{Function, Honest, Interval, LowerError, Visibility, lower};
+use zkernel_gadgets::model::{Function, Honest, Interval, Visibility};
 
 use crate::sketch::{Circuit, Sketch, range, table};
 
@@ -32,20 +32,6 @@ fn exact(circuit: &Circuit, x: &[i64]) -> Result<(), TestCaseError> {
         }
     }
     Ok(())
-}
-
-/// A dense layer has no cells to multiply where its input is a public vector: an error that names the layer, no panic and
-/// no circuit that says less.
-#[test]
-fn a_layer_without_cells_to_read_is_an_error() {
-    let (mut sketch, x) = Sketch::new(&[1, 2], Interval::new(-8, 8), Visibility::Private);
-    let acc = sketch.dense("fc1", x, vec![1, 2, 3, 4], &[0, 0]);
-    sketch.dense("fc2", acc, vec![1, 2], &[0]);
-    let network = sketch.network(acc, Visibility::Public);
-    match lower::<Fp>(&network.graph, 5) {
-        Err(LowerError::Unsupported { node, .. }) => assert_eq!(node, "fc2"),
-        other => panic!("{:?}", other.map(|lowered| lowered.instances)),
-    }
 }
 
 proptest! {

@@ -8,6 +8,7 @@ mod circuits;
 mod edges;
 mod exact;
 mod forgeries;
+mod operators;
 mod rounding;
 mod sketch;
 mod windows;

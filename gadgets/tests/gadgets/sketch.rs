@@ -113,7 +113,8 @@ impl Sketch {
     /// `scales[0] a + scales[1] b`.
     pub fn add(&mut self, name: &str, inputs: [TensorId; 2], scales: [i64; 2]) -> TensorId {
         let shape = self.shape(inputs[0]);
-        self.node(name, Op::Add { scales }, &inputs, shape, WIDE)
+        let op = Op::add([&shape, &shape], scales, &shape);
+        self.node(name, op, &inputs, shape, WIDE)
     }
 
     /// The same values with axes permuted.
@@ -143,6 +144,27 @@ impl Sketch {
     pub fn reshape(&mut self, name: &str, x: TensorId, shape: &[usize]) -> TensorId {
         let range = self.range(x);
         self.node(name, Op::Reshape, &[x], shape.to_vec(), range)
+    }
+
+    /// Any operator.
+    pub fn op(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: &[TensorId],
+        shape: &[usize],
+        range: Interval,
+    ) -> TensorId {
+        self.node(name, op, inputs, shape.to_vec(), range)
+    }
+
+    /// A committed tensor.
+    pub fn constant(&mut self, name: &str, shape: &[usize], values: Vec<i64>) -> TensorId {
+        let (last, largest) = (*shape.last().unwrap(), values.iter().map(|v| v.abs()).max());
+        let bound = largest.unwrap_or(0);
+        let weights = self.weight(&format!("{name}.value"), values.len() / last, last, values);
+        let range = Interval::new(-bound, bound);
+        self.node(name, Op::Constant { weights }, &[], shape.to_vec(), range)
     }
 
     /// The network that ends in `output`.
@@ -185,7 +207,7 @@ impl Sketch {
         shape
     }
 
-    fn table(&mut self, table: Table) -> TableId {
+    pub fn table(&mut self, table: Table) -> TableId {
         let known = self.graph.tables.iter().position(|t| *t == table);
         let index = known.unwrap_or(self.graph.tables.len());
         if known.is_none() {
@@ -224,7 +246,7 @@ impl Sketch {
         output
     }
 
-    fn weight(&mut self, name: &str, rows: usize, cols: usize, values: Vec<i64>) -> WeightId {
+    pub fn weight(&mut self, name: &str, rows: usize, cols: usize, values: Vec<i64>) -> WeightId {
         self.graph.weights.push(Weight {
             name: name.into(),
             rows,
@@ -316,8 +338,23 @@ pub fn range(min: i64, max: i64) -> Table {
 pub fn table(function: Function, min: i64, max: i64, input: f64, output: f64) -> Table {
     Table {
         function,
+        parameters: parameters(function),
         keys: Interval::new(min, max),
         input_scale: input,
         output_scale: output,
+    }
+}
+
+/// Usual parameters of a function.
+pub fn parameters(function: Function) -> [f64; 2] {
+    match function {
+        Function::LeakyRelu => [0.1, 0.0],
+        Function::Elu | Function::Celu => [1.0, 0.0],
+        Function::Selu => [1.673, 1.05],
+        Function::Clip => [-1.5, 2.25],
+        Function::HardSigmoid => [0.2, 0.5],
+        Function::Pow => [3.0, 0.0],
+        Function::Step | Function::Equal | Function::ThresholdedRelu => [0.5, 0.0],
+        _ => [0.0; 2],
     }
 }

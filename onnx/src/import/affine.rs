@@ -32,6 +32,7 @@ impl Affine {
                 bias,
                 ..
             } => (*rows, weights, bias, Along::Last),
+            FloatOp::Scale { scale, shift } => return self.fold_into_scale(scale, shift),
             FloatOp::Conv(conv) => (
                 conv.rows,
                 &mut conv.weights,
@@ -62,24 +63,50 @@ impl Affine {
         true
     }
 
-    /// A layer of its own, for an output of that shape: a convolution of one tap, channel by channel.
+    fn fold_into_scale(&self, scale: &mut [f32], shift: &mut [f32]) -> bool {
+        if !self.uniform && (self.along != Along::Last || self.scale.len() != scale.len()) {
+            return false;
+        }
+        let at = |values: &[f32], i: usize| if self.uniform { values[0] } else { values[i] };
+        for (i, (a, b)) in scale.iter_mut().zip(shift).enumerate() {
+            (*a, *b) = (
+                *a * at(&self.scale, i),
+                *b * at(&self.scale, i) + at(&self.shift, i),
+            );
+        }
+        true
+    }
+
+    /// A node of its own, for an output of that shape: a view for one factor, a scaling along the last axis, or a
+    /// convolution of one tap, channel by channel.
     pub(super) fn layer(&self, shape: &[usize]) -> Option<FloatOp> {
+        if self.uniform {
+            let (factor, constant) = (f64::from(self.scale[0]), f64::from(self.shift[0]));
+            return Some(super::general::whole(
+                &[(factor, 0)],
+                constant,
+                &[shape],
+                shape,
+            ));
+        }
+        if self.along == Along::Last && self.scale.len() == *shape.last()? {
+            return Some(FloatOp::Scale {
+                scale: self.scale.clone(),
+                shift: self.shift.clone(),
+            });
+        }
         let &[_, channels, ..] = shape else {
             return None;
         };
-        if !(3..=4).contains(&shape.len()) || (self.along != Along::Channels && !self.uniform) {
+        if !(3..=4).contains(&shape.len()) || self.along != Along::Channels {
             return None;
         }
-        let spread = |values: &[f32]| match self.uniform {
-            true => vec![values[0]; channels],
-            false => values.to_vec(),
-        };
         Some(FloatOp::Conv(crate::model::Conv {
             rows: channels,
             groups: channels,
             geometry: Geometry::window([1, 1], [1, 1]),
-            weights: spread(&self.scale),
-            bias: Some(spread(&self.shift)),
+            weights: self.scale.clone(),
+            bias: Some(self.shift.clone()),
         }))
     }
 }

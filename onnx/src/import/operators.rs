@@ -1,8 +1,7 @@
 //! What each ONNX node computes, in our terms.
 
 use tract_onnx::pb;
-use tract_onnx::prelude::DatumType;
-use tract_onnx::tract_hir::infer::Factoid;
+use tract_onnx::tract_hir::infer::Factoid as _;
 use zkernel_gadgets::model::Function;
 
 use super::affine::{Affine, Along};
@@ -38,48 +37,56 @@ impl Import<'_> {
         input: &[usize],
         output: &[usize],
     ) -> Result<Translation, Error> {
+        let constant = |index: usize| node.input.get(index).is_some_and(|n| self.is_known(n));
+        let layer = active == 1 && constant(1);
         Ok(match &*node.op_type {
-            "Gemm" => self.gemm(node, output)?,
-            "MatMul" => dense(&self.constant(&node.input[1])?, false, 1.0, None).map(Into::into),
+            "Gemm" if layer && int(node, "transA", 0) == 0 => self.gemm(node, output)?,
+            "MatMul" if layer && self.constant(&node.input[1])?.shape.len() == 2 => {
+                dense(&self.constant(&node.input[1])?, false, 1.0, None).map(Into::into)
+            }
             "Conv" => self.conv(node, input)?,
             "BatchNormalization" => self.batch_normalization(node)?,
-            "Add" if active == 2 => Ok(FloatOp::Add.into()),
-            "Add" | "Sub" | "Mul" | "Div" => self.constant_operand(node, output)?,
+            "Add" | "Mul" if active == 1 && node.input.len() == 2 => {
+                self.constant_operand(node, output)?
+            }
+            "Sub" | "Div" if layer => self.constant_operand(node, output)?,
             "Clip" => self.clip(node)?,
             "MaxPool" | "AveragePool" | "GlobalMaxPool" | "GlobalAveragePool" => {
                 super::windows::pool(node, input, output)
             }
-            "ReduceMean" => self.reduce_mean(node, input)?,
             "Transpose" => Ok(transpose(node, input.len()).into()),
-            "ArgMax" => {
-                let (axis, rank) = (int(node, "axis", 0), input.len() as i64);
-                if axis == rank - 1 || axis == -1 {
-                    Ok(FloatOp::ArgMax.into())
-                } else {
-                    Err("only the last axis is built".into())
-                }
+            "ArgMax" if matches!(int(node, "axis", 0) - input.len() as i64, -1) => {
+                Ok(FloatOp::ArgMax.into())
             }
-            "Cast" if !self.is_float(&node.output[0])? => {
-                Err("only float to float is built".into())
+            "ArgMax" if int(node, "axis", 0) == -1 => Ok(FloatOp::ArgMax.into()),
+            "Cast" if self.is_float(&node.input[0])? && !self.is_float(&node.output[0])? => {
+                Err("a cast that rounds is not built".into())
             }
             "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout" | "Cast" => {
                 Ok(FloatOp::Reshape.into())
             }
+            "PRelu" => self.prelu(node)?,
             op => function(op)
-                .map(|f| FloatOp::Function(f).into())
+                .map(|f| FloatOp::Function(f, parameters(node, f)).into())
                 .ok_or_else(|| "operator not built".into()),
         })
     }
 
     fn is_float(&self, tensor: &str) -> Result<bool, Error> {
-        let fact = self
-            .inference
-            .outlet_fact(self.names[tensor])
-            .map_err(malformed)?;
-        Ok(fact
-            .datum_type
-            .concretize()
-            .is_some_and(|d: DatumType| d.is_float()))
+        let outlet = self.names[tensor];
+        let fact = self.inference.outlet_fact(outlet).map_err(malformed)?;
+        let kind = fact.datum_type.concretize();
+        Ok(kind.is_some_and(|kind| kind.is_float()))
+    }
+
+    fn prelu(&self, node: &pb::NodeProto) -> Result<Translation, Error> {
+        let slope = self.constant(&node.input[1])?;
+        let first = slope.values.first().copied().unwrap_or_default();
+        if slope.values.iter().any(|v| v.to_bits() != first.to_bits()) {
+            return Ok(Err("slopes that differ are not built".into()));
+        }
+        let slope = [f64::from(first), 0.0];
+        Ok(Ok(FloatOp::Function(Function::LeakyRelu, slope).into()))
     }
 
     fn gemm(&self, node: &pb::NodeProto, output: &[usize]) -> Result<Translation, Error> {
@@ -165,36 +172,29 @@ impl Import<'_> {
             }
         };
         let (low, high) = (bound(1, "min", f32::MIN)?, bound(2, "max", f32::MAX)?);
+        let clip = |f| Ok(FloatOp::Function(f, [f64::from(low), f64::from(high)]).into());
         Ok(match (low, high) {
-            (0.0, 6.0) => Ok(FloatOp::Function(Function::Relu6).into()),
-            (0.0, high) if high >= f32::MAX => Ok(FloatOp::Function(Function::Relu).into()),
-            _ => Err(format!(
-                "clipping to {low}..{high} is not built, 0..6 and 0.. are"
-            )),
+            (0.0, 6.0) => Ok(FloatOp::Function(Function::Relu6, [0.0; 2]).into()),
+            (0.0, high) if high >= f32::MAX => {
+                Ok(FloatOp::Function(Function::Relu, [0.0; 2]).into())
+            }
+            _ => clip(Function::Clip),
         })
     }
+}
 
-    /// A mean over all spatial axes is an average pooling.
-    fn reduce_mean(&self, node: &pb::NodeProto, input: &[usize]) -> Result<Translation, Error> {
-        let mut axes = ints(node, "axes").to_vec();
-        if let Some(name) = node.input.get(1).filter(|n| !n.is_empty()) {
-            axes = self
-                .constant(name)?
-                .values
-                .iter()
-                .map(|v| *v as i64)
-                .collect();
-        }
-        let rank = input.len() as i64;
-        axes.iter_mut()
-            .for_each(|axis| *axis = axis.rem_euclid(rank.max(1)));
-        axes.sort_unstable();
-        if rank > 2 && axes == (2..rank).collect::<Vec<_>>() {
-            return Ok(super::windows::global(input, false));
-        }
-        Ok(Err(
-            "only a mean over all axes after that of channels is built".into(),
-        ))
+/// The parameters of a function with their defaults in the ONNX specification.
+fn parameters(node: &pb::NodeProto, function: Function) -> [f64; 2] {
+    let given = |name, default: f64| attribute(node, name).map_or(default, |a| f64::from(a.f));
+    match function {
+        Function::LeakyRelu => [given("alpha", 0.01), 0.0],
+        Function::Elu | Function::Celu | Function::ThresholdedRelu => [given("alpha", 1.0), 0.0],
+        Function::Selu => [
+            given("alpha", 1.673_263_192_176_818_8),
+            given("gamma", 1.050_700_979_881_286_6),
+        ],
+        Function::HardSigmoid => [given("alpha", 0.2), given("beta", 0.5)],
+        _ => [0.0; 2],
     }
 }
 

@@ -1,23 +1,79 @@
 //! Which nodes can be translated, found without running anything, so that all of them are named at once.
 
-use std::collections::BTreeSet;
-
 use tract_onnx::pb;
 use zkernel_gadgets::model::Function;
 
 use super::attributes::{attribute, int};
 use crate::UnsupportedNode;
 
-/// Operators whose result is a constant when their inputs are; none of them makes a larger tensor.
-const FOLDED: [&str; 8] = [
-    "Constant",
-    "Identity",
-    "Transpose",
-    "Reshape",
-    "Squeeze",
-    "Unsqueeze",
-    "Flatten",
+/// Operators that are read beside the one-input functions; whether a node of theirs is built shows when it is translated.
+const READ: [&str; 66] = [
+    "Add",
+    "And",
+    "ArgMax",
+    "ArgMin",
+    "AveragePool",
+    "BatchNormalization",
     "Cast",
+    "Clip",
+    "Concat",
+    "Constant",
+    "ConstantOfShape",
+    "Conv",
+    "Div",
+    "Dropout",
+    "Equal",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "Gemm",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "Greater",
+    "GreaterOrEqual",
+    "Identity",
+    "LayerNormalization",
+    "Less",
+    "LessOrEqual",
+    "LogSoftmax",
+    "MatMul",
+    "Max",
+    "MaxPool",
+    "Mean",
+    "Min",
+    "Mul",
+    "Neg",
+    "Not",
+    "Or",
+    "PRelu",
+    "Pad",
+    "Pow",
+    "Range",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceMin",
+    "ReduceSum",
+    "Reshape",
+    "Shape",
+    "Size",
+    "Slice",
+    "Softmax",
+    "Split",
+    "Squeeze",
+    "Sub",
+    "Sum",
+    "Tile",
+    "Transpose",
+    "Trilu",
+    "Unsqueeze",
+    "Where",
+    "Xor",
+    "Softplus",
+    "Relu",
+    "Gelu",
+    "Erf",
+    "Exp",
+    "Tanh",
 ];
 
 pub(super) fn function(op: &str) -> Option<Function> {
@@ -30,6 +86,25 @@ pub(super) fn function(op: &str) -> Option<Function> {
         "Softplus" => Function::Softplus,
         "Abs" => Function::Abs,
         "Gelu" => Function::Gelu,
+        "Sqrt" => Function::Sqrt,
+        "Log" => Function::Log,
+        "Reciprocal" => Function::Reciprocal,
+        "LeakyRelu" => Function::LeakyRelu,
+        "Elu" => Function::Elu,
+        "Selu" => Function::Selu,
+        "Celu" => Function::Celu,
+        "HardSigmoid" => Function::HardSigmoid,
+        "HardSwish" => Function::HardSwish,
+        "Softsign" => Function::Softsign,
+        "Mish" => Function::Mish,
+        "ThresholdedRelu" => Function::ThresholdedRelu,
+        "Sin" => Function::Sin,
+        "Cos" => Function::Cos,
+        "Atan" => Function::Atan,
+        "Floor" => Function::Floor,
+        "Ceil" => Function::Ceil,
+        "Round" => Function::Round,
+        "Sign" => Function::Sign,
         _ => return None,
     })
 }
@@ -50,20 +125,13 @@ pub(super) fn refuse(node: &pb::NodeProto, problem: impl Into<String>) -> Unsupp
     }
 }
 
-/// Every node that the importer cannot translate, found without running anything.
+/// Every node of an operator that is not read, found without running anything.
 pub(super) fn unsupported(graph: &pb::GraphProto) -> Vec<UnsupportedNode> {
-    let mut constant: BTreeSet<&str> = graph.initializer.iter().map(|t| &*t.name).collect();
-    constant.insert("");
-    let mut found = Vec::new();
-    for node in &graph.node {
-        let fixed: Vec<bool> = node.input.iter().map(|n| constant.contains(&**n)).collect();
-        if FOLDED.contains(&&*node.op_type) && fixed.iter().all(|&f| f) {
-            constant.extend(node.output.iter().map(|n| &**n));
-        } else if let Some(problem) = problem(node, &fixed) {
-            found.push(refuse(node, problem));
-        }
-    }
-    found
+    let problems = graph
+        .node
+        .iter()
+        .filter_map(|node| Some(refuse(node, problem(node)?)));
+    problems.collect()
 }
 
 /// Whether a domain is that of ONNX's own operators.
@@ -71,39 +139,32 @@ pub(super) fn is_onnx(domain: &str) -> bool {
     matches!(domain, "" | "ai.onnx")
 }
 
-/// Why a node cannot be translated, given which of its inputs are constants.
-fn problem(node: &pb::NodeProto, fixed: &[bool]) -> Option<&'static str> {
+/// Whether a node is an ensemble of trees.
+pub(super) fn is_trees(node: &pb::NodeProto) -> bool {
+    node.domain == "ai.onnx.ml"
+        && matches!(
+            &*node.op_type,
+            "TreeEnsembleClassifier" | "TreeEnsembleRegressor"
+        )
+}
+
+/// Why a node cannot be translated, whatever its inputs are.
+fn problem(node: &pb::NodeProto) -> Option<&'static str> {
+    if is_trees(node) {
+        return None;
+    }
     if !is_onnx(&node.domain) {
         return Some("operator of another domain");
     }
-    let activations = fixed.iter().filter(|f| !**f).count();
-    let (first, second) = (fixed.first() == Some(&false), fixed.get(1) == Some(&true));
     match &*node.op_type {
-        "Gemm" if int(node, "transA", 0) != 0 => Some("transA is not built"),
-        "Gemm" | "MatMul" | "Conv" if !(first && second && activations == 1) => {
-            Some("only an activation times constant weights is built")
-        }
-        "BatchNormalization" if activations != 1 || fixed.len() != 5 => {
-            Some("only constant statistics are built")
-        }
-        "Mul" | "Sub" | "Div" if activations != 1 || fixed.len() != 2 || !first => {
-            Some("only an activation and a constant after it are built")
-        }
-        "Add" if fixed.len() != 2 => Some("two inputs are expected"),
-        "Clip" | "ReduceMean" if activations != 1 => Some("its parameters must be constant"),
         "MaxPool" if node.output.len() > 1 => Some("indices are not built"),
         "Gelu" if attribute(node, "approximate").is_some_and(|a| a.s == b"tanh") => {
             Some("the tanh approximation is not built")
         }
-        "Dropout" if fixed.get(2) == Some(&false) => Some("training mode is not built"),
-        "ArgMax" if int(node, "select_last_index", 0) != 0 => {
+        "ArgMax" | "ArgMin" if int(node, "select_last_index", 0) != 0 => {
             Some("select_last_index is not built")
         }
-        "Gemm" | "MatMul" | "Conv" | "BatchNormalization" | "Add" | "Sub" | "Mul" | "Div"
-        | "Clip" | "ArgMax" | "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Identity"
-        | "Dropout" | "Cast" | "Transpose" | "MaxPool" | "AveragePool" | "GlobalAveragePool"
-        | "GlobalMaxPool" | "ReduceMean" => None,
-        op if function(op).is_some() => None,
+        op if READ.contains(&op) || function(op).is_some() => None,
         _ => Some("operator not built"),
     }
 }

@@ -11,11 +11,16 @@ impl Plan<'_> {
     pub(super) fn linear(&mut self, node: &FloatNode, input: TensorId) -> Result<TensorId, Error> {
         let uses = self.uses(node.output);
         let private = uses.output && self.options.output == Visibility::Private;
-        let through = uses.linear || private || (uses.pool && uses.function.is_none());
+        let through =
+            uses.linear || uses.factor || private || (uses.pool && uses.function.is_none());
         let (_, weights, _) = node.op.linear().unwrap_or_default();
         let largest = weights.iter().fold(0f64, |m, &w| m.max(f64::from(w.abs())));
         let function = uses.function.or(through.then_some(Function::Identity));
         let s_x = self.read(input).scale;
+        let whole = |w: &f32| w.fract() == 0.0 && w.abs() < 256.0;
+        if uses.compared && weights.iter().all(whole) {
+            return self.accumulate(node, input, 1.0);
+        }
         let s_w = if let Some(function) = function.or(uses.added.then_some(Function::Identity)) {
             self.scaled.push(node.output);
             let step =
@@ -32,7 +37,8 @@ impl Plan<'_> {
         let accumulator = self.accumulate(node, input, s_w)?;
         self.layers.push((accumulator, node.output));
         if uses.function.is_none() && through {
-            return Ok(self.requantize(node, Function::Identity, accumulator, 1.0));
+            let identity = (Function::Identity, [0.0; 2]);
+            return Ok(self.requantize(node, identity, accumulator, 1.0));
         }
         Ok(accumulator)
     }

@@ -4,7 +4,7 @@ use zkernel_gadgets::model::Interval;
 
 use super::MARGIN;
 use crate::Model;
-use crate::model::FloatOp;
+use crate::model::{FloatOp, MASKING};
 
 /// What calibration found out.
 #[derive(Clone, Debug)]
@@ -18,7 +18,10 @@ pub(crate) struct Ranges {
 impl Ranges {
     pub(crate) fn new(model: &Model, floats: &[Vec<Vec<f32>>]) -> Self {
         let mut magnitude: Vec<f64> = (0..model.tensors.len())
-            .map(|t| all(floats, t).fold(0.0, |m, v| v.abs().max(m)))
+            .map(|t| {
+                let shown = all(floats, t).filter(|v| *v > f64::from(MASKING));
+                shown.fold(0.0, |m, v| v.abs().max(m))
+            })
             .collect();
         for node in &model.nodes {
             if let Some((rows, weights, bias)) = node.op.linear() {
@@ -31,8 +34,10 @@ impl Ranges {
                 let floor = energy_floor(weights, cols, bias.unwrap_or_default(), energy);
                 magnitude[node.output] = magnitude[node.output].max(floor);
             }
-            if let (FloatOp::Add, [a, b]) = (&node.op, &node.inputs[..]) {
-                let floor = magnitude[*a].hypot(magnitude[*b]);
+            if let (FloatOp::Affine { pieces, .. }, [a, b]) = (&node.op, &node.inputs[..])
+                && let [(x, _), (y, _)] = pieces.as_slice()
+            {
+                let floor = (magnitude[*a] * x).hypot(magnitude[*b] * y);
                 magnitude[node.output] = magnitude[node.output].max(floor);
             }
         }
@@ -42,7 +47,7 @@ impl Ranges {
         let inputs = model
             .inputs
             .iter()
-            .map(|&t| input_grid(floats, t))
+            .map(|&t| input_grid(floats, t, Need::of(model, t)))
             .collect();
         Self { magnitude, inputs }
     }
@@ -80,18 +85,65 @@ fn energy_floor(weights: &[f32], cols: usize, bias: &[f32], energy: f64) -> f64 
         .fold(0.0, f64::max)
 }
 
-/// Bits of the calibrated range of an input that lies on no exact grid.
-const INPUT_BITS: i32 = 9;
+/// How an input is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// Multiplied by weights: few bits are enough.
+    Values,
+    /// Compared with thresholds: as exact as the floats are.
+    Comparisons,
+    /// Row numbers of a matrix of so many rows.
+    Numbers(usize),
+}
 
-/// Scale and range of an input: an exact power-of-two grid where all samples lie on one, 9 bits otherwise.
-fn input_grid(floats: &[Vec<Vec<f32>>], tensor: usize) -> (f64, Interval) {
+impl Need {
+    /// By the readers, seen through views and sums.
+    fn of(model: &Model, tensor: usize) -> Self {
+        let readers = model.readers(tensor).map(|node| match &node.op {
+            FloatOp::Gather { rows, .. } => Self::Numbers(*rows),
+            FloatOp::Positive => Self::Comparisons,
+            FloatOp::Affine { .. }
+            | FloatOp::Dense { .. }
+            | FloatOp::Reshape
+            | FloatOp::Transpose(_) => match Self::of(model, node.output) {
+                Self::Numbers(_) => Self::Values,
+                need => need,
+            },
+            _ => Self::Values,
+        });
+        readers.fold(Self::Values, |so_far, need| match need {
+            Self::Values => so_far,
+            _ => need,
+        })
+    }
+}
+
+/// Bits of the calibrated range of an input that lies on no exact grid, and of one that is compared.
+const INPUT_BITS: i32 = 9;
+const COMPARED_BITS: i32 = 26;
+
+/// Scale and range of an input: an exact power-of-two grid where all samples lie on one, else as many bits as needed.
+fn input_grid(floats: &[Vec<Vec<f32>>], tensor: usize, need: Need) -> (f64, Interval) {
+    if let Need::Numbers(rows) = need {
+        return (1.0, Interval::new(0, rows as i64 - 1));
+    }
+    let bits = if need == Need::Comparisons {
+        COMPARED_BITS
+    } else {
+        INPUT_BITS
+    };
     let max = all(floats, tensor).fold(0.0, |m: f64, v| m.max(v.abs()));
     let max = if max > 0.0 { max } else { 1.0 };
     let exact = (0..=INPUT_BITS)
         .map(|bits| 0.5f64.powi(bits))
         .find(|step| all(floats, tensor).all(|v| (v / step).fract() == 0.0))
-        .filter(|step| max / step <= 0.5f64.powi(-INPUT_BITS));
-    let scale = exact.unwrap_or(max * 0.5f64.powi(INPUT_BITS));
+        .filter(|step| need == Need::Values && max / step <= 0.5f64.powi(-INPUT_BITS));
+    let scale = exact.unwrap_or_else(|| 0.5f64.powi(bits - ceil_log2(max) as i32));
+    let scale = if need == Need::Values {
+        exact.unwrap_or(max * 0.5f64.powi(INPUT_BITS))
+    } else {
+        scale
+    };
     let bits = ceil_log2(max / scale) + MARGIN;
     let negative = all(floats, tensor).any(|v| v < 0.0);
     (

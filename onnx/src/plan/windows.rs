@@ -2,12 +2,9 @@
 
 use zkernel_gadgets::model::{Function, Geometry, Interval, Op, Table, TensorId, WeightId};
 
-use super::{Conv, MARGIN, Origin, Plan, ceil_log2};
+use super::{Conv, MARGIN, Origin, Plan};
 use crate::Error;
 use crate::model::{FloatNode, FloatOp};
-
-/// Bits of accuracy of the ratio of two scales that are added.
-const RATIO_BITS: i32 = 8;
 
 impl Plan<'_> {
     /// The input with two spatial axes: one-dimensional tensors become planes of one row.
@@ -27,7 +24,7 @@ impl Plan<'_> {
         self.reshaped(&format!("{}.shape", node.name), output, shape)
     }
 
-    fn reshaped(&mut self, name: &str, input: TensorId, shape: Vec<usize>) -> TensorId {
+    pub(super) fn reshaped(&mut self, name: &str, input: TensorId, shape: Vec<usize>) -> TensorId {
         let mut tensor = self.read(input).clone();
         (tensor.name, tensor.shape) = (name.into(), shape);
         self.graph.tensors.push(tensor);
@@ -98,6 +95,7 @@ impl Plan<'_> {
         let fused = self.fused.contains(&node.inputs[0]);
         let relu = |keys| Table {
             function: Function::Relu,
+            parameters: [0.0; 2],
             keys,
             input_scale: 1.0,
             output_scale: 1.0,
@@ -146,46 +144,6 @@ impl Plan<'_> {
         let channels = self.channels(input);
         self.shape_as_windows(output, input, channels, &geometry);
         self.emit(&node.name, Op::SumPool { geometry }, input, output);
-        Ok(output)
-    }
-
-    /// A sum of two scales: the coarser one is a multiple of the finer one, up to 2^-8 of itself; both are refined where
-    /// their ratio is too small for that.
-    pub(super) fn add(&mut self, node: &FloatNode, first: TensorId) -> Result<TensorId, Error> {
-        let second = self.placed[&node.inputs[1]];
-        let steps = [first, second].map(|id| self.read(id).scale);
-        let finest = steps[0].min(steps[1]);
-        let ratio = (steps[0].max(steps[1]) / finest).log2();
-        // No finer than what one requantization can drop again.
-        let bits = self.key_bits(Function::Relu) + super::MAX_SHIFT;
-        let used = ceil_log2(self.ranges.magnitude[node.output] / finest);
-        let room = (bits as i32 - used as i32).max(0);
-        let refine = if ratio == 0.0 {
-            0
-        } else {
-            (RATIO_BITS - ratio as i32).clamp(0, room)
-        };
-        let scale = finest / f64::from(refine).exp2();
-        let scales = steps.map(|step| (step / scale + 0.5).floor() as i64);
-        let bound = |i: usize, id: TensorId| {
-            let range = self.read(id).range;
-            let largest = range.min.unsigned_abs().max(range.max.unsigned_abs());
-            i128::from(largest) * i128::from(scales[i])
-        };
-        let worst = bound(0, first) + bound(1, second);
-        let bits = 128 - worst.leading_zeros();
-        if bits > 62 || scales.iter().any(|s| *s >= 1 << 30) {
-            return Err(Error::Overflow {
-                node: node.name.clone(),
-                bits,
-            });
-        }
-        let output = self.tensor(
-            node.output,
-            scale,
-            Interval::new(-worst as i64, worst as i64),
-        );
-        self.emit_all(&node.name, Op::Add { scales }, vec![first, second], output);
         Ok(output)
     }
 }

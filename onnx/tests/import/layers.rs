@@ -262,12 +262,12 @@ fn functions_of_one_variable() {
             .node(op, &["a"], "y", &[])
             .output("y");
         let model = network.read().unwrap_or_else(|e| panic!("{op}: {e}"));
-        assert_eq!(model.nodes[1].op, FloatOp::Function(function));
+        assert_eq!(model.nodes[1].op, FloatOp::Function(function, [0.0; 2]));
         for sample in samples(&model, 4).as_slice() {
             let accumulators = affine(&sample[0], &transposed(&w, 4), &[0.0; 4]);
             let reals = accumulators
                 .iter()
-                .map(|v| function.float(f64::from(*v)) as f32);
+                .map(|v| function.float(f64::from(*v), [0.0; 2]) as f32);
             let (found, expected) = (model.run(sample).unwrap(), reals.collect::<Vec<_>>());
             assert!(
                 close(&found[0], &expected),

@@ -20,7 +20,7 @@ impl Lanes {
     /// The same value in every lane.
     #[inline(always)]
     pub(crate) fn splat(ifma: Ifma, limbs: [u64; 5]) -> Self {
-        Self(limbs.map(|limb| Vector::splat(ifma, limb)))
+        Self(unrolled!(5, i => Vector::splat(ifma, limbs[i])))
     }
 
     /// From values below 2^256 in words.
@@ -52,6 +52,24 @@ impl Lanes {
     /// `a b 2^-260`. With a < i p, b < j p, i j <= 60: the result is below 2 p.
     #[inline(always)]
     pub(crate) fn multiply(&self, other: &Self, k: &Constants) -> Self {
+        reduce(self.product(other, k), k)
+    }
+
+    /// As [`Lanes::multiply`], limbs below 2^57.
+    #[inline(always)]
+    pub(crate) fn multiply_uncarried(&self, other: &Self, k: &Constants) -> [Vector; 5] {
+        reduce_uncarried(self.product(other, k), k)
+    }
+
+    /// `a^2 2^-260` as [`Lanes::square`], limbs below 2^57.
+    #[inline(always)]
+    pub(crate) fn square_uncarried(&self, k: &Constants) -> [Vector; 5] {
+        reduce_uncarried(self.own_product(k), k)
+    }
+
+    /// Columns of `a b`, as [`reduce`] takes them.
+    #[inline(always)]
+    fn product(&self, other: &Self, k: &Constants) -> [Vector; 10] {
         let (a, b) = (&self.0, &other.0);
         debug_assert!(self.is_normal() && other.is_normal());
         let zero = a[0].sub(a[0]);
@@ -68,12 +86,18 @@ impl Lanes {
         for i in 1..10 {
             low[i] = low[i].add(high[i]);
         }
-        reduce(low, k)
+        low
     }
 
     /// `a^2 2^-260`. With a < 7 p the result is below 2 p.
     #[inline(always)]
     pub(crate) fn square(&self, k: &Constants) -> Self {
+        reduce(self.own_product(k), k)
+    }
+
+    /// Columns of `a^2`, as [`reduce`] takes them.
+    #[inline(always)]
+    fn own_product(&self, k: &Constants) -> [Vector; 10] {
         let a = &self.0;
         debug_assert!(self.is_normal());
         let zero = a[0].sub(a[0]);
@@ -96,32 +120,56 @@ impl Lanes {
             low[2 * i] = low[2 * i].low(a[i], a[i]);
             low[2 * i + 1] = low[2 * i + 1].high(a[i], a[i]);
         }
-        reduce(low, k)
+        low
     }
 
     /// `a + b`. Bounds add up; the sum is below 63 p.
     #[inline(always)]
     pub(crate) fn add(&self, other: &Self, k: &Constants) -> Self {
-        carry(core::array::from_fn(|i| self.0[i].add(other.0[i])), k)
+        carry(unrolled!(5, i => self.0[i].add(other.0[i])), k)
     }
 
     /// `a - b + m p`. With a < i p and b <= m p: below (i + m) p, which is at most 63 p.
     #[inline(always)]
     pub(crate) fn subtract(&self, other: &Self, multiple: &[Vector; 5], k: &Constants) -> Self {
-        let limb = |i: usize| self.0[i].sub(other.0[i]).add(multiple[i]);
-        carry(core::array::from_fn(limb), k)
-    }
-
-    /// `4 a`. With a < 15 p.
-    #[inline(always)]
-    pub(crate) fn quadruple(&self, k: &Constants) -> Self {
-        carry(self.0.map(Vector::shl::<2>), k)
+        carry(
+            unrolled!(5, i => self.0[i].sub(other.0[i]).add(multiple[i])),
+            k,
+        )
     }
 
     /// `other` in the lanes of the mask.
     #[inline(always)]
     pub(crate) fn select(&self, mask: u8, other: &Self) -> Self {
-        Self(core::array::from_fn(|i| self.0[i].select(mask, other.0[i])))
+        Self(unrolled!(5, i => self.0[i].select(mask, other.0[i])))
+    }
+
+    /// Lanes that are zero, as bits.
+    #[inline(always)]
+    pub(crate) fn zeros(&self) -> u8 {
+        let [a, b, c, d, e] = self.0;
+        a.or(b).or(c).or(d).or(e).zeros()
+    }
+
+    /// The same modulo p, below `2 p + 2^213`: of signed limbs below 2^58 that stand for a value from 0 to 7 p.
+    ///
+    /// With q = floor(value / 2^254), known from the top limb up to carries, `value - (q - 1) p` is
+    /// `value mod 2^254 + 2^254 - (q - 1) t`: the multiples of t come from a table.
+    #[inline(always)]
+    pub(crate) fn reduced(l: [Vector; 5], k: &Constants) -> Self {
+        let q = l[4].shr::<46>();
+        let limbs = [
+            l[0].add(k.multiples[0].permuted(q)),
+            l[1].add(k.multiples[1].permuted(q)),
+            l[2].add(k.multiples[2].permuted(q)),
+            l[3],
+            l[4].and(k.below_top).add(k.p[4]),
+        ];
+        let result = carry(limbs, k);
+        debug_assert!(
+            result.is_normal() && result.0[4].words().iter().all(|top| *top <= 2 << 46 | 63)
+        );
+        result
     }
 
     /// The representative below p, of any value below 2^260.
@@ -149,13 +197,13 @@ impl Lanes {
             low.0[3],
             low.0[4].add(p4),
         ];
-        let restored: [Vector; 5] = core::array::from_fn(|i| low.0[i].select(below, restored[i]));
+        let restored = unrolled!(5, i => low.0[i].select(below, restored[i]));
         let result = carry(restored, k);
         debug_assert!(result.is_normal());
         result
     }
 
-    fn is_normal(&self) -> bool {
+    pub(crate) fn is_normal(&self) -> bool {
         self.0
             .iter()
             .all(|v| v.words().iter().all(|limb| *limb <= LIMB))
@@ -175,7 +223,18 @@ pub(super) fn carry(mut limbs: [Vector; 5], k: &Constants) -> Lanes {
 /// Montgomery reduction of ten column sums, the five low ones having started at `2^52 - 1`: then `>> 52` is the carry
 /// after the multiple of p that clears the column is added.
 #[inline(always)]
-pub(super) fn reduce(mut t: [Vector; 10], k: &Constants) -> Lanes {
+pub(super) fn reduce(t: [Vector; 10], k: &Constants) -> Lanes {
+    let mut limbs = reduce_uncarried(t, k);
+    for i in 0..4 {
+        limbs[i + 1] = limbs[i + 1].add(limbs[i].shr::<52>());
+        limbs[i] = limbs[i].and(k.mask);
+    }
+    Lanes(limbs)
+}
+
+/// As [`reduce`], limbs below 2^57.
+#[inline(always)]
+fn reduce_uncarried(mut t: [Vector; 10], k: &Constants) -> [Vector; 5] {
     let [p0, p1, p2, _, _] = k.p;
     let zero = t[0].sub(t[0]);
     let mut quotients = [zero; 5];
@@ -201,9 +260,5 @@ pub(super) fn reduce(mut t: [Vector; 10], k: &Constants) -> Lanes {
         };
         limbs[i] = limbs[i].add(term);
     }
-    for i in 0..4 {
-        limbs[i + 1] = limbs[i + 1].add(limbs[i].shr::<52>());
-        limbs[i] = limbs[i].and(k.mask);
-    }
-    Lanes(limbs)
+    limbs
 }

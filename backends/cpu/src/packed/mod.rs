@@ -13,6 +13,18 @@
 //! * [`program`]: gate programs;
 //! * [`transform`]: number-theoretic transforms.
 
+/// An array of an expression of its index. Not by closures: they are compiled without the features of the function
+/// around them, and vectors go through memory where they are not inlined.
+#[cfg(target_arch = "x86_64")]
+macro_rules! unrolled {
+    (2, $i:ident => $e:expr) => { unrolled!([0 1], $i => $e) };
+    (4, $i:ident => $e:expr) => { unrolled!([0 1 2 3], $i => $e) };
+    (5, $i:ident => $e:expr) => { unrolled!([0 1 2 3 4], $i => $e) };
+    (8, $i:ident => $e:expr) => { unrolled!([0 1 2 3 4 5 6 7], $i => $e) };
+    (10, $i:ident => $e:expr) => { unrolled!([0 1 2 3 4 5 6 7 8 9], $i => $e) };
+    ([$($index:literal)*], $i:ident => $e:expr) => { [$({ let $i = $index; $e }),*] };
+}
+
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod lanes;
 #[cfg(target_arch = "x86_64")]

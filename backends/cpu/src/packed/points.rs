@@ -1,48 +1,66 @@
-//! Affine additions, eight at a time, with one inversion for all.
+//! Affine additions of blocks of eight points, with one inversion for all.
 //!
-//! Coordinates are used as stored, `x 2^256`. A product loses `2^4`, so the slopes are made `2^258` times the true ones:
-//! their squares are then stored elements again, and products with them lack a factor of 4. The shared inverse carries
-//! the scale: with prefix products P_k = P_{k-1} d_k 2^-260 and I_k = 2^518 / P_k, the inverse of d_k is I_k P_{k-1}
-//! and I_{k-1} = I_k d_k. An addition takes 5 products and a square.
+//! Coordinates are as stored, `x 2^256`, in limbs. A product loses `2^4`, so the slopes are made `2^258` times the true
+//! ones: their squares are then stored elements again, and products with them lack a factor of 4. The shared inverse
+//! carries the scale: with prefix products P_k = P_{k-1} d_k 2^-260 and I_k = 2^518 / P_k, the inverse of d_k is
+//! I_k P_{k-1} and I_{k-1} = I_k d_k. An addition takes 5 products and a square.
+//!
+//! **Bounds.** Coordinates are below `2 p + 2^213`, so differences plus 3 p are positive. The x limbs are normal; y limbs
+//! of gathered points are signed. The identity is (0, 0) exactly: y = 0 is on neither curve.
 
 use ff::PrimeField;
 use pasta_curves::arithmetic::VartimeField;
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, carry};
 use super::prime::{Constants, Prime};
 use super::vector::{Vector, prefetch};
-use crate::affine::{NEGATED, Pair, Xy};
+use crate::affine::{NEGATED, Xy};
 
-/// Groups of eight additions ahead of which points are fetched.
+/// A lane that holds no point of the source: the identity.
+pub(crate) const NOTHING: u32 = u32::MAX;
+
+/// Blocks ahead of which points are fetched.
 const AHEAD: usize = 4;
 
-/// A point in each lane, in stored words.
-type Stored = [Vector; 8];
+/// Independent chains of products: additions of as many blocks hide each other's latency.
+const CHAINS: usize = 2;
 
-/// Packed additions of points with coordinates in B.
-pub(crate) struct Packed<B> {
-    prime: Prime<B>,
-    constants: Constants,
-    steps: Vec<Step>,
-}
-
-/// What the way back needs of eight additions.
+/// Eight points.
 #[derive(Clone, Copy)]
-struct Step {
-    left: Stored,
-    right: Stored,
-    denominator: Lanes,
-    before: Lanes,
-    special: Special,
+pub(crate) struct Block {
+    x: Lanes,
+    y: Lanes,
 }
 
-/// Lanes that are no plain addition, as bits.
+/// A block of additions that are not all plain, as bits of lanes.
 #[derive(Clone, Copy)]
 struct Special {
+    block: usize,
     left_identity: u8,
     right_identity: u8,
     double: u8,
     opposite: u8,
+    /// The right x, in whose place its difference with the left one is.
+    right_x: Lanes,
+}
+
+/// Packed additions of points with coordinates in B.
+pub(crate) struct Packed<B> {
+    prime: Prime<B>,
+    constants: &'static Constants,
+    /// Products of the differences before each block.
+    before: Vec<Lanes>,
+    specials: Vec<Special>,
+}
+
+impl Special {
+    /// The sum's coordinate, or the other operand's where one is the identity, or zero for opposites.
+    #[inline(always)]
+    fn choose(&self, sum: &Lanes, left: &Lanes, right: &Lanes, k: &Constants) -> Lanes {
+        sum.select(self.opposite, &Lanes(k.zero()))
+            .select(self.right_identity, left)
+            .select(self.left_identity, right)
+    }
 }
 
 impl<B: PrimeField + VartimeField> Packed<B> {
@@ -50,23 +68,102 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         Self {
             prime,
             constants: prime.constants(),
-            steps: Vec::new(),
+            before: Vec::new(),
+            specials: Vec::new(),
         }
     }
 
-    /// `sums[pair.sum] = source[pair.left] + source[pair.right]` for every pair, with one inversion.
-    pub(crate) fn add_pairs(&mut self, pairs: &[Pair], source: &[Xy<B>], sums: &mut [Xy<B>]) {
-        let Self {
-            prime,
-            constants: k,
-            steps,
-        } = self;
-        let (from, to) = (prime.points(source), prime.points_mut(sums));
+    /// A block of identities.
+    pub(crate) fn nothing(&self) -> Block {
+        let zero = Lanes(self.constants.zero());
+        Block { x: zero, y: zero }
+    }
+
+    /// Reads `source[reference]` for every reference, eight a block: [`NEGATED`] ones negated, the identity for [`NOTHING`]
+    /// and beyond the last.
+    pub(crate) fn gather(&self, source: &[Xy<B>], references: &[u32], blocks: &mut [Block]) {
+        let source = self.prime.points(source);
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
-        let products = unsafe { forward(*prime, k, steps, pairs, from) };
-        let inverses = invert(*prime, products);
+        unsafe { gather(self.prime, self.constants, source, references, blocks) }
+    }
+
+    /// `left[i] += right[i]` for every lane, with one inversion; right is overwritten. As many left blocks as right ones.
+    pub(crate) fn add(&mut self, left: &mut [Block], right: &mut [Block]) {
+        debug_assert_eq!(left.len(), right.len());
+        if left.is_empty() {
+            return;
+        }
+        self.specials.clear();
+        self.make_room(left.len());
+        let k = self.constants;
+        let (before, specials) = (&mut self.before[..left.len()], &mut self.specials);
+        // SAFETY: `prime` holds an `Ifma`, which proves the features.
+        let (products, chains) = unsafe { forward(k, left, right, before, specials) };
+        let inverses = invert(self.prime, products);
         // SAFETY: as above.
-        unsafe { backward(*prime, k, steps, inverses, pairs, to) };
+        unsafe {
+            backward(
+                self.prime, k, left, right, before, specials, inverses, chains,
+            );
+        };
+    }
+
+    /// Room for the products before so many blocks.
+    fn make_room(&mut self, blocks: usize) {
+        if self.before.len() < blocks {
+            self.before.resize(blocks, self.constants.one);
+        }
+    }
+
+    /// Doubles every lane, with one inversion.
+    pub(crate) fn double(&mut self, blocks: &mut [Block]) {
+        if blocks.is_empty() {
+            return;
+        }
+        self.make_room(blocks.len());
+        let k = self.constants;
+        // SAFETY: `prime` holds an `Ifma`, which proves the features.
+        let (products, chains) =
+            unsafe { forward_double(k, blocks, &mut self.before[..blocks.len()]) };
+        let inverses = invert(self.prime, products);
+        // SAFETY: as above.
+        unsafe {
+            backward_double(
+                self.prime,
+                k,
+                blocks,
+                &self.before[..blocks.len()],
+                inverses,
+                chains,
+            );
+        };
+    }
+
+    /// Writes lane i of the blocks to `points[places[i]]`, unless that is [`NOTHING`]. Blocks are sums, not gathered.
+    pub(crate) fn scatter(&self, blocks: &[Block], places: &[u32], points: &mut [Xy<B>]) {
+        let points = self.prime.points_mut(points);
+        // SAFETY: `prime` holds an `Ifma`, which proves the features.
+        unsafe { scatter(self.constants, blocks, places, points) }
+    }
+}
+
+impl Block {
+    /// Point `(lane + N) mod 8` in every lane.
+    #[inline(always)]
+    fn rotate<const N: i32>(&self) -> Self {
+        Self {
+            x: Lanes(unrolled!(5, i => self.x.0[i].rotated::<N>())),
+            y: Lanes(unrolled!(5, i => self.y.0[i].rotated::<N>())),
+        }
+    }
+
+    /// Point `(lane + by) mod 8` in every lane, by 1, 2 or 4.
+    pub(crate) fn rotated(&self, by: usize) -> Self {
+        match by {
+            1 => self.rotate::<1>(),
+            2 => self.rotate::<2>(),
+            _ => self.rotate::<4>(),
+        }
     }
 }
 
@@ -99,57 +196,36 @@ fn invert<B: PrimeField + VartimeField>(
     words
 }
 
-/// Reads the points and multiplies the denominators up, a chain in each lane.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn forward<B: PrimeField>(
+fn gather<B: PrimeField>(
     prime: Prime<B>,
     k: &Constants,
-    steps: &mut Vec<Step>,
-    pairs: &[Pair],
     source: &[[u64; 8]],
-) -> [[u64; 8]; 4] {
-    steps.clear();
-    let mut product = k.one;
-    for (group, chunk) in pairs.chunks(8).enumerate() {
-        for pair in pairs.iter().skip(8 * (group + AHEAD)).take(8) {
-            prefetch(&source[index(pair.left)]);
-            prefetch(&source[index(pair.right)]);
-        }
-        let left = read(prime, chunk.iter().map(|p| p.left), source, k);
-        let right = read(prime, chunk.iter().map(|p| p.right), source, k);
-        let (denominator, special) = denominator(prime, &left, &right, k);
-        let before = product;
-        product = product.multiply(&denominator, k);
-        steps.push(Step {
-            left,
-            right,
-            denominator,
-            before,
-            special,
-        });
-    }
-    product.canonical(k).pack().map(Vector::words)
-}
-
-/// Finishes the additions, last first.
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn backward<B: PrimeField>(
-    prime: Prime<B>,
-    k: &Constants,
-    steps: &[Step],
-    inverses: [[u64; 8]; 4],
-    pairs: &[Pair],
-    sums: &mut [[u64; 8]],
+    references: &[u32],
+    blocks: &mut [Block],
 ) {
-    let words = inverses.map(|w| Vector::load(prime.ifma, &w));
-    let mut inverse = Lanes::unpack(prime.ifma, words);
-    for (step, chunk) in steps.iter().zip(pairs.chunks(8)).rev() {
-        let own = inverse.multiply(&step.before, k);
-        inverse = inverse.multiply(&step.denominator, k);
-        let sum = finish(prime, step, &own, k);
-        for (row, pair) in Vector::transpose(sum).into_iter().zip(chunk) {
-            row.store(&mut sums[index(pair.sum)]);
+    for (group, (chunk, block)) in references.chunks(8).zip(blocks).enumerate() {
+        for reference in references.iter().skip(8 * (group + AHEAD)).take(8) {
+            if let Some(point) = source.get(index(*reference)) {
+                prefetch(point);
+            }
         }
+        let mut rows = [Vector::splat(prime.ifma, 0); 8];
+        let mut negated = 0u8;
+        for (lane, reference) in chunk.iter().enumerate() {
+            // Beyond the source is `NOTHING`.
+            if let Some(point) = source.get(index(*reference)) {
+                rows[lane] = Vector::load(prime.ifma, point);
+                negated |= u8::from(reference & NEGATED != 0) << lane;
+            }
+        }
+        let [x0, x1, x2, x3, y0, y1, y2, y3] = Vector::transpose(rows);
+        let x = Lanes::unpack(prime.ifma, [x0, x1, x2, x3]);
+        let y = Lanes::unpack(prime.ifma, [y0, y1, y2, y3]);
+        negated &= !y0.or(y1).or(y2).or(y3).zeros();
+        let opposite = Lanes(unrolled!(5, i => k.p[i].sub(y.0[i])));
+        let y = y.select(negated, &opposite);
+        *block = Block { x, y };
     }
 }
 
@@ -159,107 +235,277 @@ fn index(reference: u32) -> usize {
     (reference & !NEGATED) as usize
 }
 
-/// Eight points by signed references, identities for missing ones.
-#[inline(always)]
-fn read<B: PrimeField>(
-    prime: Prime<B>,
-    references: impl Iterator<Item = u32>,
-    source: &[[u64; 8]],
+/// Differences of x in place of the right ones, and products of those before each block. Gives the product of all in
+/// words, and what each chain's inverse is of the inverse of that.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn forward(
     k: &Constants,
-) -> Stored {
-    let mut rows = [Vector::splat(prime.ifma, 0); 8];
-    let mut negated = 0u8;
-    for (lane, reference) in references.enumerate() {
-        rows[lane] = Vector::load(prime.ifma, &source[index(reference)]);
-        negated |= u8::from(reference & NEGATED != 0) << lane;
+    left: &[Block],
+    right: &mut [Block],
+    before: &mut [Lanes],
+    specials: &mut Vec<Special>,
+) -> ([[u64; 8]; 4], [Lanes; CHAINS]) {
+    let mut products = [k.one; CHAINS];
+    let whole = left.len() / CHAINS * CHAINS;
+    for start in (0..whole).step_by(CHAINS) {
+        ahead::<CHAINS>(k, start, left, right, before, specials, &mut products);
     }
-    let mut point = Vector::transpose(rows);
-    negated &= !identity(&point);
-    if negated != 0 {
-        let y = y(prime, &point);
-        let opposite = Lanes(k.p).subtract(&y, &k.zero(), k).pack();
-        for i in 0..4 {
-            point[4 + i] = point[4 + i].select(negated, opposite[i]);
+    if whole < left.len() {
+        ahead::<1>(k, whole, left, right, before, specials, &mut products);
+    }
+    let [first, second] = products;
+    let all = first.multiply(&second, k).canonical(k).pack();
+    (unrolled!(4, i => all[i].words()), [second, first])
+}
+
+/// Some blocks, each in a chain of its own.
+#[inline(always)]
+fn ahead<const N: usize>(
+    k: &Constants,
+    start: usize,
+    left: &[Block],
+    right: &mut [Block],
+    before: &mut [Lanes],
+    specials: &mut Vec<Special>,
+    products: &mut [Lanes; CHAINS],
+) {
+    let (left, right) = (&left[start..start + N], &mut right[start..start + N]);
+    for i in 0..N {
+        let mut difference = right[i].x.subtract(&left[i].x, &k.p3, k);
+        let rare = difference.0[0].low_halves_below_eight()
+            | u16::from(left[i].y.0[0].zeros())
+            | u16::from(right[i].y.0[0].zeros());
+        if rare != 0 {
+            let (left, right) = (&left[i], &right[i]);
+            // SAFETY: `Constants` hold vectors, which exist only where the features do.
+            difference = unsafe { exact(start + i, left, right, difference, specials, k) };
         }
+        right[i].x = difference;
     }
-    point
+    for i in 0..N {
+        before[start + i] = products[i];
+        products[i] = products[i].multiply(&right[i].x, k);
+    }
 }
 
-#[inline(always)]
-fn x<B: PrimeField>(prime: Prime<B>, point: &Stored) -> Lanes {
-    Lanes::unpack(prime.ifma, [point[0], point[1], point[2], point[3]])
-}
-
-#[inline(always)]
-fn y<B: PrimeField>(prime: Prime<B>, point: &Stored) -> Lanes {
-    Lanes::unpack(prime.ifma, [point[4], point[5], point[6], point[7]])
-}
-
-/// Lanes that hold the identity, (0, 0). No point of the curves has y = 0, so y decides.
-#[inline(always)]
-fn identity(point: &Stored) -> u8 {
-    let any = point[4].or(point[5]).or(point[6]).or(point[7]);
-    any.equal(any.sub(any))
-}
-
-/// Denominators of the slopes, below 3 p and never zero.
-#[inline(always)]
-fn denominator<B: PrimeField>(
-    prime: Prime<B>,
-    left: &Stored,
-    right: &Stored,
+/// The denominators of a block that may hold no plain additions: never zero.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn exact(
+    block: usize,
+    left: &Block,
+    right: &Block,
+    difference: Lanes,
+    specials: &mut Vec<Special>,
     k: &Constants,
-) -> (Lanes, Special) {
-    let equal =
-        |range: core::ops::Range<usize>| range.fold(0xff, |mask, i| mask & left[i].equal(right[i]));
-    let (left_identity, right_identity) = (identity(left), identity(right));
+) -> Lanes {
+    let (left_identity, right_identity) = (left.y.zeros(), right.y.zeros());
     let identities = left_identity | right_identity;
-    let (same_x, same_y) = (equal(0..4) & !identities, equal(4..8));
+    let same_x = difference.canonical(k).zeros() & !identities;
+    if same_x | identities == 0 {
+        return difference;
+    }
+    let mut double = 0;
+    let mut result = difference;
+    if same_x != 0 {
+        let (left_y, right_y) = (carry(left.y.0, k), carry(right.y.0, k));
+        double = same_x & right_y.subtract(&left_y, &k.p3, k).canonical(k).zeros();
+        result = result.select(double, &left_y.add(&left_y, k));
+    }
+    let opposite = same_x & !double;
     let special = Special {
+        block,
         left_identity,
         right_identity,
-        double: same_x & same_y,
-        opposite: same_x & !same_y,
+        double,
+        opposite,
+        right_x: right.x,
     };
-    let mut result = x(prime, right).subtract(&x(prime, left), &k.p2, k);
-    if identities | same_x != 0 {
-        let own = y(prime, left);
-        result = result.select(special.double, &own.add(&own, k));
-        result = result.select(identities | special.opposite, &k.one);
-    }
-    (result, special)
+    specials.push(special);
+    result.select(identities | opposite, &k.one)
 }
 
-/// The sums, given the inverses of the denominators.
-#[inline(always)]
-fn finish<B: PrimeField>(prime: Prime<B>, step: &Step, inverse: &Lanes, k: &Constants) -> Stored {
-    let (x1, y1) = (x(prime, &step.left), y(prime, &step.left));
-    let (x2, y2) = (x(prime, &step.right), y(prime, &step.right));
-    let mut rise = y2.subtract(&y1, &k.p, k);
-    if step.special.double != 0 {
-        let three = x1.square(k).multiply(&k.forty_eight, k);
-        rise = rise.select(step.special.double, &three);
-    }
-    let slope = rise.multiply(inverse, k);
-    let x3 = slope.square(k);
-    let x3 = x3.subtract(&x1.add(&x2, k), &k.p2, k).canonical(k);
-    let run = x1.subtract(&x3, &k.p, k).quadruple(k);
-    let y3 = slope.multiply(&run, k).subtract(&y1, &k.p, k).canonical(k);
-    let ([a, b, c, d], [e, f, g, h]) = (x3.pack(), y3.pack());
-    exceptions(step, [a, b, c, d, e, f, g, h])
-}
-
-/// Puts the other operand where one is the identity, and the identity for opposites.
-#[inline(always)]
-fn exceptions(step: &Step, mut sum: Stored) -> Stored {
-    let s = step.special;
-    if s.left_identity | s.right_identity | s.opposite != 0 {
-        for (i, word) in sum.iter_mut().enumerate() {
-            let zero = word.sub(*word);
-            *word = word.select(s.opposite, zero);
-            *word = word.select(s.right_identity, step.left[i]);
-            *word = word.select(s.left_identity, step.right[i]);
+/// Finishes the additions, last first.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+#[allow(clippy::too_many_arguments)]
+fn backward<B: PrimeField>(
+    prime: Prime<B>,
+    k: &Constants,
+    left: &mut [Block],
+    right: &[Block],
+    before: &[Lanes],
+    specials: &[Special],
+    inverse: [[u64; 8]; 4],
+    chains: [Lanes; CHAINS],
+) {
+    let words = unrolled!(4, i => Vector::load(prime.ifma, &inverse[i]));
+    let inverse = Lanes::unpack(prime.ifma, words);
+    let mut inverses = unrolled!(2, i => inverse.multiply(&chains[i], k));
+    let mut specials = specials.iter().rev().peekable();
+    let pairs = left.chunks_mut(CHAINS).zip(right.chunks(CHAINS));
+    for (number, ((left, right), before)) in pairs.zip(before.chunks(CHAINS)).enumerate().rev() {
+        let mut own = [k.one; CHAINS];
+        for i in 0..left.len() {
+            own[i] = inverses[i].multiply(&before[i], k);
+        }
+        for i in 0..left.len() {
+            inverses[i] = inverses[i].multiply(&right[i].x, k);
+        }
+        if specials.peek().is_some_and(|s| s.block / CHAINS == number) {
+            for i in (0..left.len()).rev() {
+                let special = specials.next_if(|s| s.block == number * CHAINS + i);
+                left[i] = add_special(&left[i], &right[i], &own[i], special, k);
+            }
+        } else if left.len() == CHAINS {
+            add_plain::<CHAINS>(left, right, &own, k);
+        } else {
+            add_plain::<1>(left, right, &own, k);
         }
     }
-    sum
+}
+
+/// Finishes plain additions: `left += right`, with the differences in place of the right x and their inverses.
+#[inline(always)]
+fn add_plain<const N: usize>(
+    left: &mut [Block],
+    right: &[Block],
+    inverses: &[Lanes; CHAINS],
+    k: &Constants,
+) {
+    let (left, right) = (&mut left[..N], &right[..N]);
+    let mut slopes = [k.one; N];
+    for i in 0..N {
+        let rise = right[i].y.subtract(&left[i].y, &k.p3, k);
+        slopes[i] = rise.multiply(&inverses[i], k);
+    }
+    let mut sums = [k.one; N];
+    for i in 0..N {
+        let square = slopes[i].square_uncarried(k);
+        let (x, d) = (&left[i].x.0, &right[i].x.0);
+        // x1 + x2 = 2 x1 + d - 3 p
+        let x = unrolled!(5, j => square[j].add(k.p8[j]).sub(x[j].add(x[j]).add(d[j])));
+        sums[i] = Lanes::reduced(x, k);
+    }
+    for i in 0..N {
+        left[i] = finish(&left[i], slopes[i], sums[i], k);
+    }
+}
+
+/// The sum, given its x and the slope.
+#[inline(always)]
+fn finish(left: &Block, slope: Lanes, x: Lanes, k: &Constants) -> Block {
+    let run = unrolled!(5, j => left.x.0[j].sub(x.0[j]).add(k.p3[j]).shl::<2>());
+    let run = carry(run, k);
+    let fall = slope.multiply_uncarried(&run, k);
+    let y = unrolled!(5, j => fall[j].add(k.p3[j]).sub(left.y.0[j]));
+    let y = Lanes::reduced(y, k);
+    Block { x, y }
+}
+
+/// Finishes the additions of a block that may not all be plain.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn add_special(
+    left: &Block,
+    right: &Block,
+    inverse: &Lanes,
+    special: Option<&Special>,
+    k: &Constants,
+) -> Block {
+    let Some(special) = special else {
+        let mut sum = [*left];
+        add_plain::<1>(&mut sum, &[*right], &[*inverse; CHAINS], k);
+        return sum[0];
+    };
+    let mut rise = right.y.subtract(&left.y, &k.p3, k);
+    if special.double != 0 {
+        let three = left.x.square(k).multiply(&k.forty_eight, k);
+        rise = rise.select(special.double, &three);
+    }
+    let slope = rise.multiply(inverse, k);
+    let square = slope.square_uncarried(k);
+    let (x1, x2) = (left.x.0, special.right_x.0);
+    let x = unrolled!(5, j => square[j].add(k.p5[j]).sub(x1[j].add(x2[j])));
+    let x = Lanes::reduced(x, k);
+    let sum = finish(left, slope, x, k);
+    let (left_y, right_y) = (carry(left.y.0, k), carry(right.y.0, k));
+    Block {
+        x: special.choose(&sum.x, &left.x, &special.right_x, k),
+        y: special.choose(&sum.y, &left_y, &right_y, k),
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn scatter(k: &Constants, blocks: &[Block], places: &[u32], points: &mut [[u64; 8]]) {
+    for (block, places) in blocks.iter().zip(places.chunks(8)) {
+        let (x, y) = (block.x.canonical(k).pack(), block.y.canonical(k).pack());
+        let [x0, x1, x2, x3] = x;
+        let [y0, y1, y2, y3] = y;
+        let rows = Vector::transpose([x0, x1, x2, x3, y0, y1, y2, y3]);
+        for (row, place) in rows.into_iter().zip(places) {
+            if let Some(point) = points.get_mut(*place as usize) {
+                row.store(point);
+            }
+        }
+    }
+}
+
+/// Twice y, one for the identity, and the lanes of that.
+#[inline(always)]
+fn twice(y: &Lanes, k: &Constants) -> (Lanes, u8) {
+    let identity = y.zeros();
+    let twice = carry(unrolled!(5, i => y.0[i].add(y.0[i])), k);
+    (twice.select(identity, &k.one), identity)
+}
+
+/// As [`forward`], of doublings.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn forward_double(
+    k: &Constants,
+    blocks: &[Block],
+    before: &mut [Lanes],
+) -> ([[u64; 8]; 4], [Lanes; CHAINS]) {
+    let mut products = [k.one; CHAINS];
+    for (blocks, before) in blocks.chunks(CHAINS).zip(before.chunks_mut(CHAINS)) {
+        for ((block, before), product) in blocks.iter().zip(before).zip(&mut products) {
+            *before = *product;
+            *product = product.multiply(&twice(&block.y, k).0, k);
+        }
+    }
+    let [first, second] = products;
+    let all = first.multiply(&second, k).canonical(k).pack();
+    (unrolled!(4, i => all[i].words()), [second, first])
+}
+
+/// As [`backward`], of doublings.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn backward_double<B: PrimeField>(
+    prime: Prime<B>,
+    k: &Constants,
+    blocks: &mut [Block],
+    before: &[Lanes],
+    inverse: [[u64; 8]; 4],
+    chains: [Lanes; CHAINS],
+) {
+    let words = unrolled!(4, i => Vector::load(prime.ifma, &inverse[i]));
+    let inverse = Lanes::unpack(prime.ifma, words);
+    let mut inverses = unrolled!(2, i => inverse.multiply(&chains[i], k));
+    let pairs = blocks.chunks_mut(CHAINS).zip(before.chunks(CHAINS));
+    for (blocks, before) in pairs.rev() {
+        for ((block, before), inverse) in blocks.iter_mut().zip(before).zip(&mut inverses) {
+            let own = inverse.multiply(before, k);
+            let (twice, identity) = twice(&block.y, k);
+            *inverse = inverse.multiply(&twice, k);
+            let three = block.x.square(k).multiply(&k.forty_eight, k);
+            let slope = three.multiply(&own, k);
+            let square = slope.square_uncarried(k);
+            let x = unrolled!(5, j => square[j].add(k.p5[j]).sub(block.x.0[j].add(block.x.0[j])));
+            let sum = finish(block, slope, Lanes::reduced(x, k), k);
+            let zero = Lanes(k.zero());
+            *block = Block {
+                x: sum.x.select(identity, &zero),
+                y: sum.y.select(identity, &zero),
+            };
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use core::any::TypeId;
 use core::marker::PhantomData;
+use std::sync::OnceLock;
 
 use ff::PrimeField;
 use pasta_curves::{Fp, Fq};
@@ -19,26 +20,72 @@ pub(crate) struct Constants {
     pub(crate) p: [Vector; 5],
     /// Limbs of 2 p.
     pub(crate) p2: [Vector; 5],
+    /// Limbs of 3 p, each three times that of p.
+    pub(crate) p3: [Vector; 5],
+    /// Limbs of 5 p, each five times that of p.
+    pub(crate) p5: [Vector; 5],
+    /// Limbs of 8 p, each eight times that of p.
+    pub(crate) p8: [Vector; 5],
+    /// `(1 - q) t` for q from 0 to 7 in lanes, with `p = 2^254 + t`: three signed limbs.
+    pub(crate) multiples: [Vector; 3],
+    /// `2^46 - 1`, what of the top limb is below 2^254.
+    pub(crate) below_top: Vector,
     /// `-1 / p mod 2^52`.
     pub(crate) n0: Vector,
     /// The stored one, `2^256 mod p`.
     pub(crate) one: Lanes,
+    /// `2^516 mod p`: makes an integer a stored element.
+    pub(crate) widening: Lanes,
     /// `48 2^260 mod p`.
     pub(crate) forty_eight: Lanes,
+    /// The words of the stored one.
+    stored_one: [u64; 4],
 }
 
 /// A Pasta field whose elements are four words, `x 2^256 mod p`, on a machine with the instructions.
 pub(crate) struct Prime<F> {
     /// The machine has the instructions.
     pub(crate) ifma: Ifma,
+    constants: &'static Constants,
     field: PhantomData<F>,
 }
 
 impl Constants {
+    fn new<F: PrimeField>(ifma: Ifma) -> Self {
+        let splat = |limbs: [u64; 5]| limbs.map(|limb| Vector::splat(ifma, limb));
+        let mut p = repr(&-F::ONE);
+        p[0] += 1;
+        let p = limbs(p);
+        let inverse = (0..6).fold(1u64, |x, _| {
+            x.wrapping_mul(2u64.wrapping_sub(p[0].wrapping_mul(x)))
+        });
+        let times_power = |value: u64, power: u64| {
+            limbs(repr(&(F::from(value) * F::from(2).pow_vartime([power]))))
+        };
+        Self {
+            mask: Vector::splat(ifma, LIMB),
+            p: splat(p),
+            p2: splat(p.map(|limb| 2 * limb)),
+            p3: splat(p.map(|limb| 3 * limb)),
+            p5: splat(p.map(|limb| 5 * limb)),
+            p8: splat(p.map(|limb| 8 * limb)),
+            multiples: core::array::from_fn(|i| {
+                let multiple = |q: u64| 1u64.wrapping_sub(q).wrapping_mul(p[i]);
+                Vector::load(ifma, &core::array::from_fn(|q| multiple(q as u64)))
+            }),
+            below_top: Vector::splat(ifma, (1 << 46) - 1),
+            n0: Vector::splat(ifma, inverse.wrapping_neg() & LIMB),
+            one: Lanes::splat(ifma, times_power(1, 256)),
+            widening: Lanes::splat(ifma, times_power(1, 516)),
+            forty_eight: Lanes::splat(ifma, times_power(48, 260)),
+            stored_one: repr(&F::from(2).pow_vartime([256])),
+        }
+    }
+
     /// Zero, as the multiple of p for differences that are not negative.
     #[inline(always)]
     pub(crate) fn zero(&self) -> [Vector; 5] {
-        self.p.map(|limb| limb.sub(limb))
+        [self.mask.sub(self.mask); 5]
     }
 }
 
@@ -56,13 +103,17 @@ impl<F: PrimeField> Prime<F> {
         let own = TypeId::of::<F>();
         let pasta = own == TypeId::of::<Fp>() || own == TypeId::of::<Fq>();
         let layout = (size_of::<F>(), align_of::<F>()) == (32, align_of::<u64>());
+        if !(pasta && layout) {
+            return None;
+        }
         let prime = Self {
             ifma,
+            constants: OF_FIELDS[usize::from(own == TypeId::of::<Fq>())]
+                .get_or_init(|| Constants::new::<F>(ifma)),
             field: PhantomData,
         };
-        // The stored one is 2^256 mod p: elements really are in the form this module works in.
-        let stored = || prime.words(&[F::ONE])[0] == repr(&F::from_u128(1 << 64).pow_vartime([4]));
-        (pasta && layout && stored()).then_some(prime)
+        // Elements really are in the form this module works in.
+        (prime.words(&[F::ONE])[0] == prime.constants.stored_one).then_some(prime)
     }
 
     /// Elements as words.
@@ -100,25 +151,13 @@ impl<F: PrimeField> Prime<F> {
     }
 
     /// The prime's constants.
-    pub(crate) fn constants(self) -> Constants {
-        let splat = |limbs: [u64; 5]| limbs.map(|limb| Vector::splat(self.ifma, limb));
-        let mut p = repr(&-F::ONE);
-        p[0] += 1;
-        let p = limbs(p);
-        let inverse = (0..6).fold(1u64, |x, _| {
-            x.wrapping_mul(2u64.wrapping_sub(p[0].wrapping_mul(x)))
-        });
-        let one = limbs(self.words(&[F::ONE])[0]);
-        Constants {
-            mask: Vector::splat(self.ifma, LIMB),
-            p: splat(p),
-            p2: splat(p.map(|limb| 2 * limb)),
-            n0: Vector::splat(self.ifma, inverse.wrapping_neg() & LIMB),
-            one: Lanes::splat(self.ifma, one),
-            forty_eight: Lanes::splat(self.ifma, self.factor(F::from(48))),
-        }
+    pub(crate) const fn constants(self) -> &'static Constants {
+        self.constants
     }
 }
+
+/// Constants of Fp and Fq.
+static OF_FIELDS: [OnceLock<Constants>; 2] = [const { OnceLock::new() }; 2];
 
 /// The canonical words of an element.
 fn repr<F: PrimeField>(value: &F) -> [u64; 4] {

@@ -39,10 +39,10 @@ fn interpret<F: PrimeField>(prime: Prime<F>, run: &Run<'_, F>, sums: &mut [Word]
             results.clear();
             for step in &run.program.instructions {
                 let (a, b) = (value(step.a, &results), value(step.b, &results));
-                results.push(apply(step.operation, &a, &b, &k));
+                results.push(apply(step.operation, &a, &b, k));
             }
-            let output = value(run.program.output, &results).multiply(weight, &k);
-            total = total.add(&output, &k).canonical(&k);
+            let output = value(run.program.output, &results).multiply(weight, k);
+            total = total.add(&output, k).canonical(k);
         }
         write(sum, &total);
     }

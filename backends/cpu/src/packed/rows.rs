@@ -16,12 +16,15 @@ pub(super) type Word = [u64; 4];
 /// Element held by each lane after [`load`].
 pub(super) const ORDER: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
 
+/// Lane that holds each element: the inverse of [`ORDER`].
+const PLACE: [usize; 8] = [0, 2, 4, 6, 1, 3, 5, 7];
+
 /// Eight elements in [`ORDER`].
 #[inline(always)]
 pub(super) fn load(ifma: Ifma, words: &[Word; 8]) -> Lanes {
     let (rows, _) = words.as_flattened().as_chunks::<8>();
-    let row = |i: usize| Vector::load(ifma, &rows[i]);
-    let (early, late) = (row(0).blocks(row(1)), row(2).blocks(row(3)));
+    let [r0, r1, r2, r3] = unrolled!(4, i => Vector::load(ifma, &rows[i]));
+    let (early, late) = (r0.blocks(r1), r2.blocks(r3));
     let ((w0, w1), (w2, w3)) = (early.0.interleave(late.0), early.1.interleave(late.1));
     Lanes::unpack(ifma, [w0, w1, w2, w3])
 }
@@ -60,6 +63,38 @@ pub(super) fn write(words: &mut [Word], lanes: &Lanes) {
     words.copy_from_slice(&padded[..words.len()]);
 }
 
+/// Integers as elements.
+pub(crate) fn widen<F: PrimeField>(prime: Prime<F>, values: &[i64], cells: &mut [F]) {
+    // SAFETY: `prime` holds an `Ifma`, which proves the features.
+    unsafe { widen_words(prime, values, prime.words_mut(cells)) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn widen_words<F: PrimeField>(prime: Prime<F>, values: &[i64], cells: &mut [Word]) {
+    let k = prime.constants();
+    let zero = k.mask.sub(k.mask);
+    for (values, cells) in values.chunks(8).zip(cells.chunks_mut(8)) {
+        let (mut magnitudes, mut negative) = ([0; 8], 0u8);
+        for (lane, value) in values.iter().enumerate() {
+            // Cells of a group are stored in this order of lanes.
+            let place = PLACE[lane];
+            magnitudes[place] = value.unsigned_abs();
+            negative |= u8::from(*value < 0) << place;
+        }
+        let magnitudes = Vector::load(prime.ifma, &magnitudes);
+        let integer = Lanes([
+            magnitudes.and(k.mask),
+            magnitudes.shr::<52>(),
+            zero,
+            zero,
+            zero,
+        ]);
+        let element = integer.multiply(&k.widening, k).canonical(k);
+        let opposite = Lanes(k.p).subtract(&element, &k.zero(), k);
+        write(cells, &element.select(negative, &opposite));
+    }
+}
+
 /// `a[i] *= b[i]`.
 pub(crate) fn multiply<F: PrimeField>(prime: Prime<F>, a: &mut [F], b: &[F]) {
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
@@ -70,9 +105,9 @@ pub(crate) fn multiply<F: PrimeField>(prime: Prime<F>, a: &mut [F], b: &[F]) {
 fn multiply_words<F: PrimeField>(prime: Prime<F>, a: &mut [Word], b: &[Word]) {
     let k = prime.constants();
     for (a, b) in a.chunks_mut(8).zip(b.chunks(8)) {
-        let factor = read(prime.ifma, a).factor(&k);
-        let product = factor.multiply(&read(prime.ifma, b), &k);
-        write(a, &product.canonical(&k));
+        let factor = read(prime.ifma, a).factor(k);
+        let product = factor.multiply(&read(prime.ifma, b), k);
+        write(a, &product.canonical(k));
     }
 }
 
@@ -95,14 +130,14 @@ pub(crate) fn combine<F: PrimeField>(prime: Prime<F>, sums: &mut [F], terms: &[(
 fn combine_words<F: PrimeField>(prime: Prime<F>, sums: &mut [Word], terms: &[(&[Word], [u64; 5])]) {
     let k = prime.constants();
     for (group, sum) in sums.chunks_mut(8).enumerate() {
-        let mut products = Sums::new(&k);
+        let mut products = Sums::new(k);
         for (column, coefficient) in terms {
             let cells = &column[8 * group..][..sum.len()];
             let coefficient = Lanes::splat(prime.ifma, *coefficient);
             products.add(&read(prime.ifma, cells), &coefficient);
         }
-        let total = products.reduced(&k).add(&read(prime.ifma, sum), &k);
-        write(sum, &total.canonical(&k));
+        let total = products.reduced(k).add(&read(prime.ifma, sum), k);
+        write(sum, &total.canonical(k));
     }
 }
 
@@ -123,11 +158,11 @@ fn dot_words<F: PrimeField>(prime: Prime<F>, a: &[Word], b: &[Word], lanes: &mut
     let zero = k.mask.sub(k.mask);
     let mut total = Lanes([zero; 5]);
     for (a, b) in a.chunks(8 * MOST).zip(b.chunks(8 * MOST)) {
-        let mut products = Sums::new(&k);
+        let mut products = Sums::new(k);
         for (a, b) in a.chunks(8).zip(b.chunks(8)) {
             products.add(&read(prime.ifma, a), &read(prime.ifma, b));
         }
-        total = total.add(&products.reduced(&k), &k).canonical(&k);
+        total = total.add(&products.reduced(k), k).canonical(k);
     }
     write(lanes, &total);
 }
@@ -161,7 +196,7 @@ fn contract_words<F: PrimeField>(
     let k = prime.constants();
     for (offsets, sum) in offsets.chunks(8).zip(sums.chunks_mut(8)) {
         let neighbours = offsets.windows(2).all(|w| w[1] == w[0] + 1);
-        let mut products = Sums::new(&k);
+        let mut products = Sums::new(k);
         for (position, coefficient) in entries {
             let coefficient = Lanes::splat(prime.ifma, *coefficient);
             let cells = if neighbours {
@@ -175,8 +210,8 @@ fn contract_words<F: PrimeField>(
             };
             products.add(&cells, &coefficient);
         }
-        let total = products.reduced(&k).add(&read(prime.ifma, sum), &k);
-        write(sum, &total.canonical(&k));
+        let total = products.reduced(k).add(&read(prime.ifma, sum), k);
+        write(sum, &total.canonical(k));
     }
 }
 
@@ -206,9 +241,7 @@ pub(crate) fn invert<F: Field>(prime: Prime<F>, cells: &mut [F], constant: F) {
 #[inline(always)]
 fn nonzero(ifma: Ifma, cells: &[Word], k: &Constants) -> (Lanes, u8) {
     let cells = read(ifma, cells);
-    let l = cells.0;
-    let any = l[0].or(l[1]).or(l[2]).or(l[3]).or(l[4]);
-    let zeros = any.equal(any.sub(any));
+    let zeros = cells.zeros();
     (cells.select(zeros, &k.one), zeros)
 }
 
@@ -223,9 +256,9 @@ fn invert_forward<F: PrimeField>(
     let mut product = k.one;
     for group in cells.chunks(8) {
         before.push(product);
-        product = product.multiply(&nonzero(prime.ifma, group, &k).0, &k);
+        product = product.multiply(&nonzero(prime.ifma, group, k).0, k);
     }
-    write(products, &product.canonical(&k));
+    write(products, &product.canonical(k));
 }
 
 /// With P_k = P_{k-1} d_k 2^-260 and I_k = 2^512 / P_k: the stored inverse of d_k is I_k P_{k-1} 2^-260, and I_{k-1}
@@ -241,9 +274,9 @@ fn invert_backward<F: PrimeField>(
     let zero = k.mask.sub(k.mask);
     let mut inverse = read(prime.ifma, inverses);
     for (group, before) in cells.chunks_mut(8).zip(before).rev() {
-        let (cell, zeros) = nonzero(prime.ifma, group, &k);
-        let own = inverse.multiply(before, &k).canonical(&k);
-        inverse = inverse.multiply(&cell, &k);
+        let (cell, zeros) = nonzero(prime.ifma, group, k);
+        let own = inverse.multiply(before, k).canonical(k);
+        inverse = inverse.multiply(&cell, k);
         write(group, &own.select(zeros, &Lanes([zero; 5])));
     }
 }

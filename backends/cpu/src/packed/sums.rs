@@ -45,7 +45,7 @@ impl Sums {
     /// The sum times `2^-260`, below 5 p.
     #[inline(always)]
     pub(super) fn reduced(&self, k: &Constants) -> Lanes {
-        let columns = core::array::from_fn(|i| self.low[i].add(self.high[i]));
+        let columns = unrolled!(10, i => self.low[i].add(self.high[i]));
         reduce(columns, k)
     }
 }
@@ -54,6 +54,6 @@ impl Lanes {
     /// `16 a`: a stored element as a factor. With a < 3 p.
     #[inline(always)]
     pub(super) fn factor(&self, k: &Constants) -> Self {
-        carry(self.0.map(Vector::shl::<4>), k)
+        carry(unrolled!(5, i => self.0[i].shl::<4>()), k)
     }
 }

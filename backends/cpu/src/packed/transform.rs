@@ -1,196 +1,327 @@
-//! Number-theoretic transforms of one column, eight cells at a time, natural to natural order.
+//! Number-theoretic transforms, natural to natural order, in two passes of whole vectors.
 //!
-//! Decimation in time. The first three layers act on eight blocks in eight lanes, read bit-reversed; then every block
-//! becomes one vector, and the other layers are vertical. A butterfly adds at most 2 p to the bound of its operands and
-//! a product with a twiddle is below 2 p whatever the bound, so nothing is reduced before the end.
+//! With n = R C, row r, column c and `j = r C + c`, `k = k1 + R k2`:
+//! `X[k] = sum_c w^(R c k2) (w^(c k1) sum_r w^(C r k1) x[r C + c])`. The first pass transforms over r, eight columns in
+//! lanes, and multiplies by `w^(c k1)`; the second over c, eight k1 in lanes, and its outputs are eight neighbours again.
+//! Between them tiles of eight by eight are transposed. In both, all lanes have the same twiddle.
+//!
+//! Decimation in time: the first three layers leave values below 16 p; afterwards a butterfly adds at most 2 p to the
+//! bound of its operands, whatever they are, and nothing is reduced before the end.
 
-use core::any::{Any, TypeId};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
+use rayon::prelude::*;
 use zkernel_backend::Field;
 use zkernel_verifier::curve::powers;
 
 use super::lanes::Lanes;
 use super::prime::{Constants, Prime};
 use super::rows::{ORDER, Word, load, store};
-use super::vector::Vector;
+use super::vector::{Ifma, Vector};
 
-/// Sizes that pay and whose bounds hold: `1 + 2 log_n < 62`.
+/// Sizes of packed transforms: whole tiles, and bounds that hold: `16 + 2 (log_n / 2 - 2) < 62`.
 pub(crate) const SIZES: core::ops::RangeInclusive<u32> = 6..=28;
 
-/// Twiddles of a size and a direction.
+/// Sizes up to which the twiddles between the passes are tabled.
+const TABLED: u32 = 16;
+
+/// Vectors whose first layers are done together, to stay near the first-level cache.
+const NARROW: usize = 128;
+
+/// Eight elements between the passes: four words, lanes in [`ORDER`].
+pub(crate) type Parcel = [[u64; 8]; 4];
+
+/// What a transform of one size and direction needs.
 pub(crate) struct Plan {
-    log_n: u32,
-    /// `w^0 .. w^3` of order 8, as factors.
-    eighth: [[u64; 5]; 4],
-    /// Layers of half 8, 16, ..: `w^0 ..` of order twice that, as factors in lanes.
-    layers: Vec<Vec<Lanes>>,
+    log_rows: u32,
+    log_columns: u32,
+    /// `w^(C i)` and `w^(R i)`, half a period each, as factors.
+    by_row: Vec<[u64; 5]>,
+    by_column: Vec<[u64; 5]>,
+    /// For each eight columns, as factors in words: `scale w^(c k1)` for all k1, or scale and `w^c` if not tabled.
+    between: Vec<Parcel>,
+    tabled: bool,
 }
-
-/// Plans by size and direction.
-type Cache = BTreeMap<(TypeId, u32, bool), Arc<dyn Any + Send + Sync>>;
-
-static CACHE: Mutex<Cache> = Mutex::new(Cache::new());
 
 impl Plan {
-    /// The plan for `2^log_n` cells, powers of omega or, for the inverse, of its inverse. Made once.
-    pub(crate) fn cached<F: Field>(prime: Prime<F>, log_n: u32, inverse: bool) -> Arc<Self> {
-        let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
-        let plan = cache
-            .entry((TypeId::of::<F>(), log_n, inverse))
-            .or_insert_with(|| Arc::new(Self::new(prime, log_n, inverse)));
-        Arc::clone(plan)
-            .downcast()
-            .unwrap_or_else(|_| Arc::new(Self::new(prime, log_n, inverse)))
-    }
-
-    fn new<F: Field>(prime: Prime<F>, log_n: u32, inverse: bool) -> Self {
-        let root = if inverse {
-            F::ROOT_OF_UNITY_INV
-        } else {
-            F::ROOT_OF_UNITY
+    /// The plan for powers of omega, of order `2^log_n`, with results multiplied by `scale`.
+    pub(crate) fn new<F: Field>(prime: Prime<F>, log_n: u32, omega: F, scale: F) -> Self {
+        let log_rows = log_n.div_ceil(2);
+        let log_columns = log_n - log_rows;
+        let factors = |root: F, log: u32| -> Vec<[u64; 5]> {
+            let half = powers(root, 1 << (log - 1));
+            half.into_iter().map(|w| prime.factor(w)).collect()
         };
-        let half = |log: u32| powers(root.pow_vartime([1 << (F::S - log)]), 1 << (log - 1));
-        let eighth = half(3);
-        let layer = |log: u32| {
-            let mut factors: Vec<F> = half(log).iter().map(|w| *w * F::from(16)).collect();
-            let (groups, _) = prime.words_mut(&mut factors).as_chunks::<8>();
-            // SAFETY: `prime` holds an `Ifma`, which proves the features.
-            groups
-                .iter()
-                .map(|group| unsafe { lanes(prime, group) })
-                .collect()
-        };
+        let squared = |log: u32| (0..log).fold(omega, |w, _| w.square());
+        let tabled = log_n <= TABLED;
+        let columns = powers(omega, 1 << log_columns);
+        let mut between = Vec::new();
+        for columns in columns.chunks(8) {
+            let mut current = [scale * F::from(16); 8];
+            for _ in 0..if tabled { 1 << log_rows } else { 1 } {
+                between.push(parcel(prime.words(&current)));
+                current.iter_mut().zip(columns).for_each(|(f, w)| *f *= w);
+            }
+            if !tabled {
+                let steps: Vec<F> = columns.iter().map(|w| *w * F::from(16)).collect();
+                between.push(parcel(prime.words(&steps)));
+            }
+        }
         Self {
-            log_n,
-            eighth: core::array::from_fn(|i| prime.factor(eighth[i])),
-            layers: (4..=log_n).map(layer).collect(),
+            log_rows,
+            log_columns,
+            by_row: factors(squared(log_columns), log_rows),
+            by_column: factors(squared(log_rows), log_columns),
+            between,
+            tabled,
         }
+    }
+
+    /// Parcels of one task of the first pass.
+    pub(crate) const fn rows(&self) -> usize {
+        1 << self.log_rows
+    }
+
+    /// Tasks of the first pass, each of eight columns.
+    pub(crate) const fn first_tasks(&self) -> usize {
+        1 << (self.log_columns - 3)
     }
 }
 
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn lanes<F: Field>(prime: Prime<F>, words: &[Word; 8]) -> Lanes {
-    load(prime.ifma, words)
+/// Eight words of elements as a parcel.
+fn parcel(words: &[Word]) -> Parcel {
+    core::array::from_fn(|i| core::array::from_fn(|lane| words[ORDER[lane]][i]))
 }
 
-/// Transforms a column of `2^log_n` cells; the results are multiplied by `scale`. `buffer` is overwritten.
-pub(crate) fn transform<F: Field>(
+#[inline(always)]
+fn open(ifma: Ifma, parcel: &Parcel) -> Lanes {
+    Lanes::unpack(ifma, unrolled!(4, i => Vector::load(ifma, &parcel[i])))
+}
+
+/// A column that several tasks write to, each its own cells.
+struct Shared<'a, F> {
+    cells: *mut [u64; 4],
+    length: usize,
+    column: core::marker::PhantomData<&'a mut [F]>,
+}
+
+// SAFETY: it stands for a mutable slice of words; tasks write to different cells.
+unsafe impl<F> Sync for Shared<'_, F> {}
+
+impl<'a, F: Field> Shared<'a, F> {
+    /// A column as cells to be written by tasks.
+    fn new(prime: Prime<F>, column: &'a mut [F]) -> Self {
+        let cells = prime.words_mut(column);
+        Self {
+            length: cells.len(),
+            cells: cells.as_mut_ptr(),
+            column: core::marker::PhantomData,
+        }
+    }
+
+    /// Writes eight neighbours.
+    ///
+    /// # Safety
+    /// No other task writes to these cells.
+    #[inline(always)]
+    unsafe fn write(&self, start: usize, lanes: &Lanes) {
+        assert!(start + 8 <= self.length);
+        // SAFETY: inside the slice that is borrowed for as long as self lives; nobody else has these cells.
+        store(unsafe { &mut *self.cells.add(start).cast() }, lanes);
+    }
+}
+
+/// One task of the first pass: columns `8 task ..`, each cell times that of `shifts` (factors) if there are any.
+pub(crate) fn first_pass<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
-    column: &mut [F],
-    scale: F,
+    (column, shifts): (&[F], &[F]),
+    task: usize,
+    parcels: &mut [Parcel],
     buffer: &mut Vec<Lanes>,
 ) {
-    debug_assert_eq!(column.len(), 1 << plan.log_n);
-    let scale = (scale != F::ONE).then(|| prime.factor(scale));
+    let (column, shifts) = (prime.words(column), prime.words(shifts));
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
-    unsafe { transform_words(prime, plan, prime.words_mut(column), scale, buffer) }
+    unsafe { first_words(prime, plan, (column, shifts), task, parcels, buffer) }
 }
 
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn transform_words<F: Field>(
+/// The second pass, over the parcels of all tasks of the first, on all threads if wanted.
+pub(crate) fn second_pass<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
-    column: &mut [Word],
-    scale: Option<[u64; 5]>,
-    buffer: &mut Vec<Lanes>,
+    parcels: &[Parcel],
+    column: &mut [F],
+    (parallel, buffer): (bool, &mut Vec<Lanes>),
 ) {
-    let k = prime.constants();
-    let groups = column.len() / 8;
-    buffer.clear();
-    buffer.resize(groups, k.one);
-    first_layers(prime, plan, column, buffer, &k);
-    vertical(buffer, &plan.layers, &k);
-    let scale = scale.map(|limbs| Lanes::splat(prime.ifma, limbs));
-    for (cells, lanes) in column.as_chunks_mut::<8>().0.iter_mut().zip(buffer) {
-        let scaled = scale.map_or(*lanes, |scale| lanes.multiply(&scale, &k));
-        store(cells, &scaled.canonical(&k));
+    let column = Shared::new(prime, column);
+    let task = |buffer: &mut Vec<Lanes>, task: usize| {
+        // SAFETY: `prime` holds an `Ifma`, which proves the features; every task is done once.
+        unsafe { second_words(prime, plan, parcels, task, &column, buffer) }
+    };
+    let tasks = 0..1 << (plan.log_rows - 3);
+    if parallel {
+        tasks.into_par_iter().for_each_init(Vec::new, task);
+    } else {
+        tasks.for_each(|number| task(buffer, number));
     }
 }
 
-/// Cell i of block b is cell `rev(8 b + i)` of the column: for blocks `t 8 + rev(lane)`.. in lanes these are eight
-/// neighbours, `rev3(i) n / 8 + rev(t') 8 ..`.
-#[inline(always)]
-fn first_layers<F: Field>(
+/// # Safety
+/// The machine has the features, and no other call with this task and column runs at the same time.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn first_words<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
-    column: &[Word],
-    buffer: &mut [Lanes],
-    k: &Constants,
+    (column, shifts): (&[Word], &[Word]),
+    task: usize,
+    parcels: &mut [Parcel],
+    buffer: &mut Vec<Lanes>,
 ) {
-    let rev3 = |i: usize| i.reverse_bits() >> (usize::BITS - 3);
-    let (groups, _) = column.as_chunks::<8>();
-    let (count, blocks) = (groups.len(), groups.len() / 8);
-    let twiddles = plan.eighth.map(|w| Lanes::splat(prime.ifma, w));
-    let bits = blocks.trailing_zeros();
-    for t in 0..blocks {
-        let reversed = if bits == 0 {
-            0
-        } else {
-            t.reverse_bits() >> (usize::BITS - bits)
-        };
-        let cells =
-            core::array::from_fn(|i| load(prime.ifma, &groups[rev3(i) * (count / 8) + reversed]));
-        let values = eight(cells, &twiddles, k);
-        for (lane, block) in transposed(&values).into_iter().enumerate() {
-            buffer[t + rev3(ORDER[lane]) * blocks] = block;
+    let (k, ifma) = (prime.constants(), prime.ifma);
+    let (rows, groups) = (plan.rows(), plan.first_tasks());
+    let (column, _) = column.as_chunks::<8>();
+    let (shifts, _) = shifts.as_chunks::<8>();
+    buffer.clear();
+    for place in 0..rows {
+        let row = place.reverse_bits() >> (usize::BITS - plan.log_rows);
+        let cells = load(ifma, &column[row * groups + task]);
+        buffer.push(match shifts.get(row * groups + task) {
+            Some(shifts) => cells.multiply(&load(ifma, shifts), k),
+            None => cells,
+        });
+    }
+    vertical(ifma, buffer, &plan.by_row, k);
+    if plan.tabled {
+        let between = &plan.between[task * rows..][..rows];
+        for ((value, factor), parcel) in buffer.iter().zip(between).zip(parcels) {
+            seal(parcel, &value.multiply(&open(ifma, factor), k));
+        }
+    } else {
+        let mut factor = open(ifma, &plan.between[2 * task]);
+        let step = open(ifma, &plan.between[2 * task + 1]);
+        for (value, parcel) in buffer.iter().zip(parcels) {
+            seal(parcel, &value.multiply(&factor, k));
+            factor = factor.multiply(&step, k);
         }
     }
 }
 
-/// Lanes of eight values as values of eight lanes, in [`ORDER`] again.
 #[inline(always)]
-fn transposed(values: &[Lanes; 8]) -> [Lanes; 8] {
-    let limb = |i: usize| Vector::transpose(core::array::from_fn(|j| values[ORDER[j]].0[i]));
-    let limbs: [[Vector; 8]; 5] = core::array::from_fn(limb);
-    core::array::from_fn(|lane| Lanes(limbs.map(|rows| rows[lane])))
+fn seal(parcel: &mut Parcel, lanes: &Lanes) {
+    let words = lanes.pack();
+    for (to, word) in parcel.iter_mut().zip(words) {
+        word.store(to);
+    }
 }
 
-/// Three layers on eight values in bit-reversed order.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+unsafe fn second_words<F: Field>(
+    prime: Prime<F>,
+    plan: &Plan,
+    parcels: &[Parcel],
+    task: usize,
+    column: &Shared<'_, F>,
+    buffer: &mut Vec<Lanes>,
+) {
+    let (k, ifma) = (prime.constants(), prime.ifma);
+    let (rows, columns) = (plan.rows(), 1 << plan.log_columns);
+    buffer.clear();
+    buffer.resize(columns, k.one);
+    for (group, parcels) in parcels.chunks(rows).enumerate() {
+        let tile = &parcels[8 * task..][..8];
+        let words = unrolled!(4, i => {
+            Vector::transpose(unrolled!(8, row => Vector::load(ifma, &tile[ORDER[row]][i])))
+        });
+        for lane in 0..8 {
+            let place =
+                (8 * group + ORDER[lane]).reverse_bits() >> (usize::BITS - plan.log_columns);
+            buffer[place] = Lanes::unpack(ifma, unrolled!(4, i => words[i][lane]));
+        }
+    }
+    vertical(ifma, buffer, &plan.by_column, k);
+    for (k2, value) in buffer.iter().enumerate() {
+        // SAFETY: rows `8 task ..` are this task's.
+        unsafe { column.write(k2 * rows + 8 * task, &value.canonical(k)) };
+    }
+}
+
+/// Transforms whole vectors below 2 p from bit-reversed to natural order; twiddles are half a period.
 #[inline(always)]
-fn eight(mut v: [Lanes; 8], twiddles: &[Lanes; 4], k: &Constants) -> [Lanes; 8] {
-    for half in [1, 2, 4] {
-        for start in (0..8).step_by(2 * half) {
-            for i in 0..half {
-                // Reduced also where the twiddle is one: 2 p must cover what is subtracted.
-                let high = v[start + half + i].multiply(&twiddles[i * (4 / half)], k);
-                let low = v[start + i];
-                v[start + i] = low.add(&high, k);
-                v[start + half + i] = low.subtract(&high, &k.p2, k);
+fn vertical(ifma: Ifma, buffer: &mut [Lanes], twiddles: &[[u64; 5]], k: &Constants) {
+    let length = buffer.len();
+    for part in buffer.chunks_mut(NARROW) {
+        let eighth = twiddles.len() / 4;
+        let third = unrolled!(4, i => Lanes::splat(ifma, twiddles[i * eighth]));
+        for eight in part.as_chunks_mut::<8>().0 {
+            first_layers(eight, &third, k);
+        }
+        layers(ifma, part, 8, twiddles, k);
+    }
+    if length > NARROW {
+        layers(ifma, buffer, NARROW, twiddles, k);
+    }
+}
+
+/// The layers from half `half` on, two at a time.
+#[inline(always)]
+fn layers(ifma: Ifma, buffer: &mut [Lanes], mut half: usize, twiddles: &[[u64; 5]], k: &Constants) {
+    while 4 * half <= buffer.len() {
+        for part in buffer.chunks_exact_mut(4 * half) {
+            two_layers(ifma, part, twiddles, k);
+        }
+        half *= 4;
+    }
+    if 2 * half <= buffer.len() {
+        let stride = twiddles.len() / half;
+        for part in buffer.chunks_exact_mut(2 * half) {
+            let (low, high) = part.split_at_mut(half);
+            for ((a, b), w) in low
+                .iter_mut()
+                .zip(high)
+                .zip(twiddles.iter().step_by(stride))
+            {
+                (*a, *b) = butterfly(a, b, &Lanes::splat(ifma, *w), k);
             }
         }
     }
-    v
 }
 
-/// The layers of half 8 and more, depth first so that the narrow ones stay in the first-level cache.
+/// Two layers on four quarters.
 #[inline(always)]
-fn vertical(buffer: &mut [Lanes], layers: &[Vec<Lanes>], k: &Constants) {
-    let narrow = layers.len().min(NARROW);
-    for part in buffer.chunks_mut(1 << narrow) {
-        for layer in &layers[..narrow] {
-            butterflies(part, layer, k);
-        }
-    }
-    for layer in &layers[narrow..] {
-        butterflies(buffer, layer, k);
+fn two_layers(ifma: Ifma, part: &mut [Lanes], twiddles: &[[u64; 5]], k: &Constants) {
+    let quarter = part.len() / 4;
+    let stride = twiddles.len() / (2 * quarter);
+    let (low, high) = part.split_at_mut(2 * quarter);
+    let ((a, b), (c, d)) = (low.split_at_mut(quarter), high.split_at_mut(quarter));
+    for i in 0..quarter {
+        let first = Lanes::splat(ifma, twiddles[2 * stride * i]);
+        let (second, third) = (twiddles[stride * i], twiddles[stride * (i + quarter)]);
+        let (a0, b0) = butterfly(&a[i], &b[i], &first, k);
+        let (c0, d0) = butterfly(&c[i], &d[i], &first, k);
+        (a[i], c[i]) = butterfly(&a0, &c0, &Lanes::splat(ifma, second), k);
+        (b[i], d[i]) = butterfly(&b0, &d0, &Lanes::splat(ifma, third), k);
     }
 }
 
-/// Layers done together on a part: 2^7 vectors are 40 KiB.
-const NARROW: usize = 7;
-
+/// `a + w b` and `a - w b`: at most 2 p are added to the bound of a.
 #[inline(always)]
-fn butterflies(buffer: &mut [Lanes], twiddles: &[Lanes], k: &Constants) {
-    for pair in buffer.chunks_exact_mut(2 * twiddles.len()) {
-        let (low, high) = pair.split_at_mut(twiddles.len());
-        for ((a, b), w) in low.iter_mut().zip(high).zip(twiddles) {
-            let product = b.multiply(w, k);
-            let sum = a.add(&product, k);
-            *b = a.subtract(&product, &k.p2, k);
-            *a = sum;
-        }
+fn butterfly(a: &Lanes, b: &Lanes, w: &Lanes, k: &Constants) -> (Lanes, Lanes) {
+    let product = b.multiply(w, k);
+    (a.add(&product, k), a.subtract(&product, &k.p2, k))
+}
+
+/// Three layers on eight values below 2 p, in bit-reversed order: below 16 p.
+#[inline(always)]
+fn first_layers(v: &mut [Lanes; 8], twiddles: &[Lanes; 4], k: &Constants) {
+    for i in [0, 2, 4, 6] {
+        (v[i], v[i + 1]) = (v[i].add(&v[i + 1], k), v[i].subtract(&v[i + 1], &k.p2, k));
+    }
+    for i in [0, 4] {
+        // Sums are below 4 p.
+        (v[i], v[i + 2]) = (v[i].add(&v[i + 2], k), v[i].subtract(&v[i + 2], &k.p5, k));
+        (v[i + 1], v[i + 3]) = butterfly(&v[i + 1], &v[i + 3], &twiddles[2], k);
+    }
+    // Sums are below 8 p.
+    (v[0], v[4]) = (v[0].add(&v[4], k), v[0].subtract(&v[4], &k.p8, k));
+    for i in 1..4 {
+        (v[i], v[i + 4]) = butterfly(&v[i], &v[i + 4], &twiddles[i], k);
     }
 }

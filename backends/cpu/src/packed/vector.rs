@@ -110,11 +110,32 @@ impl Vector {
         Self(unsafe { _mm512_shrdi_epi64::<N>(self.0, high.0) })
     }
 
-    /// Lanes that are equal, as bits.
+    /// Lanes that are zero, as bits.
     #[inline(always)]
-    pub(crate) fn equal(self, other: Self) -> u8 {
+    pub(crate) fn zeros(self) -> u8 {
         // SAFETY: a `Vector` exists.
-        unsafe { _mm512_cmpeq_epi64_mask(self.0, other.0) }
+        unsafe { _mm512_testn_epi64_mask(self.0, self.0) }
+    }
+
+    /// Lanes whose low 32 bits are below 8, as some bits.
+    #[inline(always)]
+    pub(crate) fn low_halves_below_eight(self) -> u16 {
+        // SAFETY: a `Vector` exists.
+        unsafe { _mm512_mask_cmplt_epu32_mask(0x5555, self.0, _mm512_set1_epi32(8)) }
+    }
+
+    /// Word `index[lane] mod 8` of `self` in every lane.
+    #[inline(always)]
+    pub(crate) fn permuted(self, index: Self) -> Self {
+        // SAFETY: a `Vector` exists.
+        Self(unsafe { _mm512_permutexvar_epi64(index.0, self.0) })
+    }
+
+    /// Word `(lane + N) mod 8` of `self` in every lane.
+    #[inline(always)]
+    pub(crate) fn rotated<const N: i32>(self) -> Self {
+        // SAFETY: a `Vector` exists.
+        Self(unsafe { _mm512_alignr_epi64::<N>(self.0, self.0) })
     }
 
     /// Lanes that are negative as signed words, as bits.
@@ -172,16 +193,18 @@ impl Vector {
     /// Transposes eight rows of eight words.
     #[inline(always)]
     pub(crate) fn transpose(rows: [Self; 8]) -> [Self; 8] {
-        let pairs: [(Self, Self); 4] =
-            core::array::from_fn(|i| rows[2 * i].interleave(rows[2 * i + 1]));
-        let quarter = |x: [Self; 4]| {
-            let ((s0, s1), (s2, s3)) = (x[0].blocks(x[1]), x[2].blocks(x[3]));
-            let ((b0, b2), (b1, b3)) = (s0.blocks(s2), s1.blocks(s3));
-            [b0, b1, b2, b3]
-        };
-        let even = quarter(pairs.map(|p| p.0));
-        let odd = quarter(pairs.map(|p| p.1));
-        core::array::from_fn(|i| if i % 2 == 0 { even[i / 2] } else { odd[i / 2] })
+        let pairs = unrolled!(4, i => rows[2 * i].interleave(rows[2 * i + 1]));
+        let even = Self::quarter(unrolled!(4, i => pairs[i].0));
+        let odd = Self::quarter(unrolled!(4, i => pairs[i].1));
+        unrolled!(8, i => if i % 2 == 0 { even[i / 2] } else { odd[i / 2] })
+    }
+
+    /// Transposes four rows of four blocks of two words.
+    #[inline(always)]
+    fn quarter(x: [Self; 4]) -> [Self; 4] {
+        let ((s0, s1), (s2, s3)) = (x[0].blocks(x[1]), x[2].blocks(x[3]));
+        let ((b0, b2), (b1, b3)) = (s0.blocks(s2), s1.blocks(s3));
+        [b0, b1, b2, b3]
     }
 }
 

@@ -38,7 +38,8 @@ impl<F: PrimeField> Lowering<'_, F> {
         weights: WeightId,
         bias: Option<WeightId>,
     ) -> Result<(), LowerError> {
-        let (x, y) = self.operands(node)?;
+        let x = self.operand_where(node, 0, |x| x.has_cells() && x.has_unit_steps())?;
+        let y = self.materialized(self.graph.nodes[node].output)?;
         self.spend(node, x.terms.len() + y.terms.len())?;
         let weight = &self.graph.weights[weights.0 as usize];
         let (m, k) = (weight.rows, weight.cols);
@@ -68,9 +69,6 @@ impl<F: PrimeField> Lowering<'_, F> {
                 .zip(&tau)
                 .map(|(s, f)| (*s, f.part(s.first, s.len)))
                 .collect();
-            if term.spans.iter().any(|span| span.step != 1) {
-                return Err(self.unsupported(node, "it reads a pooled tensor that has no cells"));
-            }
             self.derive(&format!("{name}/Z {index}"), term, *last, inner, z, z.start);
         }
         let sum = vec![self.form(p.track, p.start, vec![Axis::new(k, 1, Factor::One)], 1)];
@@ -85,7 +83,8 @@ impl<F: PrimeField> Lowering<'_, F> {
         geometry: &Geometry,
         groups: usize,
     ) -> Result<(), LowerError> {
-        let (x, y) = self.operands(node)?;
+        let x = self.operand_where(node, 0, |x| x.has_cells() && x.has_unit_steps())?;
+        let y = self.materialized(self.graph.nodes[node].output)?;
         let (&[_, channels, height, width], &[_, m, oh, ow]) = (&x.shape[..], &y.shape[..]) else {
             return Err(self.unsupported(node, "a convolution reads and writes four axes"));
         };
@@ -134,13 +133,6 @@ impl<F: PrimeField> Lowering<'_, F> {
         self.tie_layer(node, &layer, (&x, &y), bias, sum)
     }
 
-    /// Input and output of a layer, both with cells or public values.
-    fn operands(&mut self, node: usize) -> Result<(Representation, Representation), LowerError> {
-        let node = &self.graph.nodes[node];
-        let (input, output) = (node.inputs[0], node.output);
-        Ok((self.materialized(input)?, self.materialized(output)?))
-    }
-
     fn place_of(&self, node: usize, weights: WeightId) -> Result<WeightPlace, LowerError> {
         self.place(weights)
             .ok_or_else(|| self.unsupported(node, "its weights have no place"))
@@ -151,7 +143,7 @@ impl<F: PrimeField> Lowering<'_, F> {
         tracks.map(|track| self.builder.region(track, k))
     }
 
-    fn product_tracks(&mut self) -> [TrackId; 3] {
+    pub(super) fn product_tracks(&mut self) -> [TrackId; 3] {
         if let Some(tracks) = self.products {
             return tracks;
         }
@@ -277,12 +269,6 @@ impl<F: PrimeField> Lowering<'_, F> {
         mut sum: Vec<LinearForm<F>>,
     ) -> Result<(), LowerError> {
         let name = self.graph.nodes[node].name.clone();
-        if x.terms
-            .iter()
-            .any(|term| matches!(term.source, Source::Instance(_)))
-        {
-            return Err(self.unsupported(node, "its input is public and has no cells to multiply"));
-        }
         let cut = "it reads a pooled tensor that has no cells";
         let read = x.forms(&layer.input_factors, -1);
         let mut tie = read.ok_or_else(|| self.unsupported(node, cut))?;

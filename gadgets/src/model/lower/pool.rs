@@ -21,7 +21,7 @@ impl<F: PrimeField> Lowering<'_, F> {
         let input = self.graph.nodes[node].inputs[0];
         let output = self.graph.nodes[node].output;
         let floor = self.graph.tensors[input.0 as usize].range.min;
-        let x = self.materialized(input)?;
+        let x = self.operand_where(node, 0, Representation::has_unit_steps)?;
         let taps = geometry.taps();
         self.spend(
             node,

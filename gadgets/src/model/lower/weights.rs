@@ -9,8 +9,14 @@ impl<F: PrimeField> Lowering<'_, F> {
     /// Gives all weights their tensors, in the order of the nodes: the order of the model's commitments.
     pub(crate) fn place_all_weights(&mut self) {
         for node in &self.graph.nodes {
-            if let Op::Dense { weights, bias } | Op::Conv { weights, bias, .. } = node.op {
-                self.place_weights(weights, bias);
+            match node.op {
+                Op::Dense { weights, bias } | Op::Conv { weights, bias, .. } => {
+                    self.place_weights(weights, bias);
+                }
+                Op::Constant { weights } | Op::Gather { weights } => {
+                    self.place_weights(weights, None);
+                }
+                _ => {}
             }
         }
     }

@@ -80,6 +80,32 @@ impl Representation {
         }
     }
 
+    /// Whether every term is made of cells and covers every element.
+    pub(crate) fn is_whole(&self) -> bool {
+        let whole = |(span, len): (&Span, &usize)| {
+            span.first == 0 && span.len == *len && (span.step == 1 || *len == 1)
+        };
+        self.has_cells()
+            && self
+                .terms
+                .iter()
+                .all(|t| t.spans.iter().zip(&self.shape).all(whole))
+    }
+
+    /// Whether no term is a public value, which phase-2 cells cannot be made of.
+    pub(crate) fn has_cells(&self) -> bool {
+        let public = |term: &Term| matches!(term.source, Source::Instance(_));
+        !self.terms.iter().any(public)
+    }
+
+    /// Whether every term reads neighbouring elements.
+    pub(crate) fn has_unit_steps(&self) -> bool {
+        self.terms
+            .iter()
+            .flat_map(|term| &term.spans)
+            .all(|span| span.step == 1)
+    }
+
     /// Cells that are the values themselves.
     pub(crate) fn cells(region: Region, shape: &[usize]) -> Self {
         Self::of(Source::Track(region.track), region.start, shape)

@@ -40,8 +40,9 @@ impl<A: Assign> Runner<'_, A> {
     ) -> Result<Vec<i64>, RunError> {
         let (matrix, bias) = self.matrix((weights, bias))?;
         let cols = self.graph.weights[weights.0 as usize].cols;
+        let operand = self.read(node, 0);
         let mut out = Vec::new();
-        for x in self.operand(node).chunks(cols) {
+        for x in operand.chunks(cols) {
             for (row, b) in matrix.chunks(cols).zip(&bias) {
                 let products = row.iter().copied().zip(x.iter().copied());
                 out.push(self.sum(node, *b, products)?);
@@ -51,7 +52,7 @@ impl<A: Assign> Runner<'_, A> {
     }
 
     /// `start + sum of products`, checked.
-    fn sum(
+    pub(super) fn sum(
         &self,
         node: usize,
         start: i64,
@@ -74,7 +75,7 @@ impl<A: Assign> Runner<'_, A> {
         let [_, channels, height, width] = input;
         let [batch, m, oh, ow] = output;
         let (of_group, rows) = (channels / groups, m / groups);
-        let x = self.operand(node);
+        let x = &self.read(node, 0);
         let mut out = Vec::with_capacity(batch * m * oh * ow);
         for index in 0..batch * m * oh * ow {
             let (sample, row) = (index / (m * oh * ow), index / (oh * ow) % m);
@@ -96,9 +97,9 @@ impl<A: Assign> Runner<'_, A> {
         Ok(self.cells(Owner::Node(node), Role::Accumulator, out))
     }
 
-    pub(super) fn sum_pool(&self, node: usize, geometry: &Geometry) -> Vec<i64> {
+    pub(super) fn sum_pool(&mut self, node: usize, geometry: &Geometry) -> Vec<i64> {
         let ([_, _, height, width], [_, _, oh, ow]) = self.shapes(node);
-        let x = self.operand(node);
+        let x = self.read(node, 0);
         let planes = x.chunks(height * width);
         let outputs = planes.flat_map(|plane| (0..oh * ow).map(move |o| (plane, o / ow, o % ow)));
         let sum = |(plane, i, j): (&[i64], usize, usize)| {
@@ -110,17 +111,6 @@ impl<A: Assign> Runner<'_, A> {
             taps.sum()
         };
         outputs.map(sum).collect()
-    }
-
-    pub(super) fn add(&self, node: usize, scales: [i64; 2]) -> Result<Vec<i64>, RunError> {
-        let operand = |i: usize| {
-            let id = self.graph.nodes[node].inputs[i];
-            &self.trace.values[id.0 as usize]
-        };
-        let pairs = operand(0).iter().zip(operand(1));
-        pairs
-            .map(|(a, b)| self.sum(node, 0, [(scales[0], *a), (scales[1], *b)].into_iter()))
-            .collect()
     }
 
     pub(super) fn transpose(&self, node: usize, axes: &[usize]) -> Vec<i64> {

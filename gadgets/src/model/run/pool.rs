@@ -14,7 +14,7 @@ impl<A: Assign> Runner<'_, A> {
     ) -> Result<Vec<i64>, RunError> {
         let input = self.graph.nodes[node].inputs[0];
         let tensor = &self.graph.tensors[input.0 as usize];
-        let x = self.operand(node).to_vec();
+        let x = self.read(node, 0);
         self.check(&self.graph.nodes[node].name, &x, tensor.range)?;
         let (_, output) = self.shapes(node);
         let mut maxima = vec![tensor.range.min; output.iter().product()];

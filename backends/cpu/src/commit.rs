@@ -1,0 +1,437 @@
+//! Commitments over fixed bases: with tables, all windows of all scalars of a column share one set of buckets.
+
+use core::ops::Range;
+
+use group::Group;
+use rayon::prelude::*;
+use zkernel_backend::{Curve, Field, Result, Scalar, shape};
+use zkernel_verifier::curve::Point;
+
+use crate::affine::{Adder, Xy, normalize};
+use crate::bases::{Bases, Table};
+use crate::buckets::{Section, Terms, reference, weigh};
+use crate::columns::{Cells, Columns};
+use crate::digits::{MAGNITUDE_BITS, Magnitude, Windows, windows};
+use crate::msm::{most_bits, variable, variable_additions};
+
+/// Terms that are sorted and added together.
+const TERMS_TOGETHER: usize = 1 << 18;
+
+/// Additions from which sharing a column between threads is worth another set of buckets.
+const ADDITIONS_TO_SHARE: usize = 1 << 12;
+
+/// Additions for which another thread is worth waking.
+const ADDITIONS_OF_A_THREAD: usize = 1 << 10;
+
+/// Sums of folded bases made together.
+const SUMS_TOGETHER: usize = 64;
+
+/// The scalars of a column: many of a few bits, then some of any size.
+pub(crate) struct Scalars<'a, F> {
+    /// Bound of the body, in bits.
+    pub(crate) bits: u32,
+    pub(crate) body: Body<'a, F>,
+    /// What follows the body.
+    pub(crate) rest: [&'a [F]; 2],
+}
+
+/// The first scalars of a column.
+pub(crate) enum Body<'a, F> {
+    Small(&'a [i64]),
+    Full(&'a [F]),
+    /// Indices of magnitudes.
+    Indexed(&'a [u32], &'a [Magnitude]),
+}
+
+impl<F: Field> Scalars<'_, F> {
+    fn body_len(&self) -> usize {
+        match self.body {
+            Body::Small(values) => values.len(),
+            Body::Full(values) => values.len(),
+            Body::Indexed(indices, _) => indices.len(),
+        }
+    }
+
+    fn rest_len(&self) -> usize {
+        self.rest[0].len() + self.rest[1].len()
+    }
+
+    fn len(&self) -> usize {
+        self.body_len() + self.rest_len()
+    }
+
+    /// Visits the scalars of the body that are not zero, of a range of positions.
+    fn each_of_body(&self, range: &Range<usize>, mut visit: impl FnMut(usize, &Magnitude)) {
+        let length = self.body_len();
+        let own = range.start.min(length)..range.end.min(length);
+        let mut visit = |i, magnitude: Magnitude| {
+            if !magnitude.is_zero() {
+                visit(i, &magnitude);
+            }
+        };
+        match self.body {
+            Body::Small(values) => own.for_each(|i| visit(i, Magnitude::small(values[i]))),
+            Body::Full(values) => own.for_each(|i| visit(i, Magnitude::full(&values[i]))),
+            Body::Indexed(indices, magnitudes) => {
+                own.for_each(|i| visit(i, magnitudes[indices[i] as usize]));
+            }
+        }
+    }
+
+    /// Visits the scalars after the body, of a range of positions.
+    fn each_of_rest(&self, range: &Range<usize>, mut visit: impl FnMut(usize, &Magnitude)) {
+        let rest = self.rest.iter().copied().flatten();
+        let places = (self.body_len()..).zip(rest);
+        places
+            .filter(|(i, _)| range.contains(i))
+            .for_each(|(i, scalar)| visit(i, &Magnitude::full(scalar)));
+    }
+}
+
+/// How the digits of a commitment go to buckets: those up to `2^(split - 1)` have a bucket each; larger ones are split
+/// into a part of such a size and a multiple of `2^split`, which has a bucket among the high ones.
+#[derive(Clone, Copy)]
+struct Plan {
+    width: u32,
+    split: u32,
+    /// Buckets of the low parts, and of the high ones.
+    low: usize,
+    high: usize,
+}
+
+impl Plan {
+    /// The plan of the fewest additions for columns of `body` scalars of `bits` bits and `rest` full ones.
+    fn best(width: u32, bits: u32, body: usize, rest: usize) -> Self {
+        let largest = if rest == 0 {
+            bits.min(width - 1)
+        } else {
+            width - 1
+        };
+        let plan = |split: u32| Self {
+            width,
+            split,
+            low: 1 << (split - 1).min(largest),
+            high: (1 << largest) >> split,
+        };
+        let cost = |split: &u32| plan(*split).additions(bits, body, rest);
+        (2..=width)
+            .min_by_key(cost)
+            .map_or_else(|| plan(width), plan)
+    }
+
+    /// Additions of a column.
+    fn additions(&self, bits: u32, body: usize, rest: usize) -> usize {
+        let full = windows(MAGNITUDE_BITS, self.width) * rest * self.parts(self.width) / 8;
+        let body = windows(bits, self.width) * body * self.parts(bits) / 8;
+        full + body + 2 * (self.low + self.high)
+    }
+
+    /// Parts of a digit of so many bits, in eighths.
+    const fn parts(&self, bits: u32) -> usize {
+        let bits = if bits < self.width - 1 {
+            bits
+        } else {
+            self.width - 1
+        };
+        if bits < self.split {
+            return 8;
+        }
+        16 - (8 >> (bits + 1 - self.split))
+    }
+
+    /// Adds the parts of a digit to the buckets of a column.
+    #[inline]
+    fn push(
+        &self,
+        terms: &mut Terms,
+        (column, columns): (usize, usize),
+        (negative, digit): (bool, u32),
+        base: usize,
+    ) {
+        let high = (digit + (1 << (self.split - 1)) - 1) >> self.split;
+        let low = digit.wrapping_sub(high << self.split).cast_signed();
+        if low != 0 {
+            let bucket = column * self.low + low.unsigned_abs() as usize - 1;
+            terms.push(bucket, reference(base, negative != (low < 0)));
+        }
+        if high != 0 {
+            let bucket = columns * self.low + column * self.high + high as usize - 1;
+            terms.push(bucket, reference(base, negative));
+        }
+    }
+
+    /// Sums of all buckets of every column, with their weights.
+    fn weigh<C: Curve>(
+        &self,
+        bases: &Bases<C>,
+        table: &Table<C>,
+        terms: Terms,
+        columns: usize,
+    ) -> Vec<Point<C>> {
+        Adder::with(bases.level, |adder| {
+            let sums = terms.sum(adder, &table.multiples);
+            let (low, high) = sums.split_at(columns * self.low);
+            let sections = [
+                Section {
+                    buckets: low,
+                    size: self.low,
+                    shift: 0,
+                },
+                Section {
+                    buckets: high,
+                    size: self.high,
+                    shift: self.split,
+                },
+            ];
+            weigh::<C>(adder, columns, &sections)
+        })
+    }
+}
+
+/// `sum scalars * bases` of several columns, over a range of positions.
+fn tabled<C: Curve>(
+    bases: &Bases<C>,
+    table: &Table<C>,
+    columns: &[Scalars<'_, Scalar<C>>],
+    range: &Range<usize>,
+) -> Vec<Point<C>> {
+    let bits = columns.iter().map(|column| column.bits).max().unwrap_or(0);
+    let body = columns.iter().map(Scalars::body_len).max().unwrap_or(0);
+    let rest = columns.iter().map(Scalars::rest_len).max().unwrap_or(0);
+    let plan = Plan::best(table.width, bits, body.min(range.len()), rest);
+    let full = Windows::new(MAGNITUDE_BITS, table.width);
+    let count = columns.len();
+    let room = count * (body * windows(bits, table.width) + rest * full.count());
+    let mut terms = Terms::new(count * (plan.low + plan.high), room);
+    for (c, column) in columns.iter().enumerate() {
+        let own = Windows::new(column.bits, table.width);
+        let mut push = |windows: &Windows, i: usize, magnitude: &Magnitude| {
+            windows.each(magnitude, |window, negative, digit| {
+                let base = window * bases.len() + i;
+                plan.push(&mut terms, (c, count), (negative, digit), base);
+            });
+        };
+        column.each_of_rest(range, |i, magnitude| push(&full, i, magnitude));
+        match column.body {
+            Body::Small(values) if own.count() == 1 => {
+                let values = values.iter().enumerate().take(range.end).skip(range.start);
+                for (i, value) in values.filter(|(_, value)| **value != 0) {
+                    let digit = (*value < 0, value.unsigned_abs() as u32);
+                    plan.push(&mut terms, (c, count), digit, i);
+                }
+            }
+            _ => column.each_of_body(range, |i, magnitude| push(&own, i, magnitude)),
+        }
+    }
+    plan.weigh(bases, table, terms, count)
+}
+
+/// `sum scalars * bases` of a column without tables.
+fn untabled<C: Curve>(bases: &Bases<C>, column: &Scalars<'_, Scalar<C>>) -> Point<C> {
+    let mut points = Vec::with_capacity(column.len());
+    let mut scalars = Vec::with_capacity(column.len());
+    let mut visit = |i: usize, magnitude: &Magnitude| {
+        points.push(bases.points[i]);
+        scalars.push(*magnitude);
+    };
+    let all = 0..column.len();
+    column.each_of_body(&all, &mut visit);
+    column.each_of_rest(&all, &mut visit);
+    variable::<C>(bases.level, &points, &scalars)
+}
+
+/// Commitments to columns of scalars, several at a time; few long columns are split into rows.
+pub(crate) fn commit_scalars<C: Curve>(
+    bases: &Bases<C>,
+    columns: &[Scalars<'_, Scalar<C>>],
+) -> Vec<Point<C>> {
+    let Some(table) = &bases.table else {
+        return columns
+            .par_iter()
+            .map(|column| untabled(bases, column))
+            .collect();
+    };
+    let additions = |column: &Scalars<'_, Scalar<C>>| {
+        column.body_len() * windows(column.bits, table.width)
+            + column.rest_len() * windows(MAGNITUDE_BITS, table.width)
+    };
+    let most = columns.iter().map(additions).max().unwrap_or(0).max(1);
+    let threads = rayon::current_num_threads();
+    let threads = threads
+        .min(columns.len() * most / ADDITIONS_OF_A_THREAD)
+        .max(1);
+    if columns.len() < threads && most >= ADDITIONS_TO_SHARE {
+        let parts = threads.div_ceil(columns.len().max(1));
+        return columns
+            .iter()
+            .map(|column| shared(bases, table, column, parts))
+            .collect();
+    }
+    let at_once = columns
+        .len()
+        .div_ceil(threads)
+        .min(TERMS_TOGETHER / most)
+        .max(1);
+    let all = |columns| tabled(bases, table, columns, &(0..usize::MAX));
+    if at_once >= columns.len() {
+        return all(columns);
+    }
+    let groups = columns.par_chunks(at_once);
+    groups.flat_map_iter(all).collect()
+}
+
+/// A column over several threads.
+fn shared<C: Curve>(
+    bases: &Bases<C>,
+    table: &Table<C>,
+    column: &Scalars<'_, Scalar<C>>,
+    parts: usize,
+) -> Point<C> {
+    let share = column.len().div_ceil(parts);
+    let part = |part: usize| {
+        let range = part * share..(part + 1) * share;
+        tabled(bases, table, core::slice::from_ref(column), &range)
+    };
+    let points = (0..parts).into_par_iter().flat_map_iter(part);
+    points.reduce(Point::<C>::identity, |a, b| a + b)
+}
+
+#[tracing::instrument(skip_all, fields(batches = batches.len(), columns = extra.len()))]
+pub(crate) fn commit<C: Curve>(
+    bases: &Bases<C>,
+    batches: &[&Columns<Scalar<C>>],
+    extra: &[Vec<Scalar<C>>],
+) -> Result<Vec<C>> {
+    let shapes: Vec<shape::Shape> = batches.iter().map(|b| b.shape()).collect();
+    shape::commit(bases.len(), &shapes, extra)?;
+    let columns = batches
+        .iter()
+        .flat_map(|b| (0..b.shape().0).map(move |c| b.column(c)));
+    let scalars = |((cells, tail), extra)| {
+        let (bits, body) = match cells {
+            Cells::Small(bits, values) => (bits, Body::Small(values)),
+            Cells::Full(values) => (MAGNITUDE_BITS, Body::Full(values)),
+        };
+        Scalars {
+            bits,
+            body,
+            rest: [tail, extra],
+        }
+    };
+    let columns: Vec<_> = columns
+        .zip(extra.iter().map(Vec::as_slice))
+        .map(scalars)
+        .collect();
+    Ok(normalize::<C>(&commit_scalars(bases, &columns)))
+}
+
+#[tracing::instrument(skip_all, fields(columns = tails.len(), cells = indices.len()))]
+pub(crate) fn commit_dictionary<C: Curve>(
+    bases: &Bases<C>,
+    indices: &[u32],
+    dictionary: &Columns<Scalar<C>>,
+    tails: &[Vec<Scalar<C>>],
+    extra: &[Vec<Scalar<C>>],
+) -> Result<Vec<C>> {
+    let rows = shape::commit_dictionary(bases.len(), indices, dictionary.shape(), tails, extra)?;
+    let full = dictionary.full(bases.level);
+    let entries: Vec<Magnitude> = full.par_iter().map(Magnitude::full).collect();
+    let bits = most_bits(&entries);
+    let column = |column: usize| Scalars {
+        bits,
+        body: Body::Indexed(
+            &indices[column * rows..][..rows - tails[column].len()],
+            &entries,
+        ),
+        rest: [&tails[column], &extra[column]],
+    };
+    let columns: Vec<Scalars<'_, Scalar<C>>> = (0..tails.len()).map(column).collect();
+    let plain = |column: &Scalars<'_, Scalar<C>>| match &bases.table {
+        Some(table) => {
+            let (body, rest) = (column.body_len(), column.rest_len());
+            Plan::best(table.width, bits, body, rest).additions(bits, body, rest)
+        }
+        None => variable_additions(column.len(), bits),
+    };
+    let grouped = |column: &Scalars<'_, Scalar<C>>| {
+        let points = column.body_len().min(entries.len()) + column.rest_len();
+        column.body_len() + variable_additions(points, bits)
+    };
+    if columns.iter().map(grouped).sum::<usize>() < columns.iter().map(plain).sum() {
+        let points: Vec<Point<C>> = columns.par_iter().map(|c| by_entry(bases, c)).collect();
+        return Ok(normalize::<C>(&points));
+    }
+    Ok(normalize::<C>(&commit_scalars(bases, &columns)))
+}
+
+/// A column of indices: bases are added up by entry, and the sums multiplied.
+fn by_entry<C: Curve>(bases: &Bases<C>, column: &Scalars<'_, Scalar<C>>) -> Point<C> {
+    let Body::Indexed(indices, entries) = column.body else {
+        return untabled(bases, column);
+    };
+    let mut terms = Terms::new(entries.len(), indices.len());
+    for (i, index) in indices.iter().enumerate() {
+        terms.push(*index as usize, reference(i, false));
+    }
+    let mut points = Adder::with(bases.level, |adder| terms.sum(adder, &bases.points));
+    points.extend_from_slice(&bases.points[indices.len()..][..column.rest_len()]);
+    let rest = column.rest.iter().copied().flatten().map(Magnitude::full);
+    let scalars = entries.iter().copied().chain(rest);
+    let products = points.into_iter().zip(scalars);
+    let (points, scalars): (Vec<_>, Vec<_>) = products.filter(|(p, _)| !p.is_identity()).unzip();
+    variable::<C>(bases.level, &points, &scalars)
+}
+
+/// `sum_b weights[b] P_{i w + b}` for each of the first bases, w weights together: every sum is a column of w scalars.
+#[tracing::instrument(skip_all, fields(rows, weights = weights.len()))]
+pub(crate) fn fold_bases<C: Curve>(
+    bases: &Bases<C>,
+    rows: usize,
+    weights: &[Scalar<C>],
+) -> Result<Bases<C>> {
+    shape::fold_bases(bases.len(), rows, weights.len())?;
+    let sums: Vec<usize> = (0..rows / weights.len()).collect();
+    let share = sums.len().div_ceil(rayon::current_num_threads());
+    let folded: Vec<Vec<Point<C>>> = sums
+        .par_chunks(share.clamp(1, SUMS_TOGETHER))
+        .map(|sums| fold(bases, sums, weights))
+        .collect();
+    let folded = normalize::<C>(&folded.concat());
+    let kept = bases.points[rows..].iter().copied();
+    let points = folded.iter().map(Xy::new).chain(kept).collect();
+    Ok(Bases::brief(bases.level, points))
+}
+
+/// Some of the sums of [`fold_bases`].
+fn fold<C: Curve>(bases: &Bases<C>, sums: &[usize], weights: &[Scalar<C>]) -> Vec<Point<C>> {
+    let column = Scalars {
+        bits: MAGNITUDE_BITS,
+        body: Body::Full(weights),
+        rest: [&[], &[]],
+    };
+    let (first, each) = (sums[0] * weights.len(), weights.len());
+    let Some(table) = &bases.table else {
+        let sum = |i: &usize| {
+            let points = &bases.points[i * each..][..each];
+            let scalars: Vec<Magnitude> = weights.iter().map(Magnitude::full).collect();
+            variable::<C>(bases.level, points, &scalars)
+        };
+        return sums.iter().map(sum).collect();
+    };
+    let plan = Plan::best(table.width, MAGNITUDE_BITS, each, 0);
+    let windows = Windows::new(MAGNITUDE_BITS, table.width);
+    let mut terms = Terms::new(
+        sums.len() * (plan.low + plan.high),
+        2 * sums.len() * each * windows.count(),
+    );
+    column.each_of_body(&(0..each), |b, magnitude| {
+        windows.each(magnitude, |window, negative, digit| {
+            let base = window * bases.len() + first + b;
+            for sum in 0..sums.len() {
+                let place = (sum, sums.len());
+                plan.push(&mut terms, place, (negative, digit), base + sum * each);
+            }
+        });
+    });
+    plan.weigh(bases, table, terms, sums.len())
+}

@@ -1,0 +1,94 @@
+//! `y = floor(numerator / x)` for x > 0: `numerator = x y + r` with `r >= 0` and `x - 1 - r >= 0`, all of y, r and `x - 1 - r` in limbs.
+//!
+//! Cost per element: 3 cells for the product, and the limbs of y, r and `x - 1 - r` (1 cell and 1 lookup each). Sound because y and r are
+//! small integers and x is bounded: `x y + r` does not wrap around. Error: less than one step of y.
+
+use ff::PrimeField;
+use zkernel_verifier::system::Region;
+
+use super::wiring::Representation;
+use super::{LowerError, Lowering};
+use crate::model::graph::Interval;
+use crate::model::run::{Owner, Role, reciprocal_limbs};
+
+impl<F: PrimeField> Lowering<'_, F> {
+    pub(super) fn reciprocal(&mut self, node: usize, numerator: i64) -> Result<(), LowerError> {
+        let shape = self.output_shape(node);
+        let input = self.graph.nodes[node].inputs[0];
+        let range = self.graph.tensors[input.0 as usize].range;
+        let [x, y, p] = self.factor_cells(node, shape.iter().product());
+        self.tie_operand(node, 0, x, &shape)?;
+        let [quotient, remainder] = reciprocal_limbs(numerator, range);
+        let cells = |region: Region| Representation::cells(region, &shape);
+        let by_limbs = self.limb_cells(node, &shape, &quotient, Role::QuotientLimb);
+        self.tie_sum(node, "y", &cells(y), &by_limbs)?;
+        let rest = Representation::constant(numerator, &shape).plus(cells(p).times(-1));
+        let by_limbs = self.limb_cells(node, &shape, &remainder, Role::Remainder);
+        self.tie_sum(node, "remainder", &rest, &by_limbs)?;
+        let below = cells(x)
+            .plus(cells(p))
+            .plus(Representation::constant(-1 - numerator, &shape));
+        let by_limbs = self.limb_cells(node, &shape, &remainder, Role::Margin);
+        self.tie_sum(node, "margin", &below, &by_limbs)?;
+        self.represent(self.graph.nodes[node].output, &cells(y))
+    }
+
+    /// `sum_i 2^position limb_i`, each limb looked up in its range.
+    pub(super) fn limb_cells(
+        &mut self,
+        node: usize,
+        shape: &[usize],
+        bits: &[u32],
+        role: impl Fn(usize) -> Role,
+    ) -> Representation {
+        let mut sum = Representation::constant(0, shape);
+        let mut position = 0;
+        for (limb, bits) in bits.iter().enumerate() {
+            let track = self.range_track(Interval::new(0, (1 << bits) - 1));
+            let region = self.builder.region(track, shape.iter().product());
+            self.regions.push(((Owner::Node(node), role(limb)), region));
+            sum = sum.plus(Representation::cells(region, shape).times(1 << position));
+            position += bits;
+        }
+        sum
+    }
+
+    fn tie_sum(
+        &mut self,
+        node: usize,
+        what: &str,
+        one: &Representation,
+        other: &Representation,
+    ) -> Result<(), LowerError> {
+        let name = format!("{}/{what}", self.graph.nodes[node].name);
+        let tied = self.equal(name, one, other);
+        tied.ok_or_else(|| self.unsupported(node, "its input is too large"))
+    }
+
+    /// `y = 1` where `x > 0`: `x = 2^bits y + low - 2^bits + 1` with y in 0..=1 and low in limbs of `bits` bits. One cell and lookup
+    /// for y and each limb; exact.
+    pub(super) fn positive(&mut self, node: usize, bits: u32) -> Result<(), LowerError> {
+        let input = self.graph.nodes[node].inputs[0];
+        let shape = self.graph.tensors[input.0 as usize].shape.clone();
+        let track = self.range_track(Interval::new(0, 1));
+        let region = self.builder.region(track, shape.iter().product());
+        self.regions
+            .push(((Owner::Node(node), Role::Value), region));
+        let low = self.limb_cells(
+            node,
+            &shape,
+            &crate::model::run::remainder_limbs(bits),
+            Role::Remainder,
+        );
+        let value = Representation::cells(region, &shape).times(1 << bits);
+        let value = value
+            .plus(low)
+            .plus(Representation::constant(1 - (1 << bits), &shape));
+        self.read_as(node, &value)?;
+        let output = self.output_shape(node);
+        self.represent(
+            self.graph.nodes[node].output,
+            &Representation::cells(region, &output),
+        )
+    }
+}

@@ -1,0 +1,148 @@
+//! Circuits of products, quotients, comparisons, softmaxes, embeddings and views.
+
+use zkernel_gadgets::model::{Along, Function, Interval, Op, Piece, Visibility};
+
+use crate::circuits::{Sample, weights};
+use crate::sketch::{Sketch, range, table};
+
+const PRIVATE: Visibility = Visibility::Private;
+const PUBLIC: Visibility = Visibility::Public;
+const WIDE: Interval = Interval::new(-1 << 30, 1 << 30);
+
+/// Queries and keys of one input, exponentials of their products less the maximum, normalised, times values.
+pub fn attention() -> Sample {
+    let x = vec![3, -2, 5, 1, 4, -3];
+    let (mut sketch, id) = Sketch::new(&[1, 2, 3], Interval::new(-8, 7), PRIVATE);
+    let keys = sketch.transpose("transposed", id, &[0, 2, 1]);
+    let scores = sketch.op("scores", Op::MatMul, &[id, keys], &[1, 2, 2], WIDE);
+    let exp = table(Function::Exp, -100, 0, 1.0 / 16.0, 1.0 / 64.0);
+    let values = exp.values();
+    let exp = Op::MaxTable {
+        table: sketch.table(exp),
+    };
+    let e = sketch.op("exponentials", exp, &[scores], &[1, 2, 2], values);
+    let all = Piece {
+        input: 0,
+        scale: 1,
+        axes: vec![Along::whole(1, 0), Along::whole(2, 1), Along::repeated(1)],
+    };
+    let sum = Op::Affine {
+        pieces: vec![all],
+        constant: 0,
+    };
+    let sum = sketch.op("sum", sum, &[e], &[1, 2, 1], Interval::new(1, 200));
+    let inverse = Op::Reciprocal { numerator: 1 << 13 };
+    let inverse = sketch.op(
+        "inverse",
+        inverse,
+        &[sum],
+        &[1, 2, 1],
+        Interval::new(0, 1 << 13),
+    );
+    let repeated = Piece::broadcast(0, 1, &[1, 2, 1], &[1, 2, 2]);
+    let repeated = Op::Affine {
+        pieces: vec![repeated],
+        constant: 0,
+    };
+    let inverse = sketch.op("repeated", repeated, &[inverse], &[1, 2, 2], WIDE);
+    let p = sketch.op("weights", Op::Product, &[e, inverse], &[1, 2, 2], WIDE);
+    let p = sketch.requantize("rounded", p, 7, range(0, 64));
+    let y = sketch.op("mix", Op::MatMul, &[p, id], &[1, 2, 3], WIDE);
+    let circuit = sketch.circuit(y, PUBLIC, 5);
+    Sample {
+        name: "attention",
+        circuit,
+        x,
+    }
+}
+
+/// A wide input compared with thresholds, and a choice by the result.
+pub fn comparison() -> Sample {
+    let x = vec![70_001, -70_000, 12_345];
+    let (mut sketch, id) = Sketch::new(&[3], Interval::new(-100_000, 100_000), PRIVATE);
+    let threshold = sketch.constant("threshold", &[3], vec![70_000, -70_000, 20_000]);
+    let difference = Op::add([&[3], &[3]], [1, -1], &[3]);
+    let difference = sketch.op("difference", difference, &[id, threshold], &[3], WIDE);
+    let above = Op::Positive { bits: 19 };
+    let above = sketch.op("above", above, &[difference], &[3], Interval::new(0, 1));
+    let chosen = sketch.op("chosen", Op::Product, &[above, id], &[3], WIDE);
+    let raised = Op::Affine {
+        pieces: vec![Piece::broadcast(0, 1, &[3], &[3])],
+        constant: 5,
+    };
+    let raised = sketch.op("raised", raised, &[chosen], &[3], WIDE);
+    let y = sketch.dense("fc", raised, weights(6, 9), &[1, 2]);
+    let circuit = sketch.circuit(y, PUBLIC, 5);
+    Sample {
+        name: "comparison",
+        circuit,
+        x,
+    }
+}
+
+/// Rows of a secret matrix, positions added; every other token, reversed, padded and repeated.
+pub fn embedding() -> Sample {
+    let x = vec![2, 0, 4, 2];
+    let (mut sketch, id) = Sketch::new(&[4], Interval::new(0, 4), PRIVATE);
+    let rows = sketch.weight("words", 5, 3, weights(15, 9));
+    let gather = Op::Gather { weights: rows };
+    let words = sketch.op("words", gather, &[id], &[4, 3], Interval::new(-16, 15));
+    let positions = sketch.constant("positions", &[4, 3], weights(12, 9));
+    let sum = Op::add([&[4, 3], &[4, 3]], [3, -2], &[4, 3]);
+    let sum = sketch.op("sum", sum, &[words, positions], &[4, 3], WIDE);
+    let along = |first, len, step, source| Along {
+        first,
+        len,
+        step,
+        source,
+    };
+    let tokens = |first, from| Piece {
+        input: 0,
+        scale: 1,
+        axes: vec![
+            along(first, 2, 2, Some((0, from, 2))),
+            along(1, 3, 1, Some((1, 0, 1))),
+            along(0, 2, 1, None),
+        ],
+    };
+    let swapped = Op::Affine {
+        pieces: vec![tokens(0, 1), tokens(1, 0)],
+        constant: 5,
+    };
+    let view = sketch.op("view", swapped, &[sum], &[4, 5, 2], WIDE);
+    let rounded = sketch.requantize("rounded", view, 2, range(-32, 31));
+    let every = Piece {
+        input: 0,
+        scale: 1,
+        axes: vec![
+            along(0, 2, 1, Some((0, 1, 2))),
+            along(0, 5, 1, Some((1, 0, 1))),
+        ],
+    };
+    let reduced = Op::Affine {
+        pieces: vec![every],
+        constant: 0,
+    };
+    let reduced = sketch.op("reduced", reduced, &[rounded], &[2, 5], WIDE);
+    let y = sketch.dense("fc", reduced, weights(10, 9), &[1, 2]);
+    let circuit = sketch.circuit(y, PUBLIC, 6);
+    Sample {
+        name: "embedding",
+        circuit,
+        x,
+    }
+}
+
+/// An output that another layer reads too: the layer gets cells of its own.
+pub fn shown() -> Sample {
+    let x = vec![3, -2];
+    let (mut sketch, id) = Sketch::new(&[1, 2], Interval::new(-8, 8), PRIVATE);
+    let acc = sketch.dense("fc1", id, vec![1, 2, 3, 4], &[20, 5]);
+    sketch.dense("fc2", acc, vec![1, 2], &[7]);
+    let circuit = sketch.circuit(acc, PUBLIC, 5);
+    Sample {
+        name: "shown",
+        circuit,
+        x,
+    }
+}

@@ -1,0 +1,166 @@
+//! Rewrites of the float network after it has been read: activations that exporters take apart, scalings that the next layer
+//! absorbs, and nodes that nobody reads.
+
+use zkernel_gadgets::model::Function;
+
+use super::Build;
+use crate::model::{FloatNode, FloatOp};
+
+impl Build {
+    /// All rewrites; `outputs` are the tensors to keep.
+    pub(super) fn simplify(&mut self, outputs: &[usize]) {
+        for index in 0..self.nodes.len() {
+            self.gelu(index, outputs);
+            self.silu(index);
+        }
+        self.drop_unread(outputs);
+        self.absorb_scales(outputs);
+        self.drop_unread(outputs);
+    }
+
+    fn writer(&self, tensor: usize) -> Option<&FloatNode> {
+        self.nodes.iter().find(|n| n.output == tensor)
+    }
+
+    fn readers(&self, tensor: usize) -> Vec<usize> {
+        let reads = |i: &usize| self.nodes[*i].inputs.contains(&tensor);
+        (0..self.nodes.len()).filter(reads).collect()
+    }
+
+    /// `(factor, x, constant)` of a tensor that is `factor x + constant` of one other of its shape; itself otherwise.
+    fn scaled(&self, tensor: usize) -> (f64, usize, f64) {
+        let itself = (1.0, tensor, 0.0);
+        let Some(node) = self.writer(tensor) else {
+            return itself;
+        };
+        let FloatOp::Affine { pieces, constant } = &node.op else {
+            return itself;
+        };
+        let same = self.tensors[node.inputs[0]].shape == self.tensors[tensor].shape;
+        match pieces.as_slice() {
+            [(factor, piece)]
+                if same
+                    && piece
+                        .axes
+                        .iter()
+                        .all(|a| a.source.is_none_or(|s| s.1 == 0 && s.2 == 1)) =>
+            {
+                (*factor, node.inputs[0], *constant)
+            }
+            _ => itself,
+        }
+    }
+
+    /// `x (1 + erf(x / sqrt 2)) / 2`, the half before or after the product.
+    fn gelu(&mut self, index: usize, outputs: &[usize]) {
+        let node = &self.nodes[index];
+        let (FloatOp::Product, &[a, b]) = (&node.op, node.inputs.as_slice()) else {
+            return;
+        };
+        let output = node.output;
+        for (left, right) in [(a, b), (b, a)] {
+            let Some((x, factor)) = self.gelu_of(left, right) else {
+                continue;
+            };
+            let gelu = FloatOp::Function(Function::Gelu, [0.0; 2]);
+            if factor == 0.5 {
+                (self.nodes[index].op, self.nodes[index].inputs) = (gelu, vec![x]);
+                return;
+            }
+            // The half comes after: the node that halves the product is the function.
+            let halves = self.readers(output);
+            if let ([half], false) = (halves.as_slice(), outputs.contains(&output))
+                && self.scaled(self.nodes[*half].output) == (0.5, output, 0.0)
+            {
+                let half = *half;
+                (self.nodes[half].op, self.nodes[half].inputs) = (gelu, vec![x]);
+            }
+            return;
+        }
+    }
+
+    /// x and c with `left right = c x (1 + erf(x / sqrt 2))`, c = 1 or 1/2.
+    fn gelu_of(&self, left: usize, right: usize) -> Option<(usize, f64)> {
+        let (factor, x, offset) = self.scaled(left);
+        let (one, erf, constant) = self.scaled(right);
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-5;
+        let total = factor * one;
+        if offset != 0.0 || !close(constant, one) || !(close(total, 1.0) || close(total, 0.5)) {
+            return None;
+        }
+        let node = self.writer(erf)?;
+        let FloatOp::Function(Function::Erf, _) = node.op else {
+            return None;
+        };
+        let (slope, of, shift) = self.scaled(node.inputs[0]);
+        let fits = of == x && shift == 0.0 && close(slope, std::f64::consts::FRAC_1_SQRT_2);
+        fits.then_some((x, if close(total, 0.5) { 0.5 } else { 1.0 }))
+    }
+
+    /// `x sigmoid(x)`.
+    fn silu(&mut self, index: usize) {
+        let node = &self.nodes[index];
+        let (FloatOp::Product, &[a, b]) = (&node.op, node.inputs.as_slice()) else {
+            return;
+        };
+        let sigmoid_of = |tensor: usize| {
+            let node = self.writer(tensor)?;
+            matches!(node.op, FloatOp::Function(Function::Sigmoid, _)).then(|| node.inputs[0])
+        };
+        let x = match (sigmoid_of(a), sigmoid_of(b)) {
+            (Some(x), _) if x == b => b,
+            (_, Some(x)) if x == a => a,
+            _ => return,
+        };
+        self.nodes[index].op = FloatOp::Function(Function::Silu, [0.0; 2]);
+        self.nodes[index].inputs = vec![x];
+    }
+
+    /// A scaling along the last axis that dense layers alone read becomes part of their weights.
+    fn absorb_scales(&mut self, outputs: &[usize]) {
+        for index in 0..self.nodes.len() {
+            let FloatOp::Scale { scale, shift } = self.nodes[index].op.clone() else {
+                continue;
+            };
+            let (from, to) = (self.nodes[index].inputs[0], self.nodes[index].output);
+            let readers = self.readers(to);
+            let dense = |i: &usize| matches!(self.nodes[*i].op, FloatOp::Dense { .. });
+            if outputs.contains(&to) || readers.is_empty() || !readers.iter().all(dense) {
+                continue;
+            }
+            for reader in readers {
+                self.nodes[reader].inputs = vec![from];
+                absorb(&mut self.nodes[reader].op, &scale, &shift);
+            }
+        }
+    }
+
+    fn drop_unread(&mut self, outputs: &[usize]) {
+        let mut read: std::collections::BTreeSet<usize> = outputs.iter().copied().collect();
+        for node in self.nodes.iter().rev() {
+            if read.contains(&node.output) {
+                read.extend(&node.inputs);
+            }
+        }
+        self.nodes.retain(|node| read.contains(&node.output));
+    }
+}
+
+/// `W (s x + t) + b = (W s) x + (W t + b)`.
+fn absorb(op: &mut FloatOp, scale: &[f32], shift: &[f32]) {
+    let FloatOp::Dense {
+        rows,
+        cols,
+        weights,
+        bias,
+    } = op
+    else {
+        return;
+    };
+    let mut moved = bias.take().unwrap_or_else(|| vec![0.0; *rows]);
+    for (row, b) in weights.chunks_mut(*cols).zip(&mut moved) {
+        *b += row.iter().zip(shift).map(|(w, t)| w * t).sum::<f32>();
+        row.iter_mut().zip(scale).for_each(|(w, s)| *w *= s);
+    }
+    *bias = Some(moved);
+}

@@ -1,0 +1,499 @@
+//! Sums of views, products, quotients, comparisons, softmaxes and embeddings: their scales and integers.
+
+use zkernel_gadgets::model::{Along, Function, Interval, Op, Piece, Table, TensorId, WeightId};
+
+use super::{MARGIN, MOST_DROPPED, Origin, Plan, ceil_log2};
+use crate::Error;
+use crate::model::{FloatNode, FloatOp, MASKING};
+
+/// Bits of accuracy of the ratio of two scales that are added.
+const RATIO_BITS: i32 = 8;
+/// Finest step of the keys of an exponential, and most rows of its table, as powers of two.
+const EXP_STEP: i32 = -8;
+const EXP_ROWS: i32 = 13;
+/// Bits of the exponentials of a softmax, of the inverse of their sum, and of other inverses.
+const EXP_BITS: u32 = 12;
+const INVERSE_BITS: u32 = 14;
+/// Distances to a maximum beyond which an exponential is nothing.
+const MASK_DISTANCE: f64 = 24.0;
+
+impl Plan<'_> {
+    /// Values of at most `bits` bits within the calibrated range, with the margin of every table: a tensor whose integers
+    /// are larger is requantized.
+    pub(super) fn narrow(&mut self, name: &str, float: usize, id: TensorId, bits: u32) -> TensorId {
+        let (scale, range) = (self.read(id).scale, self.read(id).range);
+        let largest = range.max.unsigned_abs().max(range.min.unsigned_abs());
+        if self.origin(id) == Origin::Values && largest < 1 << (bits + MARGIN + 1) {
+            return id;
+        }
+        let steps = self.ranges.magnitude[float] / scale / f64::from(bits).exp2();
+        let shift = ceil_log2(steps).min(MOST_DROPPED);
+        let half = 1i64 << (bits + MARGIN);
+        let table = self.table(Table {
+            function: Function::Identity,
+            parameters: [0.0; 2],
+            keys: Interval::new(-half, half - 1),
+            input_scale: 1.0,
+            output_scale: 1.0,
+        });
+        let step = scale * f64::from(shift).exp2();
+        let name = format!("{name}.requantize");
+        let shape = self.read(id).shape.clone();
+        let output = self.integers(&name, &shape, step, Interval::new(-half, half - 1));
+        self.emit(&name, Op::Requantize { shift, table }, id, output);
+        output
+    }
+
+    /// A tensor that stands for no float tensor.
+    pub(super) fn integers(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        scale: f64,
+        range: Interval,
+    ) -> TensorId {
+        let output = self.tensor(0, scale, range);
+        let tensor = &mut self.graph.tensors[output.0 as usize];
+        (tensor.name, tensor.shape) = (name.into(), shape.to_vec());
+        output
+    }
+
+    /// Bits of operands that are multiplied.
+    const fn factor_bits(&self) -> u32 {
+        self.widths.activation
+    }
+
+    /// The operand, narrowed; a constant gets the scale that its largest value needs.
+    fn factor(&mut self, node: &FloatNode, operand: usize, bits: u32) -> Result<TensorId, Error> {
+        let float = node.inputs[operand];
+        if let Some(&id) = self.placed.get(&float) {
+            return Ok(self.narrow(&format!("{}.{operand}", node.name), float, id, bits));
+        }
+        let scale = self.ranges.magnitude[float] / f64::from(bits).exp2();
+        self.constant(float, scale, None)
+    }
+
+    /// A constant of the file at that scale; masked entries become `mask`.
+    fn constant(&mut self, float: usize, scale: f64, mask: Option<f64>) -> Result<TensorId, Error> {
+        let values = self.constant_values(float).unwrap_or_default();
+        let masked = |v: &f32| mask.filter(|_| *v <= MASKING).map_or(*v, |m| m as f32);
+        let values: Vec<f32> = values.iter().map(masked).collect();
+        let shape = self.model.tensors[float].shape.clone();
+        let name = self.model.tensors[float].name.clone();
+        let cols = shape.last().copied().unwrap_or(1).max(1);
+        let weights = self.weight(&name, "value", &values, (values.len() / cols, cols), scale);
+        let bound = self.graph.weights[weights.0 as usize].bound;
+        if bound >= 1 << 40 {
+            return Err(Error::Overflow {
+                node: name,
+                bits: 64 - bound.leading_zeros(),
+            });
+        }
+        let output = self.integers(&name, &shape, scale, Interval::new(-bound, bound));
+        self.emit_all(&name, Op::Constant { weights }, Vec::new(), output);
+        Ok(output)
+    }
+
+    fn constant_values(&self, float: usize) -> Option<&[f32]> {
+        let node = self.model.nodes.iter().find(|n| n.output == float)?;
+        match &node.op {
+            FloatOp::Constant(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// A sum of views. One step size for all: the finest, refined where steps differ by a small ratio; constants adapt.
+    pub(super) fn affine(
+        &mut self,
+        node: &FloatNode,
+        pieces: &[(f64, Piece)],
+        constant: f64,
+    ) -> Result<TensorId, Error> {
+        let step_of = |plan: &Self, (factor, piece): &(f64, Piece)| {
+            let id = plan.placed.get(&node.inputs[piece.input])?;
+            Some(plan.read(*id).scale * factor.abs()).filter(|step| *step > 0.0)
+        };
+        let steps: Vec<f64> = pieces.iter().filter_map(|p| step_of(self, p)).collect();
+        let Some(scale) = self.common_step(node, &steps) else {
+            return Err(Error::Float(format!(
+                "node `{}` sums nothing but constants",
+                node.name
+            )));
+        };
+        let scale = self.exact_step(node, scale, constant);
+        let mask = -(2.0 * self.ranges.magnitude[node.output] + MASK_DISTANCE);
+        let mut inputs = Vec::new();
+        for &float in &node.inputs {
+            inputs.push(match self.placed.get(&float) {
+                Some(id) => *id,
+                None => self.constant(float, scale, Some(mask))?,
+            });
+        }
+        let mut whole = Vec::new();
+        for (factor, piece) in pieces {
+            let ratio = self.read(inputs[piece.input]).scale * factor / scale;
+            let piece = Piece {
+                scale: (ratio + 0.5).floor() as i64,
+                ..piece.clone()
+            };
+            whole.push(piece);
+        }
+        let offset = (constant / scale + 0.5).floor();
+        let worst = self.worst_sum(&whole, &inputs, offset);
+        let bits = 128 - worst.leading_zeros();
+        if bits > 60 || whole.iter().any(|p| p.scale.unsigned_abs() >= 1 << 40) {
+            return Err(Error::Overflow {
+                node: node.name.clone(),
+                bits,
+            });
+        }
+        let range = Interval::new(-(worst as i64), worst as i64);
+        let output = self.tensor(
+            node.output,
+            scale,
+            self.view_range(&whole, &inputs, offset).unwrap_or(range),
+        );
+        let op = Op::Affine {
+            pieces: whole,
+            constant: offset as i64,
+        };
+        self.emit_all(&node.name, op, inputs, output);
+        Ok(output)
+    }
+
+    /// A step for a comparison with constants: finer, if that makes them whole.
+    fn exact_step(&self, node: &FloatNode, scale: f64, constant: f64) -> f64 {
+        if !self.uses(node.output).compared {
+            return scale;
+        }
+        let constants = node.inputs.iter().filter_map(|&t| self.constant_values(t));
+        let all: Vec<f64> = constants
+            .flatten()
+            .map(|v| f64::from(*v))
+            .chain([constant])
+            .collect();
+        let whole = |step: f64| {
+            all.iter()
+                .all(|v| ((v / step) - (v / step).round()).abs() < 1e-6)
+        };
+        let finer = (0..=RATIO_BITS).map(|bits| scale / f64::from(bits).exp2());
+        finer.into_iter().find(|step| whole(*step)).unwrap_or(scale)
+    }
+
+    /// The range of one view at the same scale: that of its input, and zero where it may read nothing.
+    fn view_range(&self, pieces: &[Piece], inputs: &[TensorId], offset: f64) -> Option<Interval> {
+        let [piece] = pieces else { return None };
+        let range = self.read(inputs[piece.input]).range;
+        let rank = self.read(inputs[piece.input]).shape.len();
+        let read = piece.axes.iter().filter(|a| a.source.is_some()).count();
+        (piece.scale == 1 && offset == 0.0 && read == rank)
+            .then(|| Interval::new(range.min.min(0), range.max.max(0)))
+    }
+
+    fn worst_sum(&self, pieces: &[Piece], inputs: &[TensorId], offset: f64) -> i128 {
+        let of_piece = |piece: &Piece| {
+            let tensor = self.read(inputs[piece.input]);
+            let read = |axis: usize| {
+                piece
+                    .axes
+                    .iter()
+                    .any(|a| a.source.is_some_and(|s| s.0 == axis))
+            };
+            let summed = (0..tensor.shape.len()).filter(|axis| !read(*axis));
+            let count: usize = summed.map(|axis| tensor.shape[axis]).product();
+            let largest = tensor
+                .range
+                .max
+                .unsigned_abs()
+                .max(tensor.range.min.unsigned_abs());
+            i128::from(largest) * i128::from(piece.scale.unsigned_abs()) * count as i128
+        };
+        pieces
+            .iter()
+            .map(of_piece)
+            .fold(offset.abs() as i128, i128::saturating_add)
+    }
+
+    /// The step of a sum of those steps.
+    fn common_step(&self, node: &FloatNode, steps: &[f64]) -> Option<f64> {
+        let finest = steps.iter().copied().reduce(f64::min)?;
+        let coarsest = steps.iter().copied().reduce(f64::max)?;
+        let whole =
+            |step: &f64| (step / finest - (step / finest).round()).abs() < 1e-9 * step / finest;
+        if steps.iter().all(whole) {
+            return Some(finest);
+        }
+        let ratio = (coarsest / finest).log2();
+        // No finer than what one requantization can drop again.
+        let bits = self.key_bits(Function::Relu) + MOST_DROPPED - 8;
+        let used = ceil_log2(self.ranges.magnitude[node.output] / finest);
+        let room = (bits as i32 - used as i32).max(0);
+        let refine = (RATIO_BITS - ratio as i32).clamp(0, room);
+        Some(finest / f64::from(refine).exp2())
+    }
+
+    pub(super) fn product(&mut self, node: &FloatNode) -> Result<TensorId, Error> {
+        let bits = self.factor_bits();
+        let (a, b) = (self.factor(node, 0, bits)?, self.factor(node, 1, bits)?);
+        let range = |id: TensorId| {
+            let range = self.read(id).range;
+            range.max.unsigned_abs().max(range.min.unsigned_abs()) as i64
+        };
+        let worst = range(a) * range(b);
+        let scale = self.read(a).scale * self.read(b).scale;
+        let output = self.tensor(node.output, scale, Interval::new(-worst, worst));
+        self.emit_all(&node.name, Op::Product, vec![a, b], output);
+        Ok(output)
+    }
+
+    pub(super) fn matmul(&mut self, node: &FloatNode) -> Result<TensorId, Error> {
+        let bits = self.factor_bits();
+        let (a, b) = (self.factor(node, 0, bits)?, self.factor(node, 1, bits)?);
+        let largest = |id: TensorId| {
+            let range = self.read(id).range;
+            i128::from(range.max.unsigned_abs().max(range.min.unsigned_abs()))
+        };
+        let inner = self.read(a).shape.last().copied().unwrap_or(1);
+        let worst = largest(a) * largest(b) * inner as i128;
+        let bits = 128 - worst.leading_zeros();
+        if bits > 60 {
+            return Err(Error::Overflow {
+                node: node.name.clone(),
+                bits,
+            });
+        }
+        let scale = self.read(a).scale * self.read(b).scale;
+        let worst = worst as i64;
+        let output = self.tensor(node.output, scale, Interval::new(-worst, worst));
+        self.emit_all(&node.name, Op::MatMul, vec![a, b], output);
+        Ok(output)
+    }
+
+    /// 1 / x: `floor(K / X)` with K for as many bits as [`INVERSE_BITS`] at the largest x.
+    pub(super) fn reciprocal(&mut self, node: &FloatNode, input: TensorId) -> TensorId {
+        let x = self.narrow(&node.name, node.inputs[0], input, EXP_BITS);
+        let step = self.read(x).scale;
+        let largest = self.ranges.magnitude[node.inputs[0]] / step;
+        let bits = (ceil_log2(largest) + INVERSE_BITS).min(40);
+        let numerator = 1i64 << bits;
+        let max = self.read(x).range.max.max(1);
+        self.graph.tensors[x.0 as usize].range.max = max;
+        let scale = 1.0 / (numerator as f64 * step);
+        let output = self.tensor(node.output, scale, Interval::new(0, numerator));
+        self.emit(&node.name, Op::Reciprocal { numerator }, x, output);
+        output
+    }
+
+    pub(super) fn positive(
+        &mut self,
+        node: &FloatNode,
+        input: TensorId,
+    ) -> Result<TensorId, Error> {
+        let range = self.read(input).range;
+        let largest = range.max.unsigned_abs().max(range.min.unsigned_abs()) + 1;
+        let bits = 64 - largest.leading_zeros();
+        if bits > 60 {
+            return Err(Error::Overflow {
+                node: node.name.clone(),
+                bits,
+            });
+        }
+        let output = self.tensor(node.output, 1.0, Interval::new(0, 1));
+        self.emit(&node.name, Op::Positive { bits }, input, output);
+        Ok(output)
+    }
+
+    /// `e = exp(x - max x)`, `y = e * floor(K / sum e)`, at scale 1 / K.
+    pub(super) fn softmax(&mut self, node: &FloatNode, input: TensorId) -> TensorId {
+        let name = &node.name;
+        let shape = self.read(input).shape.clone();
+        let span = self.softmax_span(node.inputs[0]);
+        let finest = f64::from(EXP_STEP)
+            .exp2()
+            .max(span / f64::from(EXP_ROWS).exp2());
+        let shift = ceil_log2(finest / self.read(input).scale / 1.5).min(MOST_DROPPED);
+        let keys = self.shifted(&format!("{name}.logits"), input, shift, span);
+        let step = self.read(keys).scale;
+        let table = Table {
+            function: Function::Exp,
+            parameters: [0.0; 2],
+            keys: Interval::new(-((span / step).ceil() as i64).max(1), 0),
+            input_scale: step,
+            output_scale: 1.0 / f64::from(EXP_BITS).exp2(),
+        };
+        let table = self.table(table);
+        let most = 1i64 << EXP_BITS;
+        let exp = format!("{name}.exp");
+        let e = self.integers(&exp, &shape, 1.0 / most as f64, Interval::new(0, most));
+        self.emit(&exp, Op::MaxTable { table }, keys, e);
+        let classes = shape.last().copied().unwrap_or(1);
+        let rows = [&shape[..shape.len().saturating_sub(1)], &[1]].concat();
+        let total = format!("{name}.sum");
+        let sum = self.integers(
+            &total,
+            &rows,
+            1.0 / most as f64,
+            Interval::new(most, most * classes as i64),
+        );
+        let axes = rows.iter().enumerate().map(|(axis, len)| {
+            let last = axis + 1 == rows.len();
+            if last {
+                Along::repeated(1)
+            } else {
+                Along::whole(*len, axis)
+            }
+        });
+        let all = Piece {
+            input: 0,
+            scale: 1,
+            axes: axes.collect(),
+        };
+        self.emit(
+            &total,
+            Op::Affine {
+                pieces: vec![all],
+                constant: 0,
+            },
+            e,
+            sum,
+        );
+        let bits = (EXP_BITS + INVERSE_BITS + ceil_log2(classes as f64)).min(40);
+        let numerator = 1i64 << bits;
+        let inverse = format!("{name}.inverse");
+        let y = self.integers(&inverse, &rows, 1.0, Interval::new(0, numerator / most));
+        self.emit(&inverse, Op::Reciprocal { numerator }, sum, y);
+        let repeated = format!("{name}.repeated");
+        let piece = Piece::broadcast(0, 1, &rows, &shape);
+        let spread = self.integers(&repeated, &shape, 1.0, Interval::new(0, numerator / most));
+        self.emit(
+            &repeated,
+            Op::Affine {
+                pieces: vec![piece],
+                constant: 0,
+            },
+            y,
+            spread,
+        );
+        let output = self.tensor(
+            node.output,
+            1.0 / numerator as f64,
+            Interval::new(0, numerator),
+        );
+        self.emit_all(name, Op::Product, vec![e, spread], output);
+        output
+    }
+
+    /// Largest distance to a maximum that the table of a softmax covers.
+    fn softmax_span(&self, float: usize) -> f64 {
+        let margin = f64::from(MARGIN).exp2();
+        let masks = self
+            .model
+            .nodes
+            .iter()
+            .any(|n| n.output == float && self.masks(n));
+        let distance = if masks {
+            2.0 * self.ranges.magnitude[float] + MASK_DISTANCE
+        } else {
+            0.0
+        };
+        (2.0 * margin * self.ranges.magnitude[float] + distance).max(1.0)
+    }
+
+    fn masks(&self, node: &FloatNode) -> bool {
+        let mut constants = node.inputs.iter().filter_map(|&t| self.constant_values(t));
+        matches!(node.op, FloatOp::Affine { .. })
+            && constants.any(|values| values.iter().any(|v| *v <= MASKING))
+    }
+
+    /// Drops bits without a change of what is covered.
+    fn shifted(&mut self, name: &str, id: TensorId, shift: u32, span: f64) -> TensorId {
+        if shift == 0 {
+            return id;
+        }
+        let scale = self.read(id).scale * f64::from(shift).exp2();
+        let half = (span / scale).ceil() as i64 + 1;
+        let keys = Interval::new(-half, half);
+        let table = self.table(Table {
+            function: Function::Identity,
+            parameters: [0.0; 2],
+            keys,
+            input_scale: 1.0,
+            output_scale: 1.0,
+        });
+        let shape = self.read(id).shape.clone();
+        let output = self.integers(name, &shape, scale, keys);
+        self.emit(name, Op::Requantize { shift, table }, id, output);
+        output
+    }
+
+    /// Rows of a matrix at the scale of an activation.
+    pub(super) fn gather(
+        &mut self,
+        node: &FloatNode,
+        (rows, cols): (usize, usize),
+        weights: &[f32],
+        input: TensorId,
+    ) -> TensorId {
+        let largest = weights.iter().fold(0f32, |m, w| m.max(w.abs()));
+        let scale = f64::from(largest.max(f32::MIN_POSITIVE))
+            / f64::from(self.widths.activation + 1).exp2();
+        let weights: WeightId = self.weight(&node.name, "weight", weights, (rows, cols), scale);
+        let bound = self.graph.weights[weights.0 as usize].bound;
+        let output = self.tensor(node.output, scale, Interval::new(-bound, bound));
+        self.emit(&node.name, Op::Gather { weights }, input, output);
+        output
+    }
+
+    /// `scale_c x + shift_c` along the last axis: a convolution of one tap, channel by channel, between two views.
+    pub(super) fn scaled(
+        &mut self,
+        node: &FloatNode,
+        (scale, shift): (&[f32], &[f32]),
+        input: TensorId,
+    ) -> Result<TensorId, Error> {
+        let bits = self.factor_bits();
+        let x = self.narrow(&node.name, node.inputs[0], input, bits);
+        let shape = self.read(x).shape.clone();
+        let channels = scale.len();
+        let rows = shape.iter().product::<usize>() / channels.max(1);
+        let rows_first = self.reshaped(
+            &format!("{}.rows", node.name),
+            x,
+            vec![1, rows, channels, 1],
+        );
+        let channels_first = self.transposed(&format!("{}.channels", node.name), rows_first);
+        let conv = crate::model::Conv {
+            rows: channels,
+            groups: channels,
+            geometry: zkernel_gadgets::model::Geometry::window([1, 1], [1, 1]),
+            weights: scale.to_vec(),
+            bias: Some(shift.to_vec()),
+        };
+        let largest = scale.iter().fold(f32::MIN_POSITIVE, |m, w| m.max(w.abs()));
+        let step = f64::from(largest) / f64::from(bits).exp2();
+        let layer = FloatNode {
+            op: FloatOp::Conv(conv),
+            ..node.clone()
+        };
+        let y = self.accumulate(&layer, channels_first, step)?;
+        let y = self.transposed(&format!("{}.back", node.name), y);
+        Ok(self.reshaped(&format!("{}.shape", node.name), y, shape))
+    }
+
+    /// Axes 1 and 2 of four swapped.
+    fn transposed(&mut self, name: &str, input: TensorId) -> TensorId {
+        let (scale, range) = (self.read(input).scale, self.read(input).range);
+        let shape = self.read(input).shape.clone();
+        let shape = [shape[0], shape[2], shape[1], shape[3]];
+        let output = self.integers(name, &shape, scale, range);
+        self.emit(
+            name,
+            Op::Transpose {
+                axes: vec![0, 2, 1, 3],
+            },
+            input,
+            output,
+        );
+        output
+    }
+}
