@@ -47,7 +47,7 @@ pub fn attention() -> Sample {
     };
     let inverse = sketch.op("repeated", repeated, &[inverse], &[1, 2, 2], WIDE);
     let p = sketch.op("weights", Op::Product, &[e, inverse], &[1, 2, 2], WIDE);
-    let p = sketch.requantize("rounded", p, 7, range(0, 64));
+    let p = sketch.requantize("rounded", p, 7, range(0, 50));
     let y = sketch.op("mix", Op::MatMul, &[p, id], &[1, 2, 3], WIDE);
     let circuit = sketch.circuit(y, PUBLIC, 5);
     Sample {
