@@ -60,11 +60,11 @@ pub fn attention() -> Sample {
 /// A wide input compared with thresholds, and a choice by the result.
 pub fn comparison() -> Sample {
     let x = vec![70_001, -70_000, 12_345];
-    let (mut sketch, id) = Sketch::new(&[3], Interval::new(-100_000, 100_000), PRIVATE);
+    let (mut sketch, id) = Sketch::new(&[3], Interval::new(-1 << 17, (1 << 17) - 1), PRIVATE);
     let threshold = sketch.constant("threshold", &[3], vec![70_000, -70_000, 20_000]);
     let difference = Op::add([&[3], &[3]], [1, -1], &[3]);
     let difference = sketch.op("difference", difference, &[id, threshold], &[3], WIDE);
-    let above = Op::Positive { bits: 19 };
+    let above = Op::Positive { bits: 17 };
     let above = sketch.op("above", above, &[difference], &[3], Interval::new(0, 1));
     let chosen = sketch.op("chosen", Op::Product, &[above, id], &[3], WIDE);
     let raised = Op::Affine {

@@ -102,7 +102,7 @@ impl<A: Assign> Runner<'_, A> {
         let half = 1i64 << bits;
         let covered = Interval::new(1 - half, half);
         self.check(&self.graph.nodes[node].name, &x, covered)?;
-        let y = x.iter().map(|x| i64::from(*x > 0)).collect::<Vec<_>>();
+        let y = x.iter().map(|x| (x - 1 + half) >> bits).collect::<Vec<_>>();
         let y = self.cells(owner, Role::Value, y);
         let low = x.iter().zip(&y).map(|(x, y)| x - 1 + half - y * half);
         self.limbs(
