@@ -40,7 +40,7 @@ pub struct Quantized {
 }
 
 /// Widths in order of cost: up to 8 dropped bits cost one lookup per activation, up to 16 two; then table size.
-const CANDIDATES: [Widths; 8] = [
+const CANDIDATES: [Widths; 10] = [
     Widths {
         shift: 8,
         activation: 7,
@@ -72,6 +72,14 @@ const CANDIDATES: [Widths; 8] = [
     Widths {
         shift: 16,
         activation: 11,
+    },
+    Widths {
+        shift: 20,
+        activation: 12,
+    },
+    Widths {
+        shift: 20,
+        activation: 13,
     },
 ];
 
