@@ -338,7 +338,7 @@ impl Import<'_> {
 
     /// Integers of a constant tensor, as exact as the file has them.
     fn integers(&self, tensor: &str) -> Result<Vec<i64>, Error> {
-        let unknown = || general::unknown(&format!("tensor `{tensor}`"));
+        let unknown = || malformed(format!("the values of `{tensor}` are not known"));
         let outlet = self.names.get(tensor).ok_or_else(unknown)?;
         let fact = self.inference.outlet_fact(*outlet).map_err(malformed)?;
         let value = fact.value.concretize().ok_or_else(unknown)?;
@@ -371,7 +371,15 @@ impl Import<'_> {
         }
         let input_shape = build.tensors[inputs[0]].shape.clone();
         let output_shape = self.shape(output)?;
-        let problem = match self.op(node, inputs.len(), &input_shape, &output_shape)? {
+        let translation = match self.op(node, inputs.len(), &input_shape, &output_shape) {
+            // What is wrong is one node's: it is named with the others.
+            Err(Error::Malformed(problem)) => {
+                build.refused.push(refuse(node, problem));
+                return Ok(());
+            }
+            translation => translation?,
+        };
+        let problem = match translation {
             Ok(Translated::Op(op)) => {
                 build.push(node, op, inputs, output_shape);
                 return Ok(());
@@ -396,7 +404,10 @@ impl Import<'_> {
         build: &mut Build,
         translate: impl FnOnce(&mut Parts<'a, '_>) -> Result<general::Outcome, Error>,
     ) -> Result<(), Error> {
-        let outcome = translate(&mut Parts::new(self, node, build))?;
+        let outcome = match translate(&mut Parts::new(self, node, build)) {
+            Err(Error::Malformed(problem)) => Err(problem),
+            outcome => outcome?,
+        };
         if let Err(problem) = outcome {
             build.refused.push(refuse(node, problem));
         }

@@ -11,7 +11,7 @@ use crate::{Error, UnsupportedNode};
 
 /// What minus infinity in a mask is read as.
 pub(crate) const MASKED: f32 = -1e9;
-/// Constants below this mask what they are added to.
+/// Constants below this mask what they are added to, where a softmax alone reads the sum.
 pub(crate) const MASKING: f32 = -1e3;
 
 /// A tensor of the float network.
@@ -284,6 +284,20 @@ impl Model {
         self.nodes
             .iter()
             .filter(move |n| n.inputs.contains(&tensor))
+    }
+
+    /// Whether a node adds a mask: a constant with very negative entries, to what softmaxes alone read.
+    pub(crate) fn masks(&self, node: &FloatNode) -> bool {
+        let masking = |t: &usize| {
+            let writer = self.nodes.iter().find(|n| n.output == *t);
+            matches!(writer.map(|n| &n.op), Some(FloatOp::Constant(values)) if values.iter().any(|v| *v <= MASKING))
+        };
+        matches!(node.op, FloatOp::Affine { .. })
+            && node.inputs.iter().any(masking)
+            && !self.outputs.contains(&node.output)
+            && self
+                .readers(node.output)
+                .all(|reader| reader.op == FloatOp::Softmax)
     }
 
     /// Layers, shapes, parameters and multiply-accumulates.

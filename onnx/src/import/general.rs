@@ -4,7 +4,7 @@ use tract_onnx::pb;
 use zkernel_gadgets::model::{Along, Function, Piece};
 
 use super::attributes::{attribute, int};
-use super::{Build, Import, malformed};
+use super::{Build, Import};
 use crate::Error;
 use crate::model::FloatOp;
 
@@ -414,7 +414,7 @@ impl<'a, 'b> Parts<'a, 'b> {
         int(self.node, "axis", default).rem_euclid(rank.max(1) as i64) as usize
     }
 
-    /// Axes in order but one, which comes last; the same permutation undoes nothing but is its own description.
+    /// Axes in order but one, which comes last.
     fn to_last(axis: usize, rank: usize) -> Vec<usize> {
         (0..rank).filter(|a| *a != axis).chain([axis]).collect()
     }
@@ -595,9 +595,4 @@ fn reduction(shape: &[usize], axes: &[usize], factor: f64, keep: bool, constant:
         pieces: vec![(factor, piece)],
         constant,
     }
-}
-
-/// Used where a parameter must be known.
-pub(super) fn unknown(what: &str) -> Error {
-    malformed(format!("{what} is not a constant"))
 }

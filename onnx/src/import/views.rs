@@ -81,7 +81,7 @@ impl Parts<'_, '_> {
             }
             let clamp = |v: i64| if v < 0 { (v + len).max(0) } else { v.min(len) };
             let (start, end) = (clamp(*start), clamp(*end));
-            let count = (end - start).max(0).div_ceil_by(*step) as usize;
+            let count = ((end - start).max(0) as usize).div_ceil(*step as usize);
             along[axis] = Along {
                 len: count,
                 source: Some((axis, start as usize, *step as usize)),
@@ -352,16 +352,5 @@ impl Parts<'_, '_> {
             weights: matrix.values,
         };
         self.finish(op, vec![numbers])
-    }
-}
-
-/// Division rounded up.
-trait DivCeil {
-    fn div_ceil_by(self, by: Self) -> Self;
-}
-
-impl DivCeil for i64 {
-    fn div_ceil_by(self, by: Self) -> Self {
-        (self + by - 1) / by
     }
 }

@@ -121,14 +121,15 @@ impl Plan<'_> {
             )));
         };
         let scale = self.exact_step(node, scale, constant);
-        let mask = -(2.0 * self.ranges.magnitude[node.output] + MASK_DISTANCE);
+        let distance = 2.0 * self.ranges.magnitude[node.output] + MASK_DISTANCE;
+        let mask = self.model.masks(node).then_some(-distance);
         let mut inputs = Vec::new();
         for (index, &float) in node.inputs.iter().enumerate() {
             let factor = pieces.iter().find(|(_, piece)| piece.input == index);
             let factor = factor.map_or(1.0, |(factor, _)| factor.abs());
             inputs.push(match self.placed.get(&float) {
                 Some(id) => *id,
-                None => self.constant(float, scale / factor, Some(mask))?,
+                None => self.constant(float, scale / factor, mask)?,
             });
         }
         let mut whole = Vec::new();
@@ -392,19 +393,13 @@ impl Plan<'_> {
             .model
             .nodes
             .iter()
-            .any(|n| n.output == float && self.masks(n));
+            .any(|n| n.output == float && self.model.masks(n));
         let distance = if masks {
             2.0 * self.ranges.magnitude[float] + MASK_DISTANCE
         } else {
             0.0
         };
         (2.0 * margin * self.ranges.magnitude[float] + distance).max(1.0)
-    }
-
-    fn masks(&self, node: &FloatNode) -> bool {
-        let mut constants = node.inputs.iter().filter_map(|&t| self.constant_values(t));
-        matches!(node.op, FloatOp::Affine { .. })
-            && constants.any(|values| values.iter().any(|v| *v <= MASKING))
     }
 
     /// Drops bits without a change of what is covered.

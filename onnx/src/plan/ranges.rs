@@ -17,9 +17,11 @@ pub(crate) struct Ranges {
 
 impl Ranges {
     pub(crate) fn new(model: &Model, floats: &[Vec<Vec<f32>>]) -> Self {
+        let masked = |t: usize| model.nodes.iter().any(|n| n.output == t && model.masks(n));
         let mut magnitude: Vec<f64> = (0..model.tensors.len())
             .map(|t| {
-                let shown = all(floats, t).filter(|v| *v > f64::from(MASKING));
+                let masked = masked(t);
+                let shown = all(floats, t).filter(|v| !masked || *v > f64::from(MASKING));
                 shown.fold(0.0, |m, v| v.abs().max(m))
             })
             .collect();
@@ -36,6 +38,7 @@ impl Ranges {
             }
             if let (FloatOp::Affine { pieces, .. }, [a, b]) = (&node.op, &node.inputs[..])
                 && let [(x, _), (y, _)] = pieces.as_slice()
+                && !model.masks(node)
             {
                 let floor = (magnitude[*a] * x).hypot(magnitude[*b] * y);
                 magnitude[node.output] = magnitude[node.output].max(floor);

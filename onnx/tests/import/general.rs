@@ -173,6 +173,26 @@ fn normalisations() {
     check(layer.node("LayerNormalization", &["a", "s", "t"], "y", &[]));
 }
 
+/// Very negative constants mask only what a softmax reads.
+#[test]
+fn large_constants_are_no_masks() {
+    let large = two().constant(
+        "c",
+        &[2, 4],
+        &[-5000.0, 1.0, 2.0, -3000.0, 0.0, 1.0, 2.0, 3.0],
+    );
+    let model = large
+        .node("Add", &["a", "c"], "y", &[])
+        .output("y")
+        .read()
+        .unwrap();
+    let quantized = proven(&model, Options::default());
+    let report = quantized
+        .evaluate(&model, &crate::visibility::samples(&model, 8))
+        .unwrap();
+    assert!(report.max_abs_error < 1.0, "{report}");
+}
+
 #[test]
 fn views() {
     let parts = |n: Network| {

@@ -70,6 +70,13 @@ fn products_with_vectors() {
     refused(network, "node of y", "MatMul", "vector");
 }
 
+/// Weights that are activations: the node is named.
+#[test]
+fn parameters_that_are_no_constants() {
+    let network = Network::new(&[1, 1, 3, 3]).node("Conv", &["x", "x"], "y", &[]);
+    refused(network, "node of y", "Conv", "`x` are not known");
+}
+
 #[test]
 fn divisions_by_zero() {
     let network = start().constant("z", &[3], &[1.0, 0.0, 1.0]);

@@ -212,6 +212,8 @@ fn seal(parcel: &mut Parcel, lanes: &Lanes) {
     }
 }
 
+/// # Safety
+/// The machine has the features, and no other call with this task and column runs at the same time.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 unsafe fn second_words<F: Field>(
     prime: Prime<F>,
