@@ -26,9 +26,9 @@ struct Pair {
     sum: u32,
 }
 
-/// A point; the identity is (0, 0), which is not on either curve (b = 5).
+/// A point, in one cache line; the identity is (0, 0), which is not on either curve (b = 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct Xy<B> {
     pub(crate) x: B,
     pub(crate) y: B,
