@@ -107,11 +107,8 @@ impl Lanes {
         debug_assert!(self.is_normal());
         let [p0, p1, p2, _, _] = k.p;
         let zero = self.0[0].sub(self.0[0]);
-        let mut t = [zero; 10];
+        let mut t = unrolled!(10, i => if i < 3 { self.own_column(i, k) } else { zero });
         let mut quotients = [zero; 5];
-        for column in 0..3 {
-            t[column] = self.own_column(column, k);
-        }
         for i in 0..5 {
             if i == 4 {
                 t[4] = t[4].add(quotients[0].shl::<46>().and(k.mask));
@@ -148,7 +145,7 @@ impl Lanes {
             sum = sum.add(k.mask);
         }
         let own = a[column / 2];
-        if column % 2 == 0 {
+        if column.is_multiple_of(2) {
             sum.low(own, own)
         } else {
             sum.high(own, own)
