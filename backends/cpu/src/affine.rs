@@ -170,6 +170,7 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
     ) -> Vec<Xy<B>> {
         #[cfg(target_arch = "x86_64")]
         if let Some(packed) = &mut self.packed {
+            let source = packed.words(source);
             return self.trees.reduce(packed, source, references, counts);
         }
         self.halve(source, references, counts)
@@ -209,6 +210,7 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
     pub(crate) fn bit_sums(&mut self, buckets: &[Xy<B>], size: usize) -> Vec<Xy<B>> {
         #[cfg(target_arch = "x86_64")]
         if let Some(packed) = &mut self.packed {
+            let buckets = packed.words(buckets);
             return self.trees.bit_sums(packed, buckets, size);
         }
         let (mut arrays, mut length) = (buckets.to_vec(), buckets.len());
