@@ -7,6 +7,7 @@ use std::cell::RefCell;
 
 use group::Curve as _;
 use pasta_curves::arithmetic::{CurveAffine, VartimeField};
+use rayon::prelude::*;
 use zkernel_backend::Curve;
 
 use crate::level::Level;
@@ -34,7 +35,7 @@ pub(crate) struct Xy<B> {
     pub(crate) y: B,
 }
 
-impl<B: ff::Field + VartimeField> Xy<B> {
+impl<B: ff::PrimeField + VartimeField> Xy<B> {
     pub(crate) const IDENTITY: Self = Self {
         x: B::ZERO,
         y: B::ZERO,
@@ -48,6 +49,19 @@ impl<B: ff::Field + VartimeField> Xy<B> {
                 y: *c.y(),
             },
         )
+    }
+
+    /// Coordinates of all points.
+    pub(crate) fn all<C: Curve<Base = B>>(level: Level, points: &[C]) -> Vec<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(words) = level
+            .prime::<B>()
+            .and_then(|prime| prime.curve_points(points))
+        {
+            return words;
+        }
+        let _ = level;
+        points.par_iter().map(Self::new).collect()
     }
 
     pub(crate) fn point<C: CurveAffine<Base = B>>(self) -> C {

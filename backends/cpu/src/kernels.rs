@@ -5,10 +5,11 @@ use zkernel_backend::Field;
 use zkernel_verifier::curve::signed;
 use zkernel_verifier::expression::Program;
 
+use crate::digits::{Integers, Magnitude, Octet, Windows};
 use crate::eval::{Lane, invert_block};
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::{program, rows};
+use crate::packed::{program, rows, scalars};
 
 /// Slices shorter than this are not worth the packed constants.
 #[cfg(target_arch = "x86_64")]
@@ -88,6 +89,44 @@ pub(crate) fn contract<F: Field>(
         entries.iter().map(term).sum()
     };
     offsets.iter().map(sum).collect()
+}
+
+/// Integers as integers, if all are of less than 31 bits; never where the level has no quick way to see that.
+pub(crate) fn narrow<F: Field>(level: Level, values: &[F]) -> Option<Vec<i32>> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime() {
+        return scalars::narrow(prime, values);
+    }
+    let _ = (level, values);
+    None
+}
+
+/// Integers as magnitudes, eight an octet, the last one padded with zeros.
+pub(crate) fn octets<F: Field>(level: Level, values: &[F], octets: &mut [Octet]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime() {
+        return scalars::octets(prime, values, octets);
+    }
+    let _ = level;
+    for (octet, values) in octets.iter_mut().zip(values.chunks(8)) {
+        let magnitudes: Vec<Magnitude> = values.iter().map(Magnitude::full).collect();
+        *octet = Octet::new(&magnitudes);
+    }
+}
+
+/// [`Integers::digits`].
+pub(crate) fn digits<F: Field>(
+    level: Level,
+    scalars: &Integers,
+    (windows, window): (&Windows, usize),
+    digits: &mut Vec<u32>,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime::<F>() {
+        return scalars::digits(prime, scalars, (windows, window), digits);
+    }
+    let _ = level;
+    scalars.digits(windows, window, digits);
 }
 
 /// A gate program on rows of input batches.

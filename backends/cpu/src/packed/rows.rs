@@ -17,7 +17,7 @@ pub(super) type Word = [u64; 4];
 pub(super) const ORDER: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
 
 /// Lane that holds each element: the inverse of [`ORDER`].
-const PLACE: [usize; 8] = [0, 2, 4, 6, 1, 3, 5, 7];
+pub(super) const PLACE: [usize; 8] = [0, 2, 4, 6, 1, 3, 5, 7];
 
 /// Eight elements in [`ORDER`].
 #[inline(always)]
