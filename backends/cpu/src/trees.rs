@@ -16,6 +16,9 @@ const LONGEST: u32 = 64;
 /// Blocks of leaves of a wave: enough additions for an inversion, few enough for the second-level cache.
 const WAVE: usize = 320;
 
+/// Points of a source that is worth fetching from while others are added.
+const FAR: usize = 1 << 16;
+
 /// Room to work in, kept between calls.
 #[derive(Default)]
 pub(crate) struct Trees {
@@ -64,17 +67,17 @@ impl Trees {
         let total = self.cut(counts);
         let mut roots = vec![Xy::IDENTITY; total];
         let paired = self.pieces.partition_point(|piece| piece.length > 1);
-        let mut next = 0;
         self.waves.clear();
+        let mut next = self.pick(references, (0, paired));
         for number in 0.. {
-            if next < paired {
-                let start = next;
-                next = self.plant(packed, source, references, (start, paired), number);
+            if !self.leaves.is_empty() {
+                self.plant(packed, source, next, number);
+                next = self.pick(references, (next.1, paired));
             }
             if self.waves.is_empty() {
                 break;
             }
-            self.grow(packed);
+            self.grow(packed, source);
             self.harvest(packed, &mut roots);
         }
         for piece in &self.pieces[paired..] {
@@ -120,15 +123,9 @@ impl Trees {
         total as usize
     }
 
-    /// Gathers the leaves of a new wave of some of the pieces; gives the first piece that is not in it.
-    fn plant<B: ff::PrimeField + VartimeField>(
-        &mut self,
-        packed: &Packed<B>,
-        source: &[[u64; 8]],
-        references: &[u32],
-        (first, end): (usize, usize),
-        number: usize,
-    ) -> usize {
+    /// The leaves of a new wave of some of the pieces, none if there are no more; gives its first piece and the one after
+    /// its last.
+    fn pick(&mut self, references: &[u32], (first, end): (usize, usize)) -> (usize, usize) {
         self.leaves.clear();
         let mut next = first;
         while next < end {
@@ -140,23 +137,38 @@ impl Trees {
             push_leaves(&mut self.leaves, references, group);
             next += group.len();
         }
+        (first, next)
+    }
+
+    /// Gathers the leaves of a new wave.
+    fn plant<B: ff::PrimeField + VartimeField>(
+        &mut self,
+        packed: &Packed<B>,
+        source: &[[u64; 8]],
+        pieces: (usize, usize),
+        number: usize,
+    ) {
         // A wave takes at most as many steps as there are places: the one before it here is done.
         let block = number % WAVES * WAVE;
         let count = self.leaves.len() / 8;
         if self.blocks.len() < block + count {
             self.blocks.resize(block + count, packed.nothing());
         }
-        packed.gather(source, &self.leaves, &mut self.blocks[block..block + count]);
+        let blocks = &mut self.blocks[block..block + count];
+        packed.gather(source, &self.leaves, blocks);
         self.waves.push(Wave {
-            pieces: (first, next),
+            pieces,
             block,
             stride: 1,
         });
-        next
     }
 
-    /// Adds the next nodes of all waves.
-    fn grow<B: ff::PrimeField + VartimeField>(&mut self, packed: &mut Packed<B>) {
+    /// Adds the next nodes of all waves, and fetches the leaves of the next one.
+    fn grow<B: ff::PrimeField + VartimeField>(
+        &mut self,
+        packed: &mut Packed<B>,
+        source: &[[u64; 8]],
+    ) {
         self.pairs.clear();
         for wave in &mut self.waves {
             let mut block = wave.block;
@@ -170,7 +182,9 @@ impl Trees {
             }
             wave.stride *= 2;
         }
-        packed.add(&mut self.blocks, &self.pairs);
+        let far = source.len() >= FAR;
+        let next = if far { &self.leaves[..] } else { &[] };
+        packed.add_before(&mut self.blocks, &self.pairs, (source, next));
     }
 
     /// Writes out the roots of the waves that are done.

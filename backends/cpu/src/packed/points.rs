@@ -14,7 +14,7 @@ use pasta_curves::arithmetic::VartimeField;
 use super::doubling::{backward_double, forward_double};
 use super::lanes::{Lanes, carry};
 use super::prime::{Constants, Prime};
-use super::vector::{Vector, prefetch};
+use super::vector::{FAR, NEAR, Vector, prefetch};
 use crate::affine::{NEGATED, Xy};
 
 /// A lane that holds no point of the source: the identity.
@@ -118,6 +118,16 @@ impl<B: PrimeField + VartimeField> Packed<B> {
 
     /// Adds pairs of blocks lane by lane, with one inversion. No block is in two pairs; the right ones are overwritten.
     pub(crate) fn add(&mut self, blocks: &mut [Block], pairs: &[Pair]) {
+        self.add_before(blocks, pairs, (&[], &[]));
+    }
+
+    /// As [`Packed::add`], while the points that are gathered next are fetched: a source and references.
+    pub(crate) fn add_before(
+        &mut self,
+        blocks: &mut [Block],
+        pairs: &[Pair],
+        next: (&[[u64; 8]], &[u32]),
+    ) {
         if pairs.is_empty() {
             return;
         }
@@ -131,7 +141,7 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         // SAFETY: as above.
         unsafe {
             backward(
-                self.prime, k, blocks, pairs, before, specials, inverses, chains,
+                self.prime, k, blocks, pairs, before, specials, inverses, chains, next,
             );
         };
     }
@@ -235,7 +245,7 @@ fn gather<B: PrimeField>(
     for (group, (chunk, block)) in references.chunks(8).zip(blocks).enumerate() {
         for reference in references.iter().skip(8 * (group + AHEAD)).take(8) {
             if let Some(point) = source.get(index(*reference)) {
-                prefetch(point);
+                prefetch::<NEAR, _>(point);
             }
         }
         let mut rows = [Vector::splat(prime.ifma, 0); 8];
@@ -374,13 +384,21 @@ fn backward<B: PrimeField>(
     specials: &[Special],
     inverse: [[u64; 8]; 4],
     chains: [Lanes; CHAINS],
+    (source, references): (&[[u64; 8]], &[u32]),
 ) {
     let words = unrolled!(4, i => Vector::load(prime.ifma, &inverse[i]));
     let inverse = Lanes::unpack(prime.ifma, words);
     let mut inverses = unrolled!(2, i => inverse.multiply(&chains[i], k));
+    let steps = pairs.len().div_ceil(CHAINS);
+    let mut fetches = references.chunks(references.len().div_ceil(steps).max(1));
     let mut specials = specials.iter().rev().peekable();
     let groups = pairs.chunks(CHAINS).zip(before.chunks(CHAINS));
     for (number, (pairs, before)) in groups.enumerate().rev() {
+        for reference in fetches.next().unwrap_or(&[]) {
+            if let Some(point) = source.get(index(*reference)) {
+                prefetch::<FAR, _>(point);
+            }
+        }
         let mut own = [k.one; CHAINS];
         for i in 0..pairs.len() {
             own[i] = inverses[i].multiply(&before[i], k);
