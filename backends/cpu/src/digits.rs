@@ -267,3 +267,75 @@ fn limbs<F: Field>(value: &F) -> [u64; 4] {
     let (words, _) = bytes.as_chunks::<8>();
     core::array::from_fn(|i| u64::from_le_bytes(words[i]))
 }
+
+#[cfg(test)]
+mod tests {
+    use ff::{Field as _, PrimeField as _};
+    use pasta_curves::{Fp, Fq};
+    use proptest::prelude::*;
+    use zkernel_verifier::curve::signed;
+
+    use super::*;
+
+    /// The scalars that the digits of both levels stand for.
+    fn round_trip<F: Field>(values: &[F], width: u32) {
+        for level in [Level::PORTABLE, Level::detect()] {
+            let mut integers = Integers::new(level, values);
+            let windows = Windows::new(integers.bits(), width);
+            integers.bias(&windows);
+            let (mut sums, mut digits) = (vec![F::ZERO; values.len()], Vec::new());
+            for window in (0..windows.count()).rev() {
+                kernels::digits::<F>(level, &integers, (&windows, window), &mut digits);
+                assert_eq!(digits.len(), values.len());
+                for (sum, digit) in sums.iter_mut().zip(&digits) {
+                    let magnitude = F::from(u64::from(digit & !NEGATED));
+                    assert!(digit & !NEGATED <= windows.buckets() as u32);
+                    let digit = if digit & NEGATED == 0 {
+                        magnitude
+                    } else {
+                        -magnitude
+                    };
+                    *sum = *sum * F::from(1 << width) + digit;
+                }
+            }
+            assert_eq!(sums, values);
+            for value in values {
+                let windows = Windows::new(MAGNITUDE_BITS, width);
+                let mut sum = F::ZERO;
+                windows.each(&Magnitude::full(value), |window, negative, magnitude| {
+                    let digit = if negative {
+                        -F::from(u64::from(magnitude))
+                    } else {
+                        F::from(u64::from(magnitude))
+                    };
+                    sum += digit * F::from(2).pow_vartime([u64::from(width) * window as u64]);
+                });
+                assert_eq!(sum, *value);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn digits_stand_for_scalars(wide in prop::collection::vec(any::<[u8; 32]>(), 0..20), width in 2u32..18) {
+            let full = |bytes: &[u8; 32]| {
+                let mut uniform = [0; 64];
+                uniform[..32].copy_from_slice(bytes);
+                uniform
+            };
+            let edges = [Fp::ZERO, Fp::ONE, -Fp::ONE, Fp::TWO_INV, -Fp::TWO_INV];
+            let fp = |bytes: &[u8; 32]| <Fp as ff::FromUniformBytes<64>>::from_uniform_bytes(&full(bytes));
+            round_trip(&wide.iter().map(fp).chain(edges).collect::<Vec<Fp>>(), width);
+            let fq = |bytes: &[u8; 32]| <Fq as ff::FromUniformBytes<64>>::from_uniform_bytes(&full(bytes));
+            round_trip(&wide.iter().map(fq).collect::<Vec<Fq>>(), width);
+        }
+
+        #[test]
+        fn digits_stand_for_integers(values in prop::collection::vec(any::<i32>(), 0..30), shift in 0u32..32, width in 2u32..18) {
+            let small: Vec<Fp> = values.iter().map(|v| signed(i64::from(v >> shift))).collect();
+            round_trip(&small, width);
+        }
+    }
+}

@@ -36,6 +36,19 @@ impl Lanes {
         ])
     }
 
+    /// 16 times values below 2^256 in words.
+    #[inline(always)]
+    pub(crate) fn unpack_sixteenfold(ifma: Ifma, w: [Vector; 4]) -> Self {
+        let m = Vector::splat(ifma, LIMB);
+        Self([
+            w[0].shl::<4>().and(m),
+            w[0].funnel::<48>(w[1]).and(m),
+            w[1].funnel::<36>(w[2]).and(m),
+            w[2].funnel::<24>(w[3]).and(m),
+            w[3].shr::<12>(),
+        ])
+    }
+
     /// To words. Values below 2^256.
     #[inline(always)]
     pub(crate) fn pack(self) -> [Vector; 4] {

@@ -32,6 +32,10 @@ pub(crate) struct Constants {
     pub(crate) p5: [Vector; 5],
     /// Limbs of 8 p, each eight times that of p.
     pub(crate) p8: [Vector; 5],
+    /// Limbs of 16 p, each sixteen times that of p.
+    pub(crate) p16: [Vector; 5],
+    /// Limbs of 32 p, each 32 times that of p.
+    pub(crate) p32: [Vector; 5],
     /// `(1 - q) t` for q from 0 to 7 in lanes, with `p = 2^254 + t`: three signed limbs.
     pub(crate) multiples: [Vector; 3],
     /// `2^46 - 1`, what of the top limb is below 2^254.
@@ -77,6 +81,8 @@ impl Constants {
             p3: splat(p.map(|limb| 3 * limb)),
             p5: splat(p.map(|limb| 5 * limb)),
             p8: splat(p.map(|limb| 8 * limb)),
+            p16: splat(p.map(|limb| 16 * limb)),
+            p32: splat(p.map(|limb| 32 * limb)),
             multiples: core::array::from_fn(|i| {
                 let multiple = |q: u64| 1u64.wrapping_sub(q).wrapping_mul(p[i]);
                 Vector::load(ifma, &core::array::from_fn(|q| multiple(q as u64)))
