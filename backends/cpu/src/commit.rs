@@ -66,6 +66,20 @@ impl<F: Field> Scalars<'_, F> {
         self.body_len() + self.rest_len()
     }
 
+    /// Scalars of the body that are not zero, of a range of positions; all of them if they are indexed.
+    fn used(&self, range: &Range<usize>) -> usize {
+        let length = self.body_len();
+        let own = range.start.min(length)..range.end.min(length);
+        match self.body {
+            Body::Small(values) => values[own].iter().filter(|value| **value != 0).count(),
+            Body::Full(values) => values[own]
+                .iter()
+                .filter(|value| **value != F::ZERO)
+                .count(),
+            Body::Indexed(..) => own.len(),
+        }
+    }
+
     /// Visits the scalars of the body that are not zero, of a range of positions.
     fn each_of_body(&self, range: &Range<usize>, mut visit: impl FnMut(usize, &Magnitude)) {
         let length = self.body_len();
@@ -102,9 +116,10 @@ fn tabled<C: Curve>(
     range: &Range<usize>,
 ) -> Vec<Point<C>> {
     let bits = columns.iter().map(|column| column.bits).max().unwrap_or(0);
-    let body = columns.iter().map(Scalars::body_len).max().unwrap_or(0);
+    let used = |column: &Scalars<'_, Scalar<C>>| column.used(range);
+    let body = columns.iter().map(used).max().unwrap_or(0);
     let rest = columns.iter().map(Scalars::rest_len).max().unwrap_or(0);
-    let plan = Plan::best(table.width, bits, body.min(range.len()), rest);
+    let plan = Plan::best(table.width, bits, body, rest);
     let full = Windows::new(MAGNITUDE_BITS, table.width);
     let count = columns.len();
     let room = count * (body * windows(bits, table.width) + rest * full.count());
