@@ -374,8 +374,8 @@ impl Plan<'_> {
             output_scale: 1.0 / f64::from(EXP_BITS).exp2(),
             low: 0,
         };
-        let table = lines::split(table, EXP_TOLERANCE);
-        let bits = EXP_BITS + table.low;
+        let (table, refined) = lines::split(table, EXP_TOLERANCE);
+        let bits = EXP_BITS + refined;
         let most = 1i64 << bits;
         let table = self.table(table);
         let exp = format!("{name}.exp");
