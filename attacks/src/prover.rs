@@ -241,7 +241,7 @@ impl<'k> Model<'k> {
         let mut values = vec![self.constants(&column.constants); rows];
         for (track, coefficient) in &column.terms {
             let c = coefficient.evaluate(&self.challenges);
-            let cells = self.opened(*track, lane);
+            let cells = self.opened(*track, column.first_lane() + lane);
             for (row, value) in values.iter_mut().enumerate() {
                 let row = (row as i64 + i64::from(column.rotation)).rem_euclid(rows as i64);
                 *value += c * cells[row as usize];
@@ -377,13 +377,15 @@ impl<'k> Model<'k> {
         derive(&self.key.system, &self.challenges, &mut self.cells);
     }
 
-    /// `h = numerator / (beta + f)`, the numerator q on inputs and -m on the table.
+    /// `h = sum_j numerator_j / (beta + f_j)`, the numerators q on inputs and -m on the table.
     fn fill_helpers(&mut self) {
         let system = &self.key.system;
         let inputs = system.lookups.iter().map(|lookup| {
-            let cells = self.cells[&lookup.helper].len();
-            let one = vec![F::ONE; cells];
-            let numerators = lookup.enabled.map_or(one, |id| self.cells[&id].clone());
+            let cells = system.looked_up(lookup);
+            let one = vec![F::ONE; cells.len()];
+            let numerators = lookup
+                .enabled
+                .map_or(one, |id| self.cells[&id][cells].to_vec());
             (lookup.helper, lookup.folded, numerators)
         });
         let sides = system.table_sides.iter().map(|side| {
@@ -392,6 +394,7 @@ impl<'k> Model<'k> {
         });
         let all: Vec<_> = inputs.chain(sides).collect();
         let beta = self.challenges.get(Challenge::Beta);
+        let mut helpers = Cells::<F>::new();
         for (helper, folded, numerators) in all {
             let lanes = (0..system.lanes(folded)).flat_map(|lane| {
                 let mut values = self.lane(folded, lane);
@@ -401,9 +404,15 @@ impl<'k> Model<'k> {
             let quotients = lanes.zip(numerators).map(|(f, numerator)| {
                 numerator * Option::from((beta + f).invert()).unwrap_or(F::ZERO)
             });
-            let cells = quotients.collect();
-            self.cells.insert(helper, cells);
+            let sums = helpers.entry(helper).or_default();
+            for (cell, quotient) in quotients.enumerate() {
+                match sums.get_mut(cell) {
+                    Some(sum) => *sum += quotient,
+                    None => sums.push(quotient),
+                }
+            }
         }
+        self.cells.extend(helpers);
     }
 
     /// `Q = b sum_i y^i gate_i / (X^n - 1)` at every point of every coset, by evaluation there.

@@ -9,9 +9,9 @@ use crate::encoding::Writer;
 use crate::expression::{Expression, VirtualId};
 use crate::form::{Axis, Cell, Factor, LinearForm, Source, SparseEntry, Strided, TrackId, Window};
 use crate::system::{
-    ConstraintSystem, Contraction, ContractionTerm, Derivation, Gate, Instance, LinearConstraint,
-    Lookup, LookupInput, LookupTable, LookupTableId, Masks, Region, TableSide, Track, TrackKind,
-    VirtualColumn,
+    ConstraintSystem, Contraction, ContractionTerm, Derivation, Gate, Instance, Lanes,
+    LinearConstraint, Lookup, LookupInput, LookupTable, LookupTableId, Masks, Region, TableSide,
+    Track, TrackKind, VirtualColumn,
 };
 
 /// Appends a value's canonical bytes.
@@ -145,16 +145,26 @@ impl Encode for Region {
     }
 }
 
+impl Encode for Lanes {
+    fn encode(&self, w: &mut Writer) {
+        let Self { first, count } = self;
+        first.encode(w);
+        count.encode(w);
+    }
+}
+
 impl<F: PrimeField> Encode for VirtualColumn<F> {
     fn encode(&self, w: &mut Writer) {
         let Self {
             terms,
             constants,
             rotation,
+            lanes,
         } = self;
         terms.encode(w);
         constants.encode(w);
         w.i64(i64::from(*rotation));
+        lanes.encode(w);
     }
 }
 

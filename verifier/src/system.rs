@@ -79,6 +79,15 @@ pub struct Instance {
     pub len: usize,
 }
 
+/// Consecutive lanes of parallel tracks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lanes {
+    /// The first column read.
+    pub first: usize,
+    /// Number of columns, at least one.
+    pub count: usize,
+}
+
 /// One virtual column per lane: `constants + sum_i coefficient_i * track_i[lane]`, read `rotation` rows further down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualColumn<F> {
@@ -89,6 +98,8 @@ pub struct VirtualColumn<F> {
     /// Rows further down, cyclically. A gate that reads blinding rows this way must be switched off there by a fixed
     /// column (checked by `validate`).
     pub rotation: i32,
+    /// The lanes of the tracks that are its own lanes; `None`: all.
+    pub lanes: Option<Lanes>,
 }
 
 /// A polynomial that vanishes on every usable row of every lane of the virtual columns it reads.
@@ -146,7 +157,10 @@ pub struct LookupInput {
     pub constant: i64,
 }
 
-/// Every row of every lane of `inputs` is a row of `table`.
+/// Every row of `folded`'s lanes of `inputs` is a row of `table`.
+///
+/// Lookups with one helper share it: with the denominators `beta + f_j` and numerators `q_j` (1, or `enabled`) of all of
+/// them, its one gate says `h prod_j (beta + f_j) = sum_j q_j prod_{i != j} (beta + f_i)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookup {
     /// Name, for errors.
@@ -157,7 +171,7 @@ pub struct Lookup {
     pub inputs: Vec<LookupInput>,
     /// Fixed 0/1 track that disables rows; `None`: all rows are enabled (padding cells hold a table row).
     pub enabled: Option<TrackId>,
-    /// The helper track h, in phase 3, with gate `h (beta + f) = enabled`.
+    /// The helper track h, in phase 3, with as many columns as `folded` has lanes.
     pub helper: TrackId,
     /// The virtual column f = tag + theta x_1 + theta^2 x_2 + ...
     pub folded: VirtualId,
@@ -272,6 +286,14 @@ pub struct ConstraintSystem<F> {
     pub constraints: Vec<LinearConstraint<F>>,
 }
 
+impl<F> VirtualColumn<F> {
+    /// The column of its tracks that its lane 0 is.
+    #[must_use]
+    pub fn first_lane(&self) -> usize {
+        self.lanes.map_or(0, |lanes| lanes.first)
+    }
+}
+
 impl<F: PrimeField> ConstraintSystem<F> {
     /// Rows of a column.
     #[must_use]
@@ -297,13 +319,27 @@ impl<F: PrimeField> ConstraintSystem<F> {
         self.virtuals.get(usize::try_from(id.0).ok()?)
     }
 
-    /// Lanes of a virtual column: columns of its tracks.
+    /// Lanes of a virtual column: columns of its tracks, or as many as it says.
     #[must_use]
     pub fn lanes(&self, id: VirtualId) -> usize {
-        self.virtual_column(id)
-            .and_then(|v| v.terms.first())
-            .and_then(|(track, _)| self.track(*track))
-            .map_or(0, |track| track.columns)
+        let Some(column) = self.virtual_column(id) else {
+            return 0;
+        };
+        let track = column.terms.first().and_then(|(id, _)| self.track(*id));
+        column
+            .lanes
+            .map_or(track.map_or(0, |track| track.columns), |lanes| lanes.count)
+    }
+
+    /// Positions that a lookup reads in each of its tracks.
+    #[must_use]
+    pub fn looked_up(&self, lookup: &Lookup) -> core::ops::Range<usize> {
+        let first = self
+            .virtual_column(lookup.folded)
+            .map_or(0, |v| v.first_lane());
+        let lanes = first..first.saturating_add(self.lanes(lookup.folded));
+        let position = |lane: usize| lane.saturating_mul(self.usable());
+        position(lanes.start)..position(lanes.end)
     }
 
     /// Lanes in which a gate holds.

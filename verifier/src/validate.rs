@@ -49,6 +49,16 @@ pub enum SystemError {
         /// Cells that may be read.
         len: usize,
     },
+    /// A virtual column reads lanes that its tracks do not have.
+    #[error("{name}: reads lanes up to {end} of tracks of {columns} columns")]
+    Lanes {
+        /// The virtual column.
+        name: String,
+        /// End of its lanes.
+        end: usize,
+        /// Columns of its tracks.
+        columns: usize,
+    },
     /// A reference to something that does not exist.
     #[error("{0}: refers to a track, instance, virtual column or table that does not exist")]
     Dangling(String),
@@ -141,14 +151,16 @@ impl<F: PrimeField> ConstraintSystem<F> {
         column: &VirtualColumn<F>,
     ) -> Result<(), SystemError> {
         let name = || alloc::format!("virtual column {}", id.0);
-        if column.terms.is_empty() {
+        if column.terms.is_empty() || column.lanes.is_some_and(|lanes| lanes.count == 0) {
             return Err(SystemError::Empty(name()));
         }
+        let track = column.terms.first().and_then(|(id, _)| self.track(*id));
+        let columns = track.map_or(0, |track| track.columns);
         for (source, coefficient) in &column.terms {
             let track = self
                 .track(*source)
                 .ok_or_else(|| SystemError::Dangling(name()))?;
-            if track.columns != self.lanes(id) || track.width != self.usable() {
+            if track.columns != columns || track.width != self.usable() {
                 return Err(SystemError::NotParallel(name()));
             }
             // A tensor opened at a point leaks an equation a proof unless it is masked.
@@ -160,6 +172,14 @@ impl<F: PrimeField> ConstraintSystem<F> {
                 });
             }
             check_coefficient(&name(), coefficient)?;
+        }
+        let end = column.first_lane().saturating_add(self.lanes(id));
+        if end > columns {
+            return Err(SystemError::Lanes {
+                name: name(),
+                end,
+                columns,
+            });
         }
         column
             .constants

@@ -392,6 +392,7 @@ fn empty_things() {
             terms: vec![],
             constants: vec![],
             rotation: 0,
+            lanes: None,
         });
     })));
 }
@@ -421,6 +422,7 @@ fn a_rotation_into_the_blinding_rows() {
             terms,
             constants: vec![],
             rotation: 1,
+            lanes: None,
         });
         let here = b.plain(a);
         let step = Expression::from(next) - here;

@@ -112,6 +112,7 @@ fn masks_lie_apart_inside_and_alone() {
             terms: vec![(id, Coefficient::constant(Fp::ONE))],
             constants: Vec::new(),
             rotation: 0,
+            lanes: None,
         });
     });
     masks(&|system, id| {
