@@ -7,23 +7,18 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use ff::Field as _;
-use zkernel_engine::mock::{Failure, residual, violations};
+use zkernel_engine::mock::residual;
 use zkernel_verifier::challenge::Challenge;
 use zkernel_verifier::form::TrackId;
-use zkernel_verifier::rounds::{BadChallenge, PhaseOne};
 use zkernel_verifier::system::{ConstraintSystem, LinearConstraint};
-use zkernel_verifier::transcript::{Attack, Transcript};
-use zkernel_verifier::verify::reduce;
-use zkernel_verifier::{msm::msm, proof::Proof};
+use zkernel_verifier::transcript::Attack;
 
+use crate::F;
 use crate::algebra::inverse;
 use crate::case::{Case, count};
 use crate::circuit::{Circuit, Lie};
-use crate::prover::{Cheat, Edit, Model, Outcome, prove};
-use crate::{C, F};
-
-/// The foreseen value of a challenge.
-pub const FORESEEN: u64 = 123_456_789;
+use crate::prover::{Cheat, Edit, Model, Outcome};
+use crate::trial::FORESEEN;
 
 /// A lie in the witness, the cheat that hides it, and an edit of the phase-1 cells.
 pub struct Forgery {
@@ -67,9 +62,7 @@ impl Forgery {
     /// If a challenge is bad.
     #[must_use]
     pub fn run<'k>(&self, circuit: &Circuit, case: &'k Case, early: &Attack<F>) -> Outcome<'k> {
-        let mut cheat = (self.cheat)(circuit);
-        let (key, instances) = (&case.key, &case.instances);
-        prove(key, instances, &case.secrets, &mut cheat, early, 7).expect("good challenges")
+        case.attempt(&mut (self.cheat)(circuit), early, 7)
     }
 
     /// Whether the verifier accepts this forgery for the circuit without the named parts, challenges being replaced by
@@ -78,61 +71,8 @@ impl Forgery {
     pub fn wins(&self, circuit: &Circuit, without: &[&str], early: &Attack<F>) -> bool {
         let case = self.case(circuit, without);
         let outcome = self.run(circuit, &case, early);
-        accepts(&case, &case.instances, &outcome.proof, early)
+        case.accepts(&outcome.proof, early)
     }
-}
-
-/// Whether a verifier with those challenges replaced accepts.
-#[must_use]
-pub fn accepts(case: &Case, instances: &[Vec<F>], proof: &Proof<C>, early: &Attack<F>) -> bool {
-    let transcript = Transcript::with_attack(early.clone());
-    reduce(&case.key, instances, proof, transcript)
-        .is_ok_and(|deferred| deferred.is_identity(&case.key.generators, &msm))
-}
-
-/// All challenges that a verifier draws for a proof, in order.
-///
-/// # Errors
-/// [`BadChallenge`], as the verifier.
-pub fn challenges(
-    case: &Case,
-    instances: &[Vec<F>],
-    proof: &Proof<C>,
-) -> Result<Vec<(String, F)>, BadChallenge> {
-    let [one, two, three, quotient] = &proof.commitments;
-    let start = Transcript::new();
-    let rounds = PhaseOne::start(&case.key, instances, &proof.boundaries, start);
-    let rounds = rounds.commit(one)?.commit(two)?.commit(three)?;
-    let mut rounds = rounds.commit(quotient)?.send(&proof.evaluations)?;
-    for cross in &proof.column_rounds {
-        rounds.round(cross)?;
-    }
-    let (_, mut rounds) = rounds.merge()?;
-    for cross in &proof.inner_rounds {
-        rounds.round(cross)?;
-    }
-    rounds.schnorr(&proof.schnorr)?;
-    Ok(rounds.transcript().drawn().to_vec())
-}
-
-/// Replaces one challenge by [`FORESEEN`].
-#[must_use]
-pub fn early(name: &str) -> Attack<F> {
-    Attack {
-        forced: vec![(name.into(), F::from(FORESEEN))],
-        ..Attack::default()
-    }
-}
-
-/// Names of the gates and constraints that a model breaks.
-#[must_use]
-pub fn broken(system: &ConstraintSystem<F>, model: &Model<'_>) -> Vec<String> {
-    let failures = violations(system, &model.instances, &model.challenges, &model.cells);
-    let name = |failure| match failure {
-        Failure::Gate { gate, .. } => gate,
-        Failure::Constraint(name) | Failure::Witness(name) => name,
-    };
-    failures.into_iter().map(name).collect()
 }
 
 /// Name of each gate and linear constraint of [`Circuit`], with a forgery that breaks it alone.

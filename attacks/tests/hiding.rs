@@ -7,9 +7,10 @@ use ff::Field as _;
 use group::{Curve as _, CurveAffine as _, GroupEncoding as _};
 use zkernel_attacks::algebra::rank;
 use zkernel_attacks::circuit::{Circuit, Lie};
-use zkernel_attacks::forgery::accepts;
+use zkernel_attacks::grouped::{self, Grouped};
 use zkernel_attacks::rotating::{self, Rotating};
 use zkernel_attacks::tables::{self, Tables};
+use zkernel_attacks::trial::{Fixture as _, accepts};
 use zkernel_attacks::{C, Case, F};
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::prover::prove_unchecked;
@@ -40,12 +41,13 @@ fn fixed_challenges() -> Attack<F> {
     }
 }
 
-/// A network, a circuit with rotations, and one with masked tensors and a boundary.
-fn cases() -> [Case; 3] {
+/// A network, a circuit with rotations, one with masked tensors and a boundary, and one with shared helpers.
+fn cases() -> [Case; 4] {
     [
         Circuit::new().case(2, Lie::Nothing),
         Rotating::new().case(rotating::Slip::Nothing, |_| {}),
         Tables::new().case(tables::Slip::Nothing, |_| {}),
+        Grouped::new().case(grouped::Slip::Nothing, |_| {}),
     ]
 }
 
@@ -66,7 +68,7 @@ fn engine_proofs(case: &Case, attack: &Attack<F>) -> Vec<Proof<C>> {
                 transcript,
             );
             let proof = proof.unwrap();
-            assert!(accepts(case, &case.instances, &proof, attack));
+            assert!(case.accepts(&proof, attack));
             proof
         })
         .collect()
