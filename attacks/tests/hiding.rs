@@ -215,8 +215,10 @@ fn matrix(case: &Case, rows: std::ops::Range<usize>, tensors: bool) -> Vec<Vec<F
     challenges.set(Challenge::Theta, F::from(77));
     let mut columns = BTreeMap::new();
     for (id, lane) in system.evaluations() {
-        for (track, _) in &system.virtual_column(id).unwrap().terms {
+        let column = system.virtual_column(id).unwrap();
+        for (track, _) in &column.terms {
             let next = columns.len();
+            let lane = column.first_lane() + lane;
             columns.entry((*track, lane)).or_insert(next);
         }
     }
@@ -225,7 +227,7 @@ fn matrix(case: &Case, rows: std::ops::Range<usize>, tensors: bool) -> Vec<Vec<F
         TrackKind::Tensor => tensors,
         TrackKind::Boundary | TrackKind::Advice(_) => true,
     };
-    let row = |(id, lane)| {
+    let row = |(id, lane): (VirtualId, usize)| {
         let mut row = vec![F::ZERO; columns.len() * rows.len()];
         let column = system.virtual_column(id).unwrap();
         let domain = &case.key.domain;
@@ -233,7 +235,7 @@ fn matrix(case: &Case, rows: std::ops::Range<usize>, tensors: bool) -> Vec<Vec<F
             .lagrange_rotated(F::from(88), column.rotation)
             .unwrap();
         for (track, c) in column.terms.iter().filter(|(track, _)| random(*track)) {
-            let first = columns[&(*track, lane)] * rows.len();
+            let first = columns[&(*track, column.first_lane() + lane)] * rows.len();
             for (cell, l) in row[first..].iter_mut().zip(&lagrange[rows.clone()]) {
                 *cell += c.evaluate(&challenges) * l;
             }
