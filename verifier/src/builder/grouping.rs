@@ -130,95 +130,119 @@ fn whole(request: usize) -> Group {
     }
 }
 
-/// Helpers that [`Grouping::ByCost`] shares by.
+/// What [`Grouping::ByCost`] chooses from.
 const SHARES: core::ops::RangeInclusive<usize> = 2..=4;
 
 /// By how many lanes each lookup shares; below 2 not at all.
 fn shares(demands: &[Demand], sizes: &Sizes) -> Vec<usize> {
     let by_cost = cheapest_share(demands, sizes);
-    let share = |demand: &Demand| match demand.grouping {
-        Grouping::Single => 1,
-        Grouping::Of(share) => share,
-        Grouping::ByCost if by_cost.is_some_and(|c| demand.gain(c, sizes) > 0) => {
-            by_cost.unwrap_or(1)
-        }
-        Grouping::ByCost => 1,
+    let share = |demand: &Demand| match (demand.grouping, by_cost) {
+        (Grouping::Of(share), _) => share,
+        (Grouping::ByCost, Some(share)) if sizes.gain(demand, share) > 0 => share,
+        (Grouping::Single | Grouping::ByCost, _) => 1,
     };
     demands.iter().map(share).collect()
 }
 
 /// The share that saves most, if any saves more than its class of gates costs.
 fn cheapest_share(demands: &[Demand], sizes: &Sizes) -> Option<usize> {
+    let willing = |demand: &&Demand| demand.grouping == Grouping::ByCost;
     let saved = |share: &usize| {
-        let willing = demands.iter().filter(|d| d.grouping == Grouping::ByCost);
-        let gains = willing.map(|d| d.gain(*share, sizes).max(0));
+        let gains = demands.iter().filter(willing);
+        let gains = gains.map(|demand| sizes.gain(demand, *share).max(0));
         gains
             .fold(0i128, i128::saturating_add)
             .saturating_sub(sizes.class(*share))
     };
-    let best = SHARES.rev().max_by_key(saved)?;
+    let best = SHARES.max_by_key(saved)?;
     (saved(&best) > 0).then_some(best)
 }
 
-/// Cost in point additions: of a full-size cell in an MSM, of a small one.
-const FULL_CELL: usize = 32;
-const SMALL_CELL: usize = 1;
-/// Of a column in the commitments, folds, bytes and the verifier's MSM, whatever its length.
-const COLUMN: usize = 2000;
-/// One addition is so many multiplications in F, of which a transform takes `n log2(n) / 2`.
-const MULTIPLICATIONS: usize = 10;
+// Nanoseconds, as the portable backend takes on two cores (the prices of the engine's cost model for n = 2^8 to 2^12):
+// integers, so that a choice is the same everywhere.
 
-impl Demand {
-    /// What is saved when the lanes share by that many.
-    fn gain(&self, share: usize, sizes: &Sizes) -> i128 {
-        let read = 1usize.saturating_add(usize::from(self.switched));
-        let dictionary = sizes.rows.min(self.rows);
-        let cells = |count: usize, each: usize| wide(count).saturating_mul(wide(each));
-        let alone = cells(dictionary, FULL_CELL)
-            .saturating_add(cells(sizes.rows, SMALL_CELL))
-            .saturating_add(wide(COLUMN))
-            .saturating_add(sizes.transforms(read.saturating_add(1), 2));
-        let columns = read.saturating_mul(share).saturating_add(1);
-        let together = cells(sizes.rows, FULL_CELL)
-            .saturating_add(wide(COLUMN))
-            .saturating_add(sizes.transforms(columns, share.saturating_add(1)));
-        let of_all = |lane: i128, lanes: usize| lane.saturating_mul(wide(lanes));
-        of_all(alone, self.lanes)
-            .saturating_sub(of_all(together, self.lanes.div_ceil(share.max(1))))
-    }
-}
+/// A full-size column committed, and each of its cells.
+const FULL: [usize; 2] = [60_000, 1_200];
+/// One committed by dictionary, each of its cells, and each entry that these are.
+const DICTIONARY: [usize; 3] = [350_000, 50, 1_500];
+/// A cell of a column opened and folded.
+const FOLD: usize = 40;
+/// A transform takes `n log2(n)` of this, in tenths.
+const TRANSFORM_TENTHS: usize = 33;
+/// An instruction of a gate on a row of a coset, in tenths.
+const INSTRUCTION_TENTHS: usize = 53;
+/// Thirty-two bytes of a proof: its size counts as much as time, 25 ms a kilobyte.
+const ELEMENT: usize = 800_000;
 
 impl Sizes {
-    /// Columns interpolated once and evaluated on the cosets of a gate of that degree.
-    fn transforms(&self, columns: usize, degree: usize) -> i128 {
-        let each = self.cosets(degree).saturating_add(1);
-        let log = wide(self.rows.max(2).ilog2().try_into().unwrap_or(usize::MAX));
-        let transform = wide(self.rows)
-            .saturating_mul(log)
-            .checked_div(wide(MULTIPLICATIONS.saturating_mul(2)))
-            .unwrap_or(0);
-        wide(columns)
-            .saturating_mul(wide(each))
-            .saturating_mul(transform)
+    /// What is saved when the lanes of a lookup share by that many; negative if nothing.
+    fn gain(&self, demand: &Demand, share: usize) -> i128 {
+        let read = 1usize.saturating_add(usize::from(demand.switched));
+        let [column, cell, entry] = DICTIONARY;
+        let entries = self.rows.min(demand.rows);
+        let dictionary = sum(&[(1, column), (self.rows, cell), (entries, entry)]);
+        let commit = if demand.switched {
+            self.full()
+        } else {
+            dictionary.min(self.full())
+        };
+        let alone = self.helper(commit, read, 1);
+        let together = self.helper(self.full(), read, share);
+        let groups = demand.lanes.div_ceil(share.max(1));
+        let saved = wide(demand.lanes).saturating_mul(alone);
+        saved.saturating_sub(wide(groups).saturating_mul(together))
     }
 
+    /// A helper column committed at that price, with its gate over `read` columns for each of its members.
+    fn helper(&self, commit: i128, read: usize, members: usize) -> i128 {
+        let cosets = self.cosets(members.saturating_add(1));
+        let columns = read.saturating_mul(members).saturating_add(1);
+        let instructions = members.saturating_mul(5).saturating_sub(1);
+        let rows = self.rows.saturating_mul(cosets);
+        let gate = sum(&[(rows.saturating_mul(instructions), INSTRUCTION_TENTHS)]);
+        sum(&[(self.rows, FOLD), (2, ELEMENT)])
+            .saturating_add(commit)
+            .saturating_add(self.transforms(columns.saturating_mul(cosets.saturating_add(1))))
+            .saturating_add(gate.checked_div(10).unwrap_or(0))
+    }
+
+    /// What the class of gates of that share costs: the quotient columns that there would not be without it, and the transforms
+    /// between its cosets and the others.
+    fn class(&self, share: usize) -> i128 {
+        let cosets = self.cosets(share.saturating_add(1));
+        let known = self.cosets(self.degree);
+        let more = wide(cosets.saturating_sub(known));
+        let column = sum(&[(self.rows, FOLD), (1, ELEMENT)]).saturating_add(self.full());
+        more.saturating_mul(column)
+            .saturating_add(self.transforms(cosets.max(known).saturating_mul(2)))
+    }
+
+    fn full(&self) -> i128 {
+        let [column, cell] = FULL;
+        sum(&[(1, column), (self.rows, cell)])
+    }
+
+    fn transforms(&self, count: usize) -> i128 {
+        let log = usize::try_from(self.rows.max(1).ilog2()).unwrap_or(usize::MAX);
+        let cells = self.rows.saturating_mul(log);
+        let tenths = sum(&[(count.saturating_mul(cells), TRANSFORM_TENTHS)]);
+        tenths.checked_div(10).unwrap_or(0)
+    }
+
+    /// As [`ConstraintSystem::cosets_of_degree`].
     fn cosets(&self, degree: usize) -> usize {
         degree
             .max(self.blinding.saturating_add(1))
             .saturating_sub(1)
     }
+}
 
-    /// The class of gates of that share: its quotient columns, beyond those there are, and the transforms that extend it.
-    fn class(&self, share: usize) -> i128 {
-        let degree = share.saturating_add(1);
-        let more = self.cosets(degree).saturating_sub(self.cosets(self.degree));
-        let column = wide(self.rows)
-            .saturating_mul(wide(FULL_CELL))
-            .saturating_add(wide(COLUMN));
-        wide(more)
-            .saturating_mul(column)
-            .saturating_add(self.transforms(2, degree))
-    }
+/// Counts times prices.
+fn sum(priced: &[(usize, usize)]) -> i128 {
+    let prices = priced
+        .iter()
+        .map(|(count, price)| wide(*count).saturating_mul(wide(*price)));
+    prices.fold(0, i128::saturating_add)
 }
 
 fn wide(count: usize) -> i128 {
