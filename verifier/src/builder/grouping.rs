@@ -149,9 +149,16 @@ fn cheapest_share(demands: &[Demand], sizes: &Sizes) -> Option<usize> {
     let willing = |demand: &&Demand| demand.grouping == Grouping::ByCost;
     let saved = |share: &usize| {
         let gains = demands.iter().filter(willing);
-        let gains = gains.map(|demand| sizes.gain(demand, *share).max(0));
-        gains
-            .fold(0i128, i128::saturating_add)
+        let gains = gains.map(|demand| (sizes.gain(demand, *share), demand.lanes));
+        let (gain, lanes) = gains
+            .filter(|(gain, _)| *gain > 0)
+            .fold((0i128, 0usize), |(sum, all), (gain, lanes)| {
+                (sum.saturating_add(gain), all.saturating_add(lanes))
+            });
+        // The last helper may have fewer members, at the price of all.
+        let idle = lanes.next_multiple_of(*share).saturating_sub(lanes);
+        let last = sizes.helper(sizes.full(), 1, *share);
+        gain.saturating_sub(share_of(last, idle, *share))
             .saturating_sub(sizes.class(*share))
     };
     let best = SHARES.max_by_key(saved)?;
@@ -188,9 +195,8 @@ impl Sizes {
         };
         let alone = self.helper(commit, read, 1);
         let together = self.helper(self.full(), read, share);
-        let groups = demand.lanes.div_ceil(share.max(1));
         let saved = wide(demand.lanes).saturating_mul(alone);
-        saved.saturating_sub(wide(groups).saturating_mul(together))
+        saved.saturating_sub(share_of(together, demand.lanes, share))
     }
 
     /// A helper column committed at that price, with its gate over `read` columns for each of its members.
@@ -235,6 +241,12 @@ impl Sizes {
             .max(self.blinding.saturating_add(1))
             .saturating_sub(1)
     }
+}
+
+/// What some lanes cost of helpers that are shared.
+fn share_of(helper: i128, lanes: usize, share: usize) -> i128 {
+    let all = helper.saturating_mul(wide(lanes));
+    all.checked_div(wide(share)).unwrap_or(0)
 }
 
 /// Counts times prices.
