@@ -44,9 +44,11 @@ fn calibrated(
     options: &Options,
 ) -> Result<(SecretModel, Report)> {
     let (quantized, seconds) = timed("calibrating", || Ok(quantize(model, samples, options)?))?;
-    let log_n = Machine::load().choose_log_n(&quantized.graph)?;
+    let ((graph, log_n), layout) = timed("choosing the layout", || {
+        Machine::load().choose_layout(&quantized.graph)
+    })?;
     let (secret, commit) = timed("committing", || {
-        crate::files::commit(quantized.graph, quantized.weights, log_n)
+        crate::files::commit(graph, quantized.weights, log_n)
     })?;
     let text = vec![
         format!(
@@ -61,7 +63,7 @@ fn calibrated(
     Ok((
         secret,
         Report {
-            commit_seconds: Some(seconds + commit),
+            commit_seconds: Some(seconds + layout + commit),
             accuracy,
             text,
             ..Report::default()

@@ -5,13 +5,14 @@ pub mod cost;
 pub mod encode;
 pub mod geometry;
 pub mod graph;
+mod limbs;
 pub mod lower;
 pub mod registration;
 pub mod run;
 pub mod validate;
 
 pub use bounds::Bounds;
-pub use cost::choose_log_n;
+pub use cost::choose_layout;
 pub use encode::GraphError;
 pub use geometry::Geometry;
 pub use graph::{
