@@ -178,10 +178,8 @@ impl<F: PrimeField> SystemBuilder<F> {
             }
         }
         let h = self.plain(helper);
-        self.gate(
-            format!("{name}/gate"),
-            sum_of_fractions(h.into(), fractions),
-        );
+        let gate = sum_of_fractions(h.into(), fractions);
+        self.gate(format!("{name}/gate"), gate);
     }
 
     /// Some lanes of a lookup with that helper: `(beta + f, q)`, no q if all rows are enabled.
