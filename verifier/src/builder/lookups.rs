@@ -302,25 +302,6 @@ impl<F: PrimeField> SystemBuilder<F> {
     }
 }
 
-impl LookupTable {
-    /// Number of rows.
-    #[must_use]
-    pub fn height(&self) -> usize {
-        self.rows.len().checked_div(self.arity).unwrap_or(0)
-    }
-}
-
-impl LookupInput {
-    /// The input that is one track.
-    #[must_use]
-    pub fn plain(track: TrackId) -> Self {
-        Self {
-            terms: alloc::vec![(track, 1)],
-            constant: 0,
-        }
-    }
-}
-
 /// A denominator and a numerator; no numerator is 1.
 type Fraction<F> = (Expression<F>, Option<Expression<F>>);
 
