@@ -14,7 +14,7 @@ use zkernel_verifier::transcript::{Attack, Transcript};
 use zkernel_verifier::verify::reduce;
 
 use crate::case::Case;
-use crate::forgery::fix_evaluation;
+use crate::cheats::fix_evaluation;
 use crate::prover::{Cheat, Model, Outcome, prove};
 use crate::{C, F};
 

@@ -1,8 +1,9 @@
 //! Every challenge is needed where it is drawn: known earlier, it admits a forgery.
 
 use zkernel_attacks::F;
+use zkernel_attacks::cheats::choose_output_last;
 use zkernel_attacks::circuit::{Circuit, Lie};
-use zkernel_attacks::forgery::{by_challenge, choose_output_last};
+use zkernel_attacks::forgery::by_challenge;
 use zkernel_attacks::trial::{accepts, early};
 use zkernel_verifier::rounds::BadChallenge;
 use zkernel_verifier::transcript::{Attack, Transcript};

@@ -3,7 +3,7 @@
 use ff::Field as _;
 use zkernel_attacks::algebra::inverse;
 use zkernel_attacks::case::count;
-use zkernel_attacks::forgery::fix_lookup_sum;
+use zkernel_attacks::cheats::fix_lookup_sum;
 use zkernel_attacks::grouped::{Grouped, Slip};
 use zkernel_attacks::trial::{
     FORESEEN, Fixture as _, MakeCheat, broken, each_constraint_is_needed,

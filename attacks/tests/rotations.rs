@@ -1,7 +1,7 @@
 //! The same for an ordinary circuit: rotations, several degree classes of the quotient, several lanes.
 
 use zkernel_attacks::Cheat;
-use zkernel_attacks::forgery::fix_lookup_sum;
+use zkernel_attacks::cheats::fix_lookup_sum;
 use zkernel_attacks::rotating::{Rotating, Slip};
 use zkernel_attacks::trial::{
     Fixture as _, MakeCheat, each_constraint_is_needed, each_evaluation_is_needed,

@@ -2,7 +2,7 @@
 
 use ff::Field as _;
 use zkernel_attacks::algebra::inverse;
-use zkernel_attacks::forgery::fix_lookup_sum;
+use zkernel_attacks::cheats::fix_lookup_sum;
 use zkernel_attacks::tables::{Slip, Tables};
 use zkernel_attacks::trial::{
     FORESEEN, Fixture as _, MakeCheat, each_constraint_is_needed, each_evaluation_is_needed, early,
