@@ -192,6 +192,20 @@ fn helpers_are_parallel_and_late() {
 }
 
 #[test]
+fn what_is_looked_up_is_not_rotated() {
+    let rotated = refused(|system, _| {
+        // Rows enough for a second opening, and no gate that would be refused first.
+        system.gates.clear();
+        system.blinding = 2;
+        system.masks.as_mut().expect("masks").of[1].1 = 2;
+        system.tracks.iter_mut().for_each(|t| t.width = 14);
+        let folded = system.lookups[0].folded.0 as usize;
+        system.virtuals[folded].rotation = 1;
+    });
+    assert_eq!(rotated, SystemError::NotParallel("square".into()));
+}
+
+#[test]
 fn products_are_parallel_and_of_phase_two() {
     let product = |change: &dyn Fn(&mut Derivation<Fp>, &Sample)| {
         let error = refused(|system, sample| {

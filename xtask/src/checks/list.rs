@@ -23,7 +23,10 @@ pub struct Check {
 pub type Target = (&'static str, &'static str, &'static str);
 
 const BATCH: &[Target] = &[("zkernel-attacks", "batch", "")];
-const BUILDER: &[Target] = &[("zkernel-verifier", "builder", "")];
+const BUILDER: &[Target] = &[
+    ("zkernel-verifier", "builder", ""),
+    ("zkernel-verifier", "validate", ""),
+];
 const CHALLENGES: &[Target] = &[("zkernel-attacks", "challenges", "")];
 const CONSTRAINTS: &[Target] = &[
     ("zkernel-attacks", "constraints", ""),
@@ -69,7 +72,8 @@ const ROUNDS: &str = "verifier/src/rounds.rs";
 const BATCHES: &str = "verifier/src/batch.rs";
 const BYTES: &str = "verifier/src/encoding.rs";
 const KEY: &str = "verifier/src/key.rs";
-const VALIDATE: &str = "verifier/src/validate.rs";
+const VALIDATE: &str = "verifier/src/validate/mod.rs";
+const READS: &str = "verifier/src/validate/challenges.rs";
 const BUILD: &str = "verifier/src/builder/mod.rs";
 const LOOKUPS: &str = "verifier/src/builder/lookups.rs";
 const PLONK: &str = "verifier/src/plonk.rs";
@@ -156,11 +160,11 @@ pub const SYSTEM: &[Check] = &[
     check("constraints are not empty", VALIDATE, "if constraint.claims == 0 || constraint.forms.is_empty() {", If, BUILDER),
     check("sparse forms number claims that exist", VALIDATE, "if entry.claim >= claims {", If, BUILDER),
     check("forms do not leave their track", VALIDATE, "if position < len {", Replace("if SWITCH || position < len {"), BUILDER),
-    check("factors have the length of their axis", VALIDATE, "Factor::Values(values) if values.len() == len => Ok(()),", Replace("Factor::Values(values) if SWITCH || values.len() == len => Ok(()),"), BUILDER),
-    check("windows have sizes", VALIDATE, "if sizes.contains(&0) {", If, BUILDER),
-    check("forms read no challenge before it is drawn", VALIDATE, "if !allowed(challenge, exponent) {", If, BUILDER),
+    check("factors have the length of their axis", READS, "Factor::Values(values) if values.len() == len => Ok(()),", Replace("Factor::Values(values) if SWITCH || values.len() == len => Ok(()),"), BUILDER),
+    check("windows have sizes", READS, "if sizes.contains(&0) {", If, BUILDER),
+    check("forms read no challenge before it is drawn", READS, "if !allowed(challenge, exponent) {", If, BUILDER),
     check("scales read no challenge before it is drawn", VALIDATE, "Some((challenge, exponent)) if !allowed(challenge, u64::from(exponent)) => {", Replace("Some((challenge, exponent)) if !SWITCH && !allowed(challenge, u64::from(exponent)) => {"), BUILDER),
-    check("gates read no challenge before it is drawn", VALIDATE, "if challenge > Challenge::Beta =>", Replace("if !SWITCH && challenge > Challenge::Beta =>"), BUILDER),
+    check("gates read no challenge before it is drawn", READS, "if challenge > Challenge::Beta =>", Replace("if !SWITCH && challenge > Challenge::Beta =>"), BUILDER),
     check("rotations do not reach blinding rows", "verifier/src/rotation.rs", "if matches!(known, Known::Blinding) {", If, BUILDER),
 ];
 
