@@ -47,4 +47,5 @@
 
 pub mod files;
 pub mod model;
+pub mod opening;
 pub mod table;

@@ -8,6 +8,7 @@ pub mod graph;
 pub mod lower;
 pub mod registration;
 pub mod run;
+pub mod split;
 pub mod validate;
 
 pub use bounds::Bounds;
@@ -21,3 +22,4 @@ pub use graph::{
 pub use lower::{LowerError, Lowered, lower};
 pub use registration::{Registration, register};
 pub use run::{Assign, Honest, Owner, Role, RunError, Site, Trace, run};
+pub use split::{Segment, SplitError};
