@@ -1,7 +1,9 @@
 //! Errors of the command line, and the exit code of each.
 
+use std::path::Path;
+
 use zkernel_engine::mock::Failure;
-use zkernel_gadgets::model::{GraphError, LowerError, RunError};
+use zkernel_gadgets::model::{GraphError, LowerError, RunError, SplitError};
 use zkernel_verifier::encoding::DecodeError;
 use zkernel_verifier::key::KeyError;
 
@@ -28,11 +30,17 @@ pub enum CliError {
     /// An option with a value that cannot be used.
     #[error("{0}")]
     Option(String),
+    /// An opening that does not fit the model.
+    #[error("{0}")]
+    Opening(String),
+    /// See [`SplitError`].
+    #[error("--split {0}")]
+    Split(#[from] SplitError),
     /// Committed weights may be beyond the bounds of the graph.
     #[error("the key's range proof of the weights does not hold ({0}): do not use this key")]
     Registration(String),
     /// A file of an unknown kind.
-    #[error("{0}: expected an .onnx, .zkm, .zkv or .zkp file")]
+    #[error("{0}: expected an .onnx, .zkm, .zkv, .zkp or .zko file")]
     Kind(String),
     /// A file that is not what it should be.
     #[error("not a valid file: {0}")]
@@ -67,6 +75,15 @@ impl From<GraphError> for CliError {
 }
 
 impl CliError {
+    /// A rejection with the file that was rejected; other errors as they are.
+    #[must_use]
+    pub fn about(self, path: &Path) -> Self {
+        match self {
+            Self::Rejected(reason) => Self::Rejected(format!("{}: {reason}", path.display())),
+            other => other,
+        }
+    }
+
     /// 1 for a rejected proof, 2 for anything else.
     pub const fn exit_code(&self) -> u8 {
         match self {

@@ -11,7 +11,7 @@ use zkernel_verifier::system::ConstraintSystem;
 
 use crate::commands::{Result, describe};
 use crate::error::CliError;
-use crate::files::{Loaded, PublicModel, SecretModel, load_key, read};
+use crate::files::{GeneratorsBySize, Loaded, Opening, PublicModel, SecretModel, load_key, read};
 use crate::predict::Machine;
 use crate::report::{ArgumentReport, Report, SoundnessReport};
 
@@ -28,6 +28,15 @@ pub fn inspect(path: &Path, samples: Option<&Path>, test: Option<&Path>) -> Resu
         Some("onnx") => inspect_onnx(path, samples, test, &mut report)?,
         Some("zkv") => inspect_public(&PublicModel::decode(&read(path)?)?, &mut report)?,
         Some("zkm") => inspect_public(&SecretModel::decode(&read(path)?)?.public, &mut report)?,
+        Some("zko") => {
+            let opening = Opening::decode(&read(path)?)?;
+            report.text.push(format!(
+                "an opening of `{}`: {} secret values in steps of {}",
+                opening.name,
+                opening.values.len(),
+                opening.scale
+            ));
+        }
         Some("zkp") => {
             let bytes = read(path)?;
             report.text.push(format!(
@@ -75,7 +84,7 @@ fn inspect_onnx(
 }
 
 fn inspect_public(public: &PublicModel, report: &mut Report) -> Result<()> {
-    let Loaded { lowered, key } = load_key(public)?;
+    let Loaded { lowered, key } = load_key(public, &mut GeneratorsBySize::new())?;
     report.text.push(format!(
         "model `{}`, key {}",
         public.graph.name,

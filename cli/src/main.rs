@@ -46,6 +46,10 @@ enum Command {
         calibrate: Option<PathBuf>,
         #[command(flatten)]
         visibility: Visible,
+        /// Cut the network at this tensor: writes NAME.1.* and NAME.2.*, two models that are proven apart and share a
+        /// commitment to it.
+        #[arg(long, value_name = "TENSOR")]
+        split: Option<String>,
         /// NAME of the files; MODEL without its extension if not given.
         #[arg(short = 'o', value_name = "NAME")]
         output_file: Option<PathBuf>,
@@ -54,7 +58,8 @@ enum Command {
     Prove {
         /// NAME.zkm, or MODEL.onnx.
         model: PathBuf,
-        /// One sample: JSON {"input_data": [[..]]}, .npy, or array x of an .npz.
+        /// One sample: JSON {"input_data": [[..]]}, .npy, or array x of an .npz. For a model with a committed input also
+        /// the .zko file of another proof: the same values behind the same commitment.
         input_file: PathBuf,
         /// With an .onnx: samples to calibrate on; the input itself if not given.
         #[arg(long, value_name = "DATA")]
@@ -65,12 +70,17 @@ enum Command {
         #[arg(short = 'o', value_name = "NAME.zkp")]
         output_file: Option<PathBuf>,
     },
-    /// Verify a proof. Exit code 0: valid, 1: rejected, 2: anything else.
+    /// Verify proofs, all of them with one multi-scalar multiplication. Exit code 0: valid, 1: rejected, 2: anything else.
+    ///
+    /// NAME.zkv NAME.zkp: one proof. NAME.zkv A.zkp B.zkp ..: several of one key. FIRST.zkv A.zkp SECOND.zkv B.zkp ..: segments
+    /// of one network in order; each must begin with the very commitment that the one before ends in.
     Verify {
-        /// The public key, NAME.zkv.
-        key: PathBuf,
-        /// The proof, NAME.zkp.
-        proof: PathBuf,
+        /// Keys (.zkv), each followed by its proofs.
+        #[arg(required = true, num_args = 2.., value_name = "KEY.zkv PROOF.zkp..")]
+        files: Vec<PathBuf>,
+        /// Several keys are separate statements, not segments of one network.
+        #[arg(long)]
+        apart: bool,
         /// Also compare the public input with this file.
         #[arg(long, value_name = "FILE")]
         input: Option<PathBuf>,
@@ -128,7 +138,7 @@ struct Visible {
     /// Who learns the output.
     #[arg(long, value_enum, default_value = "public")]
     output: Who,
-    /// Who learns the weights.
+    /// Who learns the weights: `private` or `public`.
     #[arg(long, value_enum, default_value = "private")]
     weights: Who,
 }
@@ -139,6 +149,8 @@ enum Who {
     Private,
     /// Everybody.
     Public,
+    /// Nobody, but the proof holds a commitment that other proofs can share.
+    Committed,
 }
 
 impl From<Who> for Visibility {
@@ -146,6 +158,7 @@ impl From<Who> for Visibility {
         match who {
             Who::Private => Self::Private,
             Who::Public => Self::Public,
+            Who::Committed => Self::Committed,
         }
     }
 }
@@ -203,13 +216,15 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
             model,
             calibrate,
             visibility,
+            split,
             output_file,
-        } => commands::commit(
-            &model,
-            calibrate.as_deref(),
-            &(&visibility).into(),
-            output_file,
-        ),
+        } => {
+            let wishes = commands::Wishes {
+                options: (&visibility).into(),
+                split,
+            };
+            commands::commit(&model, calibrate.as_deref(), &wishes, output_file)
+        }
         Command::Prove {
             model,
             input_file,
@@ -230,11 +245,17 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
             }
         }
         Command::Verify {
-            key,
-            proof,
+            files,
+            apart,
             input,
             output,
-        } => commands::verify(&key, &proof, input.as_deref(), output.as_deref()),
+        } => {
+            let comparison = commands::Comparison {
+                input: input.as_deref(),
+                output: output.as_deref(),
+            };
+            commands::verify(&files, apart, comparison)
+        }
         Command::Check { model, input } => commands::check(&model, &input),
         Command::Inspect {
             file,

@@ -1,0 +1,134 @@
+//! `zkernel commit`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use pasta_curves::Fp;
+use zkernel_gadgets::model::{Graph, lower};
+use zkernel_onnx::{Model, Options, Quantized, Samples, quantize};
+use zkernel_verifier::system::TrackKind;
+
+use super::{Result, describe, timed, with_suffix};
+use crate::files::{SecretModel, write};
+use crate::predict::Machine;
+use crate::report::Report;
+
+const GUESSED: &str = "calibrated on made-up inputs: ranges and errors are guesses; give real samples with --calibrate";
+
+/// What to commit to.
+pub struct Wishes {
+    /// What is secret.
+    pub options: Options,
+    /// The tensor to cut the network at.
+    pub split: Option<String>,
+}
+
+/// `zkernel commit`.
+pub fn commit(
+    onnx: &Path,
+    data: Option<&Path>,
+    wishes: &Wishes,
+    output: Option<PathBuf>,
+) -> Result<Report> {
+    let start = Instant::now();
+    let model = Model::load(onnx)?;
+    let samples = match data {
+        Some(path) => Samples::read(&model, path)?,
+        None => Samples::guessed(&model),
+    };
+    let (quantized, _) = timed("calibrating", || {
+        Ok(quantize(&model, &samples, &wishes.options)?)
+    })?;
+    let mut report = accuracy_report(onnx, &model, &quantized);
+    if data.is_none() {
+        report.warnings.push(GUESSED.into());
+    }
+    let base = output.unwrap_or_else(|| onnx.with_extension(""));
+    match &wishes.split {
+        None => {
+            let log_n = Machine::load().choose_log_n(&quantized.graph)?;
+            let (secret, _) = timed("committing", || {
+                crate::files::commit(quantized.graph, quantized.weights, log_n)
+            })?;
+            keep(&mut report, &base, &secret)?;
+        }
+        Some(tensor) => segments(&mut report, &base, &quantized, tensor)?,
+    }
+    report.commit_seconds = Some(start.elapsed().as_secs_f64());
+    Ok(Report {
+        command: "commit",
+        ..report
+    })
+}
+
+/// The model and the errors of its quantization.
+pub(super) fn accuracy_report(onnx: &Path, model: &Model, quantized: &Quantized) -> Report {
+    let about = format!("{}\n{}", onnx.display(), model.summary());
+    Report {
+        text: vec![about, quantized.report.to_string()],
+        accuracy: Some(quantized.report.clone()),
+        ..Report::default()
+    }
+}
+
+/// Writes both files of a model and describes its system.
+fn keep(report: &mut Report, base: &Path, secret: &SecretModel) -> Result<()> {
+    let (zkm, zkv) = (with_suffix(base, "zkm"), with_suffix(base, "zkv"));
+    write(&zkm, &secret.encode(), true)?;
+    write(&zkv, &secret.public.encode(), false)?;
+    let public = &secret.public;
+    describe(report, &lower::<Fp>(&public.graph, public.log_n)?.system);
+    let written = [zkm, zkv].map(|path| path.display().to_string());
+    report.files.extend(written);
+    Ok(())
+}
+
+/// Both halves of a network as models of their own, NAME.1 and NAME.2.
+fn segments(report: &mut Report, base: &Path, whole: &Quantized, tensor: &str) -> Result<()> {
+    let segments = whole.graph.split(&whole.weights, tensor)?;
+    let log_n = shared_log_n(&[&segments[0].0, &segments[1].0])?;
+    for (index, (graph, weights)) in segments.into_iter().enumerate() {
+        let number = index + 1;
+        let about = format!(
+            "segment {number}: `{}`, {} nodes",
+            graph.name,
+            graph.nodes.len()
+        );
+        report.text.push(about);
+        let (secret, _) = timed("committing", || {
+            crate::files::commit(graph, weights, log_n[index])
+        })?;
+        keep(report, &with_suffix(base, &number.to_string()), &secret)?;
+    }
+    // They are two systems: what describes one of them would mislead.
+    *report = Report {
+        log_n: None,
+        columns: None,
+        cells: None,
+        lookups: None,
+        ..std::mem::take(report)
+    };
+    Ok(())
+}
+
+/// n of each segment: its own best one, unless the boundary would be cut into other columns then.
+fn shared_log_n(graphs: &[&Graph; 2]) -> Result<[u32; 2]> {
+    let mut machine = Machine::load();
+    let best = [
+        machine.choose_log_n(graphs[0])?,
+        machine.choose_log_n(graphs[1])?,
+    ];
+    let mut columns = Vec::new();
+    for (graph, log_n) in graphs.iter().zip(best) {
+        columns.push(
+            lower::<Fp>(graph, log_n)?
+                .system
+                .columns_of(TrackKind::Boundary),
+        );
+    }
+    let larger = best[0].max(best[1]);
+    Ok(match columns.iter().all(|count| *count == 1) {
+        true => best,
+        false => [larger; 2],
+    })
+}

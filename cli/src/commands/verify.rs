@@ -1,0 +1,330 @@
+//! `zkernel verify`: one proof, many proofs of one key, or the segments of one network, all with one MSM.
+
+use std::path::{Path, PathBuf};
+
+use zkernel_backend_cpu::Cpu;
+use zkernel_engine::executor;
+use zkernel_gadgets::model::TensorId;
+use zkernel_onnx::{quantize_input, read_outputs};
+use zkernel_verifier::batch::{BatchRejection, Claim, Link, verify_batch};
+use zkernel_verifier::form::TrackId;
+use zkernel_verifier::key::VerifyingKey;
+use zkernel_verifier::verify::verify as verify_proof;
+
+use super::words::describe_proof;
+use super::{Result, describe, fields, one_sample, timed};
+use crate::error::CliError;
+use crate::files::{C, GeneratorsBySize, Loaded, ProofFile, PublicModel, load_key, read};
+use crate::report::Report;
+
+/// Files with the values that a proof is expected to be about.
+#[derive(Clone, Copy, Default)]
+pub struct Comparison<'a> {
+    /// The input of the first proof.
+    pub input: Option<&'a Path>,
+    /// The output of the last proof.
+    pub output: Option<&'a Path>,
+}
+
+/// A key and the proofs that are for it.
+pub struct Group {
+    /// The key's file.
+    pub path: PathBuf,
+    /// What is in it.
+    pub public: PublicModel,
+    /// What this program made of it.
+    pub loaded: Loaded,
+    /// The proofs' files and what is in them.
+    pub proofs: Vec<(PathBuf, ProofFile)>,
+}
+
+/// `zkernel verify KEY.zkv PROOF.zkp.. [KEY.zkv PROOF.zkp..]..`: keys are segments of one network, in order, unless they are
+/// said to be `apart`.
+pub fn verify(files: &[PathBuf], apart: bool, comparison: Comparison<'_>) -> Result<Report> {
+    let (groups, load) = timed("loading", || load_groups(files))?;
+    let ((groups, links), seconds) = timed("verifying", || {
+        let groups = read_proofs(groups)?;
+        let links = if apart { Vec::new() } else { links(&groups)? };
+        verify_groups(&groups, &links)?;
+        Ok((groups, links))
+    })?;
+    compare(&groups, comparison)?;
+    let mut report = Report {
+        command: "verify",
+        load_seconds: Some(load),
+        verify_seconds: Some(seconds),
+        ..Report::default()
+    };
+    for group in &groups {
+        for (path, file) in &group.proofs {
+            describe_proof(&mut report, group, path, file);
+        }
+    }
+    for link in &links {
+        report.text.push(shared(&groups, link));
+    }
+    let keys = groups
+        .iter()
+        .flat_map(|g| g.proofs.iter().map(|_| &g.loaded.key));
+    report.proof_bytes = Some(keys.map(|key| key.shape.bytes()).sum());
+    if let [group] = &groups[..] {
+        describe(&mut report, &group.loaded.key.system);
+    }
+    Ok(report)
+}
+
+/// A key, and the files of the proofs that follow it.
+type Unread = (PathBuf, PublicModel, Loaded, Vec<PathBuf>);
+
+/// Sorts the files by what they are and loads the keys.
+fn load_groups(files: &[PathBuf]) -> Result<Vec<Unread>> {
+    let mut generators = GeneratorsBySize::new();
+    let mut groups: Vec<Unread> = Vec::new();
+    for path in files {
+        if path.extension().is_some_and(|e| e == "zkv") {
+            let public = PublicModel::decode(&read(path)?)?;
+            let loaded = load_key(&public, &mut generators)?;
+            groups.push((path.clone(), public, loaded, Vec::new()));
+        } else {
+            let Some((.., proofs)) = groups.last_mut() else {
+                return Err(CliError::Option(format!(
+                    "{}: no .zkv file stands before it; give KEY.zkv PROOF.zkp..",
+                    path.display()
+                )));
+            };
+            proofs.push(path.clone());
+        }
+    }
+    match groups.iter().find(|(.., proofs)| proofs.is_empty()) {
+        None => Ok(groups),
+        Some((path, ..)) => Err(CliError::Option(format!(
+            "{}: no proof follows it; give KEY.zkv PROOF.zkp..",
+            path.display()
+        ))),
+    }
+}
+
+fn read_proofs(groups: Vec<Unread>) -> Result<Vec<Group>> {
+    let read_all = |(path, public, loaded, proofs): Unread| {
+        let decoded = proofs.into_iter().map(|zkp| {
+            let file = decode_proof(&loaded.key, &read(&zkp)?).map_err(|e| e.about(&zkp))?;
+            Ok((zkp, file))
+        });
+        let proofs = decoded.collect::<Result<Vec<_>>>()?;
+        Ok(Group {
+            path,
+            public,
+            loaded,
+            proofs,
+        })
+    };
+    groups.into_iter().map(read_all).collect()
+}
+
+fn decode_proof(key: &VerifyingKey<C>, bytes: &[u8]) -> Result<ProofFile> {
+    let rejected = |reason: String| CliError::Rejected(reason);
+    let file = ProofFile::decode(bytes, key)
+        .map_err(|e| rejected(format!("not a proof for this key: {e}")))?;
+    if file.digest != key.digest {
+        return Err(rejected("the proof is for another key".into()));
+    }
+    Ok(file)
+}
+
+/// Verifies the bytes of one proof.
+pub(super) fn verify_bytes(key: &VerifyingKey<C>, bytes: &[u8]) -> Result<ProofFile> {
+    let file = decode_proof(key, bytes)?;
+    let (backend, instances) = (Cpu::new(), fields(&file.instances));
+    verify_proof(key, &instances, &file.proof, &executor::<C, _>(&backend))
+        .map_err(|e| CliError::Rejected(e.to_string()))?;
+    Ok(file)
+}
+
+/// Every proof of every key, with one MSM.
+fn verify_groups(groups: &[Group], links: &[Joint]) -> Result<()> {
+    let all: Vec<(&Group, &(PathBuf, ProofFile))> = groups
+        .iter()
+        .flat_map(|group| group.proofs.iter().map(move |proof| (group, proof)))
+        .collect();
+    let instances: Vec<_> = all
+        .iter()
+        .map(|(_, (_, file))| fields(&file.instances))
+        .collect();
+    let claims = all
+        .iter()
+        .zip(&instances)
+        .map(|((group, (_, file)), instances)| Claim {
+            key: &group.loaded.key,
+            instances,
+            proof: &file.proof,
+        });
+    let claims: Vec<_> = claims.collect();
+    let tracks: Vec<Link> = links.iter().map(|joint| joint.link).collect();
+    let backend = Cpu::new();
+    let executor = executor::<C, _>(&backend);
+    verify_batch(&claims, &tracks, &executor).map_err(|rejection| match rejection {
+        BatchRejection::Proof { index, reason } => {
+            let rejected = CliError::Rejected(reason.to_string());
+            match all.get(index) {
+                Some((_, (path, _))) if all.len() > 1 => rejected.about(path),
+                _ => rejected,
+            }
+        }
+        BatchRejection::Link(index) => {
+            let Joint { from, to, .. } = links[index];
+            let path = |(group, proof): (usize, usize)| groups[group].proofs[proof].0.display();
+            CliError::Rejected(format!(
+                "{}: its input is another commitment than the output of {}",
+                path(to),
+                path(from)
+            ))
+        }
+    })
+}
+
+/// An output and the input that it must be, by key and proof.
+struct Joint {
+    from: (usize, usize),
+    to: (usize, usize),
+    link: Link,
+}
+
+/// The i-th proof of every key takes over the committed outputs of the i-th proof of the key before.
+fn links(groups: &[Group]) -> Result<Vec<Joint>> {
+    let mut joints = Vec::new();
+    let mut first = 0;
+    for (index, pair) in groups.windows(2).enumerate() {
+        let [before, after] = pair else { continue };
+        let refused = |problem: String| {
+            let names = [before, after].map(|g| g.path.display());
+            let [one, other] = names;
+            Err(CliError::Rejected(format!("{one} and {other} {problem}")))
+        };
+        let apart = "give --apart if they are separate statements";
+        let (outputs, inputs) = (ends(before, false), ends(after, true));
+        if outputs.is_empty() || outputs.len() != inputs.len() {
+            return refused(format!(
+                "share no commitment: the first must end in committed outputs that are the inputs of the second; {apart}"
+            ));
+        }
+        if before.proofs.len() != after.proofs.len() {
+            return refused(format!(
+                "have {} and {} proofs: segments need as many each; {apart}",
+                before.proofs.len(),
+                after.proofs.len()
+            ));
+        }
+        let second = first + before.proofs.len();
+        for ((output, from), (input, to)) in outputs.iter().zip(&inputs) {
+            let tensors = [
+                &before.public.graph.tensors[output.0 as usize],
+                &after.public.graph.tensors[input.0 as usize],
+            ];
+            let meaning = tensors.map(|t| (t.scale.to_bits(), t.zero_point));
+            if meaning[0] != meaning[1] {
+                return refused("read their common integers in steps of different sizes".into());
+            }
+            joints.extend((0..before.proofs.len()).map(|proof| Joint {
+                from: (index, proof),
+                to: (index + 1, proof),
+                link: Link {
+                    from: (first + proof, *from),
+                    to: (second + proof, *to),
+                },
+            }));
+        }
+        first = second;
+    }
+    Ok(joints)
+}
+
+/// The committed inputs or outputs of a key.
+fn ends(group: &Group, inputs: bool) -> Vec<(TensorId, TrackId)> {
+    let graph = &group.public.graph;
+    let of = if inputs {
+        &graph.inputs
+    } else {
+        &graph.outputs
+    };
+    let boundaries = group.loaded.lowered.boundaries.iter().copied();
+    boundaries.filter(|(id, _)| of.contains(id)).collect()
+}
+
+fn shared(groups: &[Group], joint: &Joint) -> String {
+    let path = |(group, proof): (usize, usize)| groups[group].proofs[proof].0.display();
+    format!(
+        "the output of {} is the input of {}: one commitment",
+        path(joint.from),
+        path(joint.to)
+    )
+}
+
+/// Compares the input of the only chain of proofs and its output with files.
+fn compare(groups: &[Group], comparison: Comparison<'_>) -> Result<()> {
+    let ends = groups.first().zip(groups.last());
+    let single = groups.iter().all(|group| group.proofs.len() == 1);
+    let (Some((first, last)), true) = (ends, single) else {
+        return match comparison {
+            Comparison { input: None, output: None } => Ok(()),
+            _ => Err(CliError::Option(
+                "--input and --output compare one proof, or one of each segment: verify the others apart".into(),
+            )),
+        };
+    };
+    if let Some(path) = comparison.input {
+        compare_input(path, first)?;
+    }
+    if let Some(path) = comparison.output {
+        compare_output(path, last)?;
+    }
+    Ok(())
+}
+
+fn compare_input(path: &Path, group: &Group) -> Result<()> {
+    let graph = &group.public.graph;
+    let expected = quantize_input(graph, &one_sample(path, graph)?)?;
+    let shown = shown(group, &graph.inputs);
+    let expected = expected.into_iter().next().unwrap_or_default();
+    match shown {
+        None => Err(CliError::Rejected(
+            "the input is private, there is nothing to compare it with".into(),
+        )),
+        Some((_, values)) if values == expected => Ok(()),
+        Some(_) => Err(CliError::Rejected(format!(
+            "the proof is about another input than {}",
+            path.display()
+        ))),
+    }
+}
+
+/// Outputs agree if they are the same integers after quantizing.
+fn compare_output(path: &Path, group: &Group) -> Result<()> {
+    let graph = &group.public.graph;
+    let expected = read_outputs(path)?;
+    let shown = shown(group, &graph.outputs);
+    let Some((id, values)) = shown else {
+        return Err(CliError::Rejected(
+            "the output is private, there is nothing to compare it with".into(),
+        ));
+    };
+    let scale = graph.tensors[id.0 as usize].scale;
+    let integers: Vec<i64> = expected
+        .iter()
+        .map(|v| zkernel_gadgets::table::round_half_up(v / scale))
+        .collect();
+    if integers == values {
+        return Ok(());
+    }
+    Err(CliError::Rejected(format!(
+        "the proof is about another output than {}",
+        path.display()
+    )))
+}
+
+/// The first public one of those tensors, and its integers in the only proof.
+fn shown<'a>(group: &'a Group, of: &[TensorId]) -> Option<(TensorId, &'a [i64])> {
+    let (_, file) = group.proofs.first()?;
+    let mut public = group.loaded.lowered.instances.iter().zip(&file.instances);
+    let found = public.find(|(id, _)| of.contains(id));
+    found.map(|(id, values)| (*id, values.as_slice()))
+}

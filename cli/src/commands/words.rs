@@ -1,0 +1,108 @@
+//! What a verified proof says, in words and as JSON: only ever what was checked.
+
+use std::path::Path;
+
+use zkernel_gadgets::model::{TensorId, Visibility};
+use zkernel_verifier::encoding::Writer;
+use zkernel_verifier::system::TrackKind;
+
+use super::reals;
+use super::verify::Group;
+use crate::files::{C, ProofFile};
+use crate::report::{Commitment, ProofReport, Report};
+
+/// Adds what one verified proof says to a report.
+pub fn describe_proof(report: &mut Report, group: &Group, path: &Path, file: &ProofFile) {
+    let statement = statement(group, path, file);
+    let heading = format!("VALID: {}", statement.statement);
+    report.text.push(heading);
+    report
+        .text
+        .extend(statement.values.iter().map(|line| format!("  {line}")));
+    let outputs = report.outputs.get_or_insert_default();
+    outputs.extend(statement.outputs.iter().flatten());
+    if outputs.is_empty() {
+        report.outputs = None;
+    }
+    report.proofs.push(statement);
+}
+
+/// What one verified proof says.
+pub fn statement(group: &Group, path: &Path, file: &ProofFile) -> ProofReport {
+    let graph = &group.public.graph;
+    let input = &graph.tensors[graph.inputs[0].0 as usize];
+    let of_whom = match input.visibility {
+        Visibility::Private => "a hidden input",
+        Visibility::Public => "this input",
+        Visibility::Committed => "the input committed to here",
+    };
+    let mut values = Vec::new();
+    let mut outputs = None::<Vec<f64>>;
+    for (id, integers) in group.loaded.lowered.instances.iter().zip(&file.instances) {
+        let tensor = &graph.tensors[id.0 as usize];
+        let reals = reals(graph, *id, integers);
+        values.push(format!("{} = {reals:?}", tensor.name));
+        if graph.outputs.contains(id) {
+            outputs.get_or_insert_default().extend(reals);
+        }
+    }
+    let commitments = commitments(group, file);
+    let ends = commitments.iter();
+    values.extend(ends.map(|c| format!("{}: the {} behind {}", c.tensor, c.end, c.commitment)));
+    let hidden = |id: &&TensorId| graph.tensors[id.0 as usize].visibility == Visibility::Private;
+    for id in graph.outputs.iter().filter(hidden) {
+        values.push(format!(
+            "{}: a value that stays hidden",
+            graph.tensors[id.0 as usize].name
+        ));
+    }
+    ProofReport {
+        key: group.path.display().to_string(),
+        proof: path.display().to_string(),
+        statement: format!(
+            "the model `{}` committed in {}, run in its integer semantics on {of_whom}, gives",
+            graph.name,
+            group.path.display(),
+        ),
+        values,
+        outputs,
+        commitments,
+    }
+}
+
+/// The committed ends of a proof, each with its commitments' bytes, or their hash if there are several.
+fn commitments(group: &Group, file: &ProofFile) -> Vec<Commitment> {
+    let system = &group.loaded.key.system;
+    let mut start = 0;
+    let mut all = Vec::new();
+    for (track, boundary) in system.tracks_of(TrackKind::Boundary) {
+        let points = &file.proof.boundaries[start..start + boundary.columns];
+        start += boundary.columns;
+        let ends = &group.loaded.lowered.boundaries;
+        let Some((id, _)) = ends.iter().find(|(_, own)| *own == track) else {
+            continue;
+        };
+        let is_input = group.public.graph.inputs.contains(id);
+        all.push(Commitment {
+            tensor: boundary.name.clone(),
+            end: if is_input { "input" } else { "output" },
+            commitment: fingerprint(points),
+        });
+    }
+    all
+}
+
+/// A point's bytes, or the first 32 of the BLAKE2b-512 hash of several, in hexadecimal.
+pub fn fingerprint(points: &[C]) -> String {
+    let mut w = Writer::new();
+    w.points(points);
+    match points {
+        [_] => hex(&w.0),
+        _ => hex(&blake2b_simd::blake2b(&w.0).as_bytes()[..32]),
+    }
+}
+
+/// Hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
