@@ -65,10 +65,10 @@ fn inspect_onnx(
     )?;
     let quantized = quantize(&model, &given, &Options::default())?;
     let mut machine = Machine::load();
-    let log_n = machine.choose_log_n(&quantized.graph)?;
+    let (graph, log_n) = machine.choose_layout(&quantized.graph)?;
     let calibrating = start.elapsed().as_secs_f64();
-    let system = lower::<Fp>(&quantized.graph, log_n)?.system;
-    let mut predicted = machine.predict(&system, &quantized.graph)?;
+    let system = lower::<Fp>(&graph, log_n)?.system;
+    let mut predicted = machine.predict(&system, &graph)?;
     predicted.commit_seconds += calibrating;
     report.predicted = Some(predicted);
     describe(report, &system);

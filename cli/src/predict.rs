@@ -7,7 +7,7 @@ use pasta_curves::Fp;
 use zkernel_backend::Backend;
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::cost::{Operation, Prices, Trace, Work};
-use zkernel_gadgets::model::{Graph, Honest, WeightValues, choose_log_n, register, run};
+use zkernel_gadgets::model::{Graph, Honest, WeightValues, choose_layout, register, run};
 use zkernel_verifier::system::ConstraintSystem;
 
 use crate::commands::Result;
@@ -16,7 +16,7 @@ use crate::files::C;
 use crate::report::{Prediction, peak_rss_bytes};
 
 /// What a kilobyte of proof is worth when n is chosen: seconds of proving.
-const SECONDS_PER_KILOBYTE: f64 = 0.025;
+const SECONDS_PER_KILOBYTE: f64 = 0.005;
 
 /// Prices of this machine, kept in the user's cache directory for this backend and this number of threads.
 pub struct Machine {
@@ -54,9 +54,9 @@ impl Machine {
         Ok(trace)
     }
 
-    /// log2 of the column length with the least predicted cost.
-    pub fn choose_log_n(&mut self, graph: &Graph) -> Result<u32> {
-        choose_log_n::<Fp, CliError>(graph, |system| self.cost(system))
+    /// The layout with the least predicted cost, and log2 of its column length.
+    pub fn choose_layout(&mut self, graph: &Graph) -> Result<(Graph, u32)> {
+        choose_layout::<Fp, CliError>(graph, |system| self.cost(system))
     }
 
     /// What n is chosen by: seconds of a proof and its verification, and its bytes.

@@ -46,9 +46,11 @@ pub fn commit(
     let base = output.unwrap_or_else(|| onnx.with_extension(""));
     match &wishes.split {
         None => {
-            let log_n = Machine::load().choose_log_n(&quantized.graph)?;
+            let ((graph, log_n), _) = timed("choosing the layout", || {
+                Machine::load().choose_layout(&quantized.graph)
+            })?;
             let (secret, _) = timed("committing", || {
-                crate::files::commit(quantized.graph, quantized.weights, log_n)
+                crate::files::commit(graph, quantized.weights, log_n)
             })?;
             keep(&mut report, &base, &secret)?;
         }
@@ -86,17 +88,17 @@ fn keep(report: &mut Report, base: &Path, secret: &SecretModel) -> Result<()> {
 /// Both halves of a network as models of their own, NAME.1 and NAME.2.
 fn segments(report: &mut Report, base: &Path, whole: &Quantized, tensor: &str) -> Result<()> {
     let segments = whole.graph.split(&whole.weights, tensor)?;
-    let log_n = shared_log_n(&[&segments[0].0, &segments[1].0])?;
-    for (index, (graph, weights)) in segments.into_iter().enumerate() {
+    let (layouts, _) = timed("choosing the layouts", || {
+        shared_layouts([&segments[0].0, &segments[1].0])
+    })?;
+    let weights = segments.map(|(_, weights)| weights);
+    for (index, ((graph, log_n), weights)) in layouts.into_iter().zip(weights).enumerate() {
         let number = index + 1;
-        let about = format!(
-            "segment {number}: `{}`, {} nodes",
-            graph.name,
-            graph.nodes.len()
-        );
+        let nodes = graph.nodes.len();
+        let about = format!("segment {number}: `{}`, {nodes} nodes", graph.name);
         report.text.push(about);
         let (secret, _) = timed("committing", || {
-            crate::files::commit(graph, weights, log_n[index])
+            crate::files::commit(graph, weights, log_n)
         })?;
         keep(report, &with_suffix(base, &number.to_string()), &secret)?;
     }
@@ -111,24 +113,21 @@ fn segments(report: &mut Report, base: &Path, whole: &Quantized, tensor: &str) -
     Ok(())
 }
 
-/// n of each segment: its own best one, unless the boundary would be cut into other columns then.
-fn shared_log_n(graphs: &[&Graph; 2]) -> Result<[u32; 2]> {
+/// The layout of each segment and its n: its own best one, unless the boundary would be cut into other columns then.
+fn shared_layouts(graphs: [&Graph; 2]) -> Result<[(Graph, u32); 2]> {
     let mut machine = Machine::load();
-    let best = [
-        machine.choose_log_n(graphs[0])?,
-        machine.choose_log_n(graphs[1])?,
+    let mut layouts = [
+        machine.choose_layout(graphs[0])?,
+        machine.choose_layout(graphs[1])?,
     ];
     let mut columns = Vec::new();
-    for (graph, log_n) in graphs.iter().zip(best) {
-        columns.push(
-            lower::<Fp>(graph, log_n)?
-                .system
-                .columns_of(TrackKind::Boundary),
-        );
+    for (graph, log_n) in &layouts {
+        let system = lower::<Fp>(graph, *log_n)?.system;
+        columns.push(system.columns_of(TrackKind::Boundary));
     }
-    let larger = best[0].max(best[1]);
-    Ok(match columns.iter().all(|count| *count == 1) {
-        true => best,
-        false => [larger; 2],
-    })
+    if columns.iter().any(|count| *count != 1) {
+        let larger = layouts[0].1.max(layouts[1].1);
+        layouts.iter_mut().for_each(|(_, log_n)| *log_n = larger);
+    }
+    Ok(layouts)
 }

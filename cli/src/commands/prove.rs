@@ -240,11 +240,13 @@ pub fn prove_onnx(
     let samples = data.map_or_else(|| Ok(sample.clone()), |path| Samples::read(&model, &path))?;
     let (quantized, seconds) = timed("calibrating", || Ok(quantize(&model, &samples, options)?))?;
     let mut report = accuracy_report(onnx, &model, &quantized);
-    let log_n = Machine::load().choose_log_n(&quantized.graph)?;
-    let (secret, commit) = timed("committing", || {
-        crate::files::commit(quantized.graph, quantized.weights, log_n)
+    let ((graph, log_n), layout) = timed("choosing the layout", || {
+        Machine::load().choose_layout(&quantized.graph)
     })?;
-    report.commit_seconds = Some(seconds + commit);
+    let (secret, commit) = timed("committing", || {
+        crate::files::commit(graph, quantized.weights, log_n)
+    })?;
+    report.commit_seconds = Some(seconds + layout + commit);
     let ((lowered, key), load) = timed("loading", || load_prover(&secret))?;
     let values = one_sample(input, &secret.public.graph)?;
     let given = Given::Sample(values.clone());

@@ -5,6 +5,7 @@ pub mod cost;
 pub mod encode;
 pub mod geometry;
 pub mod graph;
+mod limbs;
 pub mod lower;
 pub mod registration;
 pub mod run;
@@ -12,7 +13,7 @@ pub mod split;
 pub mod validate;
 
 pub use bounds::Bounds;
-pub use cost::choose_log_n;
+pub use cost::choose_layout;
 pub use encode::GraphError;
 pub use geometry::Geometry;
 pub use graph::{

@@ -2,7 +2,7 @@
 
 use zkernel_gadgets::model::{Function, Geometry, Interval, TensorId, Visibility};
 
-use crate::operators::{attention, comparison, embedding, shown};
+use crate::operators::{attention, comparison, distances, embedding, limbs, lines, roots, shown};
 use crate::sketch::{Circuit, Sketch, range, table};
 
 const PRIVATE: Visibility = Visibility::Private;
@@ -33,6 +33,10 @@ pub fn samples() -> Vec<Sample> {
         comparison(),
         embedding(),
         shown(),
+        lines(),
+        distances(),
+        limbs(),
+        roots(),
     ]
 }
 

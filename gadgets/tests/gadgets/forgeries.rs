@@ -209,19 +209,23 @@ fn forges(sample: &Sample) -> Vec<Forge> {
     }
     let tables = nodes.iter().enumerate();
     for (node, _) in tables.filter(|(_, n)| matches!(n.op, Op::MaxTable { .. })) {
-        forges.extend(marker_forges(&honest, node));
+        let values = &honest.values[nodes[node].inputs[0].0 as usize];
+        forges.extend(marker_forges(&honest, node, values));
     }
     forges
 }
 
 /// Markers 2 and -1 in place of 1 and 0, where a row has two maxima.
-fn marker_forges(honest: &Trace, node: usize) -> Vec<Forge> {
+fn marker_forges(honest: &Trace, node: usize, values: &[i64]) -> Vec<Forge> {
     let owner = Owner::Node(node);
-    let keys = &honest.cells[&(owner, Role::Quotient)];
+    let maxima = &honest.cells[&(owner, Role::Maximum)];
+    let classes = values.len() / maxima.len();
+    let is_maximum = |i: &usize| values[*i] == maxima[i / classes];
     let role = Role::OneHot;
     let at = |index| Site { owner, role, index };
-    let pairs = (0..keys.len()).flat_map(|i| (0..keys.len()).map(move |j| (i, j)));
-    let ties = pairs.filter(|(i, j)| i < j && keys[*i] == 0 && keys[*j] == 0);
+    let pairs = (0..values.len()).flat_map(|i| (0..values.len()).map(move |j| (i, j)));
+    let ties = pairs
+        .filter(|(i, j)| i < j && i / classes == j / classes && is_maximum(i) && is_maximum(j));
     ties.map(|(i, j)| Forge(vec![(at(i), 1), (at(j), -1)]))
         .collect()
 }

@@ -23,6 +23,7 @@ impl Sketch {
     pub fn new(shape: &[usize], range: Interval, visibility: Visibility) -> (Self, TensorId) {
         let graph = Graph {
             name: "sketch".into(),
+            limb_bits: 8,
             tensors: Vec::new(),
             weights: Vec::new(),
             tables: Vec::new(),
@@ -342,6 +343,7 @@ pub fn table(function: Function, min: i64, max: i64, input: f64, output: f64) ->
         keys: Interval::new(min, max),
         input_scale: input,
         output_scale: output,
+        low: 0,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use zkernel_gadgets::model::{Function, Interval, Op, TensorId, Visibility, Weight, WeightId};
 
-use super::{ARGMAX_WEIGHT_BITS, Plan, RAW_WEIGHT_BITS};
+use super::{ARGMAX_WEIGHT_BITS, MOST_DROPPED, Plan, RAW_WEIGHT_BITS};
 use crate::Error;
 use crate::model::{FloatNode, FloatOp};
 
@@ -22,10 +22,11 @@ impl Plan<'_> {
             return self.accumulate(node, input, 1.0);
         }
         let s_w = if let Some(function) = function.or(uses.added.then_some(Function::Identity)) {
-            self.scaled.push(node.output);
             let step =
                 self.ranges.magnitude[node.output] / f64::from(self.key_bits(function)).exp2();
-            step / (s_x * f64::from(self.widths.shift).exp2())
+            let shift = (self.widths.shift + self.excess_bits(input)).min(MOST_DROPPED);
+            self.scaled.insert(node.output, shift);
+            step / (s_x * f64::from(shift).exp2())
         } else {
             let bits = if uses.argmax {
                 ARGMAX_WEIGHT_BITS
@@ -41,6 +42,16 @@ impl Plan<'_> {
             return Ok(self.requantize(node, identity, accumulator, 1.0));
         }
         Ok(accumulator)
+    }
+
+    /// Bits that a tensor has beyond those of activations, because its table is split; seen through views.
+    fn excess_bits(&self, id: TensorId) -> u32 {
+        let writer = self.graph.nodes.iter().find(|n| n.output == id);
+        match writer.map(|n| (&n.op, n.inputs.first())) {
+            Some((Op::Requantize { table, .. }, _)) => self.graph.tables[table.0 as usize].low,
+            Some((Op::Reshape | Op::Transpose { .. }, Some(input))) => self.excess_bits(*input),
+            _ => 0,
+        }
     }
 
     pub(super) fn accumulate(
