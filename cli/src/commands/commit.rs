@@ -97,9 +97,7 @@ fn segments(report: &mut Report, base: &Path, whole: &Quantized, tensor: &str) -
         let nodes = graph.nodes.len();
         let about = format!("segment {number}: `{}`, {nodes} nodes", graph.name);
         report.text.push(about);
-        let (secret, _) = timed("committing", || {
-            crate::files::commit(graph, weights, log_n)
-        })?;
+        let (secret, _) = timed("committing", || crate::files::commit(graph, weights, log_n))?;
         keep(report, &with_suffix(base, &number.to_string()), &secret)?;
     }
     // They are two systems: what describes one of them would mislead.

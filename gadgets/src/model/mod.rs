@@ -10,6 +10,7 @@ pub mod lower;
 pub mod registration;
 pub mod run;
 pub mod split;
+pub mod statement;
 pub mod validate;
 
 pub use bounds::Bounds;
@@ -24,3 +25,4 @@ pub use lower::{LowerError, Lowered, lower};
 pub use registration::{Registration, register};
 pub use run::{Assign, Honest, Owner, Role, RunError, Site, Trace, run};
 pub use split::{Segment, SplitError};
+pub use statement::{Relation, Said, Statement, StatementError};

@@ -74,6 +74,17 @@ impl Graph {
         Ok(segments)
     }
 
+    /// The graph and its weights without what the outputs do not need.
+    pub(super) fn needed_part(&self, weights: &WeightValues) -> Segment {
+        let part = self.part(
+            &self.needed(&self.outputs, &[]),
+            &self.inputs,
+            &self.outputs,
+        );
+        let values = part.weight_values(weights);
+        (part.graph, values)
+    }
+
     /// Nodes that a tensor is computed by, and nodes that compute the outputs from it. One that reads nothing may be both.
     fn sides(&self, at: TensorId) -> (BTreeSet<usize>, BTreeSet<usize>) {
         let before = self.needed(&[at], &[]);
