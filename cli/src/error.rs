@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use zkernel_engine::mock::Failure;
-use zkernel_gadgets::model::{GraphError, LowerError, RunError, SplitError};
+use zkernel_gadgets::model::{GraphError, LowerError, RunError, SplitError, StatementError};
 use zkernel_verifier::encoding::DecodeError;
 use zkernel_verifier::key::KeyError;
+
+use crate::memory::Memory;
 
 /// Everything that can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,19 @@ pub enum CliError {
     /// An opening that does not fit the model.
     #[error("{0}")]
     Opening(String),
+    /// A prover that needs more memory than it may take.
+    #[error(
+        "the predicted peak of memory is {predicted}, --memory allows {bound}: allow more, or `commit` again with this --memory (other layouts need less) or in segments with --split"
+    )]
+    Memory {
+        /// What it needs.
+        predicted: Memory,
+        /// What it may take.
+        bound: Memory,
+    },
+    /// See [`StatementError`].
+    #[error("--output: {0}")]
+    Statement(#[from] StatementError),
     /// See [`SplitError`].
     #[error("--split {0}")]
     Split(#[from] SplitError),

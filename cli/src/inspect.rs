@@ -65,7 +65,7 @@ fn inspect_onnx(
     )?;
     let quantized = quantize(&model, &given, &Options::default())?;
     let mut machine = Machine::load();
-    let (graph, log_n) = machine.choose_layout(&quantized.graph)?;
+    let (graph, log_n) = machine.choose_layout(&quantized.graph, None)?;
     let calibrating = start.elapsed().as_secs_f64();
     let system = lower::<Fp>(&graph, log_n)?.system;
     let mut predicted = machine.predict(&system, &graph)?;

@@ -1,21 +1,28 @@
 //! `zkernel`: prove that a committed neural network produced an output.
 
 mod bench;
+mod clock;
 mod commands;
 mod error;
 mod files;
 mod inspect;
+mod memory;
 mod predict;
 mod report;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::layer::SubscriberExt;
-use zkernel_gadgets::model::Visibility;
+use zkernel_gadgets::model::{Statement, Visibility};
 use zkernel_onnx::Options;
+
+use commands::Wishes;
+use memory::Memory;
 
 /// Prove that a given neural network, committed to once, produced a given output, without revealing weights or inputs.
 ///
@@ -50,6 +57,13 @@ enum Command {
         /// commitment to it.
         #[arg(long, value_name = "TENSOR")]
         split: Option<String>,
+        /// Prove this many inputs at once, under one proof.
+        #[arg(long, value_name = "COUNT", default_value = "1")]
+        batch: NonZeroUsize,
+        /// The most memory that committing and proving may take, as in 4GiB: decides the layout, and fails before anything is
+        /// written if there is none.
+        #[arg(long, value_name = "SIZE")]
+        memory: Option<Memory>,
         /// NAME of the files; MODEL without its extension if not given.
         #[arg(short = 'o', value_name = "NAME")]
         output_file: Option<PathBuf>,
@@ -66,6 +80,9 @@ enum Command {
         calibrate: Option<PathBuf>,
         #[command(flatten)]
         visibility: Visible,
+        /// The most memory that proving may take, as in 4GiB: fails before the start, with the predicted peak, if it needs more.
+        #[arg(long, value_name = "SIZE")]
+        memory: Option<Memory>,
         /// The proof file.
         #[arg(short = 'o', value_name = "NAME.zkp")]
         output_file: Option<PathBuf>,
@@ -87,6 +104,18 @@ enum Command {
         /// Also compare the public output with {"output_data": [[..]]} of this file.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+    /// Verify proofs as `verify` does, and write what they say, of which model and when, for the files of a third party.
+    Certificate {
+        /// Keys (.zkv), each followed by its proofs.
+        #[arg(required = true, num_args = 2.., value_name = "KEY.zkv PROOF.zkp..")]
+        files: Vec<PathBuf>,
+        /// Several keys are separate statements, not segments of one network.
+        #[arg(long)]
+        apart: bool,
+        /// NAME of the certificate, NAME.json and NAME.txt; that of the last proof with .certificate if not given.
+        #[arg(short = 'o', value_name = "NAME")]
+        output_file: Option<PathBuf>,
     },
     /// Run the mock prover on one input: names every constraint that does not hold.
     Check {
@@ -135,12 +164,44 @@ struct Visible {
     /// Who learns the input.
     #[arg(long, value_enum, default_value = "private")]
     input: Who,
-    /// Who learns the output.
-    #[arg(long, value_enum, default_value = "public")]
-    output: Who,
-    /// Who learns the weights: `private` or `public`.
+    /// Who learns the output (private, public, committed), or what is said in its place: `class`, the index of the largest
+    /// value; `ge:0.7` (also gt, le, lt), that it reaches a threshold. With several values or outputs add @ELEMENT, @OUTPUT or
+    /// @OUTPUT:ELEMENT.
+    #[arg(long, default_value = "public", value_name = "WHO|STATEMENT")]
+    output: Told,
+    /// Who learns the weights.
     #[arg(long, value_enum, default_value = "private")]
-    weights: Who,
+    weights: Secrecy,
+}
+
+/// What is told of the output.
+#[derive(Clone)]
+enum Told {
+    /// Its values, to them.
+    To(Who),
+    /// This.
+    Statement(Statement),
+}
+
+impl FromStr for Told {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(who) = Who::from_str(text, false) {
+            return Ok(Self::To(who));
+        }
+        let statement = text.parse().map(Self::Statement);
+        statement.map_err(|e| format!("{e}; or `private`, `public` or `committed`"))
+    }
+}
+
+/// Who learns the weights; everybody gets a commitment to them.
+#[derive(Clone, Copy, ValueEnum)]
+enum Secrecy {
+    /// Nobody but the prover.
+    Private,
+    /// Everybody.
+    Public,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -163,17 +224,26 @@ impl From<Who> for Visibility {
     }
 }
 
-impl From<&Visible> for Options {
+impl From<&Visible> for Wishes {
     fn from(visible: &Visible) -> Self {
-        let Visible {
-            input,
+        let (output, statement) = match &visible.output {
+            Told::To(who) => ((*who).into(), None),
+            Told::Statement(statement) => (Visibility::Private, Some(statement.clone())),
+        };
+        let options = Options {
+            input: visible.input.into(),
             output,
-            weights,
-        } = visible;
+            weights: match visible.weights {
+                Secrecy::Private => Visibility::Private,
+                Secrecy::Public => Visibility::Public,
+            },
+        };
         Self {
-            input: (*input).into(),
-            output: (*output).into(),
-            weights: (*weights).into(),
+            options,
+            statement,
+            batch: 1,
+            split: None,
+            memory: None,
         }
     }
 }
@@ -217,11 +287,15 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
             calibrate,
             visibility,
             split,
+            batch,
+            memory,
             output_file,
         } => {
-            let wishes = commands::Wishes {
-                options: (&visibility).into(),
+            let wishes = Wishes {
                 split,
+                batch: batch.get(),
+                memory,
+                ..(&visibility).into()
             };
             commands::commit(&model, calibrate.as_deref(), &wishes, output_file)
         }
@@ -230,18 +304,17 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
             input_file,
             calibrate,
             visibility,
+            memory,
             output_file,
         } => {
             if model.extension().is_some_and(|e| e == "onnx") {
-                commands::prove_onnx(
-                    &model,
-                    &input_file,
-                    calibrate,
-                    &(&visibility).into(),
-                    output_file,
-                )
+                let wishes = Wishes {
+                    memory,
+                    ..(&visibility).into()
+                };
+                commands::prove_onnx(&model, &input_file, calibrate, &wishes, output_file)
             } else {
-                commands::prove_model(&model, &input_file, output_file)
+                commands::prove_model(&model, &input_file, memory, output_file)
             }
         }
         Command::Verify {
@@ -256,6 +329,11 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
             };
             commands::verify(&files, apart, comparison)
         }
+        Command::Certificate {
+            files,
+            apart,
+            output_file,
+        } => commands::certificate(&files, apart, output_file),
         Command::Check { model, input } => commands::check(&model, &input),
         Command::Inspect {
             file,

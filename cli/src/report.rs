@@ -44,6 +44,8 @@ pub struct Report {
     pub soundness: Option<SoundnessReport>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub proofs: Vec<ProofReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<crate::commands::Certificate>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub measurements: Vec<crate::bench::Measurement>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

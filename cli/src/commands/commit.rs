@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use pasta_curves::Fp;
-use zkernel_gadgets::model::{Graph, lower};
+use zkernel_gadgets::model::{Graph, Segment, Statement, lower};
 use zkernel_onnx::{Model, Options, Quantized, Samples, quantize};
 use zkernel_verifier::system::TrackKind;
 
 use super::{Result, describe, timed, with_suffix};
 use crate::files::{SecretModel, write};
+use crate::memory::Memory;
 use crate::predict::Machine;
 use crate::report::Report;
 
@@ -19,8 +20,38 @@ const GUESSED: &str = "calibrated on made-up inputs: ranges and errors are guess
 pub struct Wishes {
     /// What is secret.
     pub options: Options,
+    /// What is said in place of the outputs.
+    pub statement: Option<Statement>,
+    /// Inputs under one proof.
+    pub batch: usize,
     /// The tensor to cut the network at.
     pub split: Option<String>,
+    /// The most memory that proving may take.
+    pub memory: Option<Memory>,
+}
+
+impl Wishes {
+    /// The network that is committed to: with its statement, once for each input of a batch.
+    pub(super) fn applied(&self, quantized: &Quantized) -> Result<Segment> {
+        let Quantized { graph, weights, .. } = quantized;
+        let (graph, weights) = match &self.statement {
+            Some(statement) => graph.with_statement(weights, statement)?,
+            None => (graph.clone(), weights.clone()),
+        };
+        match self.batch {
+            0 | 1 => Ok((graph, weights)),
+            count => Ok((graph.batch(count)?, weights)),
+        }
+    }
+
+    /// Chooses a layout and commits.
+    pub(super) fn committed(&self, (graph, weights): Segment) -> Result<SecretModel> {
+        let ((graph, log_n), _) = timed("choosing the layout", || {
+            Machine::load().choose_layout(&graph, self.memory)
+        })?;
+        let (secret, _) = timed("committing", || crate::files::commit(graph, weights, log_n))?;
+        Ok(secret)
+    }
 }
 
 /// `zkernel commit`.
@@ -44,17 +75,10 @@ pub fn commit(
         report.warnings.push(GUESSED.into());
     }
     let base = output.unwrap_or_else(|| onnx.with_extension(""));
+    let whole = wishes.applied(&quantized)?;
     match &wishes.split {
-        None => {
-            let ((graph, log_n), _) = timed("choosing the layout", || {
-                Machine::load().choose_layout(&quantized.graph)
-            })?;
-            let (secret, _) = timed("committing", || {
-                crate::files::commit(graph, quantized.weights, log_n)
-            })?;
-            keep(&mut report, &base, &secret)?;
-        }
-        Some(tensor) => segments(&mut report, &base, &quantized, tensor)?,
+        None => keep(&mut report, &base, &wishes.committed(whole)?)?,
+        Some(tensor) => segments(&mut report, &base, &whole, tensor, wishes.memory)?,
     }
     report.commit_seconds = Some(start.elapsed().as_secs_f64());
     Ok(Report {
@@ -86,10 +110,16 @@ fn keep(report: &mut Report, base: &Path, secret: &SecretModel) -> Result<()> {
 }
 
 /// Both halves of a network as models of their own, NAME.1 and NAME.2.
-fn segments(report: &mut Report, base: &Path, whole: &Quantized, tensor: &str) -> Result<()> {
-    let segments = whole.graph.split(&whole.weights, tensor)?;
+fn segments(
+    report: &mut Report,
+    base: &Path,
+    (graph, weights): &Segment,
+    tensor: &str,
+    memory: Option<Memory>,
+) -> Result<()> {
+    let segments = graph.split(weights, tensor)?;
     let (layouts, _) = timed("choosing the layouts", || {
-        shared_layouts([&segments[0].0, &segments[1].0])
+        shared_layouts([&segments[0].0, &segments[1].0], memory)
     })?;
     let weights = segments.map(|(_, weights)| weights);
     for (index, ((graph, log_n), weights)) in layouts.into_iter().zip(weights).enumerate() {
@@ -112,11 +142,11 @@ fn segments(report: &mut Report, base: &Path, whole: &Quantized, tensor: &str) -
 }
 
 /// The layout of each segment and its n: its own best one, unless the boundary would be cut into other columns then.
-fn shared_layouts(graphs: [&Graph; 2]) -> Result<[(Graph, u32); 2]> {
+fn shared_layouts(graphs: [&Graph; 2], memory: Option<Memory>) -> Result<[(Graph, u32); 2]> {
     let mut machine = Machine::load();
     let mut layouts = [
-        machine.choose_layout(graphs[0])?,
-        machine.choose_layout(graphs[1])?,
+        machine.choose_layout(graphs[0], memory)?,
+        machine.choose_layout(graphs[1], memory)?,
     ];
     let mut columns = Vec::new();
     for (graph, log_n) in &layouts {

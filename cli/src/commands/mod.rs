@@ -1,5 +1,6 @@
 //! The commands.
 
+mod certificate;
 mod commit;
 mod prove;
 mod verify;
@@ -19,6 +20,7 @@ use crate::error::CliError;
 use crate::files::{SecretModel, read, tensors};
 use crate::report::{Report, peak_rss_bytes};
 
+pub use certificate::{Certificate, certificate};
 pub use commit::{Wishes, commit};
 pub use prove::{prove_model, prove_onnx};
 pub use verify::{Comparison, verify};

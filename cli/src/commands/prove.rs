@@ -1,20 +1,23 @@
 //! `zkernel prove`.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use pasta_curves::Fp;
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::{Boundary, ProvingKey, Witness, prove};
-use zkernel_gadgets::model::{Graph, Honest, Lowered, TensorId, Trace, Visibility, run};
+use zkernel_gadgets::model::{Graph, Honest, Lowered, TensorId, Trace, Visibility, lower, run};
 use zkernel_gadgets::opening::OPENING_MAGIC;
-use zkernel_onnx::{Model, Options, Samples, quantize, quantize_input};
+use zkernel_onnx::{Model, Samples, quantize, quantize_input};
 use zkernel_verifier::form::TrackId;
 
-use super::commit::accuracy_report;
+use super::commit::{Wishes, accuracy_report};
 use super::verify::verify_bytes;
+use super::words::said;
 use super::{Result, describe, fields, one_sample, reals, timed};
 use crate::error::CliError;
 use crate::files::{C, Opening, ProofFile, SecretModel, load_prover, read, write};
+use crate::memory::Memory;
 use crate::predict::Machine;
 use crate::report::Report;
 
@@ -176,9 +179,18 @@ fn prove_given(
 }
 
 /// `zkernel prove NAME.zkm INPUT`.
-pub fn prove_model(zkm: &Path, input: &Path, output: Option<PathBuf>) -> Result<Report> {
+pub fn prove_model(
+    zkm: &Path,
+    input: &Path,
+    memory: Option<Memory>,
+    output: Option<PathBuf>,
+) -> Result<Report> {
     let secret = SecretModel::decode(&read(zkm)?)?;
     let given = Given::read(input, &secret.public.graph)?;
+    if memory.is_some() {
+        let system = lower::<Fp>(&secret.public.graph, secret.public.log_n)?.system;
+        Machine::load().check_memory(&system, memory)?;
+    }
     let ((lowered, key), load) = timed("loading", || load_prover(&secret))?;
     let (proven, seconds) = timed("proving", || prove_given(&secret, &lowered, &key, &given))?;
     let path = output.unwrap_or_else(|| zkm.with_extension("zkp"));
@@ -232,21 +244,19 @@ pub fn prove_onnx(
     onnx: &Path,
     input: &Path,
     data: Option<PathBuf>,
-    options: &Options,
+    wishes: &Wishes,
     output: Option<PathBuf>,
 ) -> Result<Report> {
     let model = Model::load(onnx)?;
     let sample = Samples::read(&model, input)?;
     let samples = data.map_or_else(|| Ok(sample.clone()), |path| Samples::read(&model, &path))?;
-    let (quantized, seconds) = timed("calibrating", || Ok(quantize(&model, &samples, options)?))?;
+    let (quantized, seconds) = timed("calibrating", || {
+        Ok(quantize(&model, &samples, &wishes.options)?)
+    })?;
     let mut report = accuracy_report(onnx, &model, &quantized);
-    let ((graph, log_n), layout) = timed("choosing the layout", || {
-        Machine::load().choose_layout(&quantized.graph)
-    })?;
-    let (secret, commit) = timed("committing", || {
-        crate::files::commit(graph, quantized.weights, log_n)
-    })?;
-    report.commit_seconds = Some(seconds + layout + commit);
+    let start = Instant::now();
+    let secret = wishes.committed(wishes.applied(&quantized)?)?;
+    report.commit_seconds = Some(seconds + start.elapsed().as_secs_f64());
     let ((lowered, key), load) = timed("loading", || load_prover(&secret))?;
     let values = one_sample(input, &secret.public.graph)?;
     let given = Given::Sample(values.clone());
@@ -254,14 +264,17 @@ pub fn prove_onnx(
     let bytes = proven.file.encode();
     let (_, verified) = timed("verifying", || verify_bytes(&key.verifying, &bytes))?;
     finish_proof(&mut report, &secret, &lowered, &proven, seconds);
-    compare_with_float(&mut report, &model.run(&values)?);
+    if wishes.statement.is_none() {
+        compare_with_float(&mut report, &model.run(&values)?);
+    }
     report.load_seconds = Some(load);
     report.verify_seconds = Some(verified);
     if let Some(path) = output {
         keep(&mut report, &path, &proven)?;
     }
-    let proven = "PROVEN and verified: the committed model gives these outputs";
+    let proven = "PROVEN and verified, of the committed model on this input:";
     report.text.push(proven.into());
+    report.text.extend(said(&secret.public.graph));
     Ok(Report {
         command: "prove",
         ..report

@@ -41,28 +41,28 @@ pub struct Group {
 /// `zkernel verify KEY.zkv PROOF.zkp.. [KEY.zkv PROOF.zkp..]..`: keys are segments of one network, in order, unless they are
 /// said to be `apart`.
 pub fn verify(files: &[PathBuf], apart: bool, comparison: Comparison<'_>) -> Result<Report> {
-    let (groups, load) = timed("loading", || load_groups(files))?;
-    let ((groups, links), seconds) = timed("verifying", || {
-        let groups = read_proofs(groups)?;
-        let links = if apart { Vec::new() } else { links(&groups)? };
-        verify_groups(&groups, &links)?;
-        Ok((groups, links))
-    })?;
-    compare(&groups, comparison)?;
+    let checked = check_proofs(files, apart)?;
+    let Checked {
+        groups,
+        links,
+        load_seconds,
+        verify_seconds,
+    } = &checked;
+    compare(groups, comparison)?;
     let mut report = Report {
         command: "verify",
-        load_seconds: Some(load),
-        verify_seconds: Some(seconds),
+        load_seconds: Some(*load_seconds),
+        verify_seconds: Some(*verify_seconds),
         ..Report::default()
     };
-    for group in &groups {
+    for group in groups {
         for (path, file) in &group.proofs {
             describe_proof(&mut report, group, path, file);
         }
     }
-    for link in &links {
-        report.text.push(shared(&groups, link));
-    }
+    report
+        .text
+        .extend(links.iter().map(|joint| shared(groups, joint)));
     let keys = groups
         .iter()
         .flat_map(|g| g.proofs.iter().map(|_| &g.loaded.key));
@@ -71,6 +71,35 @@ pub fn verify(files: &[PathBuf], apart: bool, comparison: Comparison<'_>) -> Res
         describe(&mut report, &group.loaded.key.system);
     }
     Ok(report)
+}
+
+/// Proofs that have been verified.
+pub struct Checked {
+    /// By key.
+    pub groups: Vec<Group>,
+    /// What they share.
+    pub links: Vec<Joint>,
+    /// Seconds that loading the keys took.
+    pub load_seconds: f64,
+    /// Seconds that reading and verifying the proofs took.
+    pub verify_seconds: f64,
+}
+
+/// Loads all keys and verifies all proofs, and that keys that are not `apart` share their boundaries.
+pub fn check_proofs(files: &[PathBuf], apart: bool) -> Result<Checked> {
+    let (groups, load_seconds) = timed("loading", || load_groups(files))?;
+    let ((groups, links), verify_seconds) = timed("verifying", || {
+        let groups = read_proofs(groups)?;
+        let links = if apart { Vec::new() } else { links(&groups)? };
+        verify_groups(&groups, &links)?;
+        Ok((groups, links))
+    })?;
+    Ok(Checked {
+        groups,
+        links,
+        load_seconds,
+        verify_seconds,
+    })
 }
 
 /// A key, and the files of the proofs that follow it.
@@ -183,7 +212,7 @@ fn verify_groups(groups: &[Group], links: &[Joint]) -> Result<()> {
 }
 
 /// An output and the input that it must be, by key and proof.
-struct Joint {
+pub struct Joint {
     from: (usize, usize),
     to: (usize, usize),
     link: Link,
@@ -250,7 +279,8 @@ fn ends(group: &Group, inputs: bool) -> Vec<(TensorId, TrackId)> {
     boundaries.filter(|(id, _)| of.contains(id)).collect()
 }
 
-fn shared(groups: &[Group], joint: &Joint) -> String {
+/// What two proofs share, in words.
+pub fn shared(groups: &[Group], joint: &Joint) -> String {
     let path = |(group, proof): (usize, usize)| groups[group].proofs[proof].0.display();
     format!(
         "the output of {} is the input of {}: one commitment",
@@ -283,48 +313,57 @@ fn compare(groups: &[Group], comparison: Comparison<'_>) -> Result<()> {
 fn compare_input(path: &Path, group: &Group) -> Result<()> {
     let graph = &group.public.graph;
     let expected = quantize_input(graph, &one_sample(path, graph)?)?;
-    let shown = shown(group, &graph.inputs);
-    let expected = expected.into_iter().next().unwrap_or_default();
-    match shown {
-        None => Err(CliError::Rejected(
-            "the input is private, there is nothing to compare it with".into(),
-        )),
-        Some((_, values)) if values == expected => Ok(()),
-        Some(_) => Err(CliError::Rejected(format!(
-            "the proof is about another input than {}",
-            path.display()
-        ))),
-    }
+    let expected = expected.iter().flatten().copied();
+    compare_values(path, "input", group, &graph.inputs, expected)
 }
 
 /// Outputs agree if they are the same integers after quantizing.
 fn compare_output(path: &Path, group: &Group) -> Result<()> {
     let graph = &group.public.graph;
-    let expected = read_outputs(path)?;
-    let shown = shown(group, &graph.outputs);
-    let Some((id, values)) = shown else {
-        return Err(CliError::Rejected(
-            "the output is private, there is nothing to compare it with".into(),
-        ));
-    };
-    let scale = graph.tensors[id.0 as usize].scale;
-    let integers: Vec<i64> = expected
-        .iter()
-        .map(|v| zkernel_gadgets::table::round_half_up(v / scale))
-        .collect();
-    if integers == values {
-        return Ok(());
+    let steps = graph.outputs.iter().flat_map(|id| {
+        let tensor = &graph.tensors[id.0 as usize];
+        vec![(tensor.scale, tensor.zero_point); tensor.shape.iter().product()]
+    });
+    let steps: Vec<(f64, i64)> = steps.collect();
+    let reals = read_outputs(path)?;
+    if reals.len() != steps.len() {
+        let (found, expected) = (reals.len(), steps.len());
+        let file = path.display();
+        return Err(CliError::Rejected(format!(
+            "{file} has {found} output values, the proof is about {expected}"
+        )));
     }
-    Err(CliError::Rejected(format!(
-        "the proof is about another output than {}",
-        path.display()
-    )))
+    let quantized = reals.iter().zip(steps);
+    let expected = quantized.map(|(v, (scale, zero))| {
+        zkernel_gadgets::table::round_half_up(v / scale).saturating_add(zero)
+    });
+    compare_values(path, "output", group, &graph.outputs, expected)
 }
 
-/// The first public one of those tensors, and its integers in the only proof.
-fn shown<'a>(group: &'a Group, of: &[TensorId]) -> Option<(TensorId, &'a [i64])> {
-    let (_, file) = group.proofs.first()?;
-    let mut public = group.loaded.lowered.instances.iter().zip(&file.instances);
-    let found = public.find(|(id, _)| of.contains(id));
-    found.map(|(id, values)| (*id, values.as_slice()))
+/// All of those tensors must be public, and hold those integers one after the other.
+fn compare_values(
+    path: &Path,
+    what: &str,
+    group: &Group,
+    of: &[TensorId],
+    mut expected: impl Iterator<Item = i64>,
+) -> Result<()> {
+    let proofs = group.proofs.first().into_iter();
+    let shown =
+        proofs.flat_map(|(_, file)| group.loaded.lowered.instances.iter().zip(&file.instances));
+    let shown: Vec<(&TensorId, &Vec<i64>)> = shown.collect();
+    for id in of {
+        let Some((_, values)) = shown.iter().find(|(public, _)| *public == id) else {
+            return Err(CliError::Rejected(format!(
+                "the {what} is not public, there is nothing to compare it with"
+            )));
+        };
+        if values.iter().any(|value| expected.next() != Some(*value)) {
+            return Err(CliError::Rejected(format!(
+                "the proof is about another {what} than {}",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use zkernel_gadgets::model::{TensorId, Visibility};
+use zkernel_gadgets::model::{Graph, Said, TensorId, Visibility};
 use zkernel_verifier::encoding::Writer;
 use zkernel_verifier::system::TrackKind;
 
@@ -39,9 +39,9 @@ pub fn statement(group: &Group, path: &Path, file: &ProofFile) -> ProofReport {
     let mut values = Vec::new();
     let mut outputs = None::<Vec<f64>>;
     for (id, integers) in group.loaded.lowered.instances.iter().zip(&file.instances) {
-        let tensor = &graph.tensors[id.0 as usize];
         let reals = reals(graph, *id, integers);
-        values.push(format!("{} = {reals:?}", tensor.name));
+        let name = visible_name(graph, *id);
+        values.push(format!("{name} = {reals:?}"));
         if graph.outputs.contains(id) {
             outputs.get_or_insert_default().extend(reals);
         }
@@ -49,13 +49,7 @@ pub fn statement(group: &Group, path: &Path, file: &ProofFile) -> ProofReport {
     let commitments = commitments(group, file);
     let ends = commitments.iter();
     values.extend(ends.map(|c| format!("{}: the {} behind {}", c.tensor, c.end, c.commitment)));
-    let hidden = |id: &&TensorId| graph.tensors[id.0 as usize].visibility == Visibility::Private;
-    for id in graph.outputs.iter().filter(hidden) {
-        values.push(format!(
-            "{}: a value that stays hidden",
-            graph.tensors[id.0 as usize].name
-        ));
-    }
+    values.extend(said(graph));
     ProofReport {
         key: group.path.display().to_string(),
         proof: path.display().to_string(),
@@ -68,6 +62,58 @@ pub fn statement(group: &Group, path: &Path, file: &ProofFile) -> ProofReport {
         outputs,
         commitments,
     }
+}
+
+/// What stands before the values of a public tensor.
+fn visible_name(graph: &Graph, id: TensorId) -> String {
+    let tensors = &graph.tensors;
+    let position = graph.outputs.iter().position(|output| *output == id);
+    match position.map(|position| graph.said()[position].clone()) {
+        Some(Said::Class { of }) => {
+            format!(
+                "class of {} (the index of its largest value)",
+                tensors[of.0 as usize].name
+            )
+        }
+        _ => tensors[id.0 as usize].name.clone(),
+    }
+}
+
+/// What a graph says of outputs that are not shown.
+pub fn said(graph: &Graph) -> Vec<String> {
+    let hidden = graph.outputs.iter().zip(graph.said());
+    let hidden =
+        hidden.filter(|(id, _)| graph.tensors[id.0 as usize].visibility == Visibility::Private);
+    let line = |(id, said): (&TensorId, Said)| {
+        let own = &graph.tensors[id.0 as usize].name;
+        match said {
+            Said::Bound {
+                of,
+                element,
+                relation,
+                bound,
+            } => {
+                let tensor = &graph.tensors[of.0 as usize];
+                let len: usize = tensor.shape.iter().product();
+                let place = if len > 1 {
+                    format!("[{element}]")
+                } else {
+                    String::new()
+                };
+                let real = (bound as f64 - tensor.zero_point as f64) * tensor.scale;
+                let (name, sign) = (&tensor.name, relation.sign());
+                format!(
+                    "{name}{place} {sign} {real} (as an integer: {sign} {bound}); the value stays hidden"
+                )
+            }
+            Said::Positive { of } => {
+                let name = &graph.tensors[of.0 as usize].name;
+                format!("{name} > 0, every value of it; the values stay hidden")
+            }
+            Said::Values | Said::Class { .. } => format!("{own}: values that stay hidden"),
+        }
+    };
+    hidden.map(line).collect()
 }
 
 /// The committed ends of a proof, each with its commitments' bytes, or their hash if there are several.

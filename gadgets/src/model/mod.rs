@@ -1,5 +1,6 @@
 //! The quantized network: its graph, its integer run, and its lowering to constraints.
 
+pub mod batch;
 pub mod bounds;
 pub mod cost;
 pub mod encode;
