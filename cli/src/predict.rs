@@ -64,7 +64,7 @@ impl Machine {
         let mut least = u64::MAX;
         let found = choose_layout::<Fp, CliError>(graph, |system| {
             let trace = self.trace(system)?;
-            let peak = host + device_bytes(&trace);
+            let peak = host + with_slack(device_bytes(&trace));
             least = least.min(peak);
             Ok(match memory {
                 Some(Memory(bound)) if peak > bound => f64::INFINITY,
@@ -74,7 +74,7 @@ impl Machine {
         fits(least, memory).map(|()| found)
     }
 
-    /// Refuses a system whose prover is predicted to take more than `memory`.
+    /// Refuses to prove with a key that this process has loaded, if that is predicted to take more than `memory`.
     ///
     /// # Errors
     /// [`CliError::Memory`].
@@ -86,8 +86,9 @@ impl Machine {
         if memory.is_none() {
             return Ok(());
         }
+        let loaded = peak_rss_bytes().unwrap_or(0);
         let trace = Trace::of::<C>(system, self.threads)?;
-        fits(peak_rss_bytes().unwrap_or(0) + device_bytes(&trace), memory)
+        fits(loaded + with_slack(device_bytes(&trace)), memory)
     }
 
     /// What n is chosen by: seconds of a proof and its verification, and its bytes.
@@ -140,6 +141,12 @@ impl Machine {
 /// Bytes that columns and bases take, whichever stage needs more.
 fn device_bytes(trace: &Trace) -> u64 {
     trace.commit.peak_bytes.max(trace.prove.peak_bytes) as u64
+}
+
+/// What the system's allocator makes of bytes in use: up to three quarters more, kept between blocks of many sizes. A bound must
+/// allow for it; how much it is differs from run to run.
+const fn with_slack(bytes: u64) -> u64 {
+    bytes + bytes / 4 * 3
 }
 
 fn fits(peak: u64, memory: Option<Memory>) -> Result<()> {

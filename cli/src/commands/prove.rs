@@ -6,7 +6,7 @@ use std::time::Instant;
 use pasta_curves::Fp;
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::{Boundary, ProvingKey, Witness, prove};
-use zkernel_gadgets::model::{Graph, Honest, Lowered, TensorId, Trace, Visibility, lower, run};
+use zkernel_gadgets::model::{Graph, Honest, Lowered, Said, TensorId, Trace, Visibility, run};
 use zkernel_gadgets::opening::OPENING_MAGIC;
 use zkernel_onnx::{Model, Samples, quantize, quantize_input};
 use zkernel_verifier::form::TrackId;
@@ -187,11 +187,8 @@ pub fn prove_model(
 ) -> Result<Report> {
     let secret = SecretModel::decode(&read(zkm)?)?;
     let given = Given::read(input, &secret.public.graph)?;
-    if memory.is_some() {
-        let system = lower::<Fp>(&secret.public.graph, secret.public.log_n)?.system;
-        Machine::load().check_memory(&system, memory)?;
-    }
     let ((lowered, key), load) = timed("loading", || load_prover(&secret))?;
+    Machine::load().check_memory(&lowered.system, memory)?;
     let (proven, seconds) = timed("proving", || prove_given(&secret, &lowered, &key, &given))?;
     let path = output.unwrap_or_else(|| zkm.with_extension("zkp"));
     let mut report = Report {
@@ -200,6 +197,7 @@ pub fn prove_model(
         ..Report::default()
     };
     finish_proof(&mut report, &secret, &lowered, &proven, seconds);
+    report.text.extend(said(&secret.public.graph));
     keep(&mut report, &path, &proven)?;
     Ok(report)
 }
@@ -235,7 +233,10 @@ fn finish_proof(
     report.proof_bytes = Some(proven.file.proof.encode().len());
     let values = &proven.execution.trace.values;
     let shown = |id: &TensorId| reals(graph, *id, &values[id.0 as usize]);
-    report.outputs = Some(graph.outputs.iter().flat_map(shown).collect());
+    let known = graph.outputs.iter().zip(graph.said());
+    let known = known.filter(|(_, said)| matches!(said, Said::Values | Said::Class { .. }));
+    let outputs: Vec<f64> = known.flat_map(|(id, _)| shown(id)).collect();
+    report.outputs = Some(outputs).filter(|outputs| !outputs.is_empty());
     describe(report, &lowered.system);
 }
 
