@@ -49,7 +49,8 @@ mod tests {
         }
         // Every day of 130 years is the day after the one before.
         let lengths = |year: u64| {
-            let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let century = year.is_multiple_of(100);
+            let leap = year.is_multiple_of(if century { 400 } else { 4 });
             [
                 31,
                 if leap { 29 } else { 28 },

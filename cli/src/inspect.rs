@@ -9,7 +9,7 @@ use zkernel_onnx::{Model, Options, Samples, quantize};
 use zkernel_verifier::soundness::{Argument, Soundness, discrete_logarithm_bits};
 use zkernel_verifier::system::ConstraintSystem;
 
-use crate::commands::{Result, describe};
+use crate::commands::{Result, describe, hex};
 use crate::error::CliError;
 use crate::files::{GeneratorsBySize, Loaded, Opening, PublicModel, SecretModel, load_key, read};
 use crate::predict::Machine;
@@ -110,10 +110,6 @@ fn inspect_public(public: &PublicModel, report: &mut Report) -> Result<()> {
     report.soundness = Some(soundness(&lowered.system));
     describe(report, &lowered.system);
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The error of each argument for proofs of this system.

@@ -60,8 +60,8 @@ enum Command {
         /// Prove this many inputs at once, under one proof.
         #[arg(long, value_name = "COUNT", default_value = "1")]
         batch: NonZeroUsize,
-        /// The most memory that committing and proving may take, as in 4GiB: decides the layout, and fails before anything is
-        /// written if there is none.
+        /// The most memory that proving may take, as in 4GiB: layouts that need more are left out, and if none is left the command
+        /// fails with the least predicted peak.
         #[arg(long, value_name = "SIZE")]
         memory: Option<Memory>,
         /// NAME of the files; MODEL without its extension if not given.
@@ -98,10 +98,13 @@ enum Command {
         /// Several keys are separate statements, not segments of one network.
         #[arg(long)]
         apart: bool,
-        /// Also compare the public input with this file.
+        /// Also check that this .zko file opens a committed input or output of one of the proofs, and print its values.
+        #[arg(long = "opening", value_name = "FILE.zko")]
+        openings: Vec<PathBuf>,
+        /// Also compare the input, public or opened, with this file.
         #[arg(long, value_name = "FILE")]
         input: Option<PathBuf>,
-        /// Also compare the public output with {"output_data": [[..]]} of this file.
+        /// Also compare the output, public or opened, with {"output_data": [[..]]} of this file.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
@@ -320,10 +323,12 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
         Command::Verify {
             files,
             apart,
+            openings,
             input,
             output,
         } => {
             let comparison = commands::Comparison {
+                openings: &openings,
                 input: input.as_deref(),
                 output: output.as_deref(),
             };

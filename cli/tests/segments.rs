@@ -149,7 +149,7 @@ fn one_committed_input_for_two_models() {
     // An output that is committed to has nothing that it could be compared with.
     let (code, said) = failure(&["verify", two, theirs, "--input", &input]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("nothing to compare"), "{said}");
+    assert!(said.contains("neither public nor opened"), "{said}");
     let private = folder("input").join("private");
     commit("logreg", &private, &[]);
     let (code, said) = failure(&["prove", &with(&private, "zkm"), &opening]);

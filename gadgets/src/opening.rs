@@ -16,8 +16,10 @@
 //! assert_eq!(Opening::decode(&opening.encode()).as_ref(), Ok(&opening));
 //! ```
 
-use zkernel_verifier::curve::{Curve, Scalar};
+use group::Curve as _;
+use zkernel_verifier::curve::{Curve, Generators, Scalar, signed};
 use zkernel_verifier::encoding::{DecodeError, Reader, Writer};
+use zkernel_verifier::msm::Executor;
 
 use crate::files::LOG_N;
 
@@ -49,6 +51,24 @@ impl<C: Curve> std::fmt::Debug for Opening<C> {
 }
 
 impl<C: Curve> Opening<C> {
+    /// The commitments that it opens, one for each column: `sum_i values[i] G_i + r H`. `None` if there are fewer generators than
+    /// a column has values.
+    #[must_use]
+    pub fn commitments(
+        &self,
+        generators: &Generators<C>,
+        execute: Executor<'_, C>,
+    ) -> Option<Vec<C>> {
+        let columns = self.values.chunks(1 << self.log_n).zip(&self.blinders);
+        let commit = |(values, blinder): (&[i64], &Scalar<C>)| {
+            let rows = generators.rows.get(..values.len())?;
+            let points: Vec<C> = rows.iter().copied().chain([generators.blinding]).collect();
+            let scalars = values.iter().map(|value| signed(*value)).chain([*blinder]);
+            Some(execute(&points, &scalars.collect::<Vec<_>>()).to_affine())
+        };
+        columns.map(commit).collect()
+    }
+
     /// The canonical bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod commit;
+mod compare;
 mod prove;
 mod verify;
 mod words;
@@ -22,8 +23,10 @@ use crate::report::{Report, peak_rss_bytes};
 
 pub use certificate::{Certificate, certificate};
 pub use commit::{Wishes, commit};
+pub use compare::Comparison;
 pub use prove::{prove_model, prove_onnx};
-pub use verify::{Comparison, verify};
+pub use verify::verify;
+pub use words::hex;
 
 pub type Result<T> = std::result::Result<T, CliError>;
 

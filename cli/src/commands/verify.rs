@@ -1,30 +1,22 @@
 //! `zkernel verify`: one proof, many proofs of one key, or the segments of one network, all with one MSM.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::executor;
 use zkernel_gadgets::model::TensorId;
-use zkernel_onnx::{quantize_input, read_outputs};
 use zkernel_verifier::batch::{BatchRejection, Claim, Link, verify_batch};
 use zkernel_verifier::form::TrackId;
 use zkernel_verifier::key::VerifyingKey;
+use zkernel_verifier::system::TrackKind;
 use zkernel_verifier::verify::verify as verify_proof;
 
+use super::compare::{Comparison, compare};
 use super::words::describe_proof;
-use super::{Result, describe, fields, one_sample, timed};
+use super::{Result, describe, fields, timed};
 use crate::error::CliError;
 use crate::files::{C, GeneratorsBySize, Loaded, ProofFile, PublicModel, load_key, read};
 use crate::report::Report;
-
-/// Files with the values that a proof is expected to be about.
-#[derive(Clone, Copy, Default)]
-pub struct Comparison<'a> {
-    /// The input of the first proof.
-    pub input: Option<&'a Path>,
-    /// The output of the last proof.
-    pub output: Option<&'a Path>,
-}
 
 /// A key and the proofs that are for it.
 pub struct Group {
@@ -48,7 +40,7 @@ pub fn verify(files: &[PathBuf], apart: bool, comparison: Comparison<'_>) -> Res
         load_seconds,
         verify_seconds,
     } = &checked;
-    compare(groups, comparison)?;
+    let opened = compare(groups, comparison)?;
     let mut report = Report {
         command: "verify",
         load_seconds: Some(*load_seconds),
@@ -60,6 +52,7 @@ pub fn verify(files: &[PathBuf], apart: bool, comparison: Comparison<'_>) -> Res
             describe_proof(&mut report, group, path, file);
         }
     }
+    report.text.extend(opened);
     report
         .text
         .extend(links.iter().map(|joint| shared(groups, joint)));
@@ -289,81 +282,28 @@ pub fn shared(groups: &[Group], joint: &Joint) -> String {
     )
 }
 
-/// Compares the input of the only chain of proofs and its output with files.
-fn compare(groups: &[Group], comparison: Comparison<'_>) -> Result<()> {
-    let ends = groups.first().zip(groups.last());
-    let single = groups.iter().all(|group| group.proofs.len() == 1);
-    let (Some((first, last)), true) = (ends, single) else {
-        return match comparison {
-            Comparison { input: None, output: None } => Ok(()),
-            _ => Err(CliError::Option(
-                "--input and --output compare one proof, or one of each segment: verify the others apart".into(),
-            )),
-        };
-    };
-    if let Some(path) = comparison.input {
-        compare_input(path, first)?;
+impl Group {
+    /// Elements of a tensor.
+    pub(super) fn length(&self, tensor: TensorId) -> usize {
+        let shape = &self.public.graph.tensors[tensor.0 as usize].shape;
+        shape.iter().product()
     }
-    if let Some(path) = comparison.output {
-        compare_output(path, last)?;
-    }
-    Ok(())
 }
 
-fn compare_input(path: &Path, group: &Group) -> Result<()> {
-    let graph = &group.public.graph;
-    let expected = quantize_input(graph, &one_sample(path, graph)?)?;
-    let expected = expected.iter().flatten().copied();
-    compare_values(path, "input", group, &graph.inputs, expected)
-}
-
-/// Outputs agree if they are the same integers after quantizing.
-fn compare_output(path: &Path, group: &Group) -> Result<()> {
-    let graph = &group.public.graph;
-    let steps = graph.outputs.iter().flat_map(|id| {
-        let tensor = &graph.tensors[id.0 as usize];
-        vec![(tensor.scale, tensor.zero_point); tensor.shape.iter().product()]
-    });
-    let steps: Vec<(f64, i64)> = steps.collect();
-    let reals = read_outputs(path)?;
-    if reals.len() != steps.len() {
-        let (found, expected) = (reals.len(), steps.len());
-        let file = path.display();
-        return Err(CliError::Rejected(format!(
-            "{file} has {found} output values, the proof is about {expected}"
-        )));
-    }
-    let quantized = reals.iter().zip(steps);
-    let expected = quantized.map(|(v, (scale, zero))| {
-        zkernel_gadgets::table::round_half_up(v / scale).saturating_add(zero)
-    });
-    compare_values(path, "output", group, &graph.outputs, expected)
-}
-
-/// All of those tensors must be public, and hold those integers one after the other.
-fn compare_values(
-    path: &Path,
-    what: &str,
+/// The committed tensors of a proof, each with its track and commitments.
+pub(super) fn committed_ends<'a>(
     group: &Group,
-    of: &[TensorId],
-    mut expected: impl Iterator<Item = i64>,
-) -> Result<()> {
-    let proofs = group.proofs.first().into_iter();
-    let shown =
-        proofs.flat_map(|(_, file)| group.loaded.lowered.instances.iter().zip(&file.instances));
-    let shown: Vec<(&TensorId, &Vec<i64>)> = shown.collect();
-    for id in of {
-        let Some((_, values)) = shown.iter().find(|(public, _)| *public == id) else {
-            return Err(CliError::Rejected(format!(
-                "the {what} is not public, there is nothing to compare it with"
-            )));
-        };
-        if values.iter().any(|value| expected.next() != Some(*value)) {
-            return Err(CliError::Rejected(format!(
-                "the proof is about another {what} than {}",
-                path.display()
-            )));
-        }
+    file: &'a ProofFile,
+) -> Vec<(TensorId, TrackId, &'a [C])> {
+    let mut start = 0;
+    let mut ends = Vec::new();
+    for (track, boundary) in group.loaded.key.system.tracks_of(TrackKind::Boundary) {
+        let end = start + boundary.columns;
+        let known = group.loaded.lowered.boundaries.iter();
+        let of_track = known.filter(|(_, own)| *own == track);
+        let points = &file.proof.boundaries[start..end];
+        ends.extend(of_track.map(|(id, _)| (*id, track, points)));
+        start = end;
     }
-    Ok(())
+    ends
 }

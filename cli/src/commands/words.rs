@@ -4,10 +4,9 @@ use std::path::Path;
 
 use zkernel_gadgets::model::{Graph, Said, TensorId, Visibility};
 use zkernel_verifier::encoding::Writer;
-use zkernel_verifier::system::TrackKind;
 
 use super::reals;
-use super::verify::Group;
+use super::verify::{Group, committed_ends};
 use crate::files::{C, ProofFile};
 use crate::report::{Commitment, ProofReport, Report};
 
@@ -118,24 +117,17 @@ pub fn said(graph: &Graph) -> Vec<String> {
 
 /// The committed ends of a proof, each with its commitments' bytes, or their hash if there are several.
 fn commitments(group: &Group, file: &ProofFile) -> Vec<Commitment> {
-    let system = &group.loaded.key.system;
-    let mut start = 0;
-    let mut all = Vec::new();
-    for (track, boundary) in system.tracks_of(TrackKind::Boundary) {
-        let points = &file.proof.boundaries[start..start + boundary.columns];
-        start += boundary.columns;
-        let ends = &group.loaded.lowered.boundaries;
-        let Some((id, _)) = ends.iter().find(|(_, own)| *own == track) else {
-            continue;
-        };
-        let is_input = group.public.graph.inputs.contains(id);
-        all.push(Commitment {
-            tensor: boundary.name.clone(),
-            end: if is_input { "input" } else { "output" },
-            commitment: fingerprint(points),
-        });
-    }
-    all
+    let graph = &group.public.graph;
+    let words = |(id, _, points): (TensorId, _, &[C])| Commitment {
+        tensor: graph.tensors[id.0 as usize].name.clone(),
+        end: if graph.inputs.contains(&id) {
+            "input"
+        } else {
+            "output"
+        },
+        commitment: fingerprint(points),
+    };
+    committed_ends(group, file).into_iter().map(words).collect()
 }
 
 /// A point's bytes, or the first 32 of the BLAKE2b-512 hash of several, in hexadecimal.
