@@ -26,8 +26,9 @@ use ranges::ceil_log2;
 
 /// Margin of every table over the calibrated range, as a shift: four times.
 const MARGIN: u32 = 2;
-/// Bits of the keys of one-input functions within the calibrated range.
+/// Bits of the keys of one-input functions within the calibrated range: of those that jump, and of those that lines approximate.
 const FUNCTION_BITS: u32 = 9;
+const SMOOTH_BITS: u32 = 12;
 /// Bits of the keys of functions that are steep somewhere.
 const STEEP_BITS: u32 = 12;
 /// Weight bits of accumulators that are shown as they are, and of those compared by argmax.
@@ -77,6 +78,7 @@ pub(crate) fn build(
         fused: Vec::new(),
         layers: Vec::new(),
         scaled: BTreeMap::new(),
+        refined: BTreeMap::new(),
     };
     plan.inputs();
     model.nodes.iter().try_for_each(|n| plan.node(n))?;
@@ -113,6 +115,8 @@ struct Plan<'a> {
     layers: Vec<(TensorId, usize)>,
     /// Layers whose weights were scaled so that a chosen number of bits is dropped, and that number.
     scaled: BTreeMap<usize, u32>,
+    /// Bits that values have beyond those of activations, because lines need them.
+    refined: BTreeMap<TensorId, u32>,
 }
 
 /// What kind of integers a tensor holds.
@@ -215,8 +219,9 @@ impl Plan<'_> {
     }
 
     fn inputs(&mut self) {
-        for (&t, &(scale, range)) in self.model.inputs.iter().zip(&self.ranges.inputs) {
-            let id = self.tensor(t, scale, range);
+        for (&t, grid) in self.model.inputs.iter().zip(&self.ranges.inputs) {
+            let id = self.tensor(t, grid.scale, grid.range);
+            self.refined.insert(id, grid.excess);
             self.graph.tensors[id.0 as usize].visibility = self.options.input;
             self.graph.inputs.push(id);
             self.placed.insert(t, id);
@@ -329,7 +334,9 @@ impl Plan<'_> {
         match function {
             Function::Relu => self.widths.activation,
             Function::Log | Function::Reciprocal | Function::Pow => STEEP_BITS,
-            _ => FUNCTION_BITS.max(self.widths.activation),
+            Function::Clip | Function::Relu6 => FUNCTION_BITS.max(self.widths.activation),
+            _ if lines::jumps(function) => FUNCTION_BITS.max(self.widths.activation),
+            _ => SMOOTH_BITS.max(self.widths.activation),
         }
     }
 
@@ -353,7 +360,7 @@ impl Plan<'_> {
             .key_scale(node.inputs[0], input, self.key_bits(function))
             .0;
         let output_scale = match function {
-            Function::Relu | Function::Identity => key_scale,
+            Function::Relu | Function::Identity | Function::Clip | Function::Relu6 => key_scale,
             _ => self.value_scale(node, (function, parameters), input),
         };
         Ok(self.requantize(node, (function, parameters), input, output_scale))
@@ -445,9 +452,9 @@ impl Plan<'_> {
             output_scale: if homogeneous { 1.0 } else { output_scale },
             low: 0,
         };
-        let bits = self.key_bits(function).max(FUNCTION_BITS) + 1;
+        let bits = self.widths.activation.max(FUNCTION_BITS) + 1;
         let tolerance = self.ranges.magnitude[node.output] / f64::from(bits).exp2();
-        let table = lines::split(table, tolerance);
+        let (table, refined) = lines::split(table, tolerance);
         let range = table.values();
         let scale = if homogeneous {
             key_scale
@@ -456,6 +463,7 @@ impl Plan<'_> {
         };
         let table = self.table(table);
         let output = self.tensor(node.output, scale, range);
+        self.refined.insert(output, refined);
         let name = match function {
             Function::Identity => format!("{}.requantize", node.name),
             _ => node.name.clone(),

@@ -2,6 +2,7 @@
 
 use zkernel_gadgets::model::{Function, Interval, Op, TensorId, Visibility, Weight, WeightId};
 
+use super::ranges::ceil_log2;
 use super::{ARGMAX_WEIGHT_BITS, MOST_DROPPED, Plan, RAW_WEIGHT_BITS};
 use crate::Error;
 use crate::model::{FloatNode, FloatOp};
@@ -24,6 +25,7 @@ impl Plan<'_> {
         let s_w = if let Some(function) = function.or(uses.added.then_some(Function::Identity)) {
             let step =
                 self.ranges.magnitude[node.output] / f64::from(self.key_bits(function)).exp2();
+            let step = self.clipped_step(node.output, step);
             let shift = (self.widths.shift + self.excess_bits(input)).min(MOST_DROPPED);
             self.scaled.insert(node.output, shift);
             step / (s_x * f64::from(shift).exp2())
@@ -44,13 +46,25 @@ impl Plan<'_> {
         Ok(accumulator)
     }
 
-    /// Bits that a tensor has beyond those of activations, because its table is split; seen through views.
+    /// A step of which the end of a clip is a power of two, so that a segment of its table ends there.
+    fn clipped_step(&self, float: usize, step: f64) -> f64 {
+        let mut readers = self.model.readers(float);
+        let top = readers.find_map(|reader| match reader.op {
+            FloatOp::Function(Function::Relu6, _) => Some(6.0),
+            FloatOp::Function(Function::Clip, [bottom, top]) if bottom == 0.0 => Some(top),
+            _ => None,
+        });
+        let whole = |top: f64| top / f64::from(ceil_log2(top / step)).exp2();
+        top.filter(|top| *top > step && top.is_finite())
+            .map_or(step, whole)
+    }
+
+    /// Bits that a tensor has beyond those of activations, seen through views.
     fn excess_bits(&self, id: TensorId) -> u32 {
         let writer = self.graph.nodes.iter().find(|n| n.output == id);
         match writer.map(|n| (&n.op, n.inputs.first())) {
-            Some((Op::Requantize { table, .. }, _)) => self.graph.tables[table.0 as usize].low,
             Some((Op::Reshape | Op::Transpose { .. }, Some(input))) => self.excess_bits(*input),
-            _ => 0,
+            _ => self.refined.get(&id).copied().unwrap_or(0),
         }
     }
 
