@@ -99,8 +99,8 @@ enum Command {
         #[arg(long)]
         apart: bool,
         /// Also check that this .zko file opens a committed input or output of one of the proofs, and print its values.
-        #[arg(long = "opening", value_name = "FILE.zko")]
-        openings: Vec<PathBuf>,
+        #[arg(long, value_name = "FILE.zko")]
+        opening: Vec<PathBuf>,
         /// Also compare the input, public or opened, with this file.
         #[arg(long, value_name = "FILE")]
         input: Option<PathBuf>,
@@ -323,12 +323,12 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
         Command::Verify {
             files,
             apart,
-            openings,
+            opening,
             input,
             output,
         } => {
             let comparison = commands::Comparison {
-                openings: &openings,
+                openings: &opening,
                 input: input.as_deref(),
                 output: output.as_deref(),
             };
