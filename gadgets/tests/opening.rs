@@ -1,9 +1,12 @@
 //! Openings: one encoding of each, and nothing else decodes.
 
-use pasta_curves::{EqAffine, Fp};
+use group::Curve as _;
+use pasta_curves::{Eq, EqAffine, Fp};
 use proptest::prelude::*;
 use zkernel_gadgets::opening::Opening;
+use zkernel_verifier::curve::{Generators, signed};
 use zkernel_verifier::encoding::DecodeError;
+use zkernel_verifier::msm::msm;
 
 fn opening(log_n: u32, values: Vec<i64>, seed: u64) -> Opening<EqAffine> {
     let columns = values.len().div_ceil(1 << log_n);
@@ -64,4 +67,25 @@ fn openings_that_are_none_are_refused() {
     assert_eq!(Opening::<EqAffine>::decode(&bytes), Err(DecodeError::Magic));
     let shown = format!("{whole:?}");
     assert_eq!(shown, "Opening(x, 5 values withheld)");
+}
+
+/// What an opening opens is the sum that the formula says, column by column; values behind which there is no generator open nothing.
+#[test]
+fn an_opening_opens_its_commitments() {
+    let generators = Generators::<EqAffine>::derive(2);
+    let opening = opening(2, vec![3, -1, 0, 7, -9], 11);
+    let points = opening.commitments(&generators, &msm).unwrap();
+    let column = |values: &[i64], blinder: &Fp| {
+        let rows = values.iter().zip(&generators.rows);
+        let sum = rows.map(|(value, row)| *row * signed::<Fp>(*value));
+        (sum.sum::<Eq>() + generators.blinding * blinder).to_affine()
+    };
+    let [first, second] = [0, 1].map(|i| &opening.blinders[i]);
+    let expected = [column(&[3, -1, 0, 7], first), column(&[-9], second)];
+    assert_eq!(points, expected);
+    let longer = Generators::<EqAffine>::derive(4);
+    assert_eq!(opening.commitments(&longer, &msm).unwrap(), expected);
+    let mut wide = opening;
+    (wide.log_n, wide.blinders) = (3, vec![Fp::one()]);
+    assert_eq!(wide.commitments(&generators, &msm), None);
 }
