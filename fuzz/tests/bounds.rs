@@ -104,6 +104,7 @@ const BYTE: Interval = Interval::new(0, 255);
 fn chain(input: &[usize], ops: &[(Op, Vec<usize>)]) -> Graph {
     let mut graph = Graph {
         name: "hostile".into(),
+        limb_bits: 8,
         tensors: vec![tensor(input, BYTE)],
         weights: Vec::new(),
         tables: vec![relu(-255, 255)],
@@ -133,6 +134,7 @@ fn relu(min: i64, max: i64) -> Table {
         keys: Interval::new(min, max),
         input_scale: 1.0,
         output_scale: 1.0,
+        low: 0,
     }
 }
 

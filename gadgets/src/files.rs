@@ -12,8 +12,8 @@ use zkernel_verifier::proof::Proof;
 
 use crate::model::{Graph, GraphError, Visibility, Weight, WeightId, WeightValues};
 
-const KEY_MAGIC: &[u8; 8] = b"zkv\0v002";
-const MODEL_MAGIC: &[u8; 8] = b"zkm\0v002";
+const KEY_MAGIC: &[u8; 8] = b"zkv\0v003";
+const MODEL_MAGIC: &[u8; 8] = b"zkm\0v003";
 const PROOF_MAGIC: &[u8; 8] = b"zkp\0v001";
 
 /// log2 of the column lengths that a key may have: deriving the generators of the longest takes seconds.

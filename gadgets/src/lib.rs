@@ -20,12 +20,13 @@
 //! let keys = Interval::new(-8, 7);
 //! let graph = Graph {
 //!     name: "relu".into(),
+//!     limb_bits: 8,
 //!     tensors: vec![
 //!         tensor("x", keys, Visibility::Private),
 //!         tensor("y", Interval::new(0, 7), Visibility::Public),
 //!     ],
 //!     weights: vec![],
-//!     tables: vec![Table { function: Function::Relu, parameters: [0.0; 2], keys, input_scale: 1.0, output_scale: 1.0 }],
+//!     tables: vec![Table { function: Function::Relu, parameters: [0.0; 2], keys, input_scale: 1.0, output_scale: 1.0, low: 0 }],
 //!     nodes: vec![Node {
 //!         name: "relu".into(),
 //!         op: Op::Requantize { shift: 0, table: TableId(0) },
@@ -47,4 +48,5 @@
 
 pub mod files;
 pub mod model;
+pub mod opening;
 pub mod table;

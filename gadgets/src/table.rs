@@ -147,54 +147,126 @@ impl Table {
         homogeneous && self.input_scale.to_bits() == self.output_scale.to_bits()
     }
 
-    /// The value at a key, inside the table or not: `round(function(key * input_scale) / output_scale)`. The error
-    /// against the real function is at most half an output step (beyond what rounding the key costs).
+    /// Whether every value is exactly that of the integer function: ReLU, say, of a table that is not split, or split at key 0.
+    #[must_use]
+    pub fn is_exact_relu(&self) -> bool {
+        let aligned = self.keys.min % (1 << self.low) == 0;
+        self.function == Function::Relu && self.is_scale_free() && aligned
+    }
+
+    /// The value at a key, inside the table or not: `round(function(key * input_scale) / output_scale)`, halves up, or, where keys
+    /// are split, what the segment's line gives. The error against the real function is at most half an output step (beyond
+    /// what rounding the key costs); in a split table also what the function bends away from the segment's chord, largest less
+    /// smallest, and half a step for every place of the segment, the slope being rounded.
     #[must_use]
     pub fn value(&self, key: i64) -> i64 {
+        if self.low == 0 {
+            return round_half_up(self.real(key));
+        }
+        let (high, rest) = self.split(key);
+        let [base, slope] = self.segment(high);
+        base.saturating_add(slope.saturating_mul(rest))
+    }
+
+    /// The segment of a key, and its place there.
+    #[must_use]
+    pub const fn split(&self, key: i64) -> (i64, i64) {
+        let above = key - self.keys.min;
+        let high = above >> self.low;
+        (high, above - (high << self.low))
+    }
+
+    /// The line of a segment, `base + slope rest`: through both ends, moved so that it errs as much there as in the middle.
+    #[must_use]
+    pub fn segment(&self, high: i64) -> [i64; 2] {
+        let (start, width) = (self.keys.min + (high << self.low), 1i64 << self.low);
+        let at = [0, width / 2, width].map(|rest| (rest, self.real(start + rest)));
+        let slope = round_half_up((at[2].1 - at[0].1) / width as f64);
+        let rests = at.map(|(rest, value)| value - slope as f64 * rest as f64);
+        let highest = rests.into_iter().fold(f64::NEG_INFINITY, f64::max);
+        let lowest = rests.into_iter().fold(f64::INFINITY, f64::min);
+        [round_half_up((highest + lowest) / 2.0), slope]
+    }
+
+    /// Output steps at a key, not rounded. Integers where they decide alone.
+    fn real(&self, key: i64) -> f64 {
+        let scaled = |key: i64| {
+            let x = key as f64 * self.input_scale;
+            let real = self.function.float(x, self.parameters);
+            // A pole is no value of the function; nobody may rely on it.
+            let real = if real.is_finite() { real } else { 0.0 };
+            real / self.output_scale
+        };
         match self.function {
-            Function::Identity if self.is_scale_free() => key,
-            Function::Relu if self.is_scale_free() => key.max(0),
-            Function::Abs if self.is_scale_free() => key.abs(),
-            Function::Log => self.rounded(key.max(1)),
-            _ => self.rounded(key),
+            Function::Identity if self.is_scale_free() => key as f64,
+            Function::Relu if self.is_scale_free() => key.max(0) as f64,
+            Function::Abs if self.is_scale_free() => key.abs() as f64,
+            Function::Log => scaled(key.max(1)),
+            _ => scaled(key),
         }
     }
 
-    fn rounded(&self, key: i64) -> i64 {
-        let real = self
-            .function
-            .float(key as f64 * self.input_scale, self.parameters);
-        // A pole is no value of the function; nobody may rely on it.
-        let real = if real.is_finite() { real } else { 0.0 };
-        round_half_up(real / self.output_scale)
+    /// Numbers of rows: of the table, and of the range of what is not looked up in it.
+    #[must_use]
+    pub fn row_counts(&self) -> [i64; 2] {
+        let rows = (self.keys.max - self.keys.min + 1) >> self.low;
+        match self.low {
+            0 => [rows, 0],
+            low if self.is_range() => [0, 1 << low],
+            low => [rows, 1 << low],
+        }
     }
 
-    /// The rows `(key, value)` of the table, or `(key - min)` for a range check.
+    /// Bits of `key - min`, which spans a power of two in a split range.
+    #[must_use]
+    pub const fn span_bits(&self) -> u32 {
+        u64::BITS - self.keys.max.abs_diff(self.keys.min).leading_zeros()
+    }
+
+    /// The rows `(key, value)` of the table, `(high, base, slope)` of a split one, or `(key - min)` for a range check.
     ///
     /// ```
     /// use zkernel_gadgets::model::{Function, Interval, Table};
     ///
-    /// let keys = Interval::new(-2, 2);
-    /// let table = Table { function: Function::Sigmoid, parameters: [0.0; 2], keys, input_scale: 1.0, output_scale: 0.01 };
-    /// assert_eq!(table.rows(), [-2, 12, -1, 27, 0, 50, 1, 73, 2, 88]);
+    /// let keys = Interval::new(-2, 1);
+    /// let mut table = Table { function: Function::Sigmoid, parameters: [0.0; 2], keys, input_scale: 1.0, output_scale: 0.01, low: 0 };
+    /// assert_eq!(table.rows(), [-2, 12, -1, 27, 0, 50, 1, 73]);
+    /// table.low = 1;
+    /// assert_eq!(table.rows(), [0, 12, 19, 1, 50, 19]);
+    /// assert_eq!([-2, -1, 0, 1].map(|key| table.value(key)), [12, 31, 50, 69]);
     /// ```
     #[must_use]
     pub fn rows(&self) -> Vec<i64> {
         let Interval { min, max } = self.keys;
         if self.is_range() {
-            (0..=max - min).collect()
-        } else {
-            (min..=max).flat_map(|k| [k, self.value(k)]).collect()
+            return (0..self.row_counts()[0]).collect();
         }
+        if self.low == 0 {
+            return (min..=max).flat_map(|k| [k, self.value(k)]).collect();
+        }
+        let row = |high| {
+            let [base, slope] = self.segment(high);
+            [high, base, slope]
+        };
+        (0..self.row_counts()[0]).flat_map(row).collect()
     }
 
     /// The interval of all values.
     #[must_use]
     pub fn values(&self) -> Interval {
+        if self.is_range() {
+            return self.keys;
+        }
+        let last = (1i64 << self.low) - 1;
         let mut values = Interval::new(i64::MAX, i64::MIN);
-        for key in self.keys.min..=self.keys.max {
-            let value = self.value(key);
-            values = Interval::new(values.min.min(value), values.max.max(value));
+        for high in 0..self.row_counts()[0] {
+            let [base, slope] = match self.low {
+                0 => [self.value(self.keys.min + high), 0],
+                _ => self.segment(high),
+            };
+            for value in [base, base.saturating_add(slope.saturating_mul(last))] {
+                values = Interval::new(values.min.min(value), values.max.max(value));
+            }
         }
         values
     }

@@ -17,6 +17,7 @@ use crate::{Error, Model, Options};
 
 mod elementwise;
 mod linear;
+mod lines;
 mod ranges;
 mod windows;
 
@@ -25,8 +26,9 @@ use ranges::ceil_log2;
 
 /// Margin of every table over the calibrated range, as a shift: four times.
 const MARGIN: u32 = 2;
-/// Bits of the keys of one-input functions within the calibrated range.
+/// Bits of the keys of one-input functions within the calibrated range: of those that jump, and of those that lines approximate.
 const FUNCTION_BITS: u32 = 9;
+const SMOOTH_BITS: u32 = 12;
 /// Bits of the keys of functions that are steep somewhere.
 const STEEP_BITS: u32 = 12;
 /// Weight bits of accumulators that are shown as they are, and of those compared by argmax.
@@ -35,6 +37,8 @@ const ARGMAX_WEIGHT_BITS: u32 = 11;
 /// Values of a table whose result is not multiplied by weights: steps in the calibrated range.
 const VALUE_BITS: i32 = 16;
 
+/// Most bits of a limb.
+const LIMB_BITS: u32 = 8;
 /// Most bits dropped by a requantization.
 const MOST_DROPPED: u32 = 40;
 
@@ -61,6 +65,7 @@ pub(crate) fn build(
         options,
         graph: Graph {
             name: model.name.clone(),
+            limb_bits: LIMB_BITS,
             tensors: Vec::new(),
             weights: Vec::new(),
             tables: Vec::new(),
@@ -72,7 +77,8 @@ pub(crate) fn build(
         placed: BTreeMap::new(),
         fused: Vec::new(),
         layers: Vec::new(),
-        scaled: Vec::new(),
+        scaled: BTreeMap::new(),
+        refined: BTreeMap::new(),
     };
     plan.inputs();
     model.nodes.iter().try_for_each(|n| plan.node(n))?;
@@ -107,8 +113,10 @@ struct Plan<'a> {
     fused: Vec<usize>,
     /// Accumulators of linear layers, with the float tensor that each stands for.
     layers: Vec<(TensorId, usize)>,
-    /// Layers whose weights were scaled so that a fixed number of bits is dropped.
-    scaled: Vec<usize>,
+    /// Layers whose weights were scaled so that a chosen number of bits is dropped, and that number.
+    scaled: BTreeMap<usize, u32>,
+    /// Bits that values have beyond those of activations, because lines need them.
+    refined: BTreeMap<TensorId, u32>,
 }
 
 /// What kind of integers a tensor holds.
@@ -211,8 +219,9 @@ impl Plan<'_> {
     }
 
     fn inputs(&mut self) {
-        for (&t, &(scale, range)) in self.model.inputs.iter().zip(&self.ranges.inputs) {
-            let id = self.tensor(t, scale, range);
+        for (&t, grid) in self.model.inputs.iter().zip(&self.ranges.inputs) {
+            let id = self.tensor(t, grid.scale, grid.range);
+            self.refined.insert(id, grid.excess);
             self.graph.tensors[id.0 as usize].visibility = self.options.input;
             self.graph.inputs.push(id);
             self.placed.insert(t, id);
@@ -287,7 +296,7 @@ impl Plan<'_> {
                 self.fused.push(node.output);
                 return Ok(());
             }
-            FloatOp::Function(f, parameters) => self.function(node, *f, *parameters, input),
+            FloatOp::Function(f, parameters) => self.function(node, *f, *parameters, input)?,
             FloatOp::ArgMax => {
                 let classes = self.read(input).shape.last().copied().unwrap_or(1);
                 let output = self.tensor(node.output, 1.0, Interval::new(0, classes as i64 - 1));
@@ -324,12 +333,10 @@ impl Plan<'_> {
     fn key_bits(&self, function: Function) -> u32 {
         match function {
             Function::Relu => self.widths.activation,
-            Function::Sqrt
-            | Function::Rsqrt
-            | Function::Log
-            | Function::Reciprocal
-            | Function::Pow => STEEP_BITS,
-            _ => FUNCTION_BITS.max(self.widths.activation),
+            Function::Log | Function::Reciprocal | Function::Pow => STEEP_BITS,
+            Function::Clip | Function::Relu6 => FUNCTION_BITS.max(self.widths.activation),
+            _ if lines::jumps(function) => FUNCTION_BITS.max(self.widths.activation),
+            _ => SMOOTH_BITS.max(self.widths.activation),
         }
     }
 
@@ -339,7 +346,10 @@ impl Plan<'_> {
         function: Function,
         parameters: [f64; 2],
         input: TensorId,
-    ) -> TensorId {
+    ) -> Result<TensorId, Error> {
+        if matches!(function, Function::Sqrt | Function::Rsqrt) {
+            return self.root(node, function, input);
+        }
         let input = if self.is_wide(input) && self.origin(input) == Origin::Values {
             let bits = self.key_bits(function);
             self.narrow(&format!("{}.input", node.name), node.inputs[0], input, bits)
@@ -350,10 +360,10 @@ impl Plan<'_> {
             .key_scale(node.inputs[0], input, self.key_bits(function))
             .0;
         let output_scale = match function {
-            Function::Relu | Function::Identity => key_scale,
+            Function::Relu | Function::Identity | Function::Clip | Function::Relu6 => key_scale,
             _ => self.value_scale(node, (function, parameters), input),
         };
-        self.requantize(node, (function, parameters), input, output_scale)
+        Ok(self.requantize(node, (function, parameters), input, output_scale))
     }
 
     /// Scale of the keys, and the bits dropped to reach it: none for values that are no accumulators; those of a linear
@@ -362,7 +372,7 @@ impl Plan<'_> {
         let scale = self.read(input).scale;
         let shift = match self.origin(input) {
             Origin::Values => 0,
-            Origin::Layer(float) if self.scaled.contains(&float) => self.widths.shift,
+            Origin::Layer(float) if self.scaled.contains_key(&float) => self.scaled[&float],
             Origin::Layer(_) | Origin::Sums => {
                 let steps = self.ranges.magnitude[float] / scale / f64::from(bits).exp2();
                 ceil_log2(steps).min(MOST_DROPPED)
@@ -392,7 +402,8 @@ impl Plan<'_> {
             return self.read(input).range;
         }
         let half = 1i64 << (self.key_bits(function) + MARGIN);
-        Interval::new(-half, half - 1)
+        let min = if function == Function::Log { 0 } else { -half };
+        Interval::new(min, half - 1)
     }
 
     /// As fine as the next layer's weights allow where there is one, else 16 bits.
@@ -439,11 +450,20 @@ impl Plan<'_> {
             keys: self.keys(function, input),
             input_scale: if homogeneous { 1.0 } else { key_scale },
             output_scale: if homogeneous { 1.0 } else { output_scale },
+            low: 0,
         };
+        let bits = self.widths.activation.max(FUNCTION_BITS) + 1;
+        let tolerance = self.ranges.magnitude[node.output] / f64::from(bits).exp2();
+        let (table, refined) = lines::split(table, tolerance);
         let range = table.values();
-        let scale = if homogeneous { key_scale } else { output_scale };
+        let scale = if homogeneous {
+            key_scale
+        } else {
+            table.output_scale
+        };
         let table = self.table(table);
         let output = self.tensor(node.output, scale, range);
+        self.refined.insert(output, refined);
         let name = match function {
             Function::Identity => format!("{}.requantize", node.name),
             _ => node.name.clone(),

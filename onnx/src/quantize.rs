@@ -39,57 +39,26 @@ pub struct Quantized {
     pub(crate) planned: Planned,
 }
 
-/// Widths in order of cost: up to 8 dropped bits cost one lookup per activation, up to 16 two; then table size.
-const CANDIDATES: [Widths; 10] = [
-    Widths {
-        shift: 8,
-        activation: 7,
-    },
-    Widths {
-        shift: 8,
-        activation: 8,
-    },
-    Widths {
-        shift: 8,
-        activation: 9,
-    },
-    Widths {
-        shift: 12,
-        activation: 8,
-    },
-    Widths {
-        shift: 12,
-        activation: 9,
-    },
-    Widths {
-        shift: 16,
-        activation: 9,
-    },
-    Widths {
-        shift: 16,
-        activation: 10,
-    },
-    Widths {
-        shift: 16,
-        activation: 11,
-    },
-    Widths {
-        shift: 20,
-        activation: 12,
-    },
-    Widths {
-        shift: 20,
-        activation: 13,
-    },
+/// Widths in order of cost, as (bits dropped, bits of activations): limbs of remainders and keys.
+const CANDIDATES: [(u32, u32); 8] = [
+    (8, 7),
+    (8, 8),
+    (12, 8),
+    (12, 9),
+    (16, 10),
+    (16, 11),
+    (20, 12),
+    (20, 13),
 ];
 
-/// Largest output error accepted, relative to the largest output.
-const TOLERANCE: f64 = 0.01;
+/// Output error that needs no better candidate, relative to the largest output; and what a candidate may err more than the best.
+const TOLERANCE: f64 = 0.003;
+const NEAR_BEST: f64 = 1.1;
 /// Samples on which candidates are compared.
 const SEARCH_SAMPLES: usize = 64;
 
 /// Quantizes a model: the first of the candidate widths, by cost, that keeps the top-1 of every calibration sample with
-/// an output error of at most 1 %; the most accurate one if there is none.
+/// an output error of at most 0.3 %, or nearly the least error of all candidates.
 ///
 /// # Errors
 /// [`Error::Overflow`] if accumulators may exceed 62 bits; [`Error::Float`] if the reference fails; [`Error::Graph`] if
@@ -102,22 +71,26 @@ pub fn quantize(model: &Model, samples: &Samples, options: &Options) -> Result<Q
         .collect::<Result<Vec<_>, _>>()?;
     let ranges = Ranges::new(model, &floats);
     let few = &floats[..floats.len().min(SEARCH_SAMPLES)];
-    let mut best: Option<(f64, Widths)> = None;
-    for widths in CANDIDATES {
+    let mut tried: Vec<(f64, Widths)> = Vec::new();
+    for (shift, activation) in CANDIDATES {
+        let widths = Widths { shift, activation };
         let planned = build(model, &ranges, widths, options)?;
         let Ok(report) = measure(model, &planned, widths, few) else {
             continue;
         };
         let kept = report.top1_agreement >= 1.0;
         let error = report.relative_error + if kept { 0.0 } else { 1.0 };
-        if best.is_none_or(|(least, _)| error < least) {
-            best = Some((error, widths));
-        }
-        if kept && report.relative_error <= TOLERANCE {
+        tried.push((error, widths));
+        if error <= TOLERANCE {
             break;
         }
     }
-    let widths = best.map_or(CANDIDATES[2], |(_, widths)| widths);
+    let least = tried
+        .iter()
+        .fold(f64::INFINITY, |m, (error, _)| m.min(*error));
+    let good = tried.iter().find(|(error, _)| *error <= least * NEAR_BEST);
+    let (shift, activation) = CANDIDATES[CANDIDATES.len() - 1];
+    let widths = good.map_or(Widths { shift, activation }, |(_, widths)| *widths);
     let planned = build(model, &ranges, widths, options)?;
     planned.graph.validate()?;
     let report = measure(model, &planned, widths, &floats)?;

@@ -214,7 +214,7 @@ fn cell_by_cell<F: PrimeField>(axis: &EvaluatedAxis<F>, start: usize, rows: &Fol
         .sum()
 }
 
-/// Folds a form cell by cell: position p of the track has weight `W_{first + p / width} R_{p mod width}`.
+/// Folds a form cell by cell: position p of the track has weight `W_{first + p / width} R_{p mod width}`. One product a cell.
 #[must_use]
 pub fn fold_cells<F: PrimeField>(
     form: &Strided<F>,
@@ -224,11 +224,65 @@ pub fn fold_cells<F: PrimeField>(
     columns: &Folded<F>,
     rows: &Folded<F>,
 ) -> F {
-    let mut sum = F::ZERO;
-    form.evaluate(challenges).for_each(|position, coefficient| {
-        sum += coefficient * cell_weight(position, track, first_position, columns, rows);
-    });
-    sum
+    let view = form.evaluate(challenges);
+    let weights = Weights {
+        width: track.width,
+        first_position,
+        columns,
+        rows,
+    };
+    view.scale * weights.fold(&view.axes, view.start)
+}
+
+/// The weights of a track's cells.
+struct Weights<'a, F> {
+    width: usize,
+    first_position: usize,
+    columns: &'a Folded<F>,
+    rows: &'a Folded<F>,
+}
+
+impl<F: PrimeField> Weights<'_, F> {
+    /// `sum_{i_1..i_d} prod_k factor_k[i_k] weight(start + sum_k i_k stride_k)`.
+    fn fold(&self, axes: &[EvaluatedAxis<F>], start: usize) -> F {
+        let Some((axis, inner)) = axes.split_first() else {
+            return self.run(&[F::ONE], start);
+        };
+        if inner.is_empty() && axis.stride == 1 {
+            return self.run(&axis.factor, start);
+        }
+        let mut position = start;
+        let mut sum = F::ZERO;
+        for factor in &axis.factor {
+            sum += *factor * self.fold(inner, position);
+            position = position.saturating_add(axis.stride);
+        }
+        sum
+    }
+
+    /// Neighbouring cells: one stretch of rows in each column that they reach.
+    fn run(&self, mut factors: &[F], mut position: usize) -> F {
+        let mut sum = F::ZERO;
+        while !factors.is_empty() {
+            let (Some(column), Some(row)) = (
+                position.checked_div(self.width),
+                position.checked_rem(self.width),
+            ) else {
+                return F::ZERO;
+            };
+            let stretch = factors.len().min(self.width.saturating_sub(row));
+            let (here, rest) = factors.split_at(stretch);
+            let rows = self.rows.weights.iter().skip(row);
+            let of_rows: F = here.iter().zip(rows).map(|(f, w)| *f * w).sum();
+            sum += self
+                .columns
+                .weight(self.first_position.saturating_add(column))
+                * of_rows;
+            position = position.saturating_add(stretch);
+            factors = rest;
+        }
+        sum
+    }
 }
 
 /// The weight of one cell.

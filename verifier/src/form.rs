@@ -318,17 +318,26 @@ impl<F: PrimeField> Strided<F> {
             .fold(1, |n, axis| n.saturating_mul(axis.len))
     }
 
-    /// The form with all factors evaluated.
+    /// The form with all factors evaluated; dimensions that repeat the same cells are summed into the scale.
     #[must_use]
     pub fn evaluate(&self, challenges: &Challenges<F>) -> EvaluatedView<F> {
-        let axes = self.axes.iter().map(|axis| EvaluatedAxis {
-            stride: axis.stride,
-            factor: axis.factor.evaluate(axis.len, challenges),
-        });
+        let mut scale = self.scale.evaluate(challenges);
+        let mut axes = Vec::new();
+        for axis in &self.axes {
+            let factor = axis.factor.evaluate(axis.len, challenges);
+            if axis.stride == 0 {
+                scale *= factor.iter().sum::<F>();
+            } else {
+                axes.push(EvaluatedAxis {
+                    stride: axis.stride,
+                    factor,
+                });
+            }
+        }
         EvaluatedView {
             start: self.start,
-            axes: axes.collect(),
-            scale: self.scale.evaluate(challenges),
+            axes,
+            scale,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::encode::GraphError;
 use super::geometry::Geometry;
 use super::graph::{Along, Graph, Interval, Node, Op, Piece, Tensor, TensorId, Weight, WeightId};
 use super::registration::magnitude_bits;
-use super::run::{input_limbs, reciprocal_limbs};
+use super::statement::ASSERTED;
 
 /// Magnitudes stay far below half the field (about 2^253), so that an equation in the field is one of integers.
 const MAX_BITS: u32 = 120;
@@ -44,8 +44,8 @@ impl Bounds {
     }
 
     /// What the limbs of an input prove, which can be more than its range.
-    fn of_input(range: Interval) -> Self {
-        let bits: u32 = input_limbs(range).iter().sum();
+    fn of_input(graph: &Graph, range: Interval) -> Self {
+        let bits: u32 = graph.input_limbs(range).iter().sum();
         let mut bounds = Self::from(range);
         if bits > 0 {
             bounds.max = bounds.min + (1 << bits) - 1;
@@ -94,7 +94,7 @@ impl Graph {
     /// # Errors
     /// [`GraphError::Invalid`] names a node whose output could reach 2^120, or that needs a range its input may leave.
     pub fn bounds(&self) -> Result<Vec<Bounds>, GraphError> {
-        let proven = |tensor: &Tensor| Bounds::of_input(tensor.range);
+        let proven = |tensor: &Tensor| Bounds::of_input(self, tensor.range);
         let mut bounds: Vec<Bounds> = self.tensors.iter().map(proven).collect();
         for node in &self.nodes {
             let small = |b: &Bounds| b.magnitude() < 1 << MAX_BITS;
@@ -146,13 +146,26 @@ impl Graph {
             }
             Op::Reciprocal { numerator } => {
                 let range = self.tensors[node.inputs[0].0 as usize].range;
-                let bits: u32 = reciprocal_limbs(*numerator, range)[0].iter().sum();
+                let bits: u32 = self.reciprocal_limbs(*numerator, range)[0].iter().sum();
                 Some(Bounds {
                     min: 0,
                     max: (1 << bits) - 1,
                 })
             }
-            Op::Positive { .. } => Some(Bounds { min: 0, max: 1 }),
+            Op::Root => {
+                let range = self.tensors[node.inputs[0].0 as usize].range;
+                // Twice the root is a sum of two remainders.
+                let bits: u32 = self.root_limbs(range).iter().sum();
+                Some(Bounds {
+                    min: 0,
+                    max: (1 << bits) - 1,
+                })
+            }
+            Op::Positive { .. } => {
+                let asserted = self.tensors[node.output.0 as usize].range == ASSERTED;
+                let min = if asserted { 1 } else { 0 };
+                Some(Bounds { min, max: 1 })
+            }
             Op::MaxTable { table } => Some(self.tables[table.0 as usize].values().into()),
             Op::ArgMax => {
                 let input = &self.tensors[node.inputs[0].0 as usize];

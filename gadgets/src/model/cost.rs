@@ -1,13 +1,19 @@
-//! Choosing n: the column length with the least predicted cost.
+//! Choosing the layout: how ranges and tables are split, limbs, and the column length n, by predicted cost.
 
 use ff::PrimeField;
 use zkernel_verifier::system::{ConstraintSystem, Phase, TrackKind};
 
-use super::graph::Graph;
+use super::graph::{Graph, Interval, Node, Op, Table, TableId, TensorId};
 use super::lower::{LowerError, lower};
 
 /// Candidates for log2 of the column length.
 const LOG_N: std::ops::RangeInclusive<u32> = 6..=14;
+
+/// Candidates for the most bits of a limb.
+const LIMB_BITS: [u32; 3] = [8, 6, 5];
+
+/// Rows of a table that is always split.
+const LARGE: i64 = 1 << 13;
 
 /// Predicted point additions of one proof. Inner rounds: about 150 per generator. A full-size column: about 32 per
 /// cell. Small integers and dictionary columns: about one per cell. Every tensor or fixed column: about 64 for folding
@@ -23,15 +29,106 @@ pub fn additions<F: PrimeField>(system: &ConstraintSystem<F>) -> usize {
     150 * n + 32 * n * full + n * light + 2000 * (full + light) + 64 * tensors
 }
 
-/// log2 of the cheapest column length for a graph: `cost`, which may be slow and exact, decides between the length with the
-/// fewest [`additions`] and its neighbours.
+/// The cheapest layout of a graph and log2 of its column length, by a `cost` that may be slow and exact. Layouts differ in the limbs
+/// ([`Graph::limb_bits`]) and in which tables are split ([`Table::low`]) without a change of any value: ranges, and ReLU on integers.
+///
+/// [`Table::low`]: super::graph::Table::low
 ///
 /// # Errors
 /// [`LowerError`] if the graph cannot be lowered at any length, or whatever `cost` fails with.
-pub fn choose_log_n<F: PrimeField, E: From<LowerError>>(
+pub fn choose_layout<F: PrimeField, E: From<LowerError>>(
     graph: &Graph,
     mut cost: impl FnMut(&ConstraintSystem<F>) -> Result<f64, E>,
-) -> Result<u32, E> {
+) -> Result<(Graph, u32), E> {
+    let mut best: Option<(f64, Graph, u32)> = None;
+    for limb_bits in LIMB_BITS {
+        let limbs = Graph {
+            limb_bits,
+            ..graph.clone()
+        };
+        let mut tables = limbs.splittable();
+        // Tables that few cells read come first; some number of them is split, and all large ones.
+        tables.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+        let tables: Vec<TableId> = tables.into_iter().map(|(id, _)| id).collect();
+        for count in 0..=tables.len() {
+            let Some(candidate) = limbs.with_split(&tables[..count]) else {
+                continue;
+            };
+            let (found, log_n) = cheapest_log_n::<F, E>(&candidate, &mut cost)?;
+            if best.as_ref().is_none_or(|(least, ..)| found < *least) {
+                best = Some((found, candidate, log_n));
+            }
+        }
+    }
+    match best {
+        Some((_, graph, log_n)) => Ok((graph, log_n)),
+        None => cheapest_log_n::<F, E>(graph, &mut cost).map(|(_, log_n)| (graph.clone(), log_n)),
+    }
+}
+
+impl Graph {
+    /// Tables that a split does not change, of more rows than a limb has, with the readers of each row.
+    fn splittable(&self) -> Vec<(TableId, f64)> {
+        let ids = (0..).map(TableId).zip(&self.tables);
+        let exact = ids.filter(|(_, table)| {
+            let exact = table.is_range() || table.is_exact_relu();
+            exact && table.low == 0 && table.keys.max - table.keys.min >= 1 << self.limb_bits
+        });
+        let density = |(id, table): (TableId, &Table)| {
+            let readers: usize = self.nodes.iter().map(|node| self.lookups(node, id)).sum();
+            let rows = table.keys.max - table.keys.min + 1;
+            (id, readers as f64 / rows as f64)
+        };
+        exact.map(density).collect()
+    }
+
+    /// Lookups of a node in a table.
+    fn lookups(&self, node: &Node, id: TableId) -> usize {
+        let elements = |t: TensorId| -> usize { self.tensors[t.0 as usize].shape.iter().product() };
+        match &node.op {
+            Op::Requantize { table, .. } | Op::MaxTable { table } if *table == id => {
+                elements(node.output)
+            }
+            Op::MaxPool { geometry, table }
+            | Op::RequantizeMax {
+                geometry, table, ..
+            } if *table == id => geometry.taps() * elements(node.output),
+            _ => 0,
+        }
+    }
+
+    /// Those tables split at the limbs' bits, their keys widened to whole segments; `None` if a table stays that has too many rows.
+    fn with_split(&self, tables: &[TableId]) -> Option<Self> {
+        let mut graph = self.clone();
+        let low = self.limb_bits;
+        for id in tables {
+            let table = &mut graph.tables[id.0 as usize];
+            let Interval { min, max } = table.keys;
+            table.keys = if table.is_range() {
+                let bits = table.span_bits();
+                Interval::new(min, min + (1 << bits) - 1)
+            } else {
+                let segments = (max >> low) - (min >> low) + 1;
+                let first = (min >> low) << low;
+                Interval::new(first, first + (segments << low) - 1)
+            };
+            table.low = low;
+        }
+        let whole = graph.splittable();
+        let rows = |(id, _): &(TableId, f64)| graph.tables[id.0 as usize].row_counts()[0];
+        whole
+            .iter()
+            .all(|table| rows(table) <= LARGE)
+            .then_some(graph)
+    }
+}
+
+/// The least cost of a graph, and log2 of the column length that has it: `cost` decides between the length with the fewest
+/// [`additions`] and its neighbours.
+fn cheapest_log_n<F: PrimeField, E: From<LowerError>>(
+    graph: &Graph,
+    cost: &mut impl FnMut(&ConstraintSystem<F>) -> Result<f64, E>,
+) -> Result<(f64, u32), E> {
     let lowered = |log_n| Ok::<_, LowerError>(lower::<F>(graph, log_n)?.system);
     let costs = LOG_N.map(|log_n| Ok((additions(&lowered(log_n)?), log_n)));
     let costs = costs.collect::<Result<Vec<_>, LowerError>>()?;
@@ -44,5 +141,5 @@ pub fn choose_log_n<F: PrimeField, E: From<LowerError>>(
             best = (found, log_n);
         }
     }
-    Ok(best.1)
+    Ok(best)
 }

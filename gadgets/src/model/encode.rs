@@ -30,6 +30,7 @@ impl Graph {
     pub fn encode(&self, w: &mut Writer) {
         let Self {
             name,
+            limb_bits,
             tensors,
             weights,
             tables,
@@ -38,6 +39,7 @@ impl Graph {
             outputs,
         } = self;
         w.string(name);
+        w.u32(*limb_bits);
         w.len(tensors.len());
         tensors.iter().for_each(|tensor| encode_tensor(tensor, w));
         w.len(weights.len());
@@ -58,6 +60,7 @@ impl Graph {
     /// [`GraphError`].
     pub fn decode(r: &mut Reader<'_>) -> Result<Self, GraphError> {
         let name = r.string()?;
+        let limb_bits = r.u32()?;
         let tensors = list(r, 8, decode_tensor)?;
         let weights = list(r, 8, decode_weight)?;
         let tables = list(r, 8, decode_table)?;
@@ -66,6 +69,7 @@ impl Graph {
         let outputs = list(r, 4, |r| Ok(TensorId(r.u32()?)))?;
         let graph = Self {
             name,
+            limb_bits,
             tensors,
             weights,
             tables,
@@ -215,12 +219,14 @@ fn encode_table(table: &Table, w: &mut Writer) {
         keys,
         input_scale,
         output_scale,
+        low,
     } = table;
     w.u8(*function as u8);
     parameters.iter().for_each(|p| w.f64(*p));
     encode_interval(*keys, w);
     w.f64(*input_scale);
     w.f64(*output_scale);
+    w.u32(*low);
 }
 
 fn decode_table(r: &mut Reader<'_>) -> Result<Table, DecodeError> {
@@ -234,6 +240,7 @@ fn decode_table(r: &mut Reader<'_>) -> Result<Table, DecodeError> {
         keys: decode_interval(r)?,
         input_scale: r.f64()?,
         output_scale: r.f64()?,
+        low: r.u32()?,
     })
 }
 
@@ -327,6 +334,7 @@ fn encode_op(op: &Op, w: &mut Writer) {
             w.u8(16);
             w.u32(weights.0);
         }
+        Op::Root => w.u8(17),
     }
 }
 
@@ -385,6 +393,7 @@ fn decode_op(r: &mut Reader<'_>) -> Result<Op, DecodeError> {
         16 => Op::Gather {
             weights: WeightId(r.u32()?),
         },
+        17 => Op::Root,
         _ => return Err(DecodeError::Value("operator")),
     })
 }

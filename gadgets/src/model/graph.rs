@@ -167,6 +167,10 @@ pub struct Table {
     pub input_scale: f64,
     /// Real value of one step of the value.
     pub output_scale: f64,
+    /// Bits of the key that are not looked up, 0..=12. With some, the key is `min + 2^low high + rest`; the table has one row for each
+    /// `high`, the function is taken as linear in `rest`, and `low` divides the keys into whole segments. ReLU stays exact where a
+    /// segment starts at key 0. A range with some has no table: `key - min` is put together from limbs, and spans a power of two.
+    pub low: u32,
 }
 
 /// Output positions along one axis, and what they read: output `first + j step` for `j < len` reads input position
@@ -206,7 +210,7 @@ pub enum Op {
     },
     /// `q = floor((x + 2^(shift-1)) / 2^shift)` (half up; `shift = 0`: q = x), then `table[q]`.
     Requantize {
-        /// Bits dropped, 0..=40: the remainder is range-checked in limbs of at most 8 bits, one lookup each.
+        /// Bits dropped, 0..=40: the remainder is range-checked in limbs, one lookup each.
         shift: u32,
         /// The table applied to q: an activation, or a range check.
         table: TableId,
@@ -268,7 +272,10 @@ pub enum Op {
         /// At most 2^40.
         numerator: i64,
     },
-    /// 1 where x > 0, else 0, for `-2^bits < x <= 2^bits`.
+    /// `y = floor(sqrt(x))` for x >= 0.
+    Root,
+    /// 1 where x > 0, else 0, for `-2^bits < x <= 2^bits`. With an output range of [`ASSERTED`](super::statement::ASSERTED) it says that
+    /// `0 < x <= 2^bits`, and nothing else can be proven.
     Positive {
         /// At most 60.
         bits: u32,
@@ -312,6 +319,8 @@ pub struct Node {
 pub struct Graph {
     /// Name of the model.
     pub name: String,
+    /// Most bits of a limb, 1..=12: remainders, margins and wide inputs are range-checked limb by limb.
+    pub limb_bits: u32,
     /// All tensors.
     pub tensors: Vec<Tensor>,
     /// All weights.
@@ -390,6 +399,7 @@ impl Graph {
             Op::Product => "products".into(),
             Op::MatMul => "matrix product of activations".into(),
             Op::Reciprocal { numerator } => format!("{numerator} / x"),
+            Op::Root => "square root".into(),
             Op::Positive { bits } => format!("x > 0, over {bits} bits"),
             Op::MaxTable { table: t } => format!("{} of the distance to the maximum", table(t)),
             Op::Gather { weights } => format!("rows of {}", size(weights)),

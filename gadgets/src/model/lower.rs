@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 
 use ff::PrimeField;
-use zkernel_verifier::builder::SystemBuilder;
+use zkernel_verifier::builder::{Grouping, SystemBuilder};
 use zkernel_verifier::form::{InstanceId, Source, TrackId};
-use zkernel_verifier::system::{ConstraintSystem, LookupInput, LookupTableId, Phase, Region};
+use zkernel_verifier::system::{ConstraintSystem, Phase, Region};
 use zkernel_verifier::validate::SystemError;
 
-use super::graph::{Graph, Interval, Op, TableId, TensorId, Visibility, WeightId, WeightValues};
-use super::run::{Owner, Role, Trace, input_limbs};
+use super::graph::{Graph, Op, TableId, TensorId, Visibility, WeightId, WeightValues};
+use super::run::{Owner, Role, Trace};
 
 mod affine;
 mod argmax;
@@ -24,10 +24,12 @@ mod pool;
 mod product;
 mod requantize;
 mod softmax;
+mod table;
 mod weights;
 pub(crate) mod wiring;
 
 pub(crate) use pool::outside_elements;
+use table::TableTracks;
 use wiring::Representation;
 
 /// Why a graph cannot be lowered.
@@ -81,11 +83,10 @@ pub(crate) struct Lowering<'a, F> {
     pub(crate) regions: Vec<((Owner, Role), Region)>,
     pub(crate) weights: Vec<WeightPlace>,
     ranges: BTreeMap<(i64, i64), TrackId>,
-    tables: BTreeMap<TableId, [TrackId; 2]>,
     plain: Option<TrackId>,
     pub(crate) products: Option<[TrackId; 3]>,
     factors: Option<[TrackId; 3]>,
-    marked: BTreeMap<TableId, [TrackId; 3]>,
+    tables: BTreeMap<(TableId, bool), TableTracks>,
     pub(crate) instances: Vec<TensorId>,
     boundaries: Vec<(TensorId, TrackId)>,
     /// Terms of representations and forms made so far.
@@ -133,9 +134,11 @@ pub fn lower<F: PrimeField>(graph: &Graph, log_n: u32) -> Result<Lowered<F>, Low
 
 impl<'a, F: PrimeField> Lowering<'a, F> {
     pub(crate) fn new(graph: &'a Graph, log_n: u32) -> Self {
+        let mut builder = SystemBuilder::new(log_n, 1);
+        builder.group_lookups(Grouping::ByCost);
         Self {
             graph,
-            builder: SystemBuilder::new(log_n, 1),
+            builder,
             representations: vec![None; graph.tensors.len()],
             regions: Vec::new(),
             weights: Vec::new(),
@@ -144,7 +147,6 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             plain: None,
             products: None,
             factors: None,
-            marked: BTreeMap::new(),
             instances: Vec::new(),
             boundaries: Vec::new(),
             terms: 0,
@@ -191,28 +193,6 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
         }
     }
 
-    /// One cell an element where a table covers the range, else one for each limb.
-    fn bounded_input(&mut self, id: TensorId, range: Interval, shape: &[usize]) -> Representation {
-        let limbs = input_limbs(range);
-        if limbs.is_empty() {
-            let track = self.range_track(range);
-            let region = self.builder.region(track, self.len(id));
-            self.regions.push(((Owner::Input(id), Role::Input), region));
-            return Representation::cells(region, shape);
-        }
-        let mut sum = Representation::constant(range.min, shape);
-        let mut position = 0;
-        for (limb, bits) in limbs.into_iter().enumerate() {
-            let track = self.range_track(Interval::new(0, (1 << bits) - 1));
-            let region = self.builder.region(track, self.len(id));
-            let role = Role::InputLimb(limb);
-            self.regions.push(((Owner::Input(id), role), region));
-            sum = sum.plus(Representation::cells(region, shape).times(1 << position));
-            position += bits;
-        }
-        sum
-    }
-
     /// Lowers everything but linear layers, which wait until somebody has read their accumulators.
     fn node(&mut self, index: usize) -> Result<(), LowerError> {
         let node = &self.graph.nodes[index];
@@ -241,6 +221,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             Op::Constant { weights } => self.constant(index, *weights),
             Op::Product => self.product(index),
             Op::Reciprocal { numerator } => self.reciprocal(index, *numerator),
+            Op::Root => self.root(index),
             Op::Positive { bits } => self.positive(index, *bits),
             Op::MaxTable { table } => self.max_table(index, *table),
             Op::Gather { weights } => self.gather(index, *weights),
@@ -435,58 +416,6 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
                 }
             }
         }
-    }
-
-    /// The track of cells in that interval, shared by all that are.
-    pub(crate) fn range_track(&mut self, range: Interval) -> TrackId {
-        let key = (range.min, range.max);
-        if let Some(track) = self.ranges.get(&key) {
-            return *track;
-        }
-        let padding = if range.contains(0) { 0 } else { range.min };
-        let name = format!("range {}..={}", range.min, range.max);
-        let track = self.builder.advice(name.clone(), Phase::One, padding);
-        let span = range.max - range.min;
-        let table = self
-            .builder
-            .table(format!("range 0..={span}"), 1, (0..=span).collect());
-        let input = LookupInput {
-            terms: vec![(track, 1)],
-            constant: -range.min,
-        };
-        self.builder.lookup(name, table, vec![input], None);
-        self.ranges.insert(key, track);
-        track
-    }
-
-    /// The parallel tracks of keys and values of a table.
-    pub(crate) fn table_tracks(&mut self, id: TableId) -> [TrackId; 2] {
-        if let Some(tracks) = self.tables.get(&id) {
-            return *tracks;
-        }
-        let table = &self.graph.tables[id.0 as usize];
-        let name = format!(
-            "{:?} {}..={} #{}",
-            table.function, table.keys.min, table.keys.max, id.0
-        );
-        let key = if table.keys.contains(0) {
-            0
-        } else {
-            table.keys.min
-        };
-        let keys = self.builder.advice(format!("{name}/key"), Phase::One, key);
-        let values = self
-            .builder
-            .advice(format!("{name}/value"), Phase::One, table.value(key));
-        let rows: LookupTableId = self.builder.table(name.clone(), 2, table.rows());
-        self.builder.lookup(
-            name,
-            rows,
-            vec![LookupInput::plain(keys), LookupInput::plain(values)],
-            None,
-        );
-        self.tables.insert(id, [keys, values]);
-        [keys, values]
     }
 }
 

@@ -9,6 +9,7 @@ use zkernel_verifier::form::{Source, TrackId};
 use zkernel_verifier::system::{ConstraintSystem, Region};
 
 use super::graph::{Graph, Interval, Visibility, Weight, WeightId, WeightValues};
+use super::limbs::even_limbs;
 use super::lower::wiring::{Representation, strides};
 use super::lower::{LowerError, Lowering, WeightPlace};
 
@@ -71,7 +72,7 @@ impl<F: PrimeField> Lowering<'_, F> {
         let bits = magnitude_bits(weight);
         let mut sum = Representation::constant(-(1 << bits), &shape);
         let (mut limbs, mut position) = (Vec::new(), 0);
-        for bits in limb_bits(bits + 1) {
+        for bits in even_limbs(bits + 1, LIMB_BITS) {
             let track = self.range_track(Interval::new(0, (1 << bits) - 1));
             let region = self.builder.region(track, weight.rows * weight.cols);
             sum = sum.plus(Representation::cells(region, &shape).times(1 << position));
@@ -98,13 +99,6 @@ impl<F: PrimeField> Lowering<'_, F> {
         };
         tied.map(|()| limbs).ok_or_else(too_large)
     }
-}
-
-/// As few limbs as possible, of at most [`LIMB_BITS`] bits, as even as possible.
-fn limb_bits(bits: u32) -> Vec<u32> {
-    let count = bits.div_ceil(LIMB_BITS);
-    let even = |i| bits / count + u32::from(i < bits % count);
-    (0..count).map(even).collect()
 }
 
 impl<F> Registration<F> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::graph::{Graph, Interval, Op, TableId, TensorId, WeightValues};
+use super::graph::{Graph, Interval, Op, Table, TableId, TensorId, WeightValues};
 
 /// Who owns a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +33,16 @@ pub enum Role {
     Copy,
     /// The requantized q.
     Quotient,
+    /// Number of a split key's segment; of a tap, or 0.
+    High(usize),
+    /// A split key's place in its segment.
+    Low(usize),
+    /// The segment's value there.
+    Base(usize),
+    /// The segment's slope.
+    Slope(usize),
+    /// Slope times place.
+    Rise(usize),
     /// A limb of the remainder, low first.
     Remainder(usize),
     /// The table's value at q.
@@ -53,6 +63,43 @@ pub enum Role {
     Cumulative,
     /// A limb of `maximum - value - 1 + cumulative`, low first.
     Margin(usize),
+}
+
+/// Which of its owner's lookups in a table a cell belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// The only one.
+    Only,
+    /// That of a tap of a window.
+    Tap(usize),
+}
+
+impl Lookup {
+    /// Roles of key and value in a table that is not split.
+    #[must_use]
+    pub const fn whole(self) -> [Role; 2] {
+        match self {
+            Self::Only => [Role::Quotient, Role::Value],
+            Self::Tap(tap) => [Role::Key(tap), Role::Gain(tap)],
+        }
+    }
+
+    /// Roles of segment, place, base, slope and rise in a split one.
+    #[must_use]
+    pub const fn split(self) -> [Role; 5] {
+        let tap = match self {
+            Self::Only => 0,
+            Self::Tap(tap) => tap,
+        };
+        let [high, low] = [Role::High(tap), Role::Low(tap)];
+        [
+            high,
+            low,
+            Role::Base(tap),
+            Role::Slope(tap),
+            Role::Rise(tap),
+        ]
+    }
 }
 
 /// One assignment: the index-th cell of that role.
@@ -125,49 +172,12 @@ pub enum RunError {
         /// Values given.
         found: usize,
     },
+    /// What the network states of its output does not hold for this input.
+    #[error("`{0}` is not true of this input: there is nothing to prove")]
+    Untrue(String),
     /// An accumulator beyond 62 bits: the graph was not validated.
     #[error("node `{0}`: an accumulator overflows")]
     Overflow(String),
-}
-
-/// Bits of each limb of a remainder of `shift` bits, low first: as few limbs as possible, of at most 8 bits.
-#[must_use]
-pub fn remainder_limbs(shift: u32) -> Vec<u32> {
-    limbs(shift)
-}
-
-/// Bits of each limb of an argmax margin over accumulators in `range`, low first.
-#[must_use]
-pub fn margin_limbs(range: Interval) -> Vec<u32> {
-    let span = range.max.abs_diff(range.min).saturating_add(1);
-    limbs(64 - span.leading_zeros())
-}
-
-/// Largest span of an input that one table covers.
-const INPUT_TABLE: u64 = 1 << 12;
-
-/// Bits of each limb of an input less its minimum, low first; none where one table covers the range.
-#[must_use]
-pub fn input_limbs(range: Interval) -> Vec<u32> {
-    let span = range.max.abs_diff(range.min);
-    if span < INPUT_TABLE {
-        return Vec::new();
-    }
-    limbs(64 - span.leading_zeros())
-}
-
-/// Bits of the limbs of `floor(numerator / x)` and of its remainder, for x in that range.
-#[must_use]
-pub fn reciprocal_limbs(numerator: i64, range: Interval) -> [Vec<u32>; 2] {
-    let largest = numerator / range.min.max(1);
-    [largest, range.max.max(1)].map(|value| limbs((64 - value.leading_zeros()).max(1)))
-}
-
-fn limbs(bits: u32) -> Vec<u32> {
-    let count = bits.div_ceil(8);
-    (0..count)
-        .map(|i| bits / count + u32::from(i < bits % count))
-        .collect()
 }
 
 /// Runs the graph on integers.
@@ -245,6 +255,7 @@ impl<A: Assign> Runner<'_, A> {
             Op::Product => self.product(index)?,
             Op::MatMul => self.matmul(index)?,
             Op::Reciprocal { numerator } => self.reciprocal(index, *numerator)?,
+            Op::Root => self.root(index)?,
             Op::Positive { bits } => self.positive(index, *bits)?,
             Op::MaxTable { table } => self.max_table(index, *table)?,
             Op::Gather { weights } => self.gather(index, *weights)?,
@@ -309,7 +320,7 @@ impl<A: Assign> Runner<'_, A> {
         let values = self.cells(Owner::Input(id), Role::Input, values.iter().copied());
         self.check(&tensor.name, &values, tensor.range)?;
         let above = values.iter().map(|v| v - tensor.range.min).collect();
-        let bits = input_limbs(tensor.range);
+        let bits = self.graph.input_limbs(tensor.range);
         self.limbs(Owner::Input(id), &bits, above, Role::InputLimb);
         self.trace.values[id.0 as usize] = values;
         Ok(())
@@ -329,39 +340,98 @@ impl<A: Assign> Runner<'_, A> {
         let table = &self.graph.tables[table.0 as usize];
         let half = if shift == 0 { 0 } else { 1i64 << (shift - 1) };
         let raised: Vec<i64> = self.operand(node).iter().map(|x| x + half).collect();
-        let q = self.cells(owner, Role::Quotient, raised.iter().map(|x| x >> shift));
-        self.check(&self.graph.nodes[node].name, &q, table.keys)?;
+        let q = raised.iter().map(|x| x >> shift).collect();
+        let [q, values] = self.looked_up(node, Lookup::Only, table, q)?;
         let rest = raised.iter().zip(&q).map(|(x, q)| x - (q << shift));
-        self.limbs(
-            owner,
-            &remainder_limbs(shift),
-            rest.collect(),
-            Role::Remainder,
-        );
-        if table.is_range() {
-            return Ok(q);
-        }
-        Ok(self.cells(owner, Role::Value, q.iter().map(|q| table.value(*q))))
+        let bits = self.graph.limbs(shift);
+        self.limbs(owner, &bits, rest.collect(), Role::Remainder);
+        Ok(values)
     }
 
-    /// Splits values into limbs, low first; what does not fit stays in the last one, which an honest run never lets happen.
+    /// Assigns the cells of lookups in a table; the keys and values that they make.
+    fn looked_up(
+        &mut self,
+        node: usize,
+        lookup: Lookup,
+        table: &Table,
+        keys: Vec<i64>,
+    ) -> Result<[Vec<i64>; 2], RunError> {
+        let owner = Owner::Node(node);
+        if table.low > 0 {
+            self.check(&self.graph.nodes[node].name, &keys, table.keys)?;
+            let min = table.keys.min;
+            if table.is_range() {
+                let above = keys.iter().map(|key| key - min).collect();
+                let bits = self.graph.limbs(table.span_bits());
+                let above = self.limbs(owner, &bits, above, Role::QuotientLimb);
+                let keys: Vec<i64> = above.iter().map(|above| min + above).collect();
+                return Ok([keys.clone(), keys]);
+            }
+            return Ok(self.looked_up_in_segments(owner, lookup, table, &keys));
+        }
+        let [key, value] = lookup.whole();
+        let keys = self.cells(owner, key, keys);
+        self.check(&self.graph.nodes[node].name, &keys, table.keys)?;
+        if table.is_range() {
+            return Ok([keys.clone(), keys]);
+        }
+        let values = keys.iter().map(|key| table.value(*key));
+        let values = self.cells(owner, value, values.collect::<Vec<_>>());
+        Ok([keys, values])
+    }
+
+    fn looked_up_in_segments(
+        &mut self,
+        owner: Owner,
+        lookup: Lookup,
+        table: &Table,
+        keys: &[i64],
+    ) -> [Vec<i64>; 2] {
+        let [high, low, base, slope, rise] = lookup.split();
+        let highs = self.cells(owner, high, keys.iter().map(|key| table.split(*key).0));
+        let start = |high: &i64| table.keys.min + (high << table.low);
+        let rests = keys.iter().zip(&highs).map(|(key, high)| key - start(high));
+        let rests = self.cells(owner, low, rests.collect::<Vec<_>>());
+        let keys = highs.iter().map(start).zip(&rests);
+        let keys: Vec<i64> = keys.map(|(start, rest)| start + rest).collect();
+        let lines: Vec<[i64; 2]> = highs.iter().map(|high| table.segment(*high)).collect();
+        let bases = self.cells(owner, base, lines.iter().map(|line| line[0]));
+        let slopes = self.cells(owner, slope, lines.iter().map(|line| line[1]));
+        let rises = slopes
+            .iter()
+            .zip(&rests)
+            .map(|(slope, rest)| slope.saturating_mul(*rest));
+        let rises = self.cells(owner, rise, rises.collect::<Vec<_>>());
+        let values = bases
+            .iter()
+            .zip(&rises)
+            .map(|(base, rise)| base.saturating_add(*rise));
+        [keys, values.collect()]
+    }
+
+    /// Splits values into limbs, low first, and puts them together again; what does not fit stays in the last one, which an honest
+    /// run never lets happen.
     fn limbs(
         &mut self,
         owner: Owner,
         bits: &[u32],
         mut rest: Vec<i64>,
         role: impl Fn(usize) -> Role,
-    ) {
+    ) -> Vec<i64> {
+        let (mut sums, mut position) = (vec![0i64; rest.len()], 0);
         for (limb, width) in bits.iter().enumerate() {
             let last = limb + 1 == bits.len();
             let low = rest
                 .iter()
                 .map(|r| if last { *r } else { r & ((1 << width) - 1) });
             let low = self.cells(owner, role(limb), low.collect::<Vec<_>>());
-            for (rest, low) in rest.iter_mut().zip(&low) {
+            for ((rest, sum), low) in rest.iter_mut().zip(&mut sums).zip(&low) {
                 *rest = (*rest - low) >> width;
+                *sum = sum.saturating_add(low.saturating_mul(1 << position));
             }
+            position += width;
         }
+        sums
     }
 
     fn argmax(&mut self, node: usize) -> Result<Vec<i64>, RunError> {
@@ -391,7 +461,7 @@ impl<A: Assign> Runner<'_, A> {
         let rest = margin.map(|(i, (v, c))| maxima[i / classes] - v - 1 + c);
         self.limbs(
             owner,
-            &margin_limbs(tensor.range),
+            &self.graph.margin_limbs(tensor.range),
             rest.collect(),
             Role::Margin,
         );

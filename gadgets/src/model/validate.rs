@@ -3,10 +3,9 @@
 use super::encode::GraphError;
 use super::geometry::Geometry;
 use super::graph::{
-    Along, Function, Graph, Interval, Node, Op, Piece, Table, TableId, Tensor, TensorId,
-    Visibility, Weight, WeightId,
+    Along, Graph, Interval, Node, Op, Piece, Table, TableId, Tensor, TensorId, Visibility, Weight,
+    WeightId,
 };
-use super::run::input_limbs;
 
 /// Most elements of all tensors together, cells of all weights together, and outputs times taps of windows.
 const MAX_ELEMENTS: usize = 1 << 28;
@@ -14,6 +13,8 @@ const MAX_ELEMENTS: usize = 1 << 28;
 const MAX_TABLE: i64 = 1 << 20;
 /// Most rows of all tables together: each is computed, committed and hashed by whoever loads a key.
 const MAX_ROWS: i64 = 1 << 21;
+/// Most bits of a limb, or of what a split table does not look up.
+const MAX_LIMB: u32 = 12;
 /// Most classes that an argmax chooses from.
 const MAX_CLASSES: usize = 1 << 20;
 /// Most input positions from one window that does not overlap to the next.
@@ -48,6 +49,9 @@ impl Graph {
                     "has more than 8,192 tensors, weights, tables or nodes",
                 );
             }
+        }
+        if !(1..=MAX_LIMB).contains(&self.limb_bits) {
+            return invalid(&self.name, "has limbs of no bits or more than 12");
         }
         self.tensors.iter().try_for_each(validate_tensor)?;
         self.weights.iter().try_for_each(validate_weight)?;
@@ -98,13 +102,13 @@ impl Graph {
                 return invalid(&self.name, "its input does not exist");
             };
             let span = input.range.max - input.range.min;
-            if input_limbs(input.range).is_empty() {
+            if self.input_limbs(input.range).is_empty() {
                 rows += span + 1;
             }
         }
         for table in &self.tables {
             validate_keys(table)?;
-            rows += table.keys.max - table.keys.min + 1;
+            rows += table.row_counts().iter().sum::<i64>();
         }
         if rows > MAX_ROWS {
             return invalid(&self.name, "its tables have more than 2^21 rows together");
@@ -253,6 +257,9 @@ impl Graph {
                     && input.shape == output.shape
                     && input.range.max >= 1
             }
+            Op::Root => {
+                (0..=1 << 60).contains(&input.range.max) && elements(input) == elements(output)
+            }
             Op::Positive { bits } => *bits <= 60 && elements(input) == elements(output),
             Op::MaxTable { table } => {
                 let table = self.tables.get(table.0 as usize)?;
@@ -291,10 +298,7 @@ impl Graph {
     /// Whether a table is ReLU on integers and covers those keys.
     fn is_relu_over(&self, table: TableId, keys: Interval) -> bool {
         self.tables.get(table.0 as usize).is_some_and(|table| {
-            table.function == Function::Relu
-                && table.input_scale.to_bits() == table.output_scale.to_bits()
-                && table.keys.contains(keys.min)
-                && table.keys.contains(keys.max)
+            table.is_exact_relu() && table.keys.contains(keys.min) && table.keys.contains(keys.max)
         })
     }
 }
@@ -386,6 +390,18 @@ fn validate_keys(table: &Table) -> Result<(), GraphError> {
     let small = -(1 << 40)..1 << 40;
     if !(small.contains(&min) && small.contains(&max)) || min > max || max - min >= MAX_TABLE {
         return invalid(&table_name(table), "has no keys or more than 2^20");
+    }
+    let keys = max - min + 1;
+    let whole = match table.low {
+        0 => true,
+        _ if table.is_range() => keys.count_ones() == 1,
+        low => low <= MAX_LIMB && keys % (1 << low) == 0,
+    };
+    if table.low > MAX_LIMB || !whole {
+        return invalid(
+            &table_name(table),
+            "splits its keys at more than 12 bits, not into whole segments, or a range that spans no power of two",
+        );
     }
     Ok(())
 }

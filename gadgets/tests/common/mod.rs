@@ -36,6 +36,7 @@ impl Net {
         let mut net = Self {
             graph: Graph {
                 name: "test".into(),
+                limb_bits: 8,
                 tensors: Vec::new(),
                 weights: Vec::new(),
                 tables: Vec::new(),
@@ -107,6 +108,7 @@ impl Net {
             keys,
             input_scale: steps[0],
             output_scale: steps[1],
+            low: 0,
         };
         let known = self.graph.tables.iter().position(|t| *t == table);
         let index = known.unwrap_or(self.graph.tables.len());

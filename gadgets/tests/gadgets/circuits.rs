@@ -2,7 +2,9 @@
 
 use zkernel_gadgets::model::{Function, Geometry, Interval, TensorId, Visibility};
 
-use crate::operators::{attention, comparison, embedding, shown};
+use crate::operators::{
+    asserted, attention, comparison, distances, embedding, limbs, lines, roots, shown,
+};
 use crate::sketch::{Circuit, Sketch, range, table};
 
 const PRIVATE: Visibility = Visibility::Private;
@@ -31,8 +33,13 @@ pub fn samples() -> Vec<Sample> {
         residual(),
         attention(),
         comparison(),
+        asserted(),
         embedding(),
         shown(),
+        lines(),
+        distances(),
+        limbs(),
+        roots(),
     ]
 }
 

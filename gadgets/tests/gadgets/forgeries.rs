@@ -209,19 +209,23 @@ fn forges(sample: &Sample) -> Vec<Forge> {
     }
     let tables = nodes.iter().enumerate();
     for (node, _) in tables.filter(|(_, n)| matches!(n.op, Op::MaxTable { .. })) {
-        forges.extend(marker_forges(&honest, node));
+        let values = &honest.values[nodes[node].inputs[0].0 as usize];
+        forges.extend(marker_forges(&honest, node, values));
     }
     forges
 }
 
 /// Markers 2 and -1 in place of 1 and 0, where a row has two maxima.
-fn marker_forges(honest: &Trace, node: usize) -> Vec<Forge> {
+fn marker_forges(honest: &Trace, node: usize, values: &[i64]) -> Vec<Forge> {
     let owner = Owner::Node(node);
-    let keys = &honest.cells[&(owner, Role::Quotient)];
+    let maxima = &honest.cells[&(owner, Role::Maximum)];
+    let classes = values.len() / maxima.len();
+    let is_maximum = |i: &usize| values[*i] == maxima[i / classes];
     let role = Role::OneHot;
     let at = |index| Site { owner, role, index };
-    let pairs = (0..keys.len()).flat_map(|i| (0..keys.len()).map(move |j| (i, j)));
-    let ties = pairs.filter(|(i, j)| i < j && keys[*i] == 0 && keys[*j] == 0);
+    let pairs = (0..values.len()).flat_map(|i| (0..values.len()).map(move |j| (i, j)));
+    let ties = pairs
+        .filter(|(i, j)| i < j && i / classes == j / classes && is_maximum(i) && is_maximum(j));
     ties.map(|(i, j)| Forge(vec![(at(i), 1), (at(j), -1)]))
         .collect()
 }
@@ -326,14 +330,14 @@ fn region_of(algebra: &Algebra<'_>, layer: &str) -> std::ops::Range<usize> {
 /// A row that is not in its table, hidden in the sum, in the lookup's helper and in the table's.
 fn through_helpers<'a>(wrong: &Algebra<'a>, lookup: &Lookup) -> Vec<Algebra<'a>> {
     let helpers = wrong.system.lookups.iter().map(|l| l.helper);
-    let helpers = helpers.chain([wrong.side().helper]);
-    let sum: Fp = helpers.flat_map(|id| &wrong.cells[&id]).sum();
+    let helpers: BTreeSet<TrackId> = helpers.chain([wrong.side().helper]).collect();
+    let sum: Fp = helpers.iter().flat_map(|id| &wrong.cells[id]).sum();
     let table = wrong.denominators(wrong.side().folded);
     let known: BTreeSet<Fp> = table.into_iter().collect();
     let mut in_helper = wrong.clone();
     let rows = wrong.denominators(lookup.folded);
-    for (row, _) in rows.iter().enumerate().filter(|(_, f)| !known.contains(f)) {
-        in_helper.cells.get_mut(&lookup.helper).unwrap()[row] = Fp::ZERO;
+    for (row, f) in rows.iter().enumerate().filter(|(_, f)| !known.contains(f)) {
+        in_helper.cells.get_mut(&lookup.helper).unwrap()[row] -= f.invert().unwrap();
     }
     let mut in_table = wrong.clone();
     in_table.cells.get_mut(&wrong.side().helper).unwrap()[0] -= sum;

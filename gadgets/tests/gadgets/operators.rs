@@ -1,6 +1,6 @@
 //! Circuits of products, quotients, comparisons, softmaxes, embeddings and views.
 
-use zkernel_gadgets::model::{Along, Function, Interval, Op, Piece, Visibility};
+use zkernel_gadgets::model::{Along, Function, Geometry, Interval, Op, Piece, Table, Visibility};
 
 use crate::circuits::{Sample, weights};
 use crate::sketch::{Sketch, range, table};
@@ -81,6 +81,40 @@ pub fn comparison() -> Sample {
     }
 }
 
+/// A wide score of which nothing is shown but that one of its values reaches a threshold and the other does not exceed one.
+pub fn asserted() -> Sample {
+    let x = vec![70_001, -70_000];
+    let (mut sketch, id) = Sketch::new(&[1, 2], Interval::new(-1 << 17, (1 << 17) - 1), PRIVATE);
+    let sides = [("passes", 0, 1, -70_000), ("stays below", 1, -1, -69_990)];
+    let mut last = id;
+    for (name, element, scale, constant) in sides {
+        let along = |axis, from| Along {
+            first: 0,
+            len: 1,
+            step: 1,
+            source: Some((axis, from, 1)),
+        };
+        let piece = Piece {
+            input: 0,
+            scale,
+            axes: vec![along(0, 0), along(1, element)],
+        };
+        let margin = Op::Affine {
+            pieces: vec![piece],
+            constant,
+        };
+        let margin = sketch.op(&format!("{name}/margin"), margin, &[id], &[1, 1], WIDE);
+        let says = Op::Positive { bits: 18 };
+        last = sketch.op(name, says, &[margin], &[1, 1], Interval::new(1, 1));
+    }
+    let circuit = sketch.circuit(last, PUBLIC, 5);
+    Sample {
+        name: "asserted",
+        circuit,
+        x,
+    }
+}
+
 /// Rows of a secret matrix, positions added; every other token, reversed, padded and repeated.
 pub fn embedding() -> Sample {
     let x = vec![2, 0, 1, 2];
@@ -146,4 +180,86 @@ pub fn shown() -> Sample {
         circuit,
         x,
     }
+}
+
+fn split(low: u32, table: Table) -> Table {
+    Table { low, ..table }
+}
+
+/// ReLU and a sigmoid by lines.
+pub fn lines() -> Sample {
+    let x = vec![3, -2, 5];
+    let (mut sketch, id) = Sketch::new(&[1, 3], Interval::new(-8, 7), PUBLIC);
+    let acc = sketch.dense("fc1", id, weights(12, 30), &[400, 500, 410, 450]);
+    let relu = split(3, table(Function::Relu, -32, 31, 1.0, 1.0));
+    let hidden = sketch.requantize("relu", acc, 5, relu);
+    let acc = sketch.dense("fc2", hidden, weights(8, 25), &[100, -100]);
+    let sigmoid = split(
+        2,
+        table(Function::Sigmoid, -64, 63, 1.0 / 16.0, 1.0 / 1024.0),
+    );
+    let y = sketch.requantize("sigmoid", acc, 6, sigmoid);
+    let circuit = sketch.circuit(y, PUBLIC, 5);
+    let name = "lines";
+    Sample { name, circuit, x }
+}
+
+/// Exponentials of distances to a maximum, by lines; two maxima in a row.
+pub fn distances() -> Sample {
+    let x = vec![3, -2, 3, 7, 1, -8];
+    let (mut sketch, id) = Sketch::new(&[2, 3], Interval::new(-8, 7), PRIVATE);
+    let exp = split(2, table(Function::Exp, -31, 0, 1.0 / 4.0, 1.0 / 64.0));
+    let values = exp.values();
+    let exp = Op::MaxTable {
+        table: sketch.table(exp),
+    };
+    let y = sketch.op("exponentials", exp, &[id], &[2, 3], values);
+    let circuit = sketch.circuit(y, PUBLIC, 5);
+    let name = "distances";
+    Sample { name, circuit, x }
+}
+
+/// A split range, and a running maximum by lines.
+pub fn limbs() -> Sample {
+    let x: Vec<i64> = (0..15).map(|i| (i * 5) % 7 - 3 + i % 2).collect();
+    let (mut sketch, id) = Sketch::new(&[1, 1, 3, 5], Interval::new(-8, 7), PRIVATE);
+    let point = Geometry::window([1, 1], [1, 1]);
+    sketch.limb_bits(4);
+    let acc = sketch.conv("conv", id, (point, 1), vec![31], &[45]);
+    let coarse = sketch.requantize("coarse", acc, 1, split(4, range(-128, 127)));
+    let window = Geometry::window([2, 1], [2, 2]);
+    let relu = split(3, table(Function::Relu, -64, 63, 1.0, 1.0));
+    let table = sketch.table(relu);
+    let shift = 2;
+    let fused = Op::RequantizeMax {
+        shift,
+        table,
+        geometry: window,
+    };
+    let y = sketch.op(
+        "fused",
+        fused,
+        &[coarse],
+        &[1, 1, 1, 3],
+        Interval::new(0, 63),
+    );
+    let circuit = sketch.circuit(y, PUBLIC, 5);
+    let name = "limbs";
+    Sample { name, circuit, x }
+}
+
+/// Square roots of squares, of what lies just below and above them, and of accumulators.
+pub fn roots() -> Sample {
+    let x = vec![16, 17, 24, 0, 200];
+    let (mut sketch, id) = Sketch::new(&[1, 5], Interval::new(0, 200), PRIVATE);
+    let y = sketch.op("root", Op::Root, &[id], &[1, 5], Interval::new(0, 15));
+    let raised = Op::Affine {
+        pieces: vec![Piece::broadcast(0, 9, &[1, 5], &[1, 5])],
+        constant: 5,
+    };
+    let raised = sketch.op("raised", raised, &[y], &[1, 5], Interval::new(0, 140));
+    let y = sketch.op("again", Op::Root, &[raised], &[1, 5], Interval::new(0, 15));
+    let circuit = sketch.circuit(y, PUBLIC, 5);
+    let name = "roots";
+    Sample { name, circuit, x }
 }

@@ -1,8 +1,7 @@
 //! Integers against real numbers: every gadget stays within its documented bound.
 
 use proptest::prelude::*;
-use zkernel_gadgets::model::run::remainder_limbs;
-use zkernel_gadgets::model::{Function, Honest, Interval, Owner, Role, Visibility};
+use zkernel_gadgets::model::{Function, Honest, Interval, Owner, Role, Table, Visibility};
 use zkernel_gadgets::table::round_half_up;
 
 use crate::sketch::{Sketch, parameters, range, table};
@@ -89,7 +88,7 @@ proptest! {
         for (i, (x, q)) in x.iter().zip(&exact).enumerate() {
             prop_assert!(2 * (x - (q << shift)).abs() <= 1 << shift);
             let (mut sum, mut position) = (0, 0);
-            for (limb, bits) in remainder_limbs(shift).into_iter().enumerate() {
+            for (limb, bits) in network.graph.limbs(shift).into_iter().enumerate() {
                 let value = trace.cells[&(Owner::Node(0), Role::Remainder(limb))][i];
                 prop_assert!((0..1 << bits).contains(&value));
                 sum += value << position;
@@ -124,6 +123,49 @@ proptest! {
             let bound = s_value / 2.0 + steepness * key_error;
             let error = (value - function.float(*x, parameters(function))).abs();
             prop_assert!(error <= bound + SLACK, "{function:?} at {x}: {error} against {bound}");
+        }
+    }
+
+    /// A split table: half a step, half a step for every place of a segment, and what the function bends there.
+    #[test]
+    fn lines_err_by_what_the_function_bends(
+        f in 0usize..Function::ALL.len(), in_bits in 3i32..8, out_bits in 2i32..14, low in 1u32..6,
+    ) {
+        let function = Function::ALL[f];
+        let (s_key, s_value) = (0.5f64.powi(in_bits), 0.7 * 0.5f64.powi(out_bits));
+        let (half, width) = (1i64 << (in_bits + 2), 1i64 << low);
+        let split = Table { low, ..table(function, -half, half - 1, s_key, s_value) };
+        let exact = Table { low: 0, ..split.clone() };
+        let real = |key: i64| match function {
+            Function::Log => function.float(s_key * key.max(1) as f64, parameters(function)),
+            _ => Some(function.float(s_key * key as f64, parameters(function))).filter(|y| y.is_finite()).unwrap_or(0.0),
+        };
+        let values = split.values();
+        for start in (-half..half).step_by(width as usize) {
+            let chord = |rest: i64| real(start) + (real(start + width) - real(start)) * rest as f64 / width as f64;
+            let bends = (0..width).map(|rest| real(start + rest) - chord(rest));
+            let (low, high) = bends.fold((0f64, 0f64), |(a, b), bend| (a.min(bend), b.max(bend)));
+            let bound = s_value * (0.5 + 0.5 * width as f64) + high - low;
+            for key in start..start + width {
+                let error = (s_value * split.value(key) as f64 - real(key)).abs();
+                prop_assert!(error <= bound + SLACK, "{function:?} at {key}: {error} against {bound}");
+                prop_assert!(values.contains(split.value(key)));
+                let (high, rest) = split.split(key);
+                prop_assert!((0..split.row_counts()[0]).contains(&high) && (0..width).contains(&rest));
+            }
+        }
+        prop_assert_eq!(split.rows().len() as i64, 3 * split.row_counts()[0]);
+        prop_assert_eq!(exact.row_counts(), [2 * half, 0]);
+    }
+
+    /// Split at key 0, ReLU on integers is exact.
+    #[test]
+    fn split_relu_is_relu(low in 0u32..6, segments in 1i64..9, below in 0i64..9) {
+        let keys = Interval::new(-(below << low), (segments << low) - 1);
+        let relu = Table { low, ..table(Function::Relu, keys.min, keys.max, 1.0, 1.0) };
+        prop_assert!(relu.is_exact_relu());
+        for key in keys.min..=keys.max {
+            prop_assert_eq!(relu.value(key), key.max(0));
         }
     }
 

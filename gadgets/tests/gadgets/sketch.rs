@@ -23,6 +23,7 @@ impl Sketch {
     pub fn new(shape: &[usize], range: Interval, visibility: Visibility) -> (Self, TensorId) {
         let graph = Graph {
             name: "sketch".into(),
+            limb_bits: 8,
             tensors: Vec::new(),
             weights: Vec::new(),
             tables: Vec::new(),
@@ -36,6 +37,11 @@ impl Sketch {
         sketch.graph.tensors[0].visibility = visibility;
         sketch.graph.inputs.push(x);
         (sketch, x)
+    }
+
+    /// Most bits of a limb from now on.
+    pub fn limb_bits(&mut self, bits: u32) {
+        self.graph.limb_bits = bits;
     }
 
     /// `bias.len()` output features; the weights are row-major.
@@ -342,6 +348,7 @@ pub fn table(function: Function, min: i64, max: i64, input: f64, output: f64) ->
         keys: Interval::new(min, max),
         input_scale: input,
         output_scale: output,
+        low: 0,
     }
 }
 

@@ -2,18 +2,23 @@
 
 use zkernel_gadgets::model::{Along, Function, Interval, Op, Piece, Table, TensorId, WeightId};
 
-use super::{MARGIN, MOST_DROPPED, Origin, Plan, ceil_log2};
+use super::{MARGIN, MOST_DROPPED, Origin, Plan, ceil_log2, lines};
 use crate::Error;
 use crate::model::{FloatNode, FloatOp, MASKING};
 
 /// Bits of accuracy of the ratio of two scales that are added.
 const RATIO_BITS: i32 = 8;
 /// Finest step of the keys of an exponential, and most rows of its table, as powers of two.
-const EXP_STEP: i32 = -9;
-const EXP_ROWS: i32 = 15;
+const EXP_STEP: i32 = -12;
+const EXP_ROWS: i32 = 19;
+/// Error of an exponential by lines.
+const EXP_TOLERANCE: f64 = 0.000_2;
 /// Bits of the exponentials of a softmax, of the inverse of their sum, and of other inverses.
 const EXP_BITS: u32 = 12;
 const INVERSE_BITS: u32 = 14;
+/// Most bits of what is divided by, and bits of a square root at the calibrated range.
+const DIVISOR_BITS: u32 = 22;
+const ROOT_BITS: u32 = 16;
 /// Distances to a maximum beyond which an exponential is nothing.
 const MASK_DISTANCE: f64 = 24.0;
 
@@ -35,6 +40,7 @@ impl Plan<'_> {
             keys: Interval::new(-half, half - 1),
             input_scale: 1.0,
             output_scale: 1.0,
+            low: 0,
         });
         let step = scale * f64::from(shift).exp2();
         let name = format!("{name}.requantize");
@@ -274,9 +280,17 @@ impl Plan<'_> {
 
     /// 1 / x: `floor(K / X)` with K for as many bits as [`INVERSE_BITS`] at the largest x.
     pub(super) fn reciprocal(&mut self, node: &FloatNode, input: TensorId) -> TensorId {
-        let x = self.narrow(&node.name, node.inputs[0], input, EXP_BITS);
+        let small = self.read(input).range.max < 1 << DIVISOR_BITS;
+        let x = match self.origin(input) {
+            Origin::Values if small => input,
+            _ => self.narrow(&node.name, node.inputs[0], input, EXP_BITS),
+        };
+        let largest = self.ranges.magnitude[node.inputs[0]] / self.read(x).scale;
+        self.inverse(node, x, largest)
+    }
+
+    fn inverse(&mut self, node: &FloatNode, x: TensorId, largest: f64) -> TensorId {
         let step = self.read(x).scale;
-        let largest = self.ranges.magnitude[node.inputs[0]] / step;
         let bits = (ceil_log2(largest) + INVERSE_BITS).min(40);
         let numerator = 1i64 << bits;
         let max = self.read(x).range.max.max(1);
@@ -285,6 +299,41 @@ impl Plan<'_> {
         let output = self.tensor(node.output, scale, Interval::new(0, numerator));
         self.emit(&node.name, Op::Reciprocal { numerator }, x, output);
         output
+    }
+
+    /// `floor(sqrt(X))` of a multiple of the input that gives it [`ROOT_BITS`] bits, and its inverse for `1 / sqrt(x)`.
+    pub(super) fn root(
+        &mut self,
+        node: &FloatNode,
+        function: Function,
+        input: TensorId,
+    ) -> Result<TensorId, Error> {
+        let (scale, shape) = (self.read(input).scale, self.read(input).shape.clone());
+        let largest = self.ranges.magnitude[node.inputs[0]] / scale;
+        let missing = (2 * ROOT_BITS).saturating_sub(ceil_log2(largest));
+        let factor = 1i64 << (2 * missing.div_ceil(2)).min(38);
+        let step = scale / factor as f64;
+        let most = largest * factor as f64 * f64::from(2 * MARGIN).exp2();
+        let range = Interval::new(0, most.min(60f64.exp2()) as i64);
+        let x = self.integers(&format!("{}.square", node.name), &shape, step, range);
+        let piece = Piece::broadcast(0, factor, &shape, &shape);
+        let op = Op::Affine {
+            pieces: vec![piece],
+            constant: 0,
+        };
+        self.emit(&format!("{}.square", node.name), op, input, x);
+        let bits = 64 - range.max.unsigned_abs().isqrt().leading_zeros();
+        let range = Interval::new(0, (1 << bits) - 1);
+        if function == Function::Sqrt {
+            let output = self.tensor(node.output, step.sqrt(), range);
+            self.emit(&node.name, Op::Root, x, output);
+            return Ok(output);
+        }
+        let name = format!("{}.root", node.name);
+        let root = self.integers(&name, &shape, step.sqrt(), range);
+        self.emit(&name, Op::Root, x, root);
+        let largest = largest.sqrt() * (factor as f64).sqrt();
+        Ok(self.inverse(node, root, largest))
     }
 
     pub(super) fn positive(
@@ -323,9 +372,12 @@ impl Plan<'_> {
             keys: Interval::new(-((span / step).ceil() as i64).max(1), 0),
             input_scale: step,
             output_scale: 1.0 / f64::from(EXP_BITS).exp2(),
+            low: 0,
         };
+        let (table, refined) = lines::split(table, EXP_TOLERANCE);
+        let bits = EXP_BITS + refined;
+        let most = 1i64 << bits;
         let table = self.table(table);
-        let most = 1i64 << EXP_BITS;
         let exp = format!("{name}.exp");
         let e = self.integers(&exp, &shape, 1.0 / most as f64, Interval::new(0, most));
         self.emit(&exp, Op::MaxTable { table }, keys, e);
@@ -336,7 +388,8 @@ impl Plan<'_> {
             &total,
             &rows,
             1.0 / most as f64,
-            Interval::new(most, most * classes as i64),
+            // Lines err: a sum may stay below the one exponential of 0, by what they miss.
+            Interval::new(most - (most >> 6), (most + (most >> 6)) * classes as i64),
         );
         let axes = rows.iter().enumerate().map(|(axis, len)| {
             let last = axis + 1 == rows.len();
@@ -360,7 +413,7 @@ impl Plan<'_> {
             e,
             sum,
         );
-        let bits = (EXP_BITS + INVERSE_BITS + ceil_log2(classes as f64)).min(40);
+        let bits = (bits + INVERSE_BITS + ceil_log2(classes as f64)).min(40);
         let numerator = 1i64 << bits;
         let inverse = format!("{name}.inverse");
         let y = self.integers(&inverse, &rows, 1.0, Interval::new(0, numerator / most));
@@ -416,6 +469,7 @@ impl Plan<'_> {
             keys,
             input_scale: 1.0,
             output_scale: 1.0,
+            low: 0,
         });
         let shape = self.read(id).shape.clone();
         let output = self.integers(name, &shape, scale, keys);

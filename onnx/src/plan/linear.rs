@@ -2,7 +2,8 @@
 
 use zkernel_gadgets::model::{Function, Interval, Op, TensorId, Visibility, Weight, WeightId};
 
-use super::{ARGMAX_WEIGHT_BITS, Plan, RAW_WEIGHT_BITS};
+use super::ranges::ceil_log2;
+use super::{ARGMAX_WEIGHT_BITS, MOST_DROPPED, Plan, RAW_WEIGHT_BITS};
 use crate::Error;
 use crate::model::{FloatNode, FloatOp};
 
@@ -22,10 +23,12 @@ impl Plan<'_> {
             return self.accumulate(node, input, 1.0);
         }
         let s_w = if let Some(function) = function.or(uses.added.then_some(Function::Identity)) {
-            self.scaled.push(node.output);
             let step =
                 self.ranges.magnitude[node.output] / f64::from(self.key_bits(function)).exp2();
-            step / (s_x * f64::from(self.widths.shift).exp2())
+            let step = self.clipped_step(node.output, step);
+            let shift = (self.widths.shift + self.excess_bits(input)).min(MOST_DROPPED);
+            self.scaled.insert(node.output, shift);
+            step / (s_x * f64::from(shift).exp2())
         } else {
             let bits = if uses.argmax {
                 ARGMAX_WEIGHT_BITS
@@ -41,6 +44,28 @@ impl Plan<'_> {
             return Ok(self.requantize(node, identity, accumulator, 1.0));
         }
         Ok(accumulator)
+    }
+
+    /// A step of which the end of a clip is a power of two, so that a segment of its table ends there.
+    fn clipped_step(&self, float: usize, step: f64) -> f64 {
+        let mut readers = self.model.readers(float);
+        let top = readers.find_map(|reader| match reader.op {
+            FloatOp::Function(Function::Relu6, _) => Some(6.0),
+            FloatOp::Function(Function::Clip, [bottom, top]) if bottom == 0.0 => Some(top),
+            _ => None,
+        });
+        let whole = |top: f64| top / f64::from(ceil_log2(top / step)).exp2();
+        top.filter(|top| *top > step && top.is_finite())
+            .map_or(step, whole)
+    }
+
+    /// Bits that a tensor has beyond those of activations, seen through views.
+    fn excess_bits(&self, id: TensorId) -> u32 {
+        let writer = self.graph.nodes.iter().find(|n| n.output == id);
+        match writer.map(|n| (&n.op, n.inputs.first())) {
+            Some((Op::Reshape | Op::Transpose { .. }, Some(input))) => self.excess_bits(*input),
+            _ => self.refined.get(&id).copied().unwrap_or(0),
+        }
     }
 
     pub(super) fn accumulate(

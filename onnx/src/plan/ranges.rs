@@ -11,8 +11,8 @@ use crate::model::{FloatOp, MASKING};
 pub(crate) struct Ranges {
     /// Largest magnitude of every tensor, with the floor that tiny calibration sets need.
     pub(crate) magnitude: Vec<f64>,
-    /// Scale and integer range of every network input.
-    pub(crate) inputs: Vec<(f64, Interval)>,
+    /// Integers of every network input.
+    pub(crate) inputs: Vec<InputGrid>,
 }
 
 impl Ranges {
@@ -50,7 +50,7 @@ impl Ranges {
         let inputs = model
             .inputs
             .iter()
-            .map(|&t| input_grid(floats, t, Need::of(model, t)))
+            .map(|&t| InputGrid::new(floats, t, Need::of(model, t)))
             .collect();
         Self { magnitude, inputs }
     }
@@ -121,38 +121,63 @@ impl Need {
     }
 }
 
-/// Bits of the calibrated range of an input that lies on no exact grid, and of one that is compared.
-const INPUT_BITS: i32 = 9;
+/// Finest exact grid, in bits of the calibrated range; bits of an input that lies on none, and of one that is compared.
+const GRID_BITS: i32 = 9;
+const INPUT_BITS: i32 = 13;
 const COMPARED_BITS: i32 = 26;
+/// Steps from 0 to 1 of images of bytes.
+const BYTE_STEPS: f64 = 255.0;
 
-/// Scale and range of an input: an exact power-of-two grid where all samples lie on one, else as many bits as needed.
-fn input_grid(floats: &[Vec<Vec<f32>>], tensor: usize, need: Need) -> (f64, Interval) {
-    if let Need::Numbers(rows) = need {
-        return (1.0, Interval::new(0, rows as i64 - 1));
+/// A network input's integers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InputGrid {
+    /// Real value of one step.
+    pub(crate) scale: f64,
+    /// Integers covered.
+    pub(crate) range: Interval,
+    /// Bits beyond those that layers reckon with.
+    pub(crate) excess: u32,
+}
+
+impl InputGrid {
+    /// An exact grid where all samples lie on one, by powers of two or of bytes; else as many bits as needed.
+    fn new(floats: &[Vec<Vec<f32>>], tensor: usize, need: Need) -> Self {
+        let exact = |scale, range| Self {
+            scale,
+            range,
+            excess: 0,
+        };
+        if let Need::Numbers(rows) = need {
+            return exact(1.0, Interval::new(0, rows as i64 - 1));
+        }
+        let max = all(floats, tensor).fold(0.0, |m: f64, v| m.max(v.abs()));
+        let max = if max > 0.0 { max } else { 1.0 };
+        let negative = all(floats, tensor).any(|v| v < 0.0);
+        let covered = |scale: f64| {
+            let bits = ceil_log2(max / scale) + MARGIN;
+            Interval::new(if negative { -(1 << bits) } else { 0 }, (1 << bits) - 1)
+        };
+        if need == Need::Comparisons {
+            let scale = 0.5f64.powi(COMPARED_BITS - ceil_log2(max) as i32);
+            return exact(scale, covered(scale));
+        }
+        let mut steps = (0..=GRID_BITS).map(|bits| 0.5f64.powi(bits));
+        let on_grid = |step: &f64| all(floats, tensor).all(|v| (v / step).fract() == 0.0);
+        let step = steps.find(on_grid);
+        if let Some(step) = step.filter(|step| max / step <= f64::from(GRID_BITS).exp2()) {
+            return exact(step, covered(step));
+        }
+        let near = |v: f64| (v * BYTE_STEPS - (v * BYTE_STEPS).round()).abs() < 1e-3;
+        if max <= 1.0 && all(floats, tensor).all(near) {
+            let range = Interval::new(if negative { -256 } else { 0 }, 255);
+            return exact(1.0 / BYTE_STEPS, range);
+        }
+        let scale = max * 0.5f64.powi(INPUT_BITS);
+        Self {
+            excess: (INPUT_BITS - GRID_BITS).unsigned_abs(),
+            ..exact(scale, covered(scale))
+        }
     }
-    let bits = if need == Need::Comparisons {
-        COMPARED_BITS
-    } else {
-        INPUT_BITS
-    };
-    let max = all(floats, tensor).fold(0.0, |m: f64, v| m.max(v.abs()));
-    let max = if max > 0.0 { max } else { 1.0 };
-    let exact = (0..=INPUT_BITS)
-        .map(|bits| 0.5f64.powi(bits))
-        .find(|step| all(floats, tensor).all(|v| (v / step).fract() == 0.0))
-        .filter(|step| need == Need::Values && max / step <= 0.5f64.powi(-INPUT_BITS));
-    let scale = exact.unwrap_or_else(|| 0.5f64.powi(bits - ceil_log2(max) as i32));
-    let scale = if need == Need::Values {
-        exact.unwrap_or(max * 0.5f64.powi(INPUT_BITS))
-    } else {
-        scale
-    };
-    let bits = ceil_log2(max / scale) + MARGIN;
-    let negative = all(floats, tensor).any(|v| v < 0.0);
-    (
-        scale,
-        Interval::new(if negative { -(1 << bits) } else { 0 }, (1 << bits) - 1),
-    )
 }
 
 pub(super) fn ceil_log2(x: f64) -> u32 {

@@ -99,6 +99,7 @@ impl Plan<'_> {
             keys,
             input_scale: 1.0,
             output_scale: 1.0,
+            low: 0,
         };
         if fused {
             let bits = self.key_bits(Function::Relu);

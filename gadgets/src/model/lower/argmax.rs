@@ -10,12 +10,12 @@ use zkernel_verifier::challenge::{Challenge, Coefficient};
 use zkernel_verifier::curve::signed;
 use zkernel_verifier::expression::Expression;
 use zkernel_verifier::form::{Axis, Factor, TrackId};
-use zkernel_verifier::system::{LookupInput, Phase, Region, VirtualColumn};
+use zkernel_verifier::system::{Phase, Region, VirtualColumn};
 
 use super::wiring::{Representation, numbering};
 use super::{LowerError, Lowering};
 use crate::model::graph::Interval;
-use crate::model::run::{Owner, Role, margin_limbs};
+use crate::model::run::{Owner, Role};
 
 impl<F: PrimeField> Lowering<'_, F> {
     pub(super) fn argmax(&mut self, node: usize) -> Result<(), LowerError> {
@@ -35,7 +35,7 @@ impl<F: PrimeField> Lowering<'_, F> {
         let one_hot = cells(self, Role::OneHot, tracks[1], len);
         let cumulative = cells(self, Role::Cumulative, tracks[2], len);
         let mut limbs = Vec::new();
-        for (limb, bits) in margin_limbs(range).into_iter().enumerate() {
+        for (limb, bits) in self.graph.margin_limbs(range).into_iter().enumerate() {
             let track = self.margin_track(&name, limb, bits);
             limbs.push((cells(self, Role::Margin(limb), track, len), bits));
         }
@@ -54,17 +54,7 @@ impl<F: PrimeField> Lowering<'_, F> {
         let track = self
             .builder
             .advice(format!("{name}/margin {limb}"), Phase::One, 0);
-        let table = self.builder.table(
-            format!("range 0..={}", range.max),
-            1,
-            (0..=range.max).collect(),
-        );
-        self.builder.lookup(
-            format!("{name}/margin {limb}"),
-            table,
-            vec![LookupInput::plain(track)],
-            None,
-        );
+        self.look_up_range(format!("{name}/margin {limb}"), track, range);
         track
     }
 
@@ -84,6 +74,7 @@ impl<F: PrimeField> Lowering<'_, F> {
             terms,
             constants: Vec::new(),
             rotation: 0,
+            lanes: None,
         });
         self.builder.gate(
             format!("{name}/no margin at the maximum"),

@@ -1,6 +1,6 @@
 //! Max pooling as a running maximum, fused with ReLU: `m_i = m_{i-1} + relu(x_i - m_{i-1})`.
 //!
-//! Each tap i of a window has two cells and one lookup `(d, r = relu(d))` with `d = x_i - m_{i-1}`. The maximum has no cell: it is
+//! Each tap i of a window has one lookup `(d, r = relu(d))` ([`super::table`]) with `d = x_i - m_{i-1}`. The maximum has no cell: it is
 //! `floor + sum r_i`, floor a value that no input is below (0 after a ReLU). Padding has no tap.
 
 use ff::PrimeField;
@@ -8,8 +8,8 @@ use ff::PrimeField;
 use super::wiring::{Representation, Span};
 use super::{LowerError, Lowering};
 use crate::model::geometry::Geometry;
-use crate::model::graph::{Interval, TableId};
-use crate::model::run::{Owner, Role, remainder_limbs};
+use crate::model::graph::TableId;
+use crate::model::run::{Lookup, Owner, Role};
 
 impl<F: PrimeField> Lowering<'_, F> {
     pub(super) fn max_pool(
@@ -70,15 +70,9 @@ impl<F: PrimeField> Lowering<'_, F> {
             let spans = valid_spans(geometry, tap, &whole, &shape);
             let [key, gain] = self.running_cells(node, tap, &spans, &shape, table);
             let mut value = key.plus(maximum.clone()).times(1 << shift);
-            let mut position = 0;
-            for (limb, bits) in remainder_limbs(shift).into_iter().enumerate() {
-                let track = self.range_track(Interval::new(0, (1 << bits) - 1));
-                let region = self.builder.region(track, shape.iter().product());
-                self.regions
-                    .push(((Owner::Node(node), Role::TapRemainder(tap, limb)), region));
-                value = value.plus(Representation::cells(region, &shape).times(1 << position));
-                position += bits;
-            }
+            let role = |limb| Role::TapRemainder(tap, limb);
+            let bits = self.graph.limbs(shift);
+            value = value.plus(self.limb_cells(Owner::Node(node), &shape, &bits, role));
             accumulator = accumulator.plus(scatter(&value, geometry, tap, &whole));
             maximum = maximum.plus(gain);
         }
@@ -96,18 +90,17 @@ impl<F: PrimeField> Lowering<'_, F> {
         shape: &[usize],
         table: TableId,
     ) -> [Representation; 2] {
-        let [keys, values] = self.table_tracks(table);
-        let len = valid.iter().map(|span| span.len).product();
-        [(keys, Role::Key(tap)), (values, Role::Gain(tap))].map(|(track, role)| {
-            let region = self.builder.region(track, len);
-            self.regions.push(((Owner::Node(node), role), region));
-            let lens: Vec<usize> = valid.iter().map(|span| span.len).collect();
-            let mut cells = Representation::cells(region, &lens);
+        let lens: Vec<usize> = valid.iter().map(|span| span.len).collect();
+        let owner = Owner::Node(node);
+        let both = self.table_cells(owner, Lookup::Tap(tap), table, &lens);
+        both.map(|mut cells| {
             cells.shape = shape.to_vec();
-            for (span, valid) in cells.terms[0].spans.iter_mut().zip(valid) {
-                span.first = valid.first;
+            for term in &mut cells.terms {
+                for (span, valid) in term.spans.iter_mut().zip(valid) {
+                    span.first = valid.first;
+                }
             }
-            if len == 0 {
+            if lens.contains(&0) {
                 cells.terms.clear();
             }
             cells

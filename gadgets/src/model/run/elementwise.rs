@@ -1,7 +1,8 @@
 //! Views, products, quotients, comparisons and gathers on integers.
 
-use super::{Assign, Owner, Role, RunError, Runner, reciprocal_limbs, remainder_limbs};
-use crate::model::graph::{Interval, Piece, TableId, WeightId};
+use super::{Assign, Lookup, Owner, Role, RunError, Runner};
+use crate::model::graph::{Interval, Node, Piece, TableId, WeightId};
+use crate::model::statement::ASSERTED;
 
 impl<A: Assign> Runner<'_, A> {
     fn shape(&self, node: usize, operand: Option<usize>) -> &[usize] {
@@ -87,7 +88,7 @@ impl<A: Assign> Runner<'_, A> {
         let p = pairs.map(|pair| self.sum(node, 0, [pair].into_iter()));
         let p = p.collect::<Result<Vec<_>, _>>()?;
         let p = self.cells(owner, Role::Product, p);
-        let [quotient, remainder] = reciprocal_limbs(k, range);
+        let [quotient, remainder] = self.graph.reciprocal_limbs(k, range);
         self.limbs(owner, &quotient, y.clone(), Role::QuotientLimb);
         let rest: Vec<i64> = p.iter().map(|p| k - p).collect();
         let below = x.iter().zip(&rest).map(|(x, r)| x - 1 - r).collect();
@@ -96,21 +97,49 @@ impl<A: Assign> Runner<'_, A> {
         Ok(y)
     }
 
-    pub(super) fn positive(&mut self, node: usize, bits: u32) -> Result<Vec<i64>, RunError> {
+    pub(super) fn root(&mut self, node: usize) -> Result<Vec<i64>, RunError> {
         let owner = Owner::Node(node);
         let x = self.operand(node).to_vec();
-        let half = 1i64 << bits;
-        let covered = Interval::new(1 - half, half);
+        let input = self.graph.nodes[node].inputs[0];
+        let range = self.graph.tensors[input.0 as usize].range;
+        let covered = Interval::new(0, range.max);
         self.check(&self.graph.nodes[node].name, &x, covered)?;
-        let y = x.iter().map(|x| (x - 1 + half) >> bits).collect::<Vec<_>>();
-        let y = self.cells(owner, Role::Value, y);
+        let y = x.iter().map(|x| x.max(&0).isqrt());
+        let y = self.cells(owner, Role::Operand(0), y.collect::<Vec<_>>());
+        let again = self.cells(owner, Role::Operand(1), y.clone());
+        let pairs = y.iter().copied().zip(again);
+        let p = pairs.map(|pair| self.sum(node, 0, [pair].into_iter()));
+        let p = p.collect::<Result<Vec<_>, _>>()?;
+        let p = self.cells(owner, Role::Product, p);
+        let remainder = self.graph.root_limbs(range);
+        let rest = x.iter().zip(&p).map(|(x, p)| x - p).collect();
+        let rest = self.limbs(owner, &remainder, rest, Role::Remainder);
+        let below = y.iter().zip(&rest).map(|(y, r)| 2 * y - r).collect();
+        self.limbs(owner, &remainder, below, Role::Margin);
+        Ok(y)
+    }
+
+    pub(super) fn positive(&mut self, node: usize, bits: u32) -> Result<Vec<i64>, RunError> {
+        let owner = Owner::Node(node);
+        let Node { name, output, .. } = &self.graph.nodes[node];
+        let x = self.operand(node).to_vec();
+        let half = 1i64 << bits;
+        let asserted = self.graph.tensors[output.0 as usize].range == ASSERTED;
+        if asserted && !self.assign.lenient() && x.iter().any(|x| *x <= 0) {
+            return Err(RunError::Untrue(name.clone()));
+        }
+        let above = if asserted { 0 } else { -half };
+        self.check(name, &x, Interval::new(1 + above, half))?;
+        let y = if asserted {
+            vec![1; x.len()]
+        } else {
+            let y = x.iter().map(|x| (x - 1 + half) >> bits);
+            let y: Vec<i64> = y.collect();
+            self.cells(owner, Role::Value, y)
+        };
         let low = x.iter().zip(&y).map(|(x, y)| x - 1 + half - y * half);
-        self.limbs(
-            owner,
-            &remainder_limbs(bits),
-            low.collect(),
-            Role::Remainder,
-        );
+        let limbs = self.graph.limbs(bits);
+        self.limbs(owner, &limbs, low.collect(), Role::Remainder);
         Ok(y)
     }
 
@@ -129,11 +158,9 @@ impl<A: Assign> Runner<'_, A> {
         }
         self.cells(owner, Role::OneHot, marks);
         let keys = x.iter().enumerate().map(|(i, x)| x - maxima[i / classes]);
-        let keys = self.cells(owner, Role::Quotient, keys.collect::<Vec<_>>());
         let table = &self.graph.tables[id.0 as usize];
-        self.check(&self.graph.nodes[node].name, &keys, table.keys)?;
-        let values: Vec<i64> = keys.iter().map(|key| table.value(*key)).collect();
-        Ok(self.cells(owner, Role::Value, values))
+        let [_, values] = self.looked_up(node, Lookup::Only, table, keys.collect())?;
+        Ok(values)
     }
 
     pub(super) fn gather(&mut self, node: usize, id: WeightId) -> Result<Vec<i64>, RunError> {

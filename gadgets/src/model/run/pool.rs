@@ -1,6 +1,6 @@
 //! Max pooling on integers, as the running maximum that is proven.
 
-use super::{Assign, Owner, Role, RunError, Runner, remainder_limbs};
+use super::{Assign, Lookup, Owner, Role, RunError, Runner};
 use crate::model::geometry::Geometry;
 use crate::model::graph::TableId;
 use crate::model::lower::outside_elements;
@@ -47,7 +47,7 @@ impl<A: Assign> Runner<'_, A> {
             let rest = raised.iter().zip(keys.iter().zip(&before));
             let rest = rest.map(|(x, (d, m))| x - ((d + m) << shift)).collect();
             let role = |limb| Role::TapRemainder(tap, limb);
-            self.limbs(Owner::Node(node), &remainder_limbs(shift), rest, role);
+            self.limbs(Owner::Node(node), &self.graph.limbs(shift), rest, role);
         }
         let outside = outside_elements(geometry, &input, &output);
         let outside: Vec<i64> = outside.iter().map(|i| x[*i]).collect();
@@ -78,12 +78,8 @@ impl<A: Assign> Runner<'_, A> {
         read: &[(usize, usize)],
         maxima: &mut [i64],
     ) -> Result<Vec<i64>, RunError> {
-        let owner = Owner::Node(node);
         let table = &self.graph.tables[table.0 as usize];
-        let keys = self.cells(owner, Role::Key(tap), keys);
-        self.check(&self.graph.nodes[node].name, &keys, table.keys)?;
-        let gains = keys.iter().map(|key| table.value(*key));
-        let gains = self.cells(owner, Role::Gain(tap), gains.collect::<Vec<_>>());
+        let [keys, gains] = self.looked_up(node, Lookup::Tap(tap), table, keys)?;
         for ((output, _), gain) in read.iter().zip(gains) {
             maxima[*output] += gain;
         }

@@ -1,0 +1,54 @@
+//! How values are cut into limbs that lookups bound, low first: as few as possible, as even as possible.
+
+use super::graph::{Graph, Interval};
+
+/// Limbs of `bits` bits together, none longer than `most`.
+pub(crate) fn even_limbs(bits: u32, most: u32) -> Vec<u32> {
+    let count = bits.div_ceil(most.max(1));
+    let even = |i| bits / count + u32::from(i < bits % count);
+    (0..count).map(even).collect()
+}
+
+/// Bits of values below `span`.
+const fn bits_of(span: u64) -> u32 {
+    64 - span.leading_zeros()
+}
+
+impl Graph {
+    /// Bits of each limb of a remainder of `shift` bits.
+    #[must_use]
+    pub fn limbs(&self, shift: u32) -> Vec<u32> {
+        even_limbs(shift, self.limb_bits)
+    }
+
+    /// Bits of each limb of an argmax margin over accumulators in `range`.
+    #[must_use]
+    pub fn margin_limbs(&self, range: Interval) -> Vec<u32> {
+        let span = range.max.abs_diff(range.min).saturating_add(1);
+        self.limbs(bits_of(span))
+    }
+
+    /// Bits of each limb of an input less its minimum; none where one table covers the range.
+    #[must_use]
+    pub fn input_limbs(&self, range: Interval) -> Vec<u32> {
+        let bits = bits_of(range.max.abs_diff(range.min));
+        if bits <= self.limb_bits {
+            return Vec::new();
+        }
+        self.limbs(bits)
+    }
+
+    /// Bits of the limbs of what is left of x beyond the square of `floor(sqrt(x))`, for x in that range.
+    #[must_use]
+    pub fn root_limbs(&self, range: Interval) -> Vec<u32> {
+        self.limbs(bits_of(range.max.max(1).unsigned_abs().isqrt()) + 1)
+    }
+
+    /// Bits of the limbs of `floor(numerator / x)` and of its remainder, for x in that range.
+    #[must_use]
+    pub fn reciprocal_limbs(&self, numerator: i64, range: Interval) -> [Vec<u32>; 2] {
+        let largest = numerator / range.min.max(1);
+        let value_bits = |value: i64| bits_of(value.unsigned_abs()).max(1);
+        [largest, range.max.max(1)].map(|value| self.limbs(value_bits(value)))
+    }
+}

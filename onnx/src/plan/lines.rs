@@ -1,0 +1,76 @@
+//! Tables of smooth functions by lines: rows that few cells look up cost more than a few cells for each of their readers.
+
+use zkernel_gadgets::model::{Function, Interval, Table};
+
+/// Most bits that a split table leaves to its lines.
+const MOST_LOW: u32 = 10;
+/// Tables of so many keys are not split.
+const FEW_KEYS: i64 = 256;
+
+/// Whether a function jumps, so that lines are far off, or is split without any error where that is cheaper.
+pub(super) const fn jumps(function: Function) -> bool {
+    matches!(
+        function,
+        Function::Floor
+            | Function::Ceil
+            | Function::Round
+            | Function::Sign
+            | Function::Step
+            | Function::Equal
+            | Function::ThresholdedRelu
+            | Function::Relu
+            | Function::Identity
+    )
+}
+
+/// Splits a table of a smooth function as far as its lines stay within `tolerance` of it, in real units. Steps of the values are
+/// refined as much as the slopes of the lines need; also returns by how many bits.
+pub(super) fn split(table: Table, tolerance: f64) -> (Table, u32) {
+    let keys = table.keys.max - table.keys.min + 1;
+    if jumps(table.function) || keys <= FEW_KEYS {
+        return (table, 0);
+    }
+    let bits = 63 - keys.leading_zeros();
+    let split = |low: u32, refined: u32| {
+        let segment = 1i64 << low;
+        let Interval { min, max } = table.keys;
+        // Exponentials of distances end at key 0: segments are counted from the end.
+        let min = max + 1 - ((max - min) / segment + 1) * segment;
+        let lines = Table {
+            keys: Interval::new(min, max),
+            output_scale: table.output_scale / f64::from(refined).exp2(),
+            low,
+            ..table.clone()
+        };
+        (lines, refined)
+    };
+    let most = bits.saturating_sub(3).min(MOST_LOW);
+    let splits = (1..=most)
+        .rev()
+        .flat_map(|low| [split(low, 0), split(low, low)]);
+    let mut good = splits.filter(|(lines, _)| bend(lines) <= tolerance);
+    good.next().unwrap_or((table, 0))
+}
+
+/// Largest distance of the function to its lines, in real units.
+fn bend(table: &Table) -> f64 {
+    let width = 1i64 << table.low;
+    let real = |key: i64| {
+        table
+            .function
+            .float(key as f64 * table.input_scale, table.parameters)
+    };
+    let of_segment = |high: i64| {
+        let start = table.keys.min + high * width;
+        let [base, slope] = table.segment(high);
+        let off = |eighth: i64| {
+            let rest = eighth * (width - 1) / 8;
+            let line = (base + slope * rest) as f64 * table.output_scale;
+            (line - real(start + rest)).abs()
+        };
+        (0..=8).map(off).fold(0.0, f64::max)
+    };
+    (0..table.row_counts()[0])
+        .map(of_segment)
+        .fold(0.0, f64::max)
+}
