@@ -55,6 +55,27 @@ fn every_pair() {
     pairs::<EqAffine>();
 }
 
+/// A source so large that points are fetched ahead, in buckets of several waves.
+#[test]
+fn sums_from_far() {
+    let few = multiples::<EpAffine>(&(-60..60).collect::<Vec<i8>>());
+    let source: Vec<_> = few.iter().copied().cycle().take((1 << 16) + 7).collect();
+    let length = source.len() as u32;
+    let references: Vec<u32> = (0..6000u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) % length) | ((i % 3 / 2) << 31))
+        .collect();
+    let counts: Vec<u32> = (0..1000).map(|i| 2 + i % 9).collect();
+    assert_eq!(counts.iter().sum::<u32>(), 5996);
+    let references = &references[..5996];
+    let [portable, fast] = LEVELS.map(|level| {
+        Adder::with(level(), |adder| {
+            crate::buckets::sum(adder, &source, references.to_vec(), counts.clone())
+        })
+    });
+    assert_eq!(portable.len(), counts.len());
+    assert!(portable == fast);
+}
+
 fn sum(points: &[Xy<<EpAffine as CurveAffine>::Base>]) -> Ep {
     points
         .iter()

@@ -7,7 +7,7 @@
 //! * [`vector`]: a vector of eight words, a safe type over the intrinsics;
 //! * [`lanes`]: eight lazily reduced field elements, with bounds;
 //! * [`prime`]: a Pasta prime's constants, and the proof that its elements lie in memory as said above;
-//! * [`points`], [`doubling`]: affine additions, eight at a time;
+//! * [`points`], [`doubling`], [`transfer`]: affine additions, eight at a time, and points into lanes and back;
 //! * [`sums`]: sums of products with one reduction;
 //! * [`rows`]: rows of stored elements, cell by cell;
 //! * [`scalars`]: scalars as integers and digits;
@@ -44,6 +44,8 @@ pub(crate) mod scalars;
 mod sums;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod transfer;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod transform;
 #[cfg(target_arch = "x86_64")]
