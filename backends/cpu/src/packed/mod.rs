@@ -7,7 +7,7 @@
 //! * [`vector`]: a vector of eight words, a safe type over the intrinsics;
 //! * [`lanes`]: eight lazily reduced field elements, with bounds;
 //! * [`prime`]: a Pasta prime's constants, and the proof that its elements lie in memory as said above;
-//! * [`points`], [`doubling`], [`transfer`]: affine additions, eight at a time, and points into lanes and back;
+//! * [`points`], [`doubling`], [`special`], [`transfer`]: affine additions, eight at a time, and points into lanes and back;
 //! * [`sums`]: sums of products with one reduction;
 //! * [`rows`]: rows of stored elements, cell by cell;
 //! * [`scalars`]: scalars as integers and digits;
@@ -40,6 +40,8 @@ pub(crate) mod program;
 pub(crate) mod rows;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod scalars;
+#[cfg(target_arch = "x86_64")]
+mod special;
 #[cfg(target_arch = "x86_64")]
 mod sums;
 #[cfg(all(test, target_arch = "x86_64"))]
