@@ -208,9 +208,19 @@ impl Table {
 
     /// Numbers of rows: of the table, and of the range of what is not looked up in it.
     #[must_use]
-    pub const fn row_counts(&self) -> [i64; 2] {
-        let rest = if self.low == 0 { 0 } else { 1 << self.low };
-        [(self.keys.max - self.keys.min + 1) >> self.low, rest]
+    pub fn row_counts(&self) -> [i64; 2] {
+        let rows = (self.keys.max - self.keys.min + 1) >> self.low;
+        match self.low {
+            0 => [rows, 0],
+            low if self.is_range() => [0, 1 << low],
+            low => [rows, 1 << low],
+        }
+    }
+
+    /// Bits of `key - min`, which spans a power of two in a split range.
+    #[must_use]
+    pub const fn span_bits(&self) -> u32 {
+        u64::BITS - self.keys.max.abs_diff(self.keys.min).leading_zeros()
     }
 
     /// The rows `(key, value)` of the table, `(high, base, slope)` of a split one, or `(key - min)` for a range check.

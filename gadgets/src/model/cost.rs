@@ -12,6 +12,9 @@ const LOG_N: std::ops::RangeInclusive<u32> = 6..=14;
 /// Candidates for the most bits of a limb.
 const LIMB_BITS: [u32; 3] = [8, 6, 5];
 
+/// Rows of a table that is always split.
+const LARGE: i64 = 1 << 13;
+
 /// Predicted point additions of one proof. Inner rounds: about 150 per generator. A full-size column: about 32 per
 /// cell. Small integers and dictionary columns: about one per cell. Every tensor or fixed column: about 64 for folding
 /// its commitment. Every advice column: about 2,000 for its blinding factor, its transforms, and the commitment,
@@ -37,26 +40,30 @@ pub fn choose_layout<F: PrimeField, E: From<LowerError>>(
     graph: &Graph,
     mut cost: impl FnMut(&ConstraintSystem<F>) -> Result<f64, E>,
 ) -> Result<(Graph, u32), E> {
-    let (least, log_n) = cheapest_log_n::<F, E>(graph, &mut cost)?;
-    let mut best = (least, graph.clone(), log_n);
+    let mut best: Option<(f64, Graph, u32)> = None;
     for limb_bits in LIMB_BITS {
         let limbs = Graph {
             limb_bits,
             ..graph.clone()
         };
         let mut tables = limbs.splittable();
-        // Tables that few cells read come first; some number of them is split.
+        // Tables that few cells read come first; some number of them is split, and all large ones.
         tables.sort_by(|(_, a), (_, b)| a.total_cmp(b));
         let tables: Vec<TableId> = tables.into_iter().map(|(id, _)| id).collect();
         for count in 0..=tables.len() {
-            let candidate = limbs.with_split(&tables[..count]);
+            let Some(candidate) = limbs.with_split(&tables[..count]) else {
+                continue;
+            };
             let (found, log_n) = cheapest_log_n::<F, E>(&candidate, &mut cost)?;
-            if found < best.0 {
-                best = (found, candidate, log_n);
+            if best.as_ref().is_none_or(|(least, ..)| found < *least) {
+                best = Some((found, candidate, log_n));
             }
         }
     }
-    Ok((best.1, best.2))
+    match best {
+        Some((_, graph, log_n)) => Ok((graph, log_n)),
+        None => cheapest_log_n::<F, E>(graph, &mut cost).map(|(_, log_n)| (graph.clone(), log_n)),
+    }
 }
 
 impl Graph {
@@ -90,24 +97,29 @@ impl Graph {
         }
     }
 
-    /// Those tables split at the limbs' bits, their keys widened to whole segments.
-    fn with_split(&self, tables: &[TableId]) -> Self {
+    /// Those tables split at the limbs' bits, their keys widened to whole segments; `None` if a table stays that has too many rows.
+    fn with_split(&self, tables: &[TableId]) -> Option<Self> {
         let mut graph = self.clone();
         let low = self.limb_bits;
         for id in tables {
             let table = &mut graph.tables[id.0 as usize];
             let Interval { min, max } = table.keys;
-            let first = min >> low;
-            let last = max >> low;
-            // A range keeps its start where it has whole segments.
-            table.keys = if table.is_range() && (max - min + 1) % (1 << low) == 0 {
-                table.keys
+            table.keys = if table.is_range() {
+                let bits = table.span_bits();
+                Interval::new(min, min + (1 << bits) - 1)
             } else {
-                Interval::new(first << low, ((last + 1) << low) - 1)
+                let segments = (max >> low) - (min >> low) + 1;
+                let first = (min >> low) << low;
+                Interval::new(first, first + (segments << low) - 1)
             };
             table.low = low;
         }
-        graph
+        let whole = graph.splittable();
+        let rows = |(id, _): &(TableId, f64)| graph.tables[id.0 as usize].row_counts()[0];
+        whole
+            .iter()
+            .all(|table| rows(table) <= LARGE)
+            .then_some(graph)
     }
 }
 

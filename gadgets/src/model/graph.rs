@@ -168,8 +168,8 @@ pub struct Table {
     /// Real value of one step of the value.
     pub output_scale: f64,
     /// Bits of the key that are not looked up, 0..=12. With some, the key is `min + 2^low high + rest`; the table has one row for each
-    /// `high`, the function is taken as linear in `rest`, and `low` divides the keys into whole segments. ReLU and ranges stay exact
-    /// where a segment starts at key 0.
+    /// `high`, the function is taken as linear in `rest`, and `low` divides the keys into whole segments. ReLU stays exact where a
+    /// segment starts at key 0. A range with some has no table: `key - min` is put together from limbs, and spans a power of two.
     pub low: u32,
 }
 

@@ -356,6 +356,14 @@ impl<A: Assign> Runner<'_, A> {
         let owner = Owner::Node(node);
         if table.low > 0 {
             self.check(&self.graph.nodes[node].name, &keys, table.keys)?;
+            let min = table.keys.min;
+            if table.is_range() {
+                let above = keys.iter().map(|key| key - min).collect();
+                let bits = self.graph.limbs(table.span_bits());
+                let above = self.limbs(owner, &bits, above, Role::QuotientLimb);
+                let keys: Vec<i64> = above.iter().map(|above| min + above).collect();
+                return Ok([keys.clone(), keys]);
+            }
             return Ok(self.looked_up_in_segments(owner, lookup, table, &keys));
         }
         let [key, value] = lookup.whole();
@@ -383,9 +391,6 @@ impl<A: Assign> Runner<'_, A> {
         let rests = self.cells(owner, low, rests.collect::<Vec<_>>());
         let keys = highs.iter().map(start).zip(&rests);
         let keys: Vec<i64> = keys.map(|(start, rest)| start + rest).collect();
-        if table.is_range() {
-            return [keys.clone(), keys];
-        }
         let lines: Vec<[i64; 2]> = highs.iter().map(|high| table.segment(*high)).collect();
         let bases = self.cells(owner, base, lines.iter().map(|line| line[0]));
         let slopes = self.cells(owner, slope, lines.iter().map(|line| line[1]));

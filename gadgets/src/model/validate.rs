@@ -391,10 +391,16 @@ fn validate_keys(table: &Table) -> Result<(), GraphError> {
     if !(small.contains(&min) && small.contains(&max)) || min > max || max - min >= MAX_TABLE {
         return invalid(&table_name(table), "has no keys or more than 2^20");
     }
-    if table.low > MAX_LIMB || (max - min + 1) % (1 << table.low) != 0 {
+    let keys = max - min + 1;
+    let whole = match table.low {
+        0 => true,
+        _ if table.is_range() => keys.count_ones() == 1,
+        low => low <= MAX_LIMB && keys % (1 << low) == 0,
+    };
+    if table.low > MAX_LIMB || !whole {
         return invalid(
             &table_name(table),
-            "splits its keys at more than 12 bits or not into whole segments",
+            "splits its keys at more than 12 bits, not into whole segments, or a range that spans no power of two",
         );
     }
     Ok(())

@@ -190,7 +190,8 @@ pub fn limbs() -> Sample {
     let x: Vec<i64> = (0..15).map(|i| (i * 5) % 7 - 3 + i % 2).collect();
     let (mut sketch, id) = Sketch::new(&[1, 1, 3, 5], Interval::new(-8, 7), PRIVATE);
     let point = Geometry::window([1, 1], [1, 1]);
-    let acc = sketch.conv("conv", id, (point, 1), vec![19], &[45]);
+    sketch.limb_bits(4);
+    let acc = sketch.conv("conv", id, (point, 1), vec![31], &[45]);
     let coarse = sketch.requantize("coarse", acc, 1, split(4, range(-128, 127)));
     let window = Geometry::window([2, 1], [2, 2]);
     let relu = split(3, table(Function::Relu, -64, 63, 1.0, 1.0));

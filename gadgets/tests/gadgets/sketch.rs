@@ -39,6 +39,11 @@ impl Sketch {
         (sketch, x)
     }
 
+    /// Most bits of a limb from now on.
+    pub fn limb_bits(&mut self, bits: u32) {
+        self.graph.limb_bits = bits;
+    }
+
     /// `bias.len()` output features; the weights are row-major.
     pub fn dense(&mut self, name: &str, x: TensorId, weights: Vec<i64>, bias: &[i64]) -> TensorId {
         let (mut shape, range) = (self.shape(x), self.range(x));

@@ -9,10 +9,10 @@ use crate::model::{FloatNode, FloatOp, MASKING};
 /// Bits of accuracy of the ratio of two scales that are added.
 const RATIO_BITS: i32 = 8;
 /// Finest step of the keys of an exponential, and most rows of its table, as powers of two.
-const EXP_STEP: i32 = -9;
-const EXP_ROWS: i32 = 15;
+const EXP_STEP: i32 = -12;
+const EXP_ROWS: i32 = 19;
 /// Error of an exponential by lines.
-const EXP_TOLERANCE: f64 = 0.000_5;
+const EXP_TOLERANCE: f64 = 0.000_2;
 /// Bits of the exponentials of a softmax, of the inverse of their sum, and of other inverses.
 const EXP_BITS: u32 = 12;
 const INVERSE_BITS: u32 = 14;

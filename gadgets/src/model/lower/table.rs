@@ -112,18 +112,9 @@ impl<F: PrimeField> Lowering<'_, F> {
             return [key.clone(), key];
         }
         if table.is_range() {
-            let (low, segments) = (table.low, table.row_counts()[0]);
-            let parts = [
-                (lookup.split()[1], Interval::new(0, (1 << low) - 1), 1),
-                (lookup.split()[0], Interval::new(0, segments - 1), 1 << low),
-            ];
-            let mut key = Representation::constant(table.keys.min, shape);
-            for (role, range, scale) in parts {
-                let track = self.range_track(range);
-                let region = self.builder.region(track, shape.iter().product());
-                self.regions.push(((owner, role), region));
-                key = key.plus(Representation::cells(region, shape).times(scale));
-            }
+            let limbs = graph.limbs(table.span_bits());
+            let above = self.limb_cells(owner, shape, &limbs, Role::QuotientLimb);
+            let key = above.plus(Representation::constant(table.keys.min, shape));
             return [key.clone(), key];
         }
         let tracks = self.table_tracks(id, false);

@@ -4,14 +4,14 @@
 //! aligned subtree the cross terms need only `<f_q, vector>`, one product per cell. Elsewhere the coefficients a are
 //! dense. A subtree joins the dense part when it has folded to one column.
 
-mod forms;
-
 use zkernel_backend::{Backend, ColumnRef, Term};
 use zkernel_verifier::challenge::Challenges;
 use zkernel_verifier::claims::{BatchedClaim, fold_weights};
 use zkernel_verifier::curve::{Curve, Scalar};
-use zkernel_verifier::form::TrackId;
+use zkernel_verifier::fold::RowMajor;
+use zkernel_verifier::form::{LinearForm, TrackId};
 use zkernel_verifier::rounds::ColumnRounds;
+use zkernel_verifier::system::{Track, TrackKind};
 
 use super::committed::Committed;
 use super::inconsistent;
@@ -41,14 +41,7 @@ struct TensorForm<C: Curve, B: Backend<C>> {
     scalars: Vec<Scalar<C>>,
 }
 
-/// Columns with written-out coefficients, by their position on the current level.
-struct Dense<C: Curve, B: Backend<C>> {
-    positions: Vec<usize>,
-    f: B::Columns,
-    a: B::Columns,
-}
-
-type Claim<'k, C> = BatchedClaim<'k, Scalar<C>>;
+pub(super) type Claim<'k, C> = BatchedClaim<'k, Scalar<C>>;
 
 impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
     /// Runs the column rounds; returns L and R of each and what is left.
@@ -60,13 +53,14 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         rounds: &mut ColumnRounds<'_, C>,
     ) -> Result<(Vec<[C; 2]>, Folded<C, B>)> {
         let mut subtrees = self.subtrees(challenges, claim)?;
-        let mut dense = self.dense(challenges, claim, &subtrees)?;
+        let tensors: Vec<TrackId> = subtrees.iter().map(|subtree| subtree.track).collect();
+        let mut dense = self.dense(challenges, claim, &tensors)?;
         let (mut proof, mut us) = (Vec::new(), Vec::new());
         let mut claim_blinder = Scalar::<C>::default();
         let nothing = self.backend.zeros(2, self.system().rows())?;
         for level in 0..self.key.verifying.shape.column_rounds {
-            self.join(&mut dense, &mut subtrees, level, &us)?;
-            self.pair(&mut dense)?;
+            let ready = self.ready(&mut subtrees, level, &us)?;
+            dense.join(self.backend, ready, true)?;
             let (mut l, mut r) = self.backend.cross_columns(&dense.f, &dense.a)?;
             for form in subtrees.iter().flat_map(|subtree| &subtree.forms) {
                 l += cross(&form.dots, &form.scalars, 1);
@@ -80,7 +74,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             let u = rounds.round(&points)?;
             let inverse = Option::from(ff::Field::invert(&u)).ok_or_else(inconsistent)?;
             claim_blinder += u * s + inverse * t;
-            dense = self.fold_dense(&dense, u, inverse)?;
+            dense = dense.fold(self.backend, u, inverse)?;
             for form in subtrees.iter_mut().flat_map(|subtree| &mut subtree.forms) {
                 form.dots = fold(&form.dots, u);
                 form.scalars = fold(&form.scalars, inverse);
@@ -88,7 +82,8 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             proof.push(points);
             us.push(u);
         }
-        self.join(&mut dense, &mut subtrees, us.len(), &us)?;
+        let ready = self.ready(&mut subtrees, us.len(), &us)?;
+        dense.join(self.backend, ready, false)?;
         let blinder = self.folded_blinder(&fold_weights(&us));
         Ok((
             proof,
@@ -101,105 +96,108 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         ))
     }
 
-    /// Subtrees that have folded to one column become dense.
-    fn join(
+    /// The tensors all of whose forms are one vector times a scalar per column.
+    fn subtrees(
         &self,
-        dense: &mut Dense<C, B>,
+        challenges: &Challenges<Scalar<C>>,
+        claim: &Claim<'_, C>,
+    ) -> Result<Vec<Subtree<C, B>>> {
+        let mut subtrees = Vec::new();
+        let tensors = self.system().tracks_of(TrackKind::Tensor);
+        // A tensor that is also opened at zeta has coefficients of another kind.
+        for (id, track) in tensors.filter(|(id, _)| self.system().mask_of(*id, 0).is_none()) {
+            let forms = claim
+                .forms
+                .iter()
+                .filter(|weighted| weighted.form.reads(id));
+            let recognised = forms.map(|weighted| match weighted.form {
+                LinearForm::Strided(strided) => RowMajor::recognise(strided, track, challenges)
+                    .map(|form| (weighted.weight, form)),
+                LinearForm::Sparse(_) => None,
+            });
+            let Some(forms) = recognised.collect::<Option<Vec<_>>>() else {
+                continue;
+            };
+            let forms = forms
+                .iter()
+                .map(|(weight, form)| self.tensor_form(id, track, *weight, form))
+                .collect::<Result<_>>()?;
+            let log_columns = track.columns.next_power_of_two().trailing_zeros() as usize;
+            subtrees.push(Subtree {
+                track: id,
+                first: self.key.verifying.layout.first(id),
+                log_columns,
+                forms,
+            });
+        }
+        Ok(subtrees)
+    }
+
+    fn tensor_form(
+        &self,
+        id: TrackId,
+        track: &Track,
+        weight: Scalar<C>,
+        form: &RowMajor<Scalar<C>>,
+    ) -> Result<TensorForm<C, B>> {
+        let padded = track.columns.next_power_of_two();
+        let vector = self.upload_column(form.vector(self.system().rows()))?;
+        let mut dots = self.backend.dot(self.track(id)?, &vector)?;
+        dots.resize(padded, Scalar::<C>::default());
+        let mut scalars = vec![Scalar::<C>::default(); form.first_column];
+        scalars.extend(form.column_scalars().into_iter().map(|s| s * weight));
+        scalars.resize(padded, Scalar::<C>::default());
+        Ok(TensorForm {
+            vector,
+            dots,
+            scalars,
+        })
+    }
+
+    /// Subtrees that have folded to one column.
+    #[allow(clippy::type_complexity)]
+    fn ready(
+        &self,
         subtrees: &mut Vec<Subtree<C, B>>,
         level: usize,
         us: &[Scalar<C>],
-    ) -> Result<()> {
+    ) -> Result<Vec<(usize, B::Columns, B::Columns)>> {
         let (ready, waiting) = subtrees
             .drain(..)
             .partition(|s: &Subtree<C, B>| s.log_columns == level);
         *subtrees = waiting;
         let ready: Vec<Subtree<C, B>> = ready;
-        for subtree in ready {
-            let weights = fold_weights(&us[..level]);
-            let rows = self.system().rows();
-            let columns = self.track(subtree.track)?;
-            let (count, _) = self.backend.shape(columns);
-            let terms = (0..count).zip(&weights);
-            let terms = terms.map(|(column, w)| Term {
-                column: ColumnRef { batch: 0, column },
-                coefficient: *w,
-            });
-            let zero = [Scalar::<C>::default()];
-            let f = self
-                .backend
-                .combine(&[columns], &[terms.collect()], &zero, rows)?;
-            let vectors: Vec<&B::Columns> = subtree.forms.iter().map(|form| &form.vector).collect();
-            let terms = subtree.forms.iter().enumerate().map(|(batch, form)| Term {
-                column: ColumnRef { batch, column: 0 },
-                coefficient: form.scalars.first().copied().unwrap_or_default(),
-            });
-            let a = self
-                .backend
-                .combine(&vectors, &[terms.collect()], &zero, rows)?;
-            self.insert(dense, subtree.first >> level, &f, &a)?;
-        }
-        Ok(())
-    }
-
-    fn insert(
-        &self,
-        dense: &mut Dense<C, B>,
-        position: usize,
-        f: &B::Columns,
-        a: &B::Columns,
-    ) -> Result<()> {
-        let at = dense.positions.partition_point(|p| *p < position);
-        let old = |column| ColumnRef { batch: 0, column };
-        let new = ColumnRef {
-            batch: 1,
-            column: 0,
+        let weights = fold_weights(&us[..level]);
+        let fold = |subtree: &Subtree<C, B>| {
+            let (f, a) = self.folded_subtree(subtree, &weights)?;
+            Ok((subtree.first >> level, f, a))
         };
-        let chosen: Vec<ColumnRef> = (0..at)
-            .map(old)
-            .chain([new])
-            .chain((at..dense.positions.len()).map(old))
-            .collect();
-        dense.f = self.backend.gather(&[&dense.f, f], &chosen)?;
-        dense.a = self.backend.gather(&[&dense.a, a], &chosen)?;
-        dense.positions.insert(at, position);
-        Ok(())
+        ready.iter().map(fold).collect()
     }
 
-    /// Gives every dense column its neighbour: a zero column where the list has none.
-    fn pair(&self, dense: &mut Dense<C, B>) -> Result<()> {
-        let zero = self.backend.zeros(1, self.system().rows())?;
-        let (mut chosen, mut positions) = (Vec::new(), Vec::new());
-        for (column, position) in dense.positions.iter().enumerate() {
-            let low = position & !1;
-            if positions.last() != Some(&(low + 1)) {
-                positions.extend([low, low + 1]);
-                chosen.extend(
-                    [ColumnRef {
-                        batch: 1,
-                        column: 0,
-                    }; 2],
-                );
-            }
-            let slot = chosen.len() - 2 + (position & 1);
-            chosen[slot] = ColumnRef { batch: 0, column };
-        }
-        dense.f = self.backend.gather(&[&dense.f, &zero], &chosen)?;
-        dense.a = self.backend.gather(&[&dense.a, &zero], &chosen)?;
-        dense.positions = positions;
-        Ok(())
-    }
-
-    fn fold_dense(
+    fn folded_subtree(
         &self,
-        dense: &Dense<C, B>,
-        u: Scalar<C>,
-        inverse: Scalar<C>,
-    ) -> Result<Dense<C, B>> {
-        Ok(Dense {
-            positions: dense.positions.iter().step_by(2).map(|p| p >> 1).collect(),
-            f: self.backend.fold_columns(&dense.f, u)?,
-            a: self.backend.fold_columns(&dense.a, inverse)?,
-        })
+        subtree: &Subtree<C, B>,
+        weights: &[Scalar<C>],
+    ) -> Result<(B::Columns, B::Columns)> {
+        let rows = self.system().rows();
+        let columns = self.track(subtree.track)?;
+        let (count, _) = self.backend.shape(columns);
+        let terms = (0..count).zip(weights);
+        let terms = terms.map(|(column, w)| Term {
+            column: ColumnRef { batch: 0, column },
+            coefficient: *w,
+        });
+        let (zero, terms) = ([Scalar::<C>::default()], [terms.collect()]);
+        let f = self.backend.combine(&[columns], &terms, &zero, rows)?;
+        let vectors: Vec<&B::Columns> = subtree.forms.iter().map(|form| &form.vector).collect();
+        let terms = subtree.forms.iter().enumerate().map(|(batch, form)| Term {
+            column: ColumnRef { batch, column: 0 },
+            coefficient: form.scalars.first().copied().unwrap_or_default(),
+        });
+        let terms = [terms.collect()];
+        let a = self.backend.combine(&vectors, &terms, &zero, rows)?;
+        Ok((f, a))
     }
 
     /// The blinding factor of the folded commitment: `sum_q w_q r_q`; fixed columns have none.
