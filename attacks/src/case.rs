@@ -120,8 +120,7 @@ fn multiplicities(system: &ConstraintSystem<F>, side: &TableSide, cells: &Cells<
         let enabled = lookup
             .enabled
             .and_then(|id| system.fixed.iter().find(|(track, _)| *track == id));
-        let helper = system.track(lookup.helper).expect("exists");
-        for cell in 0..helper.columns * helper.width {
+        for cell in system.looked_up(lookup) {
             if enabled.is_some_and(|(_, values)| values[cell] == F::ZERO) {
                 continue;
             }

@@ -22,6 +22,7 @@ use zkernel_verifier::system::{
 use crate::F;
 use crate::case::{Case, count};
 use crate::prover::Secrets;
+use crate::trial::Fixture;
 
 /// log2 of the rows.
 pub const LOG_N: u32 = 4;
@@ -378,4 +379,16 @@ fn field_layer(weights: &[F], biases: &[F], x: &[F]) -> Vec<F> {
     (0..biases.len() * SAMPLES)
         .map(|i| output(i / SAMPLES, i % SAMPLES))
         .collect()
+}
+
+impl Fixture for Circuit {
+    type Slip = Lie;
+
+    fn system(&self) -> &ConstraintSystem<F> {
+        &self.system
+    }
+
+    fn case(&self, lie: Lie, edit: impl FnOnce(&mut ConstraintSystem<F>)) -> Case {
+        self.case_with(0, lie, edit)
+    }
 }

@@ -1,29 +1,22 @@
 //! The forgeries: for every constraint a false statement that breaks it alone, for every challenge one that wins if the
 //! challenge is known too early.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ops::Range;
-use std::rc::Rc;
 
 use ff::Field as _;
-use zkernel_engine::mock::{Failure, residual, violations};
-use zkernel_verifier::challenge::Challenge;
 use zkernel_verifier::form::TrackId;
-use zkernel_verifier::rounds::{BadChallenge, PhaseOne};
-use zkernel_verifier::system::{ConstraintSystem, LinearConstraint};
-use zkernel_verifier::transcript::{Attack, Transcript};
-use zkernel_verifier::verify::reduce;
-use zkernel_verifier::{msm::msm, proof::Proof};
+use zkernel_verifier::transcript::Attack;
 
+use crate::F;
 use crate::algebra::inverse;
 use crate::case::{Case, count};
+use crate::cheats::{
+    cancel_gates, fix_layer, fix_lookup_sum, fix_multiplicity_evaluation, fix_quotient,
+    rewrite_column, shift_column_round, shift_inner_round, shift_schnorr, sigma,
+};
 use crate::circuit::{Circuit, Lie};
-use crate::prover::{Cheat, Edit, Model, Outcome, prove};
-use crate::{C, F};
-
-/// The foreseen value of a challenge.
-pub const FORESEEN: u64 = 123_456_789;
+use crate::prover::{Cheat, Outcome};
+use crate::trial::FORESEEN;
 
 /// A lie in the witness, the cheat that hides it, and an edit of the phase-1 cells.
 pub struct Forgery {
@@ -67,9 +60,7 @@ impl Forgery {
     /// If a challenge is bad.
     #[must_use]
     pub fn run<'k>(&self, circuit: &Circuit, case: &'k Case, early: &Attack<F>) -> Outcome<'k> {
-        let mut cheat = (self.cheat)(circuit);
-        let (key, instances) = (&case.key, &case.instances);
-        prove(key, instances, &case.secrets, &mut cheat, early, 7).expect("good challenges")
+        case.attempt(&mut (self.cheat)(circuit), early, 7)
     }
 
     /// Whether the verifier accepts this forgery for the circuit without the named parts, challenges being replaced by
@@ -78,61 +69,8 @@ impl Forgery {
     pub fn wins(&self, circuit: &Circuit, without: &[&str], early: &Attack<F>) -> bool {
         let case = self.case(circuit, without);
         let outcome = self.run(circuit, &case, early);
-        accepts(&case, &case.instances, &outcome.proof, early)
+        case.accepts(&outcome.proof, early)
     }
-}
-
-/// Whether a verifier with those challenges replaced accepts.
-#[must_use]
-pub fn accepts(case: &Case, instances: &[Vec<F>], proof: &Proof<C>, early: &Attack<F>) -> bool {
-    let transcript = Transcript::with_attack(early.clone());
-    reduce(&case.key, instances, proof, transcript)
-        .is_ok_and(|deferred| deferred.is_identity(&case.key.generators, &msm))
-}
-
-/// All challenges that a verifier draws for a proof, in order.
-///
-/// # Errors
-/// [`BadChallenge`], as the verifier.
-pub fn challenges(
-    case: &Case,
-    instances: &[Vec<F>],
-    proof: &Proof<C>,
-) -> Result<Vec<(String, F)>, BadChallenge> {
-    let [one, two, three, quotient] = &proof.commitments;
-    let start = Transcript::new();
-    let rounds = PhaseOne::start(&case.key, instances, &proof.boundaries, start);
-    let rounds = rounds.commit(one)?.commit(two)?.commit(three)?;
-    let mut rounds = rounds.commit(quotient)?.send(&proof.evaluations)?;
-    for cross in &proof.column_rounds {
-        rounds.round(cross)?;
-    }
-    let (_, mut rounds) = rounds.merge()?;
-    for cross in &proof.inner_rounds {
-        rounds.round(cross)?;
-    }
-    rounds.schnorr(&proof.schnorr)?;
-    Ok(rounds.transcript().drawn().to_vec())
-}
-
-/// Replaces one challenge by [`FORESEEN`].
-#[must_use]
-pub fn early(name: &str) -> Attack<F> {
-    Attack {
-        forced: vec![(name.into(), F::from(FORESEEN))],
-        ..Attack::default()
-    }
-}
-
-/// Names of the gates and constraints that a model breaks.
-#[must_use]
-pub fn broken(system: &ConstraintSystem<F>, model: &Model<'_>) -> Vec<String> {
-    let failures = violations(system, &model.instances, &model.challenges, &model.cells);
-    let name = |failure| match failure {
-        Failure::Gate { gate, .. } => gate,
-        Failure::Constraint(name) | Failure::Witness(name) => name,
-    };
-    failures.into_iter().map(name).collect()
 }
 
 /// Name of each gate and linear constraint of [`Circuit`], with a forgery that breaks it alone.
@@ -193,132 +131,6 @@ pub fn by_challenge() -> Vec<(&'static str, Forgery, &'static [&'static str])> {
     ]
 }
 
-/// The forgery that chooses the public output last, and the output it chose.
-#[must_use]
-pub fn choose_output_last(circuit: &Circuit) -> (Cheat<'static>, Rc<RefCell<F>>) {
-    let before = |c: &&LinearConstraint<F>| c.name != "public";
-    let claims: u32 = circuit
-        .system
-        .constraints
-        .iter()
-        .take_while(before)
-        .map(|c| c.claims)
-        .sum();
-    let shift = Rc::new(RefCell::new(F::ZERO));
-    let (lambda, chosen) = (Rc::new(RefCell::new(F::ZERO)), Rc::clone(&shift));
-    let known = Rc::clone(&lambda);
-    let column_round = move |round: usize, _: &mut Vec<Vec<F>>, _: &[Vec<F>], gap: F| {
-        if round == 0 {
-            let weight = known.borrow().pow_vartime([u64::from(claims)]);
-            *chosen.borrow_mut() = -gap * inverse(weight);
-        }
-        (F::ZERO, Vec::new())
-    };
-    let cheat = Cheat {
-        column_round: Some(Box::new(column_round)),
-        claims: Some(Box::new(move |model: &mut Model<'_>| {
-            *lambda.borrow_mut() = model.challenges.get(Challenge::Lambda);
-        })),
-        ..Cheat::default()
-    };
-    (cheat, shift)
-}
-
-/// Lies about one of these evaluations so that all claims together hold for this lambda.
-///
-/// # Panics
-/// If no claim but their own depends on them.
-#[must_use]
-pub fn fix_evaluation(lanes: Range<usize>, lambda: F) -> Cheat<'static> {
-    let edit = move |model: &mut Model<'_>| {
-        model.challenges.set(Challenge::Lambda, lambda);
-        let before = model.gap();
-        let mut slope = |index: usize| {
-            model.evaluations[index] += F::ONE;
-            let slope = model.gap() - before;
-            model.evaluations[index] -= F::ONE;
-            slope
-        };
-        let slopes = lanes.clone().map(|index| (index, slope(index)));
-        let (index, slope) = slopes
-            .into_iter()
-            .find(|(_, slope)| *slope != F::ZERO)
-            .expect("an evaluation that matters");
-        model.evaluations[index] -= before * inverse(slope);
-    };
-    Cheat {
-        evaluations: boxed(edit),
-        ..Cheat::default()
-    }
-}
-
-fn boxed(edit: impl FnMut(&mut Model<'_>) + 'static) -> Edit<'static> {
-    Some(Box::new(edit))
-}
-
-fn constraint(system: &ConstraintSystem<F>, name: &str) -> LinearConstraint<F> {
-    let mut all = system.constraints.iter();
-    all.find(|c| c.name == name).expect("a constraint").clone()
-}
-
-fn missing(model: &Model<'_>, constraint: &LinearConstraint<F>) -> F {
-    residual(
-        constraint,
-        &model.instances,
-        &model.challenges,
-        &model.cells,
-    )
-    .expect("cells known")
-}
-
-/// Makes the sum of a layer hold by a change in V (0), Z (1) or P (2).
-fn fix_layer(circuit: &Circuit, layer: usize, which: usize) -> Cheat<'static> {
-    let sum = constraint(&circuit.system, &format!("layer {}/Y", layer + 1));
-    let (tracks, first) = (circuit.phase_two, circuit.layers[layer]);
-    let edit = move |model: &mut Model<'_>| {
-        let gap = -missing(model, &sum);
-        let [v, z, p] = tracks;
-        let other = if which == 0 { z } else { v };
-        let cell = (first..).find(|i| which == 2 || model.cells[&other][*i] != F::ZERO);
-        let cell = cell.expect("a cell that is not zero");
-        if which == 2 {
-            add_to(model, p, cell, gap);
-        } else {
-            let change = gap * inverse(model.cells[&other][cell]);
-            add_to(model, tracks[which], cell, change);
-            add_to(model, p, cell, gap);
-        }
-    };
-    Cheat {
-        phase_two: boxed(edit),
-        ..Cheat::default()
-    }
-}
-
-fn add_to(model: &mut Model<'_>, track: TrackId, cell: usize, value: F) {
-    model.cells.get_mut(&track).expect("exists")[cell] += value;
-}
-
-/// Makes the lookup sum hold by a change in one helper.
-///
-/// # Panics
-/// If there is no such lookup.
-#[must_use]
-pub fn fix_lookup_sum(system: &ConstraintSystem<F>, lookup: &str) -> Cheat<'static> {
-    let sum = constraint(system, "lookup sum");
-    let name = format!("{lookup}/h");
-    let tracks = system.tracks.iter().position(|t| t.name == name);
-    let helper = TrackId(tracks.expect("a helper") as u32);
-    let edit = move |model: &mut Model<'_>| {
-        let gap = -missing(model, &sum);
-        add_to(model, helper, 0, gap);
-    };
-    Cheat {
-        helpers: boxed(edit),
-        ..Cheat::default()
-    }
-}
-
 /// A false activation whose tuple folds, with theta known, to that of the entry (7, 7).
 fn colliding_tuple() -> Forgery {
     let q = signed_cell(&Circuit::new(), |circuit| circuit.q.track);
@@ -355,123 +167,4 @@ fn count_entry(circuit: &Circuit, case: &mut Case, table: &str, row: usize, by: 
     let side = &circuit.system.table_sides[0];
     let m = case.secrets.cells.get_mut(&side.multiplicity);
     m.expect("exists")[table.expect("a table").offset + row] += by;
-}
-
-/// A change of V that a known sigma does not see, and that makes the sum of the second layer hold.
-fn sigma(circuit: &Circuit) -> Cheat<'static> {
-    let k = F::from(FORESEEN);
-    let sum = constraint(&circuit.system, "layer 2/Y");
-    let ([v, z, p], first) = (circuit.phase_two, circuit.layers[1]);
-    let edit = move |model: &mut Model<'_>| {
-        let slope = |i: usize| model.cells[&z][i + 1] - k * model.cells[&z][i];
-        let i = (first..).find(|i| slope(*i) != F::ZERO).expect("a slope");
-        let change = -missing(model, &sum) * inverse(slope(i));
-        for (cell, change) in [(i, -k * change), (i + 1, change)] {
-            add_to(model, v, cell, change);
-            let product = change * model.cells[&z][cell];
-            add_to(model, p, cell, product);
-        }
-    };
-    Cheat {
-        phase_two: boxed(edit),
-        ..Cheat::default()
-    }
-}
-
-/// Breaks `P = V Z` in the row where the product is wrong, so that both cancel for a known y.
-fn cancel_gates(circuit: &Circuit) -> Cheat<'static> {
-    let system = &circuit.system;
-    let power = |name: &str| -> u64 {
-        let before = system.gates.iter().take_while(|gate| gate.name != name);
-        before.map(|gate| system.gate_lanes(gate) as u64).sum()
-    };
-    let steps = power("product") - power("P = V Z");
-    let (p, row) = (circuit.phase_two[2], circuit.product[0].start);
-    let value = F::from(FORESEEN).pow_vartime([steps]);
-    Cheat {
-        phase_two: boxed(move |model| add_to(model, p, row, value)),
-        ..Cheat::default()
-    }
-}
-
-/// Changes the quotient so that the identity holds at a known zeta alone.
-fn fix_quotient() -> Cheat<'static> {
-    let edit = |model: &mut Model<'_>| {
-        let zeta = F::from(FORESEEN);
-        model.challenges.set(Challenge::Zeta, zeta);
-        model.challenges.set(Challenge::Lambda, F::ONE);
-        model.evaluations = model.evaluate(zeta);
-        let (forms, _) = model.forms();
-        let gap = model.gap();
-        let coefficient = forms[model.key.layout.quotient][0];
-        model.quotient[0][0] += gap * inverse(coefficient);
-    };
-    Cheat {
-        quotient: boxed(edit),
-        ..Cheat::default()
-    }
-}
-
-fn fix_multiplicity_evaluation(circuit: &Circuit) -> Cheat<'static> {
-    let system = &circuit.system;
-    let side = &system.table_sides[0];
-    let plain = |index: usize| system.virtuals[index].terms[0].0 == side.multiplicity;
-    let index = system
-        .evaluations()
-        .position(|(id, _)| plain(id.0 as usize));
-    let index = index.expect("m is opened");
-    fix_evaluation(index..index + 1, F::from(FORESEEN))
-}
-
-fn shift_column_round() -> Cheat<'static> {
-    let k = F::from(FORESEEN);
-    Cheat {
-        column_round: Some(Box::new(move |round, _, _, gap| {
-            let shift = if round == 0 {
-                -gap * inverse(k)
-            } else {
-                F::ZERO
-            };
-            (shift, Vec::new())
-        })),
-        ..Cheat::default()
-    }
-}
-
-fn shift_inner_round() -> Cheat<'static> {
-    let k = F::from(FORESEEN);
-    Cheat {
-        inner_round: Some(Box::new(move |round, gap| {
-            if round == 0 {
-                -gap * inverse(k)
-            } else {
-                F::ZERO
-            }
-        })),
-        ..Cheat::default()
-    }
-}
-
-/// The merge forgery: a multiple of a generator in a cross term rewrites a column after the claim is known.
-fn rewrite_column() -> Cheat<'static> {
-    let k = F::from(FORESEEN);
-    Cheat {
-        column_round: Some(Box::new(move |round, f, a, gap| {
-            if round > 0 {
-                return (F::ZERO, Vec::new());
-            }
-            let change = gap * inverse(a[1][0]);
-            f[1][0] += change;
-            (F::ZERO, vec![change * inverse(k)])
-        })),
-        ..Cheat::default()
-    }
-}
-
-fn shift_schnorr() -> Cheat<'static> {
-    let k = F::from(FORESEEN);
-    Cheat {
-        schnorr: Some(Box::new(move |x, gap| -k * x * gap)),
-        ..Cheat::default()
-    }
 }

@@ -10,6 +10,7 @@ use zkernel_verifier::system::ConstraintSystem;
 use crate::F;
 use crate::case::{Case, count};
 use crate::prover::Secrets;
+use crate::trial::Fixture;
 
 /// The circuit and where its cells lie.
 pub struct Rotating {
@@ -103,15 +104,6 @@ impl Rotating {
         }
     }
 
-    /// A statement and a witness with that slip, for the system changed by `edit`.
-    #[must_use]
-    pub fn case(&self, slip: Slip, edit: impl FnOnce(&mut ConstraintSystem<F>)) -> Case {
-        let mut system = self.system.clone();
-        edit(&mut system);
-        let (secrets, output) = self.witness(&system, slip);
-        Case::new(system, vec![vec![output]], secrets)
-    }
-
     fn witness(&self, system: &ConstraintSystem<F>, slip: Slip) -> (Secrets, F) {
         let mut cells = Cells::new();
         for track in [self.x, self.y, self.z].map(Column::track) {
@@ -173,5 +165,20 @@ impl Rotating {
 impl Default for Rotating {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl Fixture for Rotating {
+    type Slip = Slip;
+
+    fn system(&self) -> &ConstraintSystem<F> {
+        &self.system
+    }
+
+    fn case(&self, slip: Slip, edit: impl FnOnce(&mut ConstraintSystem<F>)) -> Case {
+        let mut system = self.system.clone();
+        edit(&mut system);
+        let (secrets, output) = self.witness(&system, slip);
+        Case::new(system, vec![vec![output]], secrets)
     }
 }

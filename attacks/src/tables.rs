@@ -15,6 +15,7 @@ use zkernel_verifier::system::{
 use crate::F;
 use crate::case::{Case, count};
 use crate::prover::Secrets;
+use crate::trial::Fixture;
 
 /// Rows of the activation table.
 const HEIGHT: usize = 20;
@@ -132,15 +133,6 @@ impl Tables {
         }
     }
 
-    /// A statement and a witness with that slip, for the system changed by `edit`.
-    #[must_use]
-    pub fn case(&self, slip: Slip, edit: impl FnOnce(&mut ConstraintSystem<F>)) -> Case {
-        let mut system = self.system.clone();
-        edit(&mut system);
-        let secrets = self.witness(&system, slip);
-        Case::new(system, Vec::new(), secrets)
-    }
-
     fn witness(&self, system: &ConstraintSystem<F>, slip: Slip) -> Secrets {
         let value = |i: usize| (i * i * 7 + 3 * i + 1) as i64 % 19 - 9;
         let activation: Vec<i64> = (0..HEIGHT).map(value).collect();
@@ -223,5 +215,20 @@ fn fold(name: &str, track: TrackId, rows: usize, stride: usize, target: Region) 
 impl Default for Tables {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl Fixture for Tables {
+    type Slip = Slip;
+
+    fn system(&self) -> &ConstraintSystem<F> {
+        &self.system
+    }
+
+    fn case(&self, slip: Slip, edit: impl FnOnce(&mut ConstraintSystem<F>)) -> Case {
+        let mut system = self.system.clone();
+        edit(&mut system);
+        let secrets = self.witness(&system, slip);
+        Case::new(system, Vec::new(), secrets)
     }
 }

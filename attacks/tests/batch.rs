@@ -3,27 +3,14 @@
 use zkernel_attacks::circuit::{Circuit, Lie};
 use zkernel_attacks::rotating::{self, Rotating};
 use zkernel_attacks::tables::{self, Tables};
-use zkernel_attacks::{C, Case, Cheat, F, prove};
+use zkernel_attacks::trial::Fixture as _;
+use zkernel_attacks::{C, Case, F};
 use zkernel_verifier::batch::{BatchRejection, Claim, Link, verify_batch};
 use zkernel_verifier::msm::{DeferredMsm, msm};
 use zkernel_verifier::proof::Proof;
 use zkernel_verifier::system::TrackKind;
-use zkernel_verifier::transcript::{Attack, Transcript};
+use zkernel_verifier::transcript::Transcript;
 use zkernel_verifier::verify::{Rejection, reduce};
-
-fn honest(case: &Case, seed: u64) -> Proof<C> {
-    let mut cheat = Cheat::default();
-    let early = Attack::default();
-    let outcome = prove(
-        &case.key,
-        &case.instances,
-        &case.secrets,
-        &mut cheat,
-        &early,
-        seed,
-    );
-    outcome.unwrap().proof
-}
 
 fn claims<'a>(cases: &'a [Case], proofs: &'a [Proof<C>]) -> Vec<Claim<'a, C>> {
     let claim = |(case, proof): (&'a Case, &'a Proof<C>)| Claim {
@@ -49,7 +36,7 @@ fn one_bad_proof_is_named() {
     let proofs: Vec<_> = cases
         .iter()
         .zip(0..)
-        .map(|(case, seed)| honest(case, seed))
+        .map(|(case, seed)| case.proof(seed))
         .collect();
     assert_eq!(verify_batch(&claims(&cases, &proofs), &[], &msm), Ok(()));
     assert_eq!(verify_batch::<C>(&[], &[], &msm), Ok(()));
@@ -71,7 +58,7 @@ fn one_bad_proof_is_named() {
 #[test]
 fn errors_do_not_cancel() {
     let case = Circuit::new().case(1, Lie::Nothing);
-    let (mut one, mut two) = (honest(&case, 1), honest(&case, 2));
+    let (mut one, mut two) = (case.proof(1), case.proof(2));
     one.response[1] += F::one();
     two.response[1] -= F::one();
     let sum = |proof| reduce(&case.key, &case.instances, proof, Transcript::new()).unwrap();
@@ -106,7 +93,7 @@ fn weights_are_drawn_after_the_proofs() {
         }
     }
     let weights = [0, 1].map(|index| early.round_challenge("batch weight ", index));
-    let (mut one, mut two) = (honest(&case, 1), honest(&case, 2));
+    let (mut one, mut two) = (case.proof(1), case.proof(2));
     one.response[1] += weights[1];
     two.response[1] -= weights[0];
     let sum = |proof| reduce(&case.key, &case.instances, proof, Transcript::new()).unwrap();
@@ -135,7 +122,7 @@ fn links_compare_commitments() {
         from: (0, id),
         to: (1, id),
     };
-    let (one, two, three) = (honest(&case, 1), honest(&case, 2), honest(&other, 3));
+    let (one, two, three) = (case.proof(1), case.proof(2), other.proof(3));
     let claim = |proof| Claim {
         key: &case.key,
         instances: &case.instances,

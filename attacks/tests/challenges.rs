@@ -1,9 +1,10 @@
 //! Every challenge is needed where it is drawn: known earlier, it admits a forgery.
 
 use zkernel_attacks::F;
+use zkernel_attacks::cheats::choose_output_last;
 use zkernel_attacks::circuit::{Circuit, Lie};
-use zkernel_attacks::forgery::{accepts, by_challenge, choose_output_last, early};
-use zkernel_attacks::{Cheat, prove};
+use zkernel_attacks::forgery::by_challenge;
+use zkernel_attacks::trial::{accepts, early};
 use zkernel_verifier::rounds::BadChallenge;
 use zkernel_verifier::transcript::{Attack, Transcript};
 use zkernel_verifier::verify::{Rejection, reduce};
@@ -14,7 +15,7 @@ fn a_challenge_known_early_admits_a_forgery() {
     let honest = Attack::default();
     for (name, forgery, without) in by_challenge() {
         assert!(
-            forgery.wins(&circuit, without, &early(name)),
+            forgery.wins(&circuit, without, &early(&[name])),
             "{name} known early: wins"
         );
         assert!(
@@ -33,23 +34,13 @@ fn merge_forger() {
         .find(|(name, ..)| *name == "x")
         .unwrap();
     let case = forgery.case(&circuit, &[]);
-    let known = early("x");
+    let known = early(&["x"]);
     for seed in 0..100 {
         for (early, wins) in [(&Attack::default(), false), (&known, true)] {
             let mut cheat = (forgery.cheat)(&circuit);
-            let outcome = prove(
-                &case.key,
-                &case.instances,
-                &case.secrets,
-                &mut cheat,
-                early,
-                seed,
-            );
-            assert_eq!(
-                accepts(&case, &case.instances, &outcome.unwrap().proof, early),
-                wins,
-                "seed {seed}"
-            );
+            let outcome = case.attempt(&mut cheat, early, seed);
+            let accepted = case.accepts(&outcome.proof, early);
+            assert_eq!(accepted, wins, "seed {seed}");
         }
     }
 }
@@ -65,15 +56,7 @@ fn public_values_are_absorbed() {
     for (early, wins) in [(&Attack::default(), false), (&forgotten, true)] {
         let case = circuit.case(0, Lie::Product);
         let (mut cheat, shift) = choose_output_last(&circuit);
-        let outcome = prove(
-            &case.key,
-            &case.instances,
-            &case.secrets,
-            &mut cheat,
-            early,
-            5,
-        )
-        .unwrap();
+        let outcome = case.attempt(&mut cheat, early, 5);
         let mut instances = case.instances.clone();
         instances[0][0] += *shift.borrow();
         assert_ne!(instances, case.instances);
@@ -85,15 +68,7 @@ fn public_values_are_absorbed() {
 fn zero_challenges_and_points_of_a_domain_are_refused() {
     let circuit = Circuit::new();
     let case = circuit.case(1, Lie::Nothing);
-    let outcome = prove(
-        &case.key,
-        &case.instances,
-        &case.secrets,
-        &mut Cheat::default(),
-        &Attack::default(),
-        2,
-    );
-    let proof = outcome.unwrap().proof;
+    let proof = case.proof(2);
     let domain = &case.key.domain;
     let in_h = domain.omega.square() * domain.omega;
     let names = [

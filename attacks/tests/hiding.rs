@@ -7,9 +7,10 @@ use ff::Field as _;
 use group::{Curve as _, CurveAffine as _, GroupEncoding as _};
 use zkernel_attacks::algebra::rank;
 use zkernel_attacks::circuit::{Circuit, Lie};
-use zkernel_attacks::forgery::accepts;
+use zkernel_attacks::grouped::{self, Grouped};
 use zkernel_attacks::rotating::{self, Rotating};
 use zkernel_attacks::tables::{self, Tables};
+use zkernel_attacks::trial::{Fixture as _, accepts};
 use zkernel_attacks::{C, Case, F};
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::prover::prove_unchecked;
@@ -40,12 +41,13 @@ fn fixed_challenges() -> Attack<F> {
     }
 }
 
-/// A network, a circuit with rotations, and one with masked tensors and a boundary.
-fn cases() -> [Case; 3] {
+/// A network, a circuit with rotations, one with masked tensors and a boundary, and one with shared helpers.
+fn cases() -> [Case; 4] {
     [
         Circuit::new().case(2, Lie::Nothing),
         Rotating::new().case(rotating::Slip::Nothing, |_| {}),
         Tables::new().case(tables::Slip::Nothing, |_| {}),
+        Grouped::new().case(grouped::Slip::Nothing, |_| {}),
     ]
 }
 
@@ -66,7 +68,7 @@ fn engine_proofs(case: &Case, attack: &Attack<F>) -> Vec<Proof<C>> {
                 transcript,
             );
             let proof = proof.unwrap();
-            assert!(accepts(case, &case.instances, &proof, attack));
+            assert!(case.accepts(&proof, attack));
             proof
         })
         .collect()
@@ -213,8 +215,10 @@ fn matrix(case: &Case, rows: std::ops::Range<usize>, tensors: bool) -> Vec<Vec<F
     challenges.set(Challenge::Theta, F::from(77));
     let mut columns = BTreeMap::new();
     for (id, lane) in system.evaluations() {
-        for (track, _) in &system.virtual_column(id).unwrap().terms {
+        let column = system.virtual_column(id).unwrap();
+        for (track, _) in &column.terms {
             let next = columns.len();
+            let lane = column.first_lane() + lane;
             columns.entry((*track, lane)).or_insert(next);
         }
     }
@@ -223,7 +227,7 @@ fn matrix(case: &Case, rows: std::ops::Range<usize>, tensors: bool) -> Vec<Vec<F
         TrackKind::Tensor => tensors,
         TrackKind::Boundary | TrackKind::Advice(_) => true,
     };
-    let row = |(id, lane)| {
+    let row = |(id, lane): (VirtualId, usize)| {
         let mut row = vec![F::ZERO; columns.len() * rows.len()];
         let column = system.virtual_column(id).unwrap();
         let domain = &case.key.domain;
@@ -231,7 +235,7 @@ fn matrix(case: &Case, rows: std::ops::Range<usize>, tensors: bool) -> Vec<Vec<F
             .lagrange_rotated(F::from(88), column.rotation)
             .unwrap();
         for (track, c) in column.terms.iter().filter(|(track, _)| random(*track)) {
-            let first = columns[&(*track, lane)] * rows.len();
+            let first = columns[&(*track, column.first_lane() + lane)] * rows.len();
             for (cell, l) in row[first..].iter_mut().zip(&lagrange[rows.clone()]) {
                 *cell += c.evaluate(&challenges) * l;
             }

@@ -1,40 +1,27 @@
 //! Secret tables, folded tables, masked tensors and boundaries.
 
-use std::collections::BTreeSet;
-
 use ff::Field as _;
 use zkernel_attacks::algebra::inverse;
-use zkernel_attacks::forgery::{FORESEEN, accepts, broken, early, fix_evaluation, fix_lookup_sum};
+use zkernel_attacks::cheats::fix_lookup_sum;
 use zkernel_attacks::tables::{Slip, Tables};
-use zkernel_attacks::{Case, Cheat, F, Model, prove};
+use zkernel_attacks::trial::{
+    FORESEEN, Fixture as _, MakeCheat, each_constraint_is_needed, each_evaluation_is_needed, early,
+};
+use zkernel_attacks::{Cheat, F, Model};
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::{Tensors, mock};
-use zkernel_verifier::expression::VirtualId;
 use zkernel_verifier::msm::msm;
 use zkernel_verifier::system::{ConstraintSystem, Region};
-use zkernel_verifier::transcript::Attack;
 use zkernel_verifier::validate::SystemError;
 use zkernel_verifier::verify::verify;
-
-type MakeCheat = Box<dyn Fn() -> Cheat<'static>>;
-
-fn wins_with(case: &Case, cheat: &mut Cheat<'_>, early: &Attack<F>) -> bool {
-    let outcome = prove(&case.key, &case.instances, &case.secrets, cheat, early, 1).unwrap();
-    accepts(case, &case.instances, &outcome.proof, early)
-}
-
-fn wins(case: &Case, cheat: &mut Cheat<'_>) -> bool {
-    wins_with(case, cheat, &Attack::default())
-}
 
 #[test]
 fn honest_proofs_are_accepted() {
     let circuit = Tables::new();
     assert_eq!(circuit.system.table_sides.len(), 2);
     let case = circuit.case(Slip::Nothing, |_| {});
-    assert!(wins(&case, &mut Cheat::default()));
-    let (key, witness) = case.for_engine(&Cpu::new());
-    let proof = zkernel_engine::prove(&Cpu::new(), &key, &case.instances, &witness).unwrap();
+    assert!(case.wins(&mut Cheat::default()));
+    let proof = case.engine_proof(&Cpu::new()).unwrap();
     assert_eq!(verify(&case.key, &case.instances, &proof, &msm), Ok(()));
 }
 
@@ -90,15 +77,14 @@ fn match_folded(region: Region, from: Region, cell: usize, to: usize) -> Cheat<'
 #[test]
 fn every_gate_and_constraint_is_needed() {
     let circuit = Tables::new();
-    let system = &circuit.system;
-    let sum = |name: &'static str| -> MakeCheat {
+    let sum = |name: &'static str| -> MakeCheat<'static> {
         Box::new(move || fix_lookup_sum(&Tables::new().system, name))
     };
-    let none = || -> MakeCheat { Box::new(Cheat::default) };
+    let none = || -> MakeCheat<'static> { Box::new(Cheat::default) };
     let embedded = Slip::Embedded([F::ONE, F::ZERO, F::ZERO]);
     let [words, tokens] = circuit.folded;
     // The first token is word 4, and no other token is.
-    let cases: Vec<(&str, Slip, MakeCheat)> = vec![
+    let cases: Vec<(_, _, MakeCheat<'_>)> = vec![
         ("p = factor a", Slip::Product, none()),
         ("x = boundary", Slip::Boundary, none()),
         ("lookup sum", Slip::Activation, none()),
@@ -117,42 +103,7 @@ fn every_gate_and_constraint_is_needed() {
             Box::new(move || match_folded(words, tokens, 0, 4)),
         ),
     ];
-    let gates = system.gates.iter().map(|gate| gate.name.as_str());
-    let constraints = system.constraints.iter().map(|c| c.name.as_str());
-    let all: BTreeSet<&str> = gates.chain(constraints).collect();
-    assert_eq!(
-        cases
-            .iter()
-            .map(|(name, ..)| *name)
-            .collect::<BTreeSet<_>>(),
-        all
-    );
-    for (name, slip, cheat) in cases {
-        let case = circuit.case(slip, |_| {});
-        let early = Attack::default();
-        let outcome = prove(
-            &case.key,
-            &case.instances,
-            &case.secrets,
-            &mut cheat(),
-            &early,
-            1,
-        );
-        let outcome = outcome.unwrap();
-        assert_eq!(
-            broken(system, &outcome.model),
-            [name],
-            "{name}: broken alone"
-        );
-        assert!(
-            !accepts(&case, &case.instances, &outcome.proof, &early),
-            "{name}: refused"
-        );
-        let without = circuit.case(slip, |system| {
-            *system = system.clone().without_gate(name).without_constraint(name);
-        });
-        assert!(wins(&without, &mut cheat()), "{name}: wins without it");
-    }
+    each_constraint_is_needed(&circuit, cases);
 }
 
 /// An embedded token whose error a known alpha does not see.
@@ -161,27 +112,13 @@ fn alpha_known_early_admits_a_forgery() {
     let circuit = Tables::new();
     let errors = [F::ONE, -inverse(F::from(FORESEEN)), F::ZERO];
     let case = circuit.case(Slip::Embedded(errors), |_| {});
-    assert!(wins_with(&case, &mut Cheat::default(), &early("alpha")));
-    assert!(!wins(&case, &mut Cheat::default()));
+    assert!(case.wins_with(&mut Cheat::default(), &early(&["alpha"])));
+    assert!(!case.wins(&mut Cheat::default()));
 }
 
 #[test]
 fn every_evaluation_claim_is_needed() {
-    let circuit = Tables::new();
-    let mut position = 0;
-    for id in 0..circuit.system.virtuals.len() {
-        let lanes = circuit.system.lanes(VirtualId(id as u32));
-        for skip in [false, true] {
-            let mut case = circuit.case(Slip::Product, |_| {});
-            case.key.skip = skip
-                .then(|| format!("evaluation {id}"))
-                .into_iter()
-                .collect();
-            let mut cheat = fix_evaluation(position..position + lanes, F::ONE);
-            assert_eq!(wins(&case, &mut cheat), skip, "claim {id}");
-        }
-        position += lanes;
-    }
+    each_evaluation_is_needed(&Tables::new(), Slip::Product);
 }
 
 /// A proof for one boundary is no proof for another one, and two proofs may share one.

@@ -5,8 +5,8 @@ use group::{Curve as _, GroupEncoding as _};
 use rayon::prelude::*;
 use zkernel_attacks::Case;
 use zkernel_attacks::circuit::{Circuit, Lie};
-use zkernel_attacks::forgery::{accepts, challenges};
-use zkernel_attacks::{C, Cheat, F, prove};
+use zkernel_attacks::trial::challenges;
+use zkernel_attacks::{C, F};
 use zkernel_verifier::challenge::Challenge;
 use zkernel_verifier::curve::Generators;
 use zkernel_verifier::key::{KeyError, VerifyingKey};
@@ -18,22 +18,12 @@ use zkernel_verifier::verify::{Rejection, verify};
 
 fn honest() -> (Case, Proof<C>) {
     let case = Circuit::new().case(4, Lie::Nothing);
-    let mut cheat = Cheat::default();
-    let early = Attack::default();
-    let outcome = prove(
-        &case.key,
-        &case.instances,
-        &case.secrets,
-        &mut cheat,
-        &early,
-        1,
-    );
-    let proof = outcome.unwrap().proof;
+    let proof = case.proof(1);
     (case, proof)
 }
 
 fn refused(case: &Case, proof: &Proof<C>) -> bool {
-    !accepts(case, &case.instances, proof, &Attack::default())
+    !case.accepts(proof, &Attack::default())
 }
 
 /// One element of a proof: where it is, and the first challenge drawn after it.

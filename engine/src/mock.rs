@@ -115,7 +115,8 @@ fn check_secret<F: Field>(
     let table = system.tables.get(lookup.table.0 as usize)?;
     let inputs = lookup.inputs.get(table.arity..)?;
     for (input, values) in inputs.iter().zip(&table.secret) {
-        for (cell, hit) in hits.iter().enumerate().filter(|(_, hit)| **hit != DISABLED) {
+        let read = system.looked_up(lookup).zip(hits);
+        for (cell, hit) in read.filter(|(_, hit)| **hit != DISABLED) {
             let read = |(track, c): &(TrackId, i64)| cells[track][cell] * signed::<F>(*c);
             let value = input.terms.iter().map(read).sum::<F>() + signed::<F>(input.constant);
             if cells[values][*hit as usize - table.offset] != value {
@@ -262,7 +263,7 @@ fn check_gate<F: Field>(
                 // A blinding row: anything; validation made sure that the gate does not depend on it.
                 return Some(F::MULTIPLICATIVE_GENERATOR);
             }
-            let position = position / width * width + row;
+            let position = (column.first_lane() + position / width) * width + row;
             let constant: F = column
                 .constants
                 .iter()

@@ -93,10 +93,11 @@ impl<F: Field> Witness<F> {
                 "is not a phase-1 track to be assigned",
             ));
         }
+        let indices: Vec<TableIndex> = system.tables.iter().map(TableIndex::new).collect();
         let hits = system
             .lookups
             .iter()
-            .map(|lookup| resolve(system, lookup, &tracks))
+            .map(|lookup| resolve(system, lookup, &indices, &tracks))
             .collect::<Result<Vec<_>>>()?;
         for side in &system.table_sides {
             let id = side.multiplicity;
@@ -200,10 +201,11 @@ fn pad<F: Field>(track: &Track, given: Option<&Body<F>>) -> Result<Body<F>> {
 fn resolve<F: Field>(
     system: &ConstraintSystem<F>,
     lookup: &Lookup,
+    indices: &[TableIndex],
     tracks: &[(TrackId, Body<F>)],
 ) -> Result<Vec<u32>> {
-    let table = &system.tables[lookup.table.0 as usize];
-    let index = TableIndex::new(table);
+    let id = lookup.table.0 as usize;
+    let (table, index) = (&system.tables[id], &indices[id]);
     let inputs = lookup.inputs.iter().take(table.arity).map(|input| {
         let mut terms = Vec::new();
         for (id, coefficient) in &input.terms {
@@ -212,15 +214,13 @@ fn resolve<F: Field>(
         Ok((terms, input.constant))
     });
     let inputs = inputs.collect::<Result<Vec<_>>>()?;
-    let cells = system
-        .track(lookup.helper)
-        .map_or(0, |t| t.columns * t.width);
+    let cells = system.looked_up(lookup);
     let enabled = lookup
         .enabled
         .and_then(|id| system.fixed.iter().find(|(track, _)| *track == id));
-    let mut hits = Vec::with_capacity(cells);
+    let mut hits = Vec::with_capacity(cells.len());
     let mut tuple = vec![0i64; inputs.len()];
-    for cell in 0..cells {
+    for cell in cells {
         if enabled.is_some_and(|(_, values)| values[cell] == F::ZERO) {
             hits.push(DISABLED);
             continue;
@@ -287,10 +287,10 @@ enum TableIndex {
 
 impl TableIndex {
     fn new(table: &LookupTable) -> Self {
-        let first = table.rows[0];
+        let first = table.rows.first().copied().unwrap_or(0);
         let consecutive = table
             .rows
-            .chunks(table.arity)
+            .chunks(table.arity.max(1))
             .zip(0i64..)
             .all(|(row, i)| first.checked_add(i) == Some(row[0]));
         if consecutive {
@@ -298,7 +298,7 @@ impl TableIndex {
         }
         let rows = table
             .rows
-            .chunks(table.arity)
+            .chunks(table.arity.max(1))
             .zip(0u32..)
             .map(|(row, i)| (row.to_vec(), i));
         Self::Hashed(rows.collect())

@@ -8,7 +8,7 @@ use pasta_curves::{EqAffine, Fp};
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::cost::{Operation, Prices, Trace, Unit, Work};
 use zkernel_engine::{ProvingKey, prove};
-use zkernel_verifier::builder::SystemBuilder;
+use zkernel_verifier::builder::{Grouping, SystemBuilder};
 use zkernel_verifier::challenge::Coefficient;
 use zkernel_verifier::curve::Generators;
 use zkernel_verifier::expression::Expression;
@@ -112,6 +112,50 @@ fn transforms_follow_lanes_and_degree() {
             "{lanes} {degree}: {found}"
         );
     }
+}
+
+/// Lanes that share helpers: fewer commitments, none by dictionary, and a class of gates on more cosets.
+#[test]
+fn shared_helpers_are_counted() {
+    let work = |share| {
+        let mut b = SystemBuilder::<Fp>::new(5, 1);
+        b.group_lookups(Grouping::Of(share));
+        let track = b.advice("bytes", Phase::One, 0);
+        b.region(track, 6 * b.usable());
+        let table = b.table("bytes", 1, (0..16).collect());
+        b.lookup("range", table, vec![LookupInput::plain(track)], None);
+        Trace::of::<EqAffine>(&b.finish().unwrap(), 1).unwrap()
+    };
+    // Transforms of the table's f, m and h; of each helper and its members, on as many cosets as members; the table's
+    // class is extended from one coset to the others.
+    for (share, helpers, interpolated, evaluated) in [
+        (1, 6, 12 + 3, 12 + 3),
+        (2, 3, 9 + 3 + 1, 18 + 3 + 1),
+        (3, 2, 8 + 3 + 1, 24 + 3 + 2),
+    ] {
+        let trace = work(share);
+        let count = |operation| trace.prove.count(operation);
+        let expected = [
+            (Operation::Interpolate, interpolated),
+            (Operation::CosetEvaluate, evaluated),
+            (
+                Operation::CommitDictionary,
+                if share == 1 { helpers } else { 0 },
+            ),
+        ];
+        for (operation, expected) in expected {
+            let found = count(operation);
+            assert!(
+                (found - f64::from(expected)).abs() < 1e-9,
+                "{share}, {operation}: {found}"
+            );
+        }
+    }
+    let bytes = [1, 2, 3].map(|share| work(share).proof_bytes);
+    // Three helpers less and a quotient column more, 15 columns for 17 and so a round less; then one helper less and a
+    // quotient column more.
+    assert_eq!(bytes[0] - bytes[1], 2 * 32 * 3 - 32 + 2 * 32);
+    assert_eq!(bytes[1] - bytes[2], 2 * 32 - 32);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use ff::Field as _;
 use pasta_curves::{EqAffine, Fp};
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::{Error, ProvingKey, Tensors, Witness, mock, prove};
-use zkernel_verifier::builder::SystemBuilder;
+use zkernel_verifier::builder::{Grouping, SystemBuilder};
 use zkernel_verifier::challenge::Coefficient;
 use zkernel_verifier::curve::{Generators, signed};
 use zkernel_verifier::expression::Expression;
@@ -77,11 +77,13 @@ pub fn lookups(bytes: &[u8]) {
         let len = cells.div_ceil(USABLE) * USABLE;
         b.fixed("on", values.take(len).collect())
     });
-    let inputs = tracks
-        .iter()
-        .map(|track| LookupInput::plain(*track))
-        .collect();
-    b.lookup("in table", table, inputs, enabled);
+    let inputs: Vec<LookupInput> = tracks.iter().map(|id| LookupInput::plain(*id)).collect();
+    b.group_lookups(Grouping::Of(source.below(5)));
+    b.lookup("in table", table, inputs.clone(), enabled);
+    if source.below(2) == 1 {
+        // The same again, with the lanes of both in its helpers.
+        b.lookup("in table again", table, inputs, enabled);
+    }
     let system = b.finish().expect("a well-formed lookup");
 
     let known: Vec<&[i64]> = rows.chunks(arity).collect();

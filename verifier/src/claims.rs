@@ -135,6 +135,7 @@ impl<C: Curve> VerifyingKey<C> {
                 let tail = tails.get(&column.rotation)?;
                 let mut openings = claim.openings.iter_mut();
                 let opening = openings.find(|o| o.rotation == column.rotation)?;
+                let lane = column.first_lane().checked_add(lane)?;
                 for (track, coefficient) in &column.terms {
                     let position = self.layout.first(*track).checked_add(lane)?;
                     *opening.coefficients.get_mut(position)? +=

@@ -272,6 +272,7 @@ impl<F: PrimeField> Rows<F> {
                 terms: alloc::vec![(column.track(), Coefficient::constant(F::ONE))],
                 constants: Vec::new(),
                 rotation: *rotation,
+                lanes: None,
             });
         }
         let tables: Vec<LookupTableId> = self

@@ -80,6 +80,7 @@ impl<F: PrimeField> ConstraintSystem<F> {
         if read >= self.usable() {
             return Known::Blinding;
         }
+        let lane = column.first_lane().saturating_add(lane);
         let position = lane.saturating_mul(self.usable()).saturating_add(read);
         let mut value = F::ZERO;
         for (track, coefficient) in &column.terms {

@@ -12,8 +12,8 @@ use zkernel_verifier::form::{
 use zkernel_verifier::key::VerifyingKey;
 use zkernel_verifier::msm::msm;
 use zkernel_verifier::system::{
-    ConstraintSystem, Contraction, ContractionTerm, Derivation, LinearConstraint, LookupInput,
-    LookupTableId, Phase, TrackKind,
+    ConstraintSystem, Contraction, ContractionTerm, Derivation, Lanes, LinearConstraint,
+    LookupInput, LookupTableId, Phase, TrackKind,
 };
 
 type System = ConstraintSystem<Fp>;
@@ -220,6 +220,9 @@ fn changes() -> Vec<Change> {
         |s| s.virtuals[0].terms[0].1.power = Some((Challenge::Beta, 1));
         |s| s.virtuals[0].constants.push(Coefficient::constant(Fp::ZERO));
         |s| s.virtuals[0].rotation -= 1;
+        |s| s.virtuals[0].lanes = Some(Lanes { first: 0, count: 1 });
+        |s| s.virtuals[0].lanes = Some(Lanes { first: 1, count: 1 });
+        |s| s.virtuals[0].lanes = Some(Lanes { first: 0, count: 2 });
         |s| s.gates[0].name.push('!');
         |s| s.gates.swap(0, 1);
         |s| *sides(gate(s))[1] = VirtualId(0).into();
@@ -347,5 +350,5 @@ fn golden_digest() {
         .iter()
         .map(|b| format!("{b:02x}"))
         .collect();
-    assert_eq!(hex, "4038e104c4535ce406fb09586c77313c");
+    assert_eq!(hex, "816409add1d35473ac214323f6418b5a");
 }

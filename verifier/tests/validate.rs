@@ -112,6 +112,7 @@ fn masks_lie_apart_inside_and_alone() {
             terms: vec![(id, Coefficient::constant(Fp::ONE))],
             constants: Vec::new(),
             rotation: 0,
+            lanes: None,
         });
     });
     masks(&|system, id| {
@@ -188,6 +189,20 @@ fn helpers_are_parallel_and_late() {
         let helper = system.lookups[1].helper;
         system.lookups[0].inputs[0] = LookupInput::plain(helper);
     })));
+}
+
+#[test]
+fn what_is_looked_up_is_not_rotated() {
+    let rotated = refused(|system, _| {
+        // Rows enough for a second opening, and no gate that would be refused first.
+        system.gates.clear();
+        system.blinding = 2;
+        system.masks.as_mut().expect("masks").of[1].1 = 2;
+        system.tracks.iter_mut().for_each(|t| t.width = 14);
+        let folded = system.lookups[0].folded.0 as usize;
+        system.virtuals[folded].rotation = 1;
+    });
+    assert_eq!(rotated, SystemError::NotParallel("square".into()));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 
 use group::Curve as _;
 use pasta_curves::arithmetic::{CurveAffine, VartimeField};
+use rayon::prelude::*;
 use zkernel_backend::Curve;
 
 use crate::level::Level;
@@ -26,15 +27,15 @@ struct Pair {
     sum: u32,
 }
 
-/// A point; the identity is (0, 0), which is not on either curve (b = 5).
+/// A point, in one cache line; the identity is (0, 0), which is not on either curve (b = 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct Xy<B> {
     pub(crate) x: B,
     pub(crate) y: B,
 }
 
-impl<B: ff::Field + VartimeField> Xy<B> {
+impl<B: ff::PrimeField + VartimeField> Xy<B> {
     pub(crate) const IDENTITY: Self = Self {
         x: B::ZERO,
         y: B::ZERO,
@@ -48,6 +49,19 @@ impl<B: ff::Field + VartimeField> Xy<B> {
                 y: *c.y(),
             },
         )
+    }
+
+    /// Coordinates of all points.
+    pub(crate) fn all<C: Curve<Base = B>>(level: Level, points: &[C]) -> Vec<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(words) = level
+            .prime::<B>()
+            .and_then(|prime| prime.curve_points(points))
+        {
+            return words;
+        }
+        let _ = level;
+        points.par_iter().map(Self::new).collect()
     }
 
     pub(crate) fn point<C: CurveAffine<Base = B>>(self) -> C {
@@ -170,6 +184,7 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
     ) -> Vec<Xy<B>> {
         #[cfg(target_arch = "x86_64")]
         if let Some(packed) = &mut self.packed {
+            let source = packed.words(source);
             return self.trees.reduce(packed, source, references, counts);
         }
         self.halve(source, references, counts)
@@ -209,6 +224,7 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
     pub(crate) fn bit_sums(&mut self, buckets: &[Xy<B>], size: usize) -> Vec<Xy<B>> {
         #[cfg(target_arch = "x86_64")]
         if let Some(packed) = &mut self.packed {
+            let buckets = packed.words(buckets);
             return self.trees.bit_sums(packed, buckets, size);
         }
         let (mut arrays, mut length) = (buckets.to_vec(), buckets.len());

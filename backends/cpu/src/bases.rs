@@ -36,7 +36,7 @@ impl<C: Curve> Bases<C> {
     pub(crate) fn load(level: Level, points: &[C]) -> Self {
         let width = (points.len().max(2).ilog2() + 1).clamp(8, 12);
         let bytes = points.len() * windows(MAGNITUDE_BITS, width) * size_of::<Xy<C::Base>>();
-        let points: Vec<_> = points.par_iter().map(Xy::new).collect();
+        let points = Xy::all(level, points);
         let table = (bytes <= TABLE_BYTES).then(|| Table::new(level, &points, width));
         Self {
             level,

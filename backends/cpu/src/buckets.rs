@@ -30,6 +30,20 @@ pub(crate) struct Section<'a, B> {
     pub(crate) shift: u32,
 }
 
+impl<B: ff::PrimeField + VartimeField> Section<'_, B> {
+    /// Points of every group, with the binary logarithms of their weights, whose sums are those of the buckets.
+    pub(crate) fn addends(&self, adder: &mut Adder<B>, groups: usize) -> Vec<(u32, Vec<Xy<B>>)> {
+        let sums = adder.bit_sums(self.buckets, self.size);
+        let each = sums.len() / groups;
+        let sum = |i: usize| sums.iter().skip(i).step_by(each).copied().collect();
+        // The index of a bucket is one less than its weight: the sum of all counts once more.
+        let bit = |i: usize| (self.shift + i as u32 - 1, sum(i));
+        core::iter::once((self.shift, sum(0)))
+            .chain((1..each).map(bit))
+            .collect()
+    }
+}
+
 /// A reference to a point, negated or not.
 pub(crate) fn reference(index: usize, negative: bool) -> u32 {
     index as u32 | if negative { NEGATED } else { 0 }
@@ -61,18 +75,7 @@ impl Terms {
         source: &[Xy<B>],
     ) -> Vec<Xy<B>> {
         let sorted = self.sorted();
-        let mut counts = self.counts;
-        let mut points = adder.reduce(source, &sorted, &mut counts);
-        let mut all = sorted;
-        while counts.iter().any(|count| *count > 1) {
-            all.clear();
-            all.extend(0..points.len() as u32);
-            points = adder.reduce(&points, &all, &mut counts);
-        }
-        let mut points = points.into_iter();
-        let sum = |count| if count == 0 { None } else { points.next() };
-        let sums = counts.into_iter().map(sum);
-        sums.map(|sum| sum.unwrap_or(Xy::IDENTITY)).collect()
+        sum(adder, source, sorted, self.counts)
     }
 
     /// Counting sort: the points in the order of their buckets.
@@ -93,6 +96,28 @@ impl Terms {
     }
 }
 
+/// Sums of the points of every bucket, given as consecutive references, as many as counted.
+pub(crate) fn sum<B: ff::PrimeField + VartimeField>(
+    adder: &mut Adder<B>,
+    source: &[Xy<B>],
+    mut references: Vec<u32>,
+    mut counts: Vec<u32>,
+) -> Vec<Xy<B>> {
+    let mut points = adder.reduce(source, &references, &mut counts);
+    while counts.iter().any(|count| *count > 1) {
+        references.clear();
+        references.extend(0..points.len() as u32);
+        points = adder.reduce(&points, &references, &mut counts);
+    }
+    if points.len() == counts.len() {
+        return points;
+    }
+    let mut points = points.into_iter();
+    let sum = |count| if count == 0 { None } else { points.next() };
+    let sums = counts.into_iter().map(sum);
+    sums.map(|sum| sum.unwrap_or(Xy::IDENTITY)).collect()
+}
+
 /// Groups from which the last sums are packed too.
 const MANY_GROUPS: usize = 16;
 
@@ -105,15 +130,9 @@ pub(crate) fn weigh<C: Curve>(
     if groups == 0 {
         return Vec::new();
     }
-    let mut addends = Vec::new();
-    for section in sections.iter().filter(|section| section.size != 0) {
-        let sums = adder.bit_sums(section.buckets, section.size);
-        let each = sums.len() / groups;
-        let sum = |i: usize| sums.iter().skip(i).step_by(each).copied().collect();
-        // The index of a bucket is one less than its weight: the sum of all counts once more.
-        addends.push((section.shift, sum(0)));
-        addends.extend((1..each).map(|i| (section.shift + i as u32 - 1, sum(i))));
-    }
+    let sections = sections.iter().filter(|section| section.size != 0);
+    let own = |section: &Section<'_, C::Base>| section.addends(adder, groups);
+    let mut addends: Vec<_> = sections.flat_map(own).collect();
     addends.sort_by_key(|(shift, _)| core::cmp::Reverse(*shift));
     if groups >= MANY_GROUPS {
         let points = adder.horner(groups, &addends);
@@ -128,7 +147,7 @@ pub(crate) fn weigh<C: Curve>(
 }
 
 /// `sum 2^shift addend` of one group, largest shifts first.
-fn horner<C: Curve>(group: usize, addends: &[(u32, Vec<Xy<C::Base>>)]) -> Point<C> {
+pub(crate) fn horner<C: Curve>(group: usize, addends: &[(u32, Vec<Xy<C::Base>>)]) -> Point<C> {
     let (mut total, mut shift) = (Point::<C>::identity(), 0);
     for (own, points) in addends {
         for _ in *own..shift {

@@ -11,7 +11,7 @@ use crate::affine::{Adder, Xy, normalize};
 use crate::bases::{Bases, Table};
 use crate::buckets::{Terms, reference};
 use crate::columns::{Cells, Columns};
-use crate::digits::{MAGNITUDE_BITS, Magnitude, Windows, windows};
+use crate::digits::{Integers, MAGNITUDE_BITS, Magnitude, Windows, windows};
 use crate::msm::{most_bits, variable, variable_additions};
 use crate::plan::Plan;
 
@@ -138,7 +138,7 @@ fn untabled<C: Curve>(bases: &Bases<C>, column: &Scalars<'_, Scalar<C>>) -> Poin
     let all = 0..column.len();
     column.each_of_body(&all, &mut visit);
     column.each_of_rest(&all, &mut visit);
-    variable::<C>(bases.level, &points, &scalars)
+    variable::<C>(bases.level, &points, Integers::of_magnitudes(&scalars))
 }
 
 /// Commitments to columns of scalars, several at a time; few long columns are split into rows.
@@ -302,7 +302,7 @@ fn by_entry<C: Curve>(bases: &Bases<C>, column: &Scalars<'_, Scalar<C>>) -> Poin
         .chain(rest);
     let products = points.into_iter().zip(scalars);
     let (points, scalars): (Vec<_>, Vec<_>) = products.filter(|(p, _)| !p.is_identity()).unzip();
-    variable::<C>(bases.level, &points, &scalars)
+    variable::<C>(bases.level, &points, Integers::of_magnitudes(&scalars))
 }
 
 /// `sum_b weights[b] P_{i w + b}` for each of the first bases, w weights together: every sum is a column of w scalars.
@@ -337,7 +337,7 @@ fn fold<C: Curve>(bases: &Bases<C>, sums: &[usize], weights: &[Scalar<C>]) -> Ve
         let sum = |i: &usize| {
             let points = &bases.points[i * each..][..each];
             let scalars: Vec<Magnitude> = weights.iter().map(Magnitude::full).collect();
-            variable::<C>(bases.level, points, &scalars)
+            variable::<C>(bases.level, points, Integers::of_magnitudes(&scalars))
         };
         return sums.iter().map(sum).collect();
     };

@@ -1,6 +1,11 @@
-//! Scalars as signed digits.
+//! Integers as signed digits.
 
+use rayon::prelude::*;
 use zkernel_backend::Field;
+
+use crate::affine::NEGATED;
+use crate::kernels;
+use crate::level::Level;
 
 /// Bits of the largest magnitude: a scalar or its opposite is below 2^253 and a little.
 pub(crate) const MAGNITUDE_BITS: u32 = 254;
@@ -47,10 +52,6 @@ pub(crate) struct Windows {
     bias: [u64; 4],
 }
 
-/// A magnitude with the bias of some [`Windows`].
-#[derive(Clone, Copy)]
-pub(crate) struct Biased(Magnitude);
-
 impl Windows {
     /// Windows of `width` bits, at most 32, for magnitudes below `2^bits`, `bits` at most [`MAGNITUDE_BITS`].
     pub(crate) fn new(bits: u32, width: u32) -> Self {
@@ -67,54 +68,190 @@ impl Windows {
         self.count
     }
 
+    pub(crate) const fn width(&self) -> u32 {
+        self.width
+    }
+
     /// Largest digit.
     pub(crate) const fn buckets(&self) -> usize {
         1 << (self.width - 1)
     }
 
-    #[inline]
-    pub(crate) fn bias(&self, magnitude: &Magnitude) -> Biased {
-        let mut limbs = magnitude.limbs;
-        let mut carry = false;
-        for (limb, bias) in limbs.iter_mut().zip(self.bias) {
-            let (sum, first) = limb.overflowing_add(bias);
-            let (sum, second) = sum.overflowing_add(u64::from(carry));
-            (*limb, carry) = (sum, first | second);
-        }
-        let negative = magnitude.negative;
-        Biased(Magnitude { negative, limbs })
-    }
-
-    /// Sign and magnitude of a digit.
-    #[inline]
-    pub(crate) fn digit(&self, biased: &Biased, window: usize) -> (bool, u32) {
-        let limbs = &biased.0.limbs;
-        let position = window as u32 * self.width;
-        let (limb, shift) = ((position / 64) as usize, position % 64);
-        let low = limbs[limb % 4] >> shift;
-        let high = limbs.get(limb + 1).unwrap_or(&0) << 1 << (63 - shift);
-        let raw = ((low | high) & ((1 << self.width) - 1)) as i64;
-        let biased_by = if window + 1 == self.count {
-            0
-        } else {
-            1 << (self.width - 1)
-        };
-        let digit = raw - biased_by;
-        (
-            (digit < 0) != biased.0.negative,
-            digit.unsigned_abs() as u32,
-        )
-    }
-
     /// Visits `(window, negative, magnitude)` of the digits that are not zero.
     #[inline]
     pub(crate) fn each(&self, magnitude: &Magnitude, mut visit: impl FnMut(usize, bool, u32)) {
-        let biased = self.bias(magnitude);
+        let mut limbs = magnitude.limbs;
+        let mut carry = false;
+        for (limb, bias) in limbs.iter_mut().zip(self.bias) {
+            (*limb, carry) = limb.carrying_add(bias, carry);
+        }
         for window in 0..self.count {
-            let (negative, magnitude) = self.digit(&biased, window);
-            if magnitude != 0 {
-                visit(window, negative, magnitude);
+            let place = self.place(window);
+            let words = [limbs[place.word], *limbs.get(place.word + 1).unwrap_or(&0)];
+            let digit = place.digit(words, magnitude.negative);
+            if digit != 0 {
+                visit(window, digit & NEGATED != 0, digit & !NEGATED);
             }
+        }
+    }
+}
+
+/// Eight magnitudes, word by word, and their signs as bits.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Octet {
+    pub(crate) words: [[u64; 8]; 4],
+    pub(crate) negative: u8,
+}
+
+impl Octet {
+    /// Of up to eight magnitudes.
+    pub(crate) fn new(magnitudes: &[Magnitude]) -> Self {
+        let mut octet = Self::default();
+        for (lane, magnitude) in magnitudes.iter().enumerate() {
+            octet.negative |= u8::from(magnitude.negative) << lane;
+            for (words, limb) in octet.words.iter_mut().zip(magnitude.limbs) {
+                words[lane] = limb;
+            }
+        }
+        octet
+    }
+
+    /// The bits of any of them.
+    fn union(&self, union: &mut [u64; 4]) {
+        for (union, words) in union.iter_mut().zip(&self.words) {
+            *union |= words.iter().fold(0, |all, word| all | word);
+        }
+    }
+}
+
+/// Integers to be cut into digits many at a time.
+pub(crate) enum Integers {
+    /// Of less than 31 bits.
+    Narrow(Vec<i32>),
+    /// Of any size, the last octet padded with zeros.
+    Wide(usize, Vec<Octet>),
+}
+
+/// Octets made by a thread at a time.
+const OCTETS_TOGETHER: usize = 512;
+
+impl Integers {
+    pub(crate) fn new<F: Field>(level: Level, values: &[F]) -> Self {
+        if let Some(narrow) = kernels::narrow(level, values) {
+            return Self::Narrow(narrow);
+        }
+        let mut octets = vec![Octet::default(); values.len().div_ceil(8)];
+        let chunks = octets.par_chunks_mut(OCTETS_TOGETHER);
+        chunks
+            .zip(values.par_chunks(8 * OCTETS_TOGETHER))
+            .for_each(|(octets, values)| kernels::octets(level, values, octets));
+        Self::Wide(values.len(), octets)
+    }
+
+    pub(crate) fn of_magnitudes(magnitudes: &[Magnitude]) -> Self {
+        let octets = magnitudes.chunks(8).map(Octet::new).collect();
+        Self::Wide(magnitudes.len(), octets)
+    }
+
+    /// Bits of the largest magnitude.
+    pub(crate) fn bits(&self) -> u32 {
+        let limbs = match self {
+            Self::Narrow(values) => {
+                let all = values.iter().fold(0, |all, v| all | v.unsigned_abs());
+                [u64::from(all), 0, 0, 0]
+            }
+            Self::Wide(_, octets) => {
+                let mut union = [0; 4];
+                octets.iter().for_each(|octet| octet.union(&mut union));
+                union
+            }
+        };
+        let negative = false;
+        Magnitude { negative, limbs }.bits()
+    }
+
+    /// Adds the bias of the windows, once, so that digits can be had.
+    pub(crate) fn bias(&mut self, windows: &Windows) {
+        if let Self::Wide(_, octets) = self {
+            octets
+                .par_iter_mut()
+                .for_each(|octet| octet.add(windows.bias));
+        }
+    }
+
+    /// The digits of a window of biased scalars as references to buckets, from 1: [`NEGATED`] ones negated, 0 for none.
+    #[inline(always)]
+    pub(crate) fn digits(&self, windows: &Windows, window: usize, digits: &mut Vec<u32>) {
+        let place = windows.place(window);
+        digits.clear();
+        match self {
+            Self::Narrow(values) => digits.extend(values.iter().map(|value| {
+                let sum = u64::from(value.unsigned_abs()) + windows.bias[0];
+                place.digit([sum, 0], *value < 0)
+            })),
+            Self::Wide(length, octets) => {
+                digits.resize(8 * octets.len(), 0);
+                let all = digits.as_chunks_mut::<8>().0.iter_mut();
+                for (digits, octet) in all.zip(octets) {
+                    let low = &octet.words[place.word];
+                    let high = octet.words.get(place.word + 1).unwrap_or(&[0; 8]);
+                    for (lane, digit) in digits.iter_mut().enumerate() {
+                        let negative = octet.negative >> lane & 1 != 0;
+                        *digit = place.digit([low[lane], high[lane]], negative);
+                    }
+                }
+                digits.truncate(*length);
+            }
+        }
+    }
+}
+
+impl Octet {
+    /// Adds the same number to every magnitude.
+    fn add(&mut self, number: [u64; 4]) {
+        let mut carry = [0; 8];
+        for (words, number) in self.words.iter_mut().zip(number) {
+            for (word, carry) in words.iter_mut().zip(&mut carry) {
+                let sum = word.wrapping_add(number);
+                let next = u64::from(sum < number);
+                *word = sum.wrapping_add(*carry);
+                *carry = next | u64::from(*word < sum);
+            }
+        }
+    }
+}
+
+/// Where the bits of a window are.
+#[derive(Clone, Copy)]
+struct Place {
+    word: usize,
+    shift: u32,
+    mask: u64,
+    /// What was added to them.
+    bias: i64,
+}
+
+impl Place {
+    /// The digit in two words: magnitude, and [`NEGATED`] if it or the scalar is negative, but not both.
+    #[inline(always)]
+    fn digit(&self, [low, high]: [u64; 2], negative: bool) -> u32 {
+        let raw = ((low >> self.shift | high << 1 << (63 - self.shift)) & self.mask) as i64;
+        let digit = (raw - self.bias) as i32;
+        let digit = if negative { -digit } else { digit };
+        digit.unsigned_abs() | (digit.cast_unsigned() & NEGATED)
+    }
+}
+
+impl Windows {
+    /// Where a window is.
+    const fn place(&self, window: usize) -> Place {
+        let position = window as u32 * self.width;
+        let last = window + 1 == self.count;
+        Place {
+            word: (position / 64) as usize,
+            shift: position % 64,
+            mask: (1 << self.width) - 1,
+            bias: if last { 0 } else { 1 << (self.width - 1) },
         }
     }
 }
@@ -129,4 +266,76 @@ fn limbs<F: Field>(value: &F) -> [u64; 4] {
     let bytes = value.to_repr();
     let (words, _) = bytes.as_chunks::<8>();
     core::array::from_fn(|i| u64::from_le_bytes(words[i]))
+}
+
+#[cfg(test)]
+mod tests {
+    use ff::{Field as _, PrimeField as _};
+    use pasta_curves::{Fp, Fq};
+    use proptest::prelude::*;
+    use zkernel_verifier::curve::signed;
+
+    use super::*;
+
+    /// The scalars that the digits of both levels stand for.
+    fn round_trip<F: Field>(values: &[F], width: u32) {
+        for level in [Level::PORTABLE, Level::detect()] {
+            let mut integers = Integers::new(level, values);
+            let windows = Windows::new(integers.bits(), width);
+            integers.bias(&windows);
+            let (mut sums, mut digits) = (vec![F::ZERO; values.len()], Vec::new());
+            for window in (0..windows.count()).rev() {
+                kernels::digits::<F>(level, &integers, (&windows, window), &mut digits);
+                assert_eq!(digits.len(), values.len());
+                for (sum, digit) in sums.iter_mut().zip(&digits) {
+                    let magnitude = F::from(u64::from(digit & !NEGATED));
+                    assert!(digit & !NEGATED <= windows.buckets() as u32);
+                    let digit = if digit & NEGATED == 0 {
+                        magnitude
+                    } else {
+                        -magnitude
+                    };
+                    *sum = *sum * F::from(1 << width) + digit;
+                }
+            }
+            assert_eq!(sums, values);
+            for value in values {
+                let windows = Windows::new(MAGNITUDE_BITS, width);
+                let mut sum = F::ZERO;
+                windows.each(&Magnitude::full(value), |window, negative, magnitude| {
+                    let digit = if negative {
+                        -F::from(u64::from(magnitude))
+                    } else {
+                        F::from(u64::from(magnitude))
+                    };
+                    sum += digit * F::from(2).pow_vartime([u64::from(width) * window as u64]);
+                });
+                assert_eq!(sum, *value);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn digits_stand_for_scalars(wide in prop::collection::vec(any::<[u8; 32]>(), 0..20), width in 2u32..18) {
+            let full = |bytes: &[u8; 32]| {
+                let mut uniform = [0; 64];
+                uniform[..32].copy_from_slice(bytes);
+                uniform
+            };
+            let edges = [Fp::ZERO, Fp::ONE, -Fp::ONE, Fp::TWO_INV, -Fp::TWO_INV];
+            let fp = |bytes: &[u8; 32]| <Fp as ff::FromUniformBytes<64>>::from_uniform_bytes(&full(bytes));
+            round_trip(&wide.iter().map(fp).chain(edges).collect::<Vec<Fp>>(), width);
+            let fq = |bytes: &[u8; 32]| <Fq as ff::FromUniformBytes<64>>::from_uniform_bytes(&full(bytes));
+            round_trip(&wide.iter().map(fq).collect::<Vec<Fq>>(), width);
+        }
+
+        #[test]
+        fn digits_stand_for_integers(values in prop::collection::vec(any::<i32>(), 0..30), shift in 0u32..32, width in 2u32..18) {
+            let small: Vec<Fp> = values.iter().map(|v| signed(i64::from(v >> shift))).collect();
+            round_trip(&small, width);
+        }
+    }
 }

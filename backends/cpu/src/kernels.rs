@@ -5,10 +5,11 @@ use zkernel_backend::Field;
 use zkernel_verifier::curve::signed;
 use zkernel_verifier::expression::Program;
 
+use crate::digits::{Integers, Magnitude, Octet, Windows};
 use crate::eval::{Lane, invert_block};
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::{program, rows};
+use crate::packed::{program, rows, scalars};
 
 /// Slices shorter than this are not worth the packed constants.
 #[cfg(target_arch = "x86_64")]
@@ -90,6 +91,44 @@ pub(crate) fn contract<F: Field>(
     offsets.iter().map(sum).collect()
 }
 
+/// Integers as integers, if all are of less than 31 bits; never where the level has no quick way to see that.
+pub(crate) fn narrow<F: Field>(level: Level, values: &[F]) -> Option<Vec<i32>> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime() {
+        return scalars::narrow(prime, values);
+    }
+    let _ = (level, values);
+    None
+}
+
+/// Integers as magnitudes, eight an octet, the last one padded with zeros.
+pub(crate) fn octets<F: Field>(level: Level, values: &[F], octets: &mut [Octet]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime() {
+        return scalars::octets(prime, values, octets);
+    }
+    let _ = level;
+    for (octet, values) in octets.iter_mut().zip(values.chunks(8)) {
+        let magnitudes: Vec<Magnitude> = values.iter().map(Magnitude::full).collect();
+        *octet = Octet::new(&magnitudes);
+    }
+}
+
+/// [`Integers::digits`].
+pub(crate) fn digits<F: Field>(
+    level: Level,
+    scalars: &Integers,
+    (windows, window): (&Windows, usize),
+    digits: &mut Vec<u32>,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime::<F>() {
+        return scalars::digits(prime, scalars, (windows, window), digits);
+    }
+    let _ = level;
+    scalars.digits(windows, window, digits);
+}
+
 /// A gate program on rows of input batches.
 pub(crate) struct Run<'a, F> {
     pub(crate) program: &'a Program,
@@ -126,6 +165,7 @@ mod tests {
     use pasta_curves::{Fp, Fq};
     use proptest::prelude::*;
     use zkernel_verifier::curve::powers;
+    use zkernel_verifier::expression::{Instruction, Operand, Operation};
 
     use super::*;
 
@@ -235,6 +275,44 @@ mod tests {
         }
     }
 
+    /// A program of some steps, each an operation on earlier values, on columns of `rows` cells in three lanes.
+    fn programs_agree<F: Field>(steps: &[(u8, u16, u16)], cells: &[(u8, [u8; 32])], rows: usize) {
+        let operand = |i: u16, done: usize| match usize::from(i) % (4 + done) {
+            place @ 0..2 => Operand::Input(place as u16),
+            place @ 2..4 => Operand::Constant(place as u16 - 2),
+            place => Operand::Result(place as u16 - 4),
+        };
+        let operations = [Operation::Add, Operation::Sub, Operation::Mul];
+        let step = |(done, (kind, a, b)): (usize, &(u8, u16, u16))| Instruction {
+            operation: operations[usize::from(*kind) % 3],
+            a: operand(*a, done),
+            b: operand(*b, done),
+        };
+        let program = Program {
+            inputs: 2,
+            constants: 2,
+            instructions: steps.iter().enumerate().map(step).collect(),
+            output: operand(u16::MAX - 3, steps.len()),
+        };
+        let cells: Vec<F> = cells.iter().cycle().take(3 * rows).map(element).collect();
+        let inputs = [
+            &cells[..],
+            &cells.iter().rev().copied().collect::<Vec<F>>()[..],
+        ];
+        let run = Run {
+            program: &program,
+            inputs: &inputs,
+            constants: &[-F::ONE, cells[0]],
+            lanes: &[(F::DELTA, 0), (-F::ONE, rows), (cells[1], 2 * rows)],
+        };
+        let [portable, fast] = [Level::PORTABLE, Level::detect()].map(|level| {
+            let mut sums = cells[..rows].to_vec();
+            super::run(level, &run, &mut sums);
+            sums
+        });
+        assert_eq!(portable, fast, "{program:?}");
+    }
+
     #[test]
     fn integers_of_every_size() {
         let edges =
@@ -257,6 +335,21 @@ mod tests {
         fn levels_agree(cells in column(90), shift in 0usize..90) {
             compare::<Fp>(&cells, shift);
             compare::<Fq>(&cells, shift);
+        }
+
+        #[test]
+        fn levels_run_programs_alike(
+            steps in prop::collection::vec((0u8..6, any::<u16>(), any::<u16>()), 1..40),
+            chain in any::<bool>(),
+            cells in column(90),
+            rows in 2usize..70,
+        ) {
+            prop_assume!(!cells.is_empty());
+            // Each step on the result before it, so that bounds grow.
+            let before = |(i, (kind, a, _)): (usize, &(u8, u16, u16))| (kind % 5 % 2, i as u16 + 3, *a);
+            let steps = if chain { steps.iter().enumerate().map(before).collect() } else { steps };
+            programs_agree::<Fp>(&steps, &cells, rows);
+            programs_agree::<Fq>(&steps, &cells, rows);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 use zkernel_backend::{ColumnRef, Field, Result, Term, shape};
-use zkernel_verifier::form::EvaluatedView;
+use zkernel_verifier::form::{EvaluatedAxis, EvaluatedView};
 
 use crate::columns::{Columns, by_column};
 use crate::kernels;
@@ -80,9 +80,99 @@ pub(crate) fn accumulate<F: Field>(
     shape::accumulate(target.shape(), width, view)?;
     let rows = target.shape().1;
     let cells = target.full_mut(level);
-    let mut place = Places::new(width, rows);
-    view.for_each(|p, coefficient| cells[place.of(p)] += coefficient);
+    if view.axes.last().is_some_and(|last| last.stride != 1) {
+        let mut place = Places::new(width, rows);
+        view.for_each(|p, coefficient| cells[place.of(p)] += coefficient);
+        return Ok(());
+    }
+    let mut runs = Runs {
+        width,
+        rows,
+        found: Vec::new(),
+    };
+    let factors = runs.find(&view.axes, view.start, view.scale);
+    let total: usize = runs.found.iter().map(|run| run.len).sum();
+    if total < PARALLEL_PRODUCTS {
+        runs.add(level, 0, cells, factors);
+        return Ok(());
+    }
+    let share = cells.len().div_ceil(rayon::current_num_threads()).max(1);
+    let parts = cells.par_chunks_mut(share).enumerate();
+    parts.for_each(|(part, cells)| runs.add(level, part * share, cells, factors));
     Ok(())
+}
+
+/// Neighbouring cells that get a stretch of the innermost factors, times a scale.
+struct Run<F> {
+    cell: usize,
+    len: usize,
+    /// First of the factors.
+    factor: usize,
+    scale: F,
+}
+
+/// A view as runs of neighbouring cells.
+struct Runs<F> {
+    width: usize,
+    rows: usize,
+    found: Vec<Run<F>>,
+}
+
+impl<F: Field> Runs<F> {
+    /// Collects the runs of a view; returns the innermost factors.
+    fn find<'a>(&mut self, axes: &'a [EvaluatedAxis<F>], start: usize, scale: F) -> &'a [F] {
+        match axes {
+            [] => {
+                self.push(start, 0, 1, scale);
+                &[]
+            }
+            [last] => {
+                self.push(start, 0, last.factor.len(), scale);
+                &last.factor
+            }
+            [axis, inner @ ..] => {
+                let mut factors: &[F] = &[];
+                for (i, factor) in axis.factor.iter().enumerate() {
+                    factors = self.find(inner, start + i * axis.stride, scale * factor);
+                }
+                factors
+            }
+        }
+    }
+
+    /// Cuts neighbouring positions at the ends of columns.
+    fn push(&mut self, mut position: usize, mut factor: usize, mut left: usize, scale: F) {
+        while left > 0 {
+            let (column, row) = (position / self.width, position % self.width);
+            let len = left.min(self.width - row);
+            self.found.push(Run {
+                cell: column * self.rows + row,
+                len,
+                factor,
+                scale,
+            });
+            position += len;
+            factor += len;
+            left -= len;
+        }
+    }
+
+    /// Adds what falls into these cells, the first of which is that one. Without factors every cell gets the scale.
+    fn add(&self, level: Level, first: usize, cells: &mut [F], factors: &[F]) {
+        let end = first + cells.len();
+        for run in &self.found {
+            let (from, to) = (run.cell.max(first), (run.cell + run.len).min(end));
+            if from >= to {
+                continue;
+            }
+            let cells = &mut cells[from - first..to - first];
+            let skipped = run.factor + from - run.cell;
+            match factors.get(skipped..skipped + cells.len()) {
+                Some(factors) => kernels::combine(level, cells, &[(factors, run.scale)]),
+                None => cells.iter_mut().for_each(|cell| *cell += run.scale),
+            }
+        }
+    }
 }
 
 /// Where positions are among the cells: neighbours are without a division.

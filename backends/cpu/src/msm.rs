@@ -5,20 +5,26 @@ use rayon::prelude::*;
 use zkernel_backend::{Curve, Result, Scalar, shape};
 use zkernel_verifier::curve::Point;
 
-use crate::affine::{Adder, Xy, normalize};
-use crate::buckets::{Section, Terms, reference, weigh};
-use crate::digits::{Biased, Magnitude, Windows, windows};
+use crate::affine::{Adder, NEGATED, Xy, normalize};
+use crate::buckets::{self, Section, horner};
+use crate::digits::{Integers, Magnitude, Windows, windows};
+use crate::kernels;
 use crate::level::Level;
 
 /// Terms of windows that are worked on together.
-const TERMS_TOGETHER: usize = 1 << 12;
+const TERMS_TOGETHER: usize = 1 << 14;
+
+/// Buckets of windows that are worked on together.
+const BUCKETS_TOGETHER: usize = 1 << 13;
 
 #[tracing::instrument(skip_all, fields(points = points.len()))]
 pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
     shape::msm(points.len(), scalars.len())?;
-    let points: Vec<_> = points.par_iter().map(Xy::new).collect();
-    let scalars: Vec<_> = scalars.par_iter().map(Magnitude::full).collect();
-    Ok(variable::<C>(level, &points, &scalars).to_affine())
+    let scalars = Integers::new(level, scalars);
+    if scalars.bits() == 0 {
+        return Ok(C::identity());
+    }
+    Ok(variable::<C>(level, &Xy::all(level, points), scalars).to_affine())
 }
 
 /// Points for which shared doublings are faster than buckets.
@@ -28,8 +34,9 @@ const FEW: usize = 24;
 const FEW_WIDTH: u32 = 5;
 
 /// `sum scalars[i] points[i]` by multiples of every point and doublings shared by all.
-fn straus<C: Curve>(points: &[Xy<C::Base>], scalars: &[Magnitude]) -> Point<C> {
-    let windows = Windows::new(most_bits(scalars), FEW_WIDTH);
+fn straus<C: Curve>(level: Level, points: &[Xy<C::Base>], mut scalars: Integers) -> Point<C> {
+    let windows = Windows::new(scalars.bits(), FEW_WIDTH);
+    scalars.bias(&windows);
     let mut multiples = Vec::with_capacity(points.len() * windows.buckets());
     for point in points {
         let point = point.point::<C>();
@@ -38,16 +45,15 @@ fn straus<C: Curve>(points: &[Xy<C::Base>], scalars: &[Magnitude]) -> Point<C> {
         multiples.extend(own.take(windows.buckets()));
     }
     let multiples = normalize::<C>(&multiples);
-    let biased: Vec<Biased> = scalars.iter().map(|s| windows.bias(s)).collect();
-    let mut total = Point::<C>::identity();
+    let (mut total, mut digits) = (Point::<C>::identity(), Vec::new());
     for window in (0..windows.count()).rev() {
         total = (0..FEW_WIDTH).fold(total, |t, _| t.double());
-        for (scalar, own) in biased.iter().zip(multiples.chunks(windows.buckets())) {
-            let (negative, digit) = windows.digit(scalar, window);
-            match digit {
+        kernels::digits::<Scalar<C>>(level, &scalars, (&windows, window), &mut digits);
+        for (digit, own) in digits.iter().zip(multiples.chunks(windows.buckets())) {
+            match (digit & !NEGATED) as usize {
                 0 => {}
-                _ if negative => total -= own[digit as usize - 1],
-                _ => total += own[digit as usize - 1],
+                magnitude if digit & NEGATED != 0 => total -= own[magnitude - 1],
+                magnitude => total += own[magnitude - 1],
             }
         }
     }
@@ -81,55 +87,81 @@ pub(crate) fn variable_additions(points: usize, bits: u32) -> usize {
 pub(crate) fn variable<C: Curve>(
     level: Level,
     points: &[Xy<C::Base>],
-    scalars: &[Magnitude],
+    mut scalars: Integers,
 ) -> Point<C> {
     if points.len() <= FEW {
-        return straus::<C>(points, scalars);
+        return straus::<C>(level, points, scalars);
     }
-    let bits = most_bits(scalars);
+    let bits = scalars.bits();
     let width = best_width(points.len(), bits);
     let windows = Windows::new(bits, width);
-    let biased: Vec<Biased> = scalars.par_iter().map(|s| windows.bias(s)).collect();
-    let count = windows.count();
-    let share = count.div_ceil(rayon::current_num_threads());
-    let at_once = TERMS_TOGETHER.div_ceil(points.len().max(1)).min(share);
-    let all: Vec<usize> = (0..count).collect();
+    scalars.bias(&windows);
+    let share = windows.count().div_ceil(rayon::current_num_threads());
+    let together = (TERMS_TOGETHER / points.len()).max(BUCKETS_TOGETHER / windows.buckets());
+    let parts = windows.count().div_ceil(together.clamp(1, share));
+    let own = windows.count().div_ceil(parts);
+    let all: Vec<usize> = (0..windows.count()).collect();
     let sum_own = |own: &[usize]| {
-        let (first, last) = (own[0], own[own.len() - 1]);
         Adder::with(level, |adder| {
-            sum_windows::<C>(adder, points, &biased, (&windows, first, last))
+            sum_windows::<C>(adder, level, points, &scalars, (&windows, own))
         })
     };
-    let sums: Vec<Vec<Point<C>>> = all.par_chunks(at_once.max(1)).map(sum_own).collect();
-    let shift = |total: Point<C>| (0..width).fold(total, |t, _| t.double());
-    let horner = |total, sum| shift(total) + sum;
-    let sums = sums.into_iter().flatten().rev();
-    sums.fold(Point::<C>::identity(), horner)
+    let mut addends: Vec<(u32, Vec<Xy<C::Base>>)> =
+        all.par_chunks(own).flat_map_iter(sum_own).collect();
+    addends.sort_by_key(|(shift, _)| core::cmp::Reverse(*shift));
+    horner::<C>(0, &addends)
 }
 
-/// Sums of the windows from the first to the last, each with its own buckets.
+/// Sums of some windows, each with its own buckets: points with binary logarithms of their weights.
 fn sum_windows<C: Curve>(
     adder: &mut Adder<C::Base>,
+    level: Level,
     points: &[Xy<C::Base>],
-    scalars: &[Biased],
-    (windows, first, last): (&Windows, usize, usize),
-) -> Vec<Point<C>> {
-    let (groups, size) = (last - first + 1, windows.buckets());
-    let mut terms = Terms::new(groups * size, groups * points.len());
-    for (i, scalar) in scalars.iter().enumerate() {
-        for window in first..=last {
-            let (negative, magnitude) = windows.digit(scalar, window);
-            if magnitude != 0 {
-                let bucket = (window - first) * size + magnitude as usize - 1;
-                terms.push(bucket, reference(i, negative));
-            }
-        }
+    scalars: &Integers,
+    (windows, own): (&Windows, &[usize]),
+) -> Vec<(u32, Vec<Xy<C::Base>>)> {
+    let size = windows.buckets();
+    let (mut digits, mut counts) = (Vec::new(), Vec::with_capacity(own.len() * size));
+    let mut sorted = Vec::with_capacity(own.len() * points.len());
+    for window in own {
+        kernels::digits::<Scalar<C>>(level, scalars, (windows, *window), &mut digits);
+        sort(&digits, size, &mut counts, &mut sorted);
     }
-    let buckets = terms.sum(adder, points);
+    let buckets = buckets::sum(adder, points, sorted, counts);
+    let shift = |group: usize| own[group] as u32 * windows.width();
     let section = Section {
         buckets: &buckets,
         size,
         shift: 0,
     };
-    weigh::<C>(adder, groups, &[section])
+    let addends = section.addends(adder, own.len());
+    let of_group = |group: usize| {
+        let own = addends.iter();
+        own.map(move |(bit, points)| (shift(group) + bit, vec![points[group]]))
+    };
+    (0..own.len()).flat_map(of_group).collect()
+}
+
+/// Counting sort of the points of a window: counts of buckets, and references in the order of these, are appended.
+fn sort(digits: &[u32], size: usize, counts: &mut Vec<u32>, sorted: &mut Vec<u32>) {
+    let first = counts.len();
+    // No digit at all counts as the last bucket, so that it can be cut off.
+    counts.resize(first + size + 1, 0);
+    let bucket = |digit: u32| ((digit & !NEGATED).wrapping_sub(1) as usize).min(size);
+    let own = &mut counts[first..];
+    digits.iter().for_each(|digit| own[bucket(*digit)] += 1);
+    let start = |end: &mut u32, count: &u32| {
+        *end += count;
+        Some(*end - count)
+    };
+    let mut next: Vec<u32> = own.iter().scan(sorted.len() as u32, start).collect();
+    let none = next[size] as usize;
+    sorted.resize(sorted.len() + digits.len(), 0);
+    for (i, digit) in digits.iter().enumerate() {
+        let slot = &mut next[bucket(*digit)];
+        sorted[*slot as usize] = i as u32 | (digit & NEGATED);
+        *slot += 1;
+    }
+    sorted.truncate(none);
+    counts.truncate(first + size);
 }

@@ -1,50 +1,58 @@
-//! Sums of points by bucket as binary trees laid out for blocks of eight lanes.
+//! Sums of points by bucket as binary trees, eight buckets in the lanes of a block.
 //!
-//! The points of a bucket are split into complete trees. All trees of a chunk go through a level together: the nodes of
-//! level l are an array whose first `lengths[l + 1]` are left children, the next as many right children of the same
-//! parents in the same order, and the rest roots of trees of height l. So an addition is of whole blocks, nothing is
-//! moved between levels, and only leaves are gathered and roots written out.
+//! Buckets are cut into pieces of at most [`LONGEST`] points and sorted by length; eight pieces of about the same length
+//! are a group, whose leaf i holds point i of each. So an addition is of whole blocks, nothing is moved between levels,
+//! and only leaves are gathered and roots written out. Groups go in waves of as many leaves as the second-level cache
+//! holds: while the leaves of one are added, so are the next nodes of those before it, all with one inversion.
 
 use pasta_curves::arithmetic::VartimeField;
 
-use crate::affine::{NEGATED, Xy};
-use crate::packed::points::{Block, NOTHING, Packed};
+use crate::affine::Xy;
+use crate::packed::points::{Block, NOTHING, Packed, Pair};
 
-/// Leaves worked on together, to stay inside the second-level cache.
-const CHUNK: usize = 8192;
+/// Points of the longest piece: longer ones save nothing, and shorter ones are more.
+const LONGEST: u32 = 64;
 
-/// Leaves that are not alone up to which lanes of trees up to [`PADDED_HEIGHT`] may be empty: cheaper than another round of inversions.
-const FEW: usize = 1024;
+/// Blocks of leaves of a wave: enough additions for an inversion, few enough for the second-level cache.
+const WAVE: usize = 320;
 
-/// See [`FEW`].
-const PADDED_HEIGHT: usize = 3;
+/// Points of a source that is worth fetching from while others are added.
+const FAR: usize = 1 << 16;
 
-/// Room to work in, kept between chunks.
+/// Room to work in, kept between calls.
 #[derive(Default)]
 pub(crate) struct Trees {
-    /// Consecutive points of one bucket each: bucket and length.
-    pieces: Vec<(usize, u32)>,
-    /// Points that are alone: their references, and their places among the roots.
-    alone: Vec<(u32, u32)>,
-    /// References of the leaves, in lanes.
+    /// Pieces, the longest first.
+    pieces: Vec<Piece>,
+    /// References of the leaves of a wave, in lanes.
     leaves: Vec<u32>,
-    /// Places of the roots of each height, in lanes.
-    places: Vec<Vec<u32>>,
+    /// Places of the roots of a wave, in lanes.
+    places: Vec<u32>,
+    /// Waves at work.
+    waves: Vec<Wave>,
+    pairs: Vec<Pair>,
     blocks: Vec<Block>,
-    /// Points that stay in blocks over several levels, and operands.
-    sums: Vec<Block>,
-    left: Vec<Block>,
-    right: Vec<Block>,
+    /// First blocks of the roots of a wave.
+    roots: Vec<Block>,
 }
 
-/// Where the nodes of a chunk lie.
-struct Layout {
-    /// Trees of each height, from 0: a tree too many counts as two of half the height.
-    trees: Vec<usize>,
-    /// Nodes at each level, from 0 to one above the highest, multiples of 8.
-    lengths: Vec<usize>,
-    /// Places of the leaves of a tree relative to its root's.
-    offsets: Vec<u32>,
+/// Consecutive references to points of one bucket, and the place of their sum.
+#[derive(Clone, Copy, Default)]
+struct Piece {
+    start: u32,
+    length: u32,
+    place: u32,
+}
+
+/// Groups whose leaves lie in consecutive blocks.
+#[derive(Clone, Copy)]
+struct Wave {
+    /// Its first piece and the one after its last.
+    pieces: (usize, usize),
+    /// Its first block.
+    block: usize,
+    /// Distance of the next operands.
+    stride: usize,
 }
 
 impl Trees {
@@ -52,115 +60,189 @@ impl Trees {
     pub(crate) fn reduce<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
-        source: &[Xy<B>],
+        source: &[[u64; 8]],
         references: &[u32],
         counts: &mut [u32],
     ) -> Vec<Xy<B>> {
-        let mut roots = Vec::with_capacity(references.len() / 4 + counts.len());
-        let (mut bucket, mut taken, mut start) = (0, 0, 0);
-        let totals = counts.to_vec();
-        counts.fill(0);
-        while bucket < totals.len() {
-            self.pieces.clear();
-            let mut total = 0;
-            while bucket < totals.len() {
-                let length = (totals[bucket] - taken).min(CHUNK as u32);
-                if total != 0 && total + length as usize > CHUNK {
-                    break;
-                }
-                self.pieces.push((bucket, length));
-                total += length as usize;
-                taken += length;
-                if taken == totals[bucket] {
-                    bucket += 1;
-                    taken = 0;
-                }
+        let total = self.cut(counts);
+        let mut roots = vec![Xy::IDENTITY; total];
+        let paired = self.pieces.partition_point(|piece| piece.length > 1);
+        self.waves.clear();
+        let mut next = self.pick(references, (0, paired));
+        for number in 0.. {
+            if !self.leaves.is_empty() {
+                self.plant(packed, source, next, number);
+                next = self.pick(references, (next.1, paired));
             }
-            let chunk = &references[start..start + total];
-            self.chunk(packed, source, chunk, counts, &mut roots);
-            start += total;
+            if self.waves.is_empty() {
+                break;
+            }
+            self.grow(packed, source);
+            self.harvest(packed, &mut roots);
+        }
+        for piece in &self.pieces[paired..] {
+            packed.copy(
+                source,
+                references[piece.start as usize],
+                &mut roots[piece.place as usize],
+            );
         }
         roots
     }
 
-    /// One chunk: roots are appended, and counted in `counts`.
-    fn chunk<B: ff::PrimeField + VartimeField>(
-        &mut self,
-        packed: &mut Packed<B>,
-        source: &[Xy<B>],
-        references: &[u32],
-        counts: &mut [u32],
-        roots: &mut Vec<Xy<B>>,
-    ) {
-        let layout = Layout::new(&self.pieces, references.len());
-        self.place(&layout, source, references, counts, roots);
-        let count = self.leaves.len() / 8;
-        if self.blocks.len() < count {
-            self.blocks.resize(count, packed.nothing());
+    /// Cuts buckets into pieces, sorted by length, and counts those of each bucket. Gives the number of all.
+    fn cut(&mut self, counts: &mut [u32]) -> usize {
+        let mut lengths = [0u32; LONGEST as usize + 1];
+        let (mut start, mut total) = (0, 0);
+        for count in &*counts {
+            for_pieces(*count, |length| lengths[length as usize] += 1);
         }
-        packed.gather(source, &self.leaves, &mut self.blocks[..count]);
-        for height in 1..layout.trees.len() {
-            let count = layout.lengths[height] / 8;
-            let (left, right) = self.blocks.split_at_mut(count);
-            packed.add(left, &mut right[..count]);
-            let first = 2 * layout.lengths[height + 1] / 8;
-            packed.scatter(&self.blocks[first..count], &self.places[height], roots);
+        let mut next = [0u32; LONGEST as usize + 1];
+        for length in (1..=LONGEST as usize).rev() {
+            next[length] = total;
+            total += lengths[length];
         }
+        self.pieces.clear();
+        self.pieces.resize(total as usize, Piece::default());
+        let mut place = 0;
+        for count in counts {
+            let first = place;
+            for_pieces(*count, |length| {
+                let slot = &mut next[length as usize];
+                self.pieces[*slot as usize] = Piece {
+                    start,
+                    length,
+                    place,
+                };
+                *slot += 1;
+                start += length;
+                place += 1;
+            });
+            *count = place - first;
+        }
+        total as usize
     }
 
-    /// Gives leaves and roots their places; points that are alone go straight to the roots.
-    fn place<B: ff::PrimeField + VartimeField>(
-        &mut self,
-        layout: &Layout,
-        source: &[Xy<B>],
-        references: &[u32],
-        counts: &mut [u32],
-        roots: &mut Vec<Xy<B>>,
-    ) {
-        let heights = layout.trees.len();
+    /// The leaves of a new wave of some of the pieces, none if there are no more; gives its first piece and the one after
+    /// its last.
+    fn pick(&mut self, references: &[u32], (first, end): (usize, usize)) -> (usize, usize) {
         self.leaves.clear();
-        self.leaves.resize(2 * layout.lengths[1], NOTHING);
-        self.places
-            .resize_with(heights.max(self.places.len()), Vec::new);
-        self.places.iter_mut().for_each(Vec::clear);
-        self.alone.clear();
-        let mut next = roots.len();
-        let mut rest = references;
-        for (bucket, length) in &self.pieces {
-            let mut left = *length;
-            while left != 0 {
-                let mut height = left.ilog2() as usize;
-                while height > 0 && self.places[height].len() == layout.trees[height] {
-                    height -= 1;
-                }
-                let (own, others) = rest.split_at(1 << height);
-                if height == 0 {
-                    self.alone.push((own[0], next as u32));
-                } else {
-                    let places = &mut self.places[height];
-                    let root = 2 * layout.lengths[height + 1] + places.len();
-                    places.push(next as u32);
-                    let leaves = &mut self.leaves[root..];
-                    for (offset, reference) in layout.offsets.iter().zip(own) {
-                        leaves[*offset as usize] = *reference;
-                    }
-                }
-                rest = others;
-                left -= 1 << height;
-                counts[*bucket] += 1;
-                next += 1;
+        let mut next = first;
+        while next < end {
+            let group = &self.pieces[next..end.min(next + 8)];
+            let depth = group[0].length as usize;
+            if next > first && self.leaves.len() + 8 * depth > 8 * WAVE {
+                break;
             }
+            push_leaves(&mut self.leaves, references, group);
+            next += group.len();
         }
-        roots.resize(next, Xy::IDENTITY);
-        for (reference, place) in &self.alone {
-            let point = source[(reference & !NEGATED) as usize];
-            roots[*place as usize] = point.signed(reference & NEGATED != 0);
+        (first, next)
+    }
+
+    /// Gathers the leaves of a new wave.
+    fn plant<B: ff::PrimeField + VartimeField>(
+        &mut self,
+        packed: &Packed<B>,
+        source: &[[u64; 8]],
+        pieces: (usize, usize),
+        number: usize,
+    ) {
+        // A wave takes at most as many steps as there are places: the one before it here is done.
+        let block = number % WAVES * WAVE;
+        let count = self.leaves.len() / 8;
+        if self.blocks.len() < block + count {
+            self.blocks.resize(block + count, packed.nothing());
+        }
+        let blocks = &mut self.blocks[block..block + count];
+        packed.gather(source, &self.leaves, blocks);
+        self.waves.push(Wave {
+            pieces,
+            block,
+            stride: 1,
+        });
+    }
+
+    /// Adds the next nodes of all waves, and fetches the leaves of the next one.
+    fn grow<B: ff::PrimeField + VartimeField>(
+        &mut self,
+        packed: &mut Packed<B>,
+        source: &[[u64; 8]],
+    ) {
+        self.pairs.clear();
+        for wave in &mut self.waves {
+            let mut block = wave.block;
+            for group in self.pieces[wave.pieces.0..wave.pieces.1].chunks(8) {
+                let depth = group[0].length as usize;
+                let rights = (wave.stride..depth).step_by(2 * wave.stride);
+                self.pairs.extend(
+                    rights.map(|right| Pair::new(block + right - wave.stride, block + right)),
+                );
+                block += depth;
+            }
+            wave.stride *= 2;
+        }
+        let far = source.len() >= FAR;
+        let next = if far { &self.leaves[..] } else { &[] };
+        packed.add_before(&mut self.blocks, &self.pairs, (source, next));
+    }
+
+    /// Writes out the roots of the waves that are done.
+    fn harvest<B: ff::PrimeField + VartimeField>(
+        &mut self,
+        packed: &Packed<B>,
+        sums: &mut [Xy<B>],
+    ) {
+        let done =
+            |wave: &Wave, pieces: &[Piece]| wave.stride >= pieces[wave.pieces.0].length as usize;
+        for wave in self.waves.iter().filter(|wave| done(wave, &self.pieces)) {
+            self.roots.clear();
+            self.places.clear();
+            let mut block = wave.block;
+            for group in self.pieces[wave.pieces.0..wave.pieces.1].chunks(8) {
+                self.roots.push(self.blocks[block]);
+                self.places.extend(group.iter().map(|piece| piece.place));
+                block += group[0].length as usize;
+            }
+            packed.scatter(&self.roots, &self.places, sums);
+        }
+        self.waves.retain(|wave| !done(wave, &self.pieces));
+    }
+}
+
+/// Waves at work at a time: one for each height of a tree of [`LONGEST`] leaves.
+const WAVES: usize = LONGEST.ilog2() as usize;
+
+/// Lengths of the pieces of so many points: about equal.
+#[inline(always)]
+fn for_pieces(count: u32, mut visit: impl FnMut(u32)) {
+    if count <= LONGEST {
+        if count != 0 {
+            visit(count);
+        }
+        return;
+    }
+    let pieces = count.div_ceil(LONGEST);
+    let (each, more) = (count / pieces, count % pieces);
+    (0..pieces).for_each(|piece| visit(each + u32::from(piece < more)));
+}
+
+/// Leaf i of up to eight pieces, for every i: [`NOTHING`] in the lanes of shorter ones.
+fn push_leaves(leaves: &mut Vec<u32>, references: &[u32], group: &[Piece]) {
+    let depth = group[0].length as usize;
+    let start = leaves.len();
+    leaves.resize(start + 8 * depth, NOTHING);
+    let own = &mut leaves[start..];
+    for (lane, piece) in group.iter().enumerate() {
+        let references = &references[piece.start as usize..][..piece.length as usize];
+        for (leaves, reference) in own.as_chunks_mut::<8>().0.iter_mut().zip(references) {
+            leaves[lane] = *reference;
         }
     }
 }
 
 /// Buckets worked on together by [`Trees::bit_sums`].
-const BUCKETS: usize = 8192;
+pub(crate) const BUCKETS: usize = 8192;
 
 impl Trees {
     /// For every group of `size` buckets, a power of two: the sum of all, then for every bit the sum of those whose index
@@ -171,7 +253,7 @@ impl Trees {
     pub(crate) fn bit_sums<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
-        buckets: &[Xy<B>],
+        buckets: &[[u64; 8]],
         size: usize,
     ) -> Vec<Xy<B>> {
         let sums = size.ilog2() as usize + 1;
@@ -187,7 +269,7 @@ impl Trees {
     fn bit_sums_together<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
-        buckets: &[Xy<B>],
+        buckets: &[[u64; 8]],
         size: usize,
         points: &mut [Xy<B>],
     ) {
@@ -204,14 +286,15 @@ impl Trees {
         };
         self.leaves.clear();
         self.leaves.extend((0..size * lanes).map(reference));
-        self.sums.clear();
-        self.sums
-            .resize(self.leaves.len().div_ceil(8), packed.nothing());
-        packed.gather(buckets, &self.leaves, &mut self.sums);
+        self.roots.clear();
+        let blocks = self.leaves.len().div_ceil(8);
+        self.roots.resize(blocks, packed.nothing());
+        packed.gather(buckets, &self.leaves, &mut self.roots);
+        let mut arrays = vec![0];
         let mut span = size * lanes;
         for _ in 0..bits {
             span /= 2;
-            self.halve(packed, span);
+            self.halve(packed, &mut arrays, span);
         }
         let sums = bits as usize + 1;
         let place = |(sum, group): (usize, usize)| {
@@ -219,10 +302,42 @@ impl Trees {
             own.unwrap_or(NOTHING)
         };
         let width = lanes.next_multiple_of(8);
-        let all = (0..sums).flat_map(|sum| (0..width).map(move |group| (sum, group)));
-        self.leaves.clear();
-        self.leaves.extend(all.map(place));
-        packed.scatter(&self.sums, &self.leaves, points);
+        for (sum, array) in arrays.into_iter().enumerate() {
+            self.places.clear();
+            let own = (0..width).map(|group| place((sum, group)));
+            self.places.extend(own);
+            packed.scatter(&self.roots[array..][..width / 8], &self.places, points);
+        }
+    }
+
+    /// Halves all arrays of `2 span` points and adds one more, the upper half of the first.
+    fn halve<B: ff::PrimeField + VartimeField>(
+        &mut self,
+        packed: &mut Packed<B>,
+        arrays: &mut Vec<usize>,
+        span: usize,
+    ) {
+        let half = span / 8;
+        let upper = self.roots.len();
+        if half == 0 {
+            self.roots.push(self.roots[arrays[0]].rotated(span));
+        } else {
+            let own = arrays[0] + half;
+            self.roots.extend_from_within(own..own + half);
+        }
+        self.pairs.clear();
+        for array in &*arrays {
+            let right = if half == 0 {
+                self.roots.push(self.roots[*array].rotated(span));
+                self.roots.len() - 1
+            } else {
+                array + half
+            };
+            let pairs = (0..half.max(1)).map(|i| Pair::new(array + i, right + i));
+            self.pairs.extend(pairs);
+        }
+        packed.add(&mut self.roots, &self.pairs);
+        arrays.push(upper);
     }
 
     /// `sum 2^shift addend` of every group, largest shifts first.
@@ -234,28 +349,30 @@ impl Trees {
     ) -> Vec<Xy<B>> {
         let all: Vec<u32> = (0..groups as u32).collect();
         let mut totals = vec![Xy::IDENTITY; groups];
-        let mut started = false;
-        self.left.clear();
-        self.left.resize(groups.div_ceil(8), packed.nothing());
-        self.right.clear();
-        self.right.resize(groups.div_ceil(8), packed.nothing());
-        let mut shift = 0;
+        let blocks = groups.div_ceil(8);
+        self.roots.clear();
+        self.roots.resize(2 * blocks, packed.nothing());
+        self.pairs.clear();
+        self.pairs
+            .extend((0..blocks).map(|i| Pair::new(i, blocks + i)));
+        let (mut shift, mut started) = (0, false);
         for (own, points) in addends {
             for _ in *own..shift {
-                packed.double(&mut self.left);
+                packed.double(&mut self.roots[..blocks]);
             }
-            packed.gather(points, &all, &mut self.right);
+            let points = packed.words(points);
             if started {
-                packed.add(&mut self.left, &mut self.right);
+                packed.gather(points, &all, &mut self.roots[blocks..]);
+                packed.add(&mut self.roots, &self.pairs);
             } else {
-                core::mem::swap(&mut self.left, &mut self.right);
+                packed.gather(points, &all, &mut self.roots[..blocks]);
             }
             (started, shift) = (true, *own);
         }
         for _ in 0..shift {
-            packed.double(&mut self.left);
+            packed.double(&mut self.roots[..blocks]);
         }
-        packed.scatter(&self.left, &all, &mut totals);
+        packed.scatter(&self.roots[..blocks], &all, &mut totals);
         totals
     }
 
@@ -270,73 +387,18 @@ impl Trees {
         let all: Vec<u32> = (0..points.len() as u32).collect();
         let mut multiples = Vec::with_capacity(points.len() * count);
         multiples.extend_from_slice(points);
-        self.sums.clear();
-        self.sums.resize(points.len().div_ceil(8), packed.nothing());
-        packed.gather(points, &all, &mut self.sums);
+        self.roots.clear();
+        self.roots
+            .resize(points.len().div_ceil(8), packed.nothing());
+        packed.gather(packed.words(points), &all, &mut self.roots);
         for j in 1..count {
             for _ in 0..width {
-                packed.double(&mut self.sums);
+                packed.double(&mut self.roots);
             }
             let start = j * points.len();
             multiples.resize(start + points.len(), Xy::IDENTITY);
-            packed.scatter(&self.sums, &all, &mut multiples[start..]);
+            packed.scatter(&self.roots, &all, &mut multiples[start..]);
         }
         multiples
-    }
-
-    /// Halves all arrays of `2 span` points and adds one more, the upper half of the first.
-    fn halve<B: ff::PrimeField + VartimeField>(&mut self, packed: &mut Packed<B>, span: usize) {
-        let length = (2 * span).div_ceil(8);
-        self.left.clear();
-        self.right.clear();
-        for array in self.sums.chunks(length) {
-            if span < 8 {
-                self.left.push(array[0]);
-                self.right.push(array[0].rotated(span));
-            } else {
-                let (lower, upper) = array.split_at(length / 2);
-                self.left.extend_from_slice(lower);
-                self.right.extend_from_slice(upper);
-            }
-        }
-        let upper = self.right[..length.div_ceil(2)].to_vec();
-        packed.add(&mut self.left, &mut self.right);
-        self.left.extend(upper);
-        core::mem::swap(&mut self.left, &mut self.sums);
-    }
-}
-
-impl Layout {
-    fn new(pieces: &[(usize, u32)], total: usize) -> Self {
-        let longest = pieces.iter().map(|(_, length)| *length).max();
-        let highest = longest.unwrap_or(0).max(1).ilog2() as usize;
-        let mut trees = vec![0; highest + 1];
-        for (_, length) in pieces {
-            for (height, trees) in trees.iter_mut().enumerate() {
-                *trees += (length >> height & 1) as usize;
-            }
-        }
-        let leaves = total - pieces.iter().filter(|(_, length)| *length == 1).count();
-        for height in (1..=highest).rev() {
-            if leaves > FEW || height > PADDED_HEIGHT {
-                let excess = trees[height] % 8;
-                trees[height] -= excess;
-                trees[height - 1] += 2 * excess;
-            }
-        }
-        let mut lengths = vec![0; highest + 2];
-        for height in (1..=highest).rev() {
-            lengths[height] = 2 * lengths[height + 1] + trees[height].next_multiple_of(8);
-        }
-        let mut offsets = vec![0u32];
-        for length in &lengths[1..=highest] {
-            let upper: Vec<u32> = offsets.iter().map(|o| o + *length as u32).collect();
-            offsets.extend(upper);
-        }
-        Self {
-            trees,
-            lengths,
-            offsets,
-        }
     }
 }

@@ -30,9 +30,11 @@
 //! A count does not depend on the witness but for the number of distinct table rows a column hits and the magnitudes
 //! of its cells; [`stand_in`] says what is assumed.
 
+mod bench;
 pub mod prices;
 pub mod stand_in;
 pub mod tally;
+pub mod unit;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -49,7 +51,7 @@ use crate::randomness::Randomness;
 use crate::witness::Witness;
 pub use prices::Prices;
 use tally::Tally;
-pub use tally::{Operation, Unit};
+pub use unit::{Operation, Unit};
 
 /// What one stage asks for.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -138,9 +138,7 @@ fn zero_row(table: &LookupTable) -> usize {
 fn hits<F: Field>(system: &ConstraintSystem<F>, lookup: &Lookup, noise: &mut Noise) -> Vec<u32> {
     let table = table_of(system, lookup);
     let padding = zero_row(table);
-    let cells = system
-        .track(lookup.helper)
-        .map_or(0, |t| t.columns * t.width);
+    let cells = system.looked_up(lookup);
     let read = lookup.inputs.iter().flat_map(|input| &input.terms);
     let used = read
         .filter_map(|(id, _)| Some(system.track(*id)?.len))
@@ -158,7 +156,7 @@ fn hits<F: Field>(system: &ConstraintSystem<F>, lookup: &Lookup, noise: &mut Noi
         };
         (table.offset + row) as u32
     };
-    (0..cells).map(hit).collect()
+    cells.map(hit).collect()
 }
 
 /// The cells of a track that a lookup reads by itself, from what the lookup hits.
@@ -167,24 +165,34 @@ fn looked_up<F: Field>(
     id: TrackId,
     hits: &[Vec<u32>],
 ) -> Option<Vec<i64>> {
-    let mut lookups = system.lookups.iter().zip(hits);
-    lookups.find_map(|(lookup, hits)| {
+    let mut cells = vec![0; system.track(id).map_or(0, |t| t.columns * t.width)];
+    let mut read = false;
+    // Of several that read the track, the first has the last word.
+    for (lookup, hits) in system.lookups.iter().zip(hits).rev() {
         let table = table_of(system, lookup);
         let inputs = lookup.inputs.iter().take(table.arity);
-        let (entry, input, factor) =
-            inputs
-                .enumerate()
-                .find_map(|(entry, input)| match input.terms.as_slice() {
-                    [(track, factor @ (1 | -1))] if *track == id => Some((entry, input, *factor)),
-                    _ => None,
-                })?;
-        let cell = |hit: &u32| {
+        let of_track = inputs
+            .enumerate()
+            .find_map(|(entry, input)| match input.terms.as_slice() {
+                [(track, factor @ (1 | -1))] if *track == id => Some((entry, input, *factor)),
+                _ => None,
+            });
+        let Some((entry, input, factor)) = of_track else {
+            continue;
+        };
+        read = true;
+        let value = |hit: &u32| {
             let row = (*hit as usize).wrapping_sub(table.offset);
             let value = table.rows.get(row.wrapping_mul(table.arity) + entry);
             value.map_or(0, |v| v.wrapping_sub(input.constant).wrapping_mul(factor))
         };
-        Some(hits.iter().map(cell).collect())
-    })
+        let positions = system.looked_up(lookup);
+        let looked_up = cells.get_mut(positions).into_iter().flatten();
+        looked_up
+            .zip(hits)
+            .for_each(|(cell, hit)| *cell = value(hit));
+    }
+    read.then_some(cells)
 }
 
 /// How often each row of a side is hit.

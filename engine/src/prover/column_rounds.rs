@@ -5,11 +5,11 @@
 //! dense. A subtree joins the dense part when it has folded to one column.
 
 use zkernel_backend::{Backend, ColumnRef, Term};
-use zkernel_verifier::challenge::{Challenge, Challenges};
+use zkernel_verifier::challenge::Challenges;
 use zkernel_verifier::claims::{BatchedClaim, fold_weights};
 use zkernel_verifier::curve::{Curve, Scalar};
 use zkernel_verifier::fold::RowMajor;
-use zkernel_verifier::form::{EvaluatedAxis, EvaluatedView, LinearForm, Source, TrackId};
+use zkernel_verifier::form::{LinearForm, TrackId};
 use zkernel_verifier::rounds::ColumnRounds;
 use zkernel_verifier::system::{Track, TrackKind};
 
@@ -41,14 +41,7 @@ struct TensorForm<C: Curve, B: Backend<C>> {
     scalars: Vec<Scalar<C>>,
 }
 
-/// Columns with written-out coefficients, by their position on the current level.
-struct Dense<C: Curve, B: Backend<C>> {
-    positions: Vec<usize>,
-    f: B::Columns,
-    a: B::Columns,
-}
-
-type Claim<'k, C> = BatchedClaim<'k, Scalar<C>>;
+pub(super) type Claim<'k, C> = BatchedClaim<'k, Scalar<C>>;
 
 impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
     /// Runs the column rounds; returns L and R of each and what is left.
@@ -60,13 +53,14 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         rounds: &mut ColumnRounds<'_, C>,
     ) -> Result<(Vec<[C; 2]>, Folded<C, B>)> {
         let mut subtrees = self.subtrees(challenges, claim)?;
-        let mut dense = self.dense(challenges, claim, &subtrees)?;
+        let tensors: Vec<TrackId> = subtrees.iter().map(|subtree| subtree.track).collect();
+        let mut dense = self.dense(challenges, claim, &tensors)?;
         let (mut proof, mut us) = (Vec::new(), Vec::new());
         let mut claim_blinder = Scalar::<C>::default();
         let nothing = self.backend.zeros(2, self.system().rows())?;
         for level in 0..self.key.verifying.shape.column_rounds {
-            self.join(&mut dense, &mut subtrees, level, &us)?;
-            self.pair(&mut dense)?;
+            let ready = self.ready(&mut subtrees, level, &us)?;
+            dense.join(self.backend, ready, true)?;
             let (mut l, mut r) = self.backend.cross_columns(&dense.f, &dense.a)?;
             for form in subtrees.iter().flat_map(|subtree| &subtree.forms) {
                 l += cross(&form.dots, &form.scalars, 1);
@@ -80,7 +74,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             let u = rounds.round(&points)?;
             let inverse = Option::from(ff::Field::invert(&u)).ok_or_else(inconsistent)?;
             claim_blinder += u * s + inverse * t;
-            dense = self.fold_dense(&dense, u, inverse)?;
+            dense = dense.fold(self.backend, u, inverse)?;
             for form in subtrees.iter_mut().flat_map(|subtree| &mut subtree.forms) {
                 form.dots = fold(&form.dots, u);
                 form.scalars = fold(&form.scalars, inverse);
@@ -88,7 +82,8 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             proof.push(points);
             us.push(u);
         }
-        self.join(&mut dense, &mut subtrees, us.len(), &us)?;
+        let ready = self.ready(&mut subtrees, us.len(), &us)?;
+        dense.join(self.backend, ready, false)?;
         let blinder = self.folded_blinder(&fold_weights(&us));
         Ok((
             proof,
@@ -159,248 +154,50 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         })
     }
 
-    /// All other columns with their written-out coefficients.
-    fn dense(
+    /// Subtrees that have folded to one column.
+    #[allow(clippy::type_complexity)]
+    fn ready(
         &self,
-        challenges: &Challenges<Scalar<C>>,
-        claim: &Claim<'_, C>,
-        subtrees: &[Subtree<C, B>],
-    ) -> Result<Dense<C, B>> {
-        let layout = &self.key.verifying.layout;
-        let (mut sources, mut chosen, mut positions) = (Vec::new(), Vec::new(), Vec::new());
-        let tracks: Vec<TrackId> = layout
-            .order
-            .iter()
-            .copied()
-            .filter(|id| subtrees.iter().all(|s| s.track != *id))
-            .collect();
-        let mut coefficients = Vec::new();
-        for id in tracks {
-            let columns = self.track(id)?;
-            let (count, rows) = self.backend.shape(columns);
-            let mut a = self.backend.zeros(count, rows)?;
-            self.accumulate_forms(id, challenges, claim, &mut a)?;
-            for column in 0..count {
-                chosen.push(ColumnRef {
-                    batch: sources.len(),
-                    column,
-                });
-                positions.push(layout.first(id) + column);
-            }
-            sources.push(columns);
-            coefficients.push(a);
-        }
-        if let Some((quotient, _)) = &self.quotient {
-            let count = claim.quotient.len();
-            chosen.extend((0..count).map(|column| ColumnRef {
-                batch: sources.len(),
-                column,
-            }));
-            positions.extend((0..count).map(|j| layout.quotient + j));
-            sources.push(quotient);
-            coefficients.push(self.quotient_forms(challenges, claim)?);
-        }
-        let f = self.backend.gather(&sources, &chosen)?;
-        let coefficients: Vec<&B::Columns> = coefficients.iter().collect();
-        let mut a = self.backend.gather(&coefficients, &chosen)?;
-        self.add_openings(challenges, claim, &positions, &mut a)?;
-        Ok(Dense { positions, f, a })
-    }
-
-    /// Adds the forms that read a track to its coefficients.
-    fn accumulate_forms(
-        &self,
-        id: TrackId,
-        challenges: &Challenges<Scalar<C>>,
-        claim: &Claim<'_, C>,
-        a: &mut B::Columns,
-    ) -> Result<()> {
-        let width = self.system().track(id).map_or(1, |t| t.width);
-        if self.system().masks.as_ref().map(|masks| masks.track) == Some(id) {
-            self.backend.accumulate_sparse(a, width, &claim.masks)?;
-        }
-        for weighted in &claim.forms {
-            match weighted.form {
-                LinearForm::Strided(strided) if strided.source == Source::Track(id) => {
-                    let mut view = strided.evaluate(challenges);
-                    view.scale *= weighted.weight;
-                    self.backend.accumulate(a, width, &view)?;
-                }
-                LinearForm::Strided(_) => {}
-                LinearForm::Sparse(entries) => {
-                    let of_track = entries.iter().filter(|entry| entry.cell.track == id);
-                    let entries: Vec<_> = of_track
-                        .map(|entry| {
-                            let power = claim.lambda_powers[entry.claim as usize];
-                            (
-                                entry.cell.position,
-                                entry.coefficient * power * weighted.weight,
-                            )
-                        })
-                        .collect();
-                    self.backend.accumulate_sparse(a, width, &entries)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Quotient column j has the form `k_j L(zeta / g_j)`.
-    fn quotient_forms(
-        &self,
-        challenges: &Challenges<Scalar<C>>,
-        claim: &Claim<'_, C>,
-    ) -> Result<B::Columns> {
-        let domain = &self.key.verifying.domain;
-        let mut forms = self.backend.zeros(claim.quotient.len(), domain.rows())?;
-        for (j, (k, shift)) in claim.quotient.iter().zip(&domain.shifts).enumerate() {
-            let inverse: Scalar<C> =
-                Option::from(ff::Field::invert(shift)).ok_or_else(inconsistent)?;
-            let point = challenges.get(Challenge::Zeta) * inverse;
-            let factor = domain.lagrange(point).ok_or_else(inconsistent)?;
-            let axes = vec![EvaluatedAxis { stride: 1, factor }];
-            let view = EvaluatedView {
-                start: j * domain.rows(),
-                axes,
-                scale: *k,
-            };
-            self.backend.accumulate(&mut forms, domain.rows(), &view)?;
-        }
-        Ok(forms)
-    }
-
-    /// Adds `coefficient[q] L(omega^rotation zeta)` to the coefficients of every opened column.
-    fn add_openings(
-        &self,
-        challenges: &Challenges<Scalar<C>>,
-        claim: &Claim<'_, C>,
-        positions: &[usize],
-        a: &mut B::Columns,
-    ) -> Result<()> {
-        let domain = &self.key.verifying.domain;
-        let zeta = challenges.get(Challenge::Zeta);
-        for opening in claim.openings.iter().filter(|_| !positions.is_empty()) {
-            let lagrange = domain.lagrange_rotated(zeta, opening.rotation);
-            let scalars = positions
-                .iter()
-                .map(|p| opening.coefficients.get(*p).copied().unwrap_or_default());
-            let columns = EvaluatedAxis {
-                stride: domain.rows(),
-                factor: scalars.collect(),
-            };
-            let rows = EvaluatedAxis {
-                stride: 1,
-                factor: lagrange.ok_or_else(inconsistent)?,
-            };
-            let view = EvaluatedView {
-                start: 0,
-                axes: vec![columns, rows],
-                scale: <Scalar<C> as ff::Field>::ONE,
-            };
-            self.backend.accumulate(a, domain.rows(), &view)?;
-        }
-        Ok(())
-    }
-
-    /// Subtrees that have folded to one column become dense.
-    fn join(
-        &self,
-        dense: &mut Dense<C, B>,
         subtrees: &mut Vec<Subtree<C, B>>,
         level: usize,
         us: &[Scalar<C>],
-    ) -> Result<()> {
+    ) -> Result<Vec<(usize, B::Columns, B::Columns)>> {
         let (ready, waiting) = subtrees
             .drain(..)
             .partition(|s: &Subtree<C, B>| s.log_columns == level);
         *subtrees = waiting;
         let ready: Vec<Subtree<C, B>> = ready;
-        for subtree in ready {
-            let weights = fold_weights(&us[..level]);
-            let rows = self.system().rows();
-            let columns = self.track(subtree.track)?;
-            let (count, _) = self.backend.shape(columns);
-            let terms = (0..count).zip(&weights);
-            let terms = terms.map(|(column, w)| Term {
-                column: ColumnRef { batch: 0, column },
-                coefficient: *w,
-            });
-            let zero = [Scalar::<C>::default()];
-            let f = self
-                .backend
-                .combine(&[columns], &[terms.collect()], &zero, rows)?;
-            let vectors: Vec<&B::Columns> = subtree.forms.iter().map(|form| &form.vector).collect();
-            let terms = subtree.forms.iter().enumerate().map(|(batch, form)| Term {
-                column: ColumnRef { batch, column: 0 },
-                coefficient: form.scalars.first().copied().unwrap_or_default(),
-            });
-            let a = self
-                .backend
-                .combine(&vectors, &[terms.collect()], &zero, rows)?;
-            self.insert(dense, subtree.first >> level, &f, &a)?;
-        }
-        Ok(())
-    }
-
-    fn insert(
-        &self,
-        dense: &mut Dense<C, B>,
-        position: usize,
-        f: &B::Columns,
-        a: &B::Columns,
-    ) -> Result<()> {
-        let at = dense.positions.partition_point(|p| *p < position);
-        let old = |column| ColumnRef { batch: 0, column };
-        let new = ColumnRef {
-            batch: 1,
-            column: 0,
+        let weights = fold_weights(&us[..level]);
+        let fold = |subtree: &Subtree<C, B>| {
+            let (f, a) = self.folded_subtree(subtree, &weights)?;
+            Ok((subtree.first >> level, f, a))
         };
-        let chosen: Vec<ColumnRef> = (0..at)
-            .map(old)
-            .chain([new])
-            .chain((at..dense.positions.len()).map(old))
-            .collect();
-        dense.f = self.backend.gather(&[&dense.f, f], &chosen)?;
-        dense.a = self.backend.gather(&[&dense.a, a], &chosen)?;
-        dense.positions.insert(at, position);
-        Ok(())
+        ready.iter().map(fold).collect()
     }
 
-    /// Gives every dense column its neighbour: a zero column where the list has none.
-    fn pair(&self, dense: &mut Dense<C, B>) -> Result<()> {
-        let zero = self.backend.zeros(1, self.system().rows())?;
-        let (mut chosen, mut positions) = (Vec::new(), Vec::new());
-        for (column, position) in dense.positions.iter().enumerate() {
-            let low = position & !1;
-            if positions.last() != Some(&(low + 1)) {
-                positions.extend([low, low + 1]);
-                chosen.extend(
-                    [ColumnRef {
-                        batch: 1,
-                        column: 0,
-                    }; 2],
-                );
-            }
-            let slot = chosen.len() - 2 + (position & 1);
-            chosen[slot] = ColumnRef { batch: 0, column };
-        }
-        dense.f = self.backend.gather(&[&dense.f, &zero], &chosen)?;
-        dense.a = self.backend.gather(&[&dense.a, &zero], &chosen)?;
-        dense.positions = positions;
-        Ok(())
-    }
-
-    fn fold_dense(
+    fn folded_subtree(
         &self,
-        dense: &Dense<C, B>,
-        u: Scalar<C>,
-        inverse: Scalar<C>,
-    ) -> Result<Dense<C, B>> {
-        Ok(Dense {
-            positions: dense.positions.iter().step_by(2).map(|p| p >> 1).collect(),
-            f: self.backend.fold_columns(&dense.f, u)?,
-            a: self.backend.fold_columns(&dense.a, inverse)?,
-        })
+        subtree: &Subtree<C, B>,
+        weights: &[Scalar<C>],
+    ) -> Result<(B::Columns, B::Columns)> {
+        let rows = self.system().rows();
+        let columns = self.track(subtree.track)?;
+        let (count, _) = self.backend.shape(columns);
+        let terms = (0..count).zip(weights);
+        let terms = terms.map(|(column, w)| Term {
+            column: ColumnRef { batch: 0, column },
+            coefficient: *w,
+        });
+        let (zero, terms) = ([Scalar::<C>::default()], [terms.collect()]);
+        let f = self.backend.combine(&[columns], &terms, &zero, rows)?;
+        let vectors: Vec<&B::Columns> = subtree.forms.iter().map(|form| &form.vector).collect();
+        let terms = subtree.forms.iter().enumerate().map(|(batch, form)| Term {
+            column: ColumnRef { batch, column: 0 },
+            coefficient: form.scalars.first().copied().unwrap_or_default(),
+        });
+        let terms = [terms.collect()];
+        let a = self.backend.combine(&vectors, &terms, &zero, rows)?;
+        Ok((f, a))
     }
 
     /// The blinding factor of the folded commitment: `sum_q w_q r_q`; fixed columns have none.

@@ -37,6 +37,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         }
         let value = |(id, lane): (zkernel_verifier::expression::VirtualId, usize)| {
             let column = &self.system().virtuals[id.0 as usize];
+            let lane = column.first_lane() + lane;
             let constants = column.constants.iter().map(|c| c.evaluate(challenges));
             let terms = column.terms.iter().map(|(track, c)| {
                 opened[&(column.rotation, *track)][lane] * c.evaluate(challenges)

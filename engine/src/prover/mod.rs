@@ -9,6 +9,7 @@
 
 mod column_rounds;
 mod committed;
+mod dense;
 mod evaluations;
 mod inner_rounds;
 mod lookups;

@@ -137,7 +137,8 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         for VirtualId(id) in &compiled.inputs {
             let column = &self.system().virtuals[*id as usize];
             let same = |(other, _): &(&VirtualColumn<_>, _)| {
-                other.terms == column.terms && other.constants == column.constants
+                let same_lanes = other.lanes == column.lanes;
+                same_lanes && other.terms == column.terms && other.constants == column.constants
             };
             let known = polynomials.iter().position(same);
             inputs.push((known.unwrap_or(polynomials.len()), column.rotation));

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use ff::PrimeField;
-use zkernel_verifier::builder::SystemBuilder;
+use zkernel_verifier::builder::{Grouping, SystemBuilder};
 use zkernel_verifier::form::{InstanceId, Source, TrackId};
 use zkernel_verifier::system::{ConstraintSystem, Phase, Region};
 use zkernel_verifier::validate::SystemError;
@@ -134,9 +134,11 @@ pub fn lower<F: PrimeField>(graph: &Graph, log_n: u32) -> Result<Lowered<F>, Low
 
 impl<'a, F: PrimeField> Lowering<'a, F> {
     pub(crate) fn new(graph: &'a Graph, log_n: u32) -> Self {
+        let mut builder = SystemBuilder::new(log_n, 1);
+        builder.group_lookups(Grouping::ByCost);
         Self {
             graph,
-            builder: SystemBuilder::new(log_n, 1),
+            builder,
             representations: vec![None; graph.tensors.len()],
             regions: Vec::new(),
             weights: Vec::new(),

@@ -72,10 +72,12 @@ impl<'a> Algebra<'a> {
             .iter()
             .map(|c| c.evaluate(&self.challenges));
         let constant = constants.sum::<Fp>() + self.challenges.get(Challenge::Beta);
-        let mut values = vec![constant; self.cells[&column.terms[0].0].len()];
+        let width = self.system.usable();
+        let cells = column.first_lane() * width..;
+        let mut values = vec![constant; self.system.lanes(folded) * width];
         for (track, coefficient) in &column.terms {
             let scale = coefficient.evaluate(&self.challenges);
-            let terms = self.cells[track].iter();
+            let terms = self.cells[track][cells.clone()].iter();
             values
                 .iter_mut()
                 .zip(terms)
@@ -84,7 +86,7 @@ impl<'a> Algebra<'a> {
         values
     }
 
-    /// Multiplicities and helpers, `h = 1 / (beta + f)` and `h_T = -m / (beta + f_T)`.
+    /// Multiplicities and helpers, `h = sum_j 1 / (beta + f_j)` and `h_T = -m / (beta + f_T)`.
     fn look_up(&mut self) {
         let side = self.side();
         let table = self.denominators(side.folded);
@@ -98,9 +100,10 @@ impl<'a> Algebra<'a> {
             for row in inputs.iter().filter_map(|f| rows.get(&f.to_repr())) {
                 counts[*row] += Fp::ONE;
             }
-            let inverse = |f: &Fp| f.invert().unwrap();
-            self.cells
-                .insert(lookup.helper, inputs.iter().map(inverse).collect());
+            let helper = self.cells.entry(lookup.helper).or_default();
+            helper.resize(inputs.len(), Fp::ZERO);
+            let cells = helper.iter_mut().zip(&inputs);
+            cells.for_each(|(cell, f)| *cell += f.invert().unwrap());
         }
         let quotients = table
             .iter()

@@ -1,5 +1,7 @@
 //! Every cell of every phase, every weight and every public value matters: changing one alone is rejected.
 
+use std::collections::BTreeSet;
+
 use ff::Field;
 use pasta_curves::Fp;
 use zkernel_engine::mock;
@@ -171,7 +173,8 @@ fn derived_cells(algebra: &Algebra<'_>) -> Vec<(TrackId, usize)> {
     }
     let side = algebra.side();
     let helpers = algebra.system.lookups.iter().map(|lookup| lookup.helper);
-    for track in helpers.chain([side.helper, side.multiplicity]) {
+    let helpers: BTreeSet<TrackId> = helpers.collect();
+    for track in helpers.into_iter().chain([side.helper, side.multiplicity]) {
         cells.extend((0..algebra.cells[&track].len()).map(|p| (track, p)));
     }
     cells

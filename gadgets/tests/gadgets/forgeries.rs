@@ -330,14 +330,14 @@ fn region_of(algebra: &Algebra<'_>, layer: &str) -> std::ops::Range<usize> {
 /// A row that is not in its table, hidden in the sum, in the lookup's helper and in the table's.
 fn through_helpers<'a>(wrong: &Algebra<'a>, lookup: &Lookup) -> Vec<Algebra<'a>> {
     let helpers = wrong.system.lookups.iter().map(|l| l.helper);
-    let helpers = helpers.chain([wrong.side().helper]);
-    let sum: Fp = helpers.flat_map(|id| &wrong.cells[&id]).sum();
+    let helpers: BTreeSet<TrackId> = helpers.chain([wrong.side().helper]).collect();
+    let sum: Fp = helpers.iter().flat_map(|id| &wrong.cells[id]).sum();
     let table = wrong.denominators(wrong.side().folded);
     let known: BTreeSet<Fp> = table.into_iter().collect();
     let mut in_helper = wrong.clone();
     let rows = wrong.denominators(lookup.folded);
-    for (row, _) in rows.iter().enumerate().filter(|(_, f)| !known.contains(f)) {
-        in_helper.cells.get_mut(&lookup.helper).unwrap()[row] = Fp::ZERO;
+    for (row, f) in rows.iter().enumerate().filter(|(_, f)| !known.contains(f)) {
+        in_helper.cells.get_mut(&lookup.helper).unwrap()[row] -= f.invert().unwrap();
     }
     let mut in_table = wrong.clone();
     in_table.cells.get_mut(&wrong.side().helper).unwrap()[0] -= sum;

@@ -23,14 +23,19 @@ pub struct Check {
 pub type Target = (&'static str, &'static str, &'static str);
 
 const BATCH: &[Target] = &[("zkernel-attacks", "batch", "")];
-const BUILDER: &[Target] = &[("zkernel-verifier", "builder", "")];
+const BUILDER: &[Target] = &[
+    ("zkernel-verifier", "builder", ""),
+    ("zkernel-verifier", "validate", ""),
+];
 const CHALLENGES: &[Target] = &[("zkernel-attacks", "challenges", "")];
 const CONSTRAINTS: &[Target] = &[
     ("zkernel-attacks", "constraints", ""),
     ("zkernel-attacks", "rotations", ""),
+    ("zkernel-attacks", "grouped", ""),
 ];
 const ELEMENTS: &[Target] = &[("zkernel-attacks", "tampering", "every_element")];
 const ENCODING: &[Target] = &[("zkernel-verifier", "encoding", "")];
+const GROUPING: &[Target] = &[("zkernel-verifier", "grouping", "")];
 const LENGTHS: &[Target] = &[("zkernel-attacks", "tampering", "lengths")];
 const ROTATIONS: &[Target] = &[("zkernel-attacks", "rotations", "")];
 const STATEMENT: &[Target] = &[("zkernel-attacks", "tampering", "statement")];
@@ -67,8 +72,10 @@ const ROUNDS: &str = "verifier/src/rounds.rs";
 const BATCHES: &str = "verifier/src/batch.rs";
 const BYTES: &str = "verifier/src/encoding.rs";
 const KEY: &str = "verifier/src/key.rs";
-const VALIDATE: &str = "verifier/src/validate.rs";
-const BUILD: &str = "verifier/src/builder.rs";
+const VALIDATE: &str = "verifier/src/validate/mod.rs";
+const READS: &str = "verifier/src/validate/challenges.rs";
+const BUILD: &str = "verifier/src/builder/mod.rs";
+const LOOKUPS: &str = "verifier/src/builder/lookups.rs";
 const PLONK: &str = "verifier/src/plonk.rs";
 
 /// What the verifier checks of a proof.
@@ -125,8 +132,10 @@ pub const SYSTEM: &[Check] = &[
     check("as many tensor commitments as columns", KEY, "if tensors.len() != expected {", If, LENGTHS),
     check("log n in its range, a usable row", VALIDATE, "if !(2..=28).contains(&self.log_n) || self.blinding >= self.rows() {", If, BUILDER),
     check("a blinding row for each opening", VALIDATE, "if self.blinding < points {", If, BUILDER),
-    check("virtual columns are not empty", VALIDATE, "if column.terms.is_empty() {", If, BUILDER),
-    check("virtual columns read parallel tracks", VALIDATE, "if track.columns != self.lanes(id) || track.width != self.usable() {", If, BUILDER),
+    check("virtual columns are not empty", VALIDATE, "if column.terms.is_empty()", Replace("if (!SWITCH && column.terms.is_empty())"), BUILDER),
+    check("virtual columns read parallel tracks", VALIDATE, "if track.columns != columns || track.width != self.usable() {", If, BUILDER),
+    check("virtual columns have lanes", VALIDATE, "|| column.lanes.is_some_and(|lanes| lanes.count == 0)", Replace("|| (!SWITCH && column.lanes.is_some_and(|lanes| lanes.count == 0))"), GROUPING),
+    check("virtual columns read lanes that there are", VALIDATE, "if end > columns {", If, GROUPING),
     check("tensors are opened behind masks only", VALIDATE, "if track.kind == TrackKind::Boundary || (track.kind == TrackKind::Tensor && !masked) {", If, BUILDER),
     check("mask cells do not overlap", VALIDATE, "if apart", Replace("if (SWITCH || apart)"), TABLES),
     check("mask cells lie in their track", VALIDATE, "&& inside", Replace("&& (SWITCH || inside)"), TABLES),
@@ -151,20 +160,20 @@ pub const SYSTEM: &[Check] = &[
     check("constraints are not empty", VALIDATE, "if constraint.claims == 0 || constraint.forms.is_empty() {", If, BUILDER),
     check("sparse forms number claims that exist", VALIDATE, "if entry.claim >= claims {", If, BUILDER),
     check("forms do not leave their track", VALIDATE, "if position < len {", Replace("if SWITCH || position < len {"), BUILDER),
-    check("factors have the length of their axis", VALIDATE, "Factor::Values(values) if values.len() == len => Ok(()),", Replace("Factor::Values(values) if SWITCH || values.len() == len => Ok(()),"), BUILDER),
-    check("windows have sizes", VALIDATE, "if sizes.contains(&0) {", If, BUILDER),
-    check("forms read no challenge before it is drawn", VALIDATE, "if !allowed(challenge, exponent) {", If, BUILDER),
+    check("factors have the length of their axis", READS, "Factor::Values(values) if values.len() == len => Ok(()),", Replace("Factor::Values(values) if SWITCH || values.len() == len => Ok(()),"), BUILDER),
+    check("windows have sizes", READS, "if sizes.contains(&0) {", If, BUILDER),
+    check("forms read no challenge before it is drawn", READS, "if !allowed(challenge, exponent) {", If, BUILDER),
     check("scales read no challenge before it is drawn", VALIDATE, "Some((challenge, exponent)) if !allowed(challenge, u64::from(exponent)) => {", Replace("Some((challenge, exponent)) if !SWITCH && !allowed(challenge, u64::from(exponent)) => {"), BUILDER),
-    check("gates read no challenge before it is drawn", VALIDATE, "if challenge > Challenge::Beta =>", Replace("if !SWITCH && challenge > Challenge::Beta =>"), BUILDER),
+    check("gates read no challenge before it is drawn", READS, "if challenge > Challenge::Beta =>", Replace("if !SWITCH && challenge > Challenge::Beta =>"), BUILDER),
     check("rotations do not reach blinding rows", "verifier/src/rotation.rs", "if matches!(known, Known::Blinding) {", If, BUILDER),
 ];
 
 /// Kinds of constraints: without one, a false witness passes.
 #[rustfmt::skip]
 pub const CONSTRAINT_KINDS: &[Check] = &[
-    within("pub fn lookup(", check("looked-up side of a lookup: h (beta + f) = 1", BUILD, "self.gate(format!(\"{name}/gate\"), gate);", Statement, CONSTRAINTS)),
-    within("fn add_side(", check("table side of a lookup: h (beta + f) + m = 0", BUILD, "self.gate(format!(\"{name}/gate\"), gate);", Statement, CONSTRAINTS)),
-    check("sum of the helpers", BUILD, "self.constrain(\"lookup sum\".to_string(), 1, forms);", Statement, CONSTRAINTS),
+    within("fn add_group(", check("looked-up side of lookups: h prod (beta + f) = sum q prod (beta + f)", LOOKUPS, "self.gate(format!(\"{name}/gate\"), gate);", Statement, CONSTRAINTS)),
+    within("fn add_side(", check("table side of a lookup: h (beta + f) + m = 0", LOOKUPS, "self.gate(format!(\"{name}/gate\"), gate);", Statement, CONSTRAINTS)),
+    check("sum of the helpers", LOOKUPS, "self.constrain(\"lookup sum\".to_string(), 1, forms);", Statement, CONSTRAINTS),
     check("contractions tied to what they contract", BUILD, "self.constrain(contraction.name.clone(), 1, contraction.tie());", Statement, CONSTRAINTS),
     check("products V Z = P", BUILD, "self.gate(name, Expression::from(p) - Expression::from(l) * r);", Statement, CONSTRAINTS),
     check("gates of a PLONKish circuit", PLONK, "b.gate(name.clone(), expression.clone());", Statement, ROTATIONS),

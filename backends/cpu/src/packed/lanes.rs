@@ -36,6 +36,19 @@ impl Lanes {
         ])
     }
 
+    /// 16 times values below 2^256 in words.
+    #[inline(always)]
+    pub(crate) fn unpack_sixteenfold(ifma: Ifma, w: [Vector; 4]) -> Self {
+        let m = Vector::splat(ifma, LIMB);
+        Self([
+            w[0].shl::<4>().and(m),
+            w[0].funnel::<48>(w[1]).and(m),
+            w[1].funnel::<36>(w[2]).and(m),
+            w[2].funnel::<24>(w[3]).and(m),
+            w[3].shr::<12>(),
+        ])
+    }
+
     /// To words. Values below 2^256.
     #[inline(always)]
     pub(crate) fn pack(self) -> [Vector; 4] {
@@ -52,75 +65,104 @@ impl Lanes {
     /// `a b 2^-260`. With a < i p, b < j p, i j <= 60: the result is below 2 p.
     #[inline(always)]
     pub(crate) fn multiply(&self, other: &Self, k: &Constants) -> Self {
-        reduce(self.product(other, k), k)
+        carry_up(self.multiply_uncarried(other, k), k)
     }
 
     /// As [`Lanes::multiply`], limbs below 2^57.
+    ///
+    /// One limb of a after the other, the multiple of p that clears a column at once: what the next quotient waits for
+    /// comes first, and other products fill the wait. One accumulator a column, as [`reduce`] takes them.
     #[inline(always)]
     pub(crate) fn multiply_uncarried(&self, other: &Self, k: &Constants) -> [Vector; 5] {
-        reduce_uncarried(self.product(other, k), k)
-    }
-
-    /// `a^2 2^-260` as [`Lanes::square`], limbs below 2^57.
-    #[inline(always)]
-    pub(crate) fn square_uncarried(&self, k: &Constants) -> [Vector; 5] {
-        reduce_uncarried(self.own_product(k), k)
-    }
-
-    /// Columns of `a b`, as [`reduce`] takes them.
-    #[inline(always)]
-    fn product(&self, other: &Self, k: &Constants) -> [Vector; 10] {
-        let (a, b) = (&self.0, &other.0);
         debug_assert!(self.is_normal() && other.is_normal());
-        let zero = a[0].sub(a[0]);
-        let mut low = [
-            k.mask, k.mask, k.mask, k.mask, k.mask, zero, zero, zero, zero, zero,
-        ];
-        let mut high = [zero; 10];
+        let (a, b) = (&self.0, &other.0);
+        let [p0, p1, p2, _, _] = k.p;
+        let (m, zero) = (k.mask, a[0].sub(a[0]));
+        let mut t = [m, m, m, m, m, zero, zero, zero, zero, zero];
+        let mut quotients = [zero; 5];
+        t[0] = t[0].low(a[0], b[0]);
         for i in 0..5 {
-            for j in 0..5 {
-                low[i + j] = low[i + j].low(a[i], b[j]);
-                high[i + j + 1] = high[i + j + 1].high(a[i], b[j]);
+            if i == 4 {
+                t[4] = t[4].add(quotients[0].shl::<46>().and(m));
             }
+            let q = k.n0.low(t[i], k.n0);
+            quotients[i] = q;
+            for j in 1..4 {
+                t[i + j] = t[i + j].low(a[i], b[j]);
+            }
+            for j in 1..4 {
+                t[i + j] = t[i + j].high(a[i], b[j - 1]);
+            }
+            t[i + 1] = t[i + 1].add(t[i].shr::<52>());
+            if i < 4 {
+                t[i + 1] = t[i + 1].low(a[i + 1], b[0]);
+            }
+            t[i + 4] = t[i + 4].low(a[i], b[4]).high(a[i], b[3]);
+            t[i + 5] = t[i + 5].high(a[i], b[4]);
+            t[i + 1] = t[i + 1].high(q, p0);
+            t[i + 2] = t[i + 2].high(q, p1);
+            t[i + 1] = t[i + 1].low(q, p1);
+            t[i + 2] = t[i + 2].low(q, p2);
+            t[i + 3] = t[i + 3].high(q, p2);
         }
-        for i in 1..10 {
-            low[i] = low[i].add(high[i]);
-        }
-        low
+        add_quotients([t[5], t[6], t[7], t[8], t[9]], &quotients, k)
     }
 
     /// `a^2 2^-260`. With a < 7 p the result is below 2 p.
     #[inline(always)]
     pub(crate) fn square(&self, k: &Constants) -> Self {
-        reduce(self.own_product(k), k)
+        carry_up(self.square_uncarried(k), k)
     }
 
-    /// Columns of `a^2`, as [`reduce`] takes them.
+    /// As [`Lanes::square`], limbs below 2^57: columns are made while quotients are waited for.
     #[inline(always)]
-    fn own_product(&self, k: &Constants) -> [Vector; 10] {
-        let a = &self.0;
+    pub(crate) fn square_uncarried(&self, k: &Constants) -> [Vector; 5] {
         debug_assert!(self.is_normal());
-        let zero = a[0].sub(a[0]);
-        let mut low = [zero; 10];
-        let mut high = [zero; 10];
+        let [p0, p1, p2, _, _] = k.p;
+        let zero = self.0[0].sub(self.0[0]);
+        let mut t = unrolled!(10, i => if i < 3 { self.own_column(i, k) } else { zero });
+        let mut quotients = [zero; 5];
+        for i in 0..5 {
+            if i == 4 {
+                t[4] = t[4].add(quotients[0].shl::<46>().and(k.mask));
+            }
+            let q = k.n0.low(t[i], k.n0);
+            quotients[i] = q;
+            let next = self.own_column(i + 3, k);
+            t[i + 1] = t[i + 1].add(t[i].shr::<52>()).high(q, p0).low(q, p1);
+            t[i + 2] = t[i + 2].high(q, p1).low(q, p2);
+            t[i + 3] = next.high(q, p2);
+        }
+        t[8] = self.own_column(8, k);
+        t[9] = self.own_column(9, k);
+        add_quotients([t[5], t[6], t[7], t[8], t[9]], &quotients, k)
+    }
+
+    /// A column of `a^2`, as [`reduce`] takes them.
+    #[inline(always)]
+    fn own_column(&self, column: usize, k: &Constants) -> Vector {
+        let a = &self.0;
+        let mut sum = a[0].sub(a[0]);
         for i in 0..5 {
             for j in i + 1..5 {
-                low[i + j] = low[i + j].low(a[i], a[j]);
-                high[i + j + 1] = high[i + j + 1].high(a[i], a[j]);
+                if i + j == column {
+                    sum = sum.low(a[i], a[j]);
+                }
+                if i + j + 1 == column {
+                    sum = sum.high(a[i], a[j]);
+                }
             }
         }
-        for i in 1..10 {
-            low[i] = low[i].add(high[i]);
-            low[i] = low[i].add(low[i]);
+        sum = sum.add(sum);
+        if column < 5 {
+            sum = sum.add(k.mask);
         }
-        for limb in &mut low[..5] {
-            *limb = limb.add(k.mask);
+        let own = a[column / 2];
+        if column.is_multiple_of(2) {
+            sum.low(own, own)
+        } else {
+            sum.high(own, own)
         }
-        for i in 0..5 {
-            low[2 * i] = low[2 * i].low(a[i], a[i]);
-            low[2 * i + 1] = low[2 * i + 1].high(a[i], a[i]);
-        }
-        low
     }
 
     /// `a + b`. Bounds add up; the sum is below 63 p.
@@ -220,16 +262,21 @@ pub(super) fn carry(mut limbs: [Vector; 5], k: &Constants) -> Lanes {
     Lanes(limbs)
 }
 
-/// Montgomery reduction of ten column sums, the five low ones having started at `2^52 - 1`: then `>> 52` is the carry
-/// after the multiple of p that clears the column is added.
+/// Carries limbs below 2^63.
 #[inline(always)]
-pub(super) fn reduce(t: [Vector; 10], k: &Constants) -> Lanes {
-    let mut limbs = reduce_uncarried(t, k);
+fn carry_up(mut limbs: [Vector; 5], k: &Constants) -> Lanes {
     for i in 0..4 {
         limbs[i + 1] = limbs[i + 1].add(limbs[i].shr::<52>());
         limbs[i] = limbs[i].and(k.mask);
     }
     Lanes(limbs)
+}
+
+/// Montgomery reduction of ten column sums, the five low ones having started at `2^52 - 1`: then `>> 52` is the carry
+/// after the multiple of p that clears the column is added.
+#[inline(always)]
+pub(super) fn reduce(t: [Vector; 10], k: &Constants) -> Lanes {
+    carry_up(reduce_uncarried(t, k), k)
 }
 
 /// As [`reduce`], limbs below 2^57.
@@ -249,9 +296,13 @@ fn reduce_uncarried(mut t: [Vector; 10], k: &Constants) -> [Vector; 5] {
         t[i + 2] = t[i + 2].high(q, p1).low(q, p2);
         t[i + 3] = t[i + 3].high(q, p2);
     }
-    let mut limbs = [t[5], t[6], t[7], t[8], t[9]];
+    add_quotients([t[5], t[6], t[7], t[8], t[9]], &quotients, k)
+}
+
+/// Adds the quotients times `2^254 = 2^(4 * 52 + 46)`, across limbs, but for what of the first one is in column 4.
+#[inline(always)]
+fn add_quotients(mut limbs: [Vector; 5], quotients: &[Vector; 5], k: &Constants) -> [Vector; 5] {
     for i in 0..5 {
-        // quotients times 2^254 = 2^(4 * 52 + 46), across limbs
         let shifted = quotients[i].shl::<12>();
         let term = if i < 4 {
             shifted.funnel::<18>(quotients[i + 1]).and(k.mask)

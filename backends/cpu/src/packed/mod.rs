@@ -10,6 +10,7 @@
 //! * [`points`], [`doubling`]: affine additions, eight at a time;
 //! * [`sums`]: sums of products with one reduction;
 //! * [`rows`]: rows of stored elements, cell by cell;
+//! * [`scalars`]: scalars as integers and digits;
 //! * [`program`]: gate programs;
 //! * [`transform`]: number-theoretic transforms.
 
@@ -37,6 +38,8 @@ pub(crate) mod prime;
 pub(crate) mod program;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod rows;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod scalars;
 #[cfg(target_arch = "x86_64")]
 mod sums;
 #[cfg(all(test, target_arch = "x86_64"))]

@@ -14,7 +14,7 @@ use pasta_curves::arithmetic::VartimeField;
 use super::doubling::{backward_double, forward_double};
 use super::lanes::{Lanes, carry};
 use super::prime::{Constants, Prime};
-use super::vector::{Vector, prefetch};
+use super::vector::{FAR, NEAR, Vector, prefetch};
 use crate::affine::{NEGATED, Xy};
 
 /// A lane that holds no point of the source: the identity.
@@ -33,10 +33,27 @@ pub(crate) struct Block {
     pub(super) y: Lanes,
 }
 
+/// An addition of blocks by their places, into the left one.
+#[derive(Clone, Copy)]
+pub(crate) struct Pair {
+    left: u32,
+    right: u32,
+}
+
+impl Pair {
+    /// Adds the block at `right` to the one at `left`.
+    pub(crate) const fn new(left: usize, right: usize) -> Self {
+        Self {
+            left: left as u32,
+            right: right as u32,
+        }
+    }
+}
+
 /// A block of additions that are not all plain, as bits of lanes.
 #[derive(Clone, Copy)]
 struct Special {
-    block: usize,
+    pair: usize,
     left_identity: u8,
     right_identity: u8,
     double: u8,
@@ -80,31 +97,51 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         Block { x: zero, y: zero }
     }
 
+    /// Points as words.
+    pub(crate) fn words<'a>(&self, points: &'a [Xy<B>]) -> &'a [[u64; 8]] {
+        self.prime.points(points)
+    }
+
+    /// The point of a reference.
+    pub(crate) fn copy(&self, source: &[[u64; 8]], reference: u32, point: &mut Xy<B>) {
+        let words = &mut self.prime.points_mut(core::slice::from_mut(point))[0];
+        words.copy_from_slice(&source[index(reference)]);
+        *point = point.signed(reference & NEGATED != 0);
+    }
+
     /// Reads `source[reference]` for every reference, eight a block: [`NEGATED`] ones negated, the identity for [`NOTHING`]
     /// and beyond the last.
-    pub(crate) fn gather(&self, source: &[Xy<B>], references: &[u32], blocks: &mut [Block]) {
-        let source = self.prime.points(source);
+    pub(crate) fn gather(&self, source: &[[u64; 8]], references: &[u32], blocks: &mut [Block]) {
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
         unsafe { gather(self.prime, self.constants, source, references, blocks) }
     }
 
-    /// `left[i] += right[i]` for every lane, with one inversion; right is overwritten. As many left blocks as right ones.
-    pub(crate) fn add(&mut self, left: &mut [Block], right: &mut [Block]) {
-        debug_assert_eq!(left.len(), right.len());
-        if left.is_empty() {
+    /// Adds pairs of blocks lane by lane, with one inversion. No block is in two pairs; the right ones are overwritten.
+    pub(crate) fn add(&mut self, blocks: &mut [Block], pairs: &[Pair]) {
+        self.add_before(blocks, pairs, (&[], &[]));
+    }
+
+    /// As [`Packed::add`], while the points that are gathered next are fetched: a source and references.
+    pub(crate) fn add_before(
+        &mut self,
+        blocks: &mut [Block],
+        pairs: &[Pair],
+        next: (&[[u64; 8]], &[u32]),
+    ) {
+        if pairs.is_empty() {
             return;
         }
         self.specials.clear();
-        self.make_room(left.len());
+        self.make_room(pairs.len());
         let k = self.constants;
-        let (before, specials) = (&mut self.before[..left.len()], &mut self.specials);
+        let (before, specials) = (&mut self.before[..pairs.len()], &mut self.specials);
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
-        let (products, chains) = unsafe { forward(k, left, right, before, specials) };
+        let (products, chains) = unsafe { forward(k, blocks, pairs, before, specials) };
         let inverses = invert(self.prime, products);
         // SAFETY: as above.
         unsafe {
             backward(
-                self.prime, k, left, right, before, specials, inverses, chains,
+                self.prime, k, blocks, pairs, before, specials, inverses, chains, next,
             );
         };
     }
@@ -208,7 +245,7 @@ fn gather<B: PrimeField>(
     for (group, (chunk, block)) in references.chunks(8).zip(blocks).enumerate() {
         for reference in references.iter().skip(8 * (group + AHEAD)).take(8) {
             if let Some(point) = source.get(index(*reference)) {
-                prefetch(point);
+                prefetch::<NEAR, _>(point);
             }
         }
         let mut rows = [Vector::splat(prime.ifma, 0); 8];
@@ -236,73 +273,82 @@ fn index(reference: u32) -> usize {
     (reference & !NEGATED) as usize
 }
 
-/// Differences of x in place of the right ones, and products of those before each block. Gives the product of all in
+/// Differences of x in place of the right ones, and products of those before each pair. Gives the product of all in
 /// words, and what each chain's inverse is of the inverse of that.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn forward(
     k: &Constants,
-    left: &[Block],
-    right: &mut [Block],
+    blocks: &mut [Block],
+    pairs: &[Pair],
     before: &mut [Lanes],
     specials: &mut Vec<Special>,
 ) -> ([[u64; 8]; 4], [Lanes; CHAINS]) {
     let mut products = [k.one; CHAINS];
-    let whole = left.len() / CHAINS * CHAINS;
-    for start in (0..whole).step_by(CHAINS) {
-        ahead::<CHAINS>(k, start, left, right, before, specials, &mut products);
+    let (both, alone) = pairs.as_chunks::<CHAINS>();
+    let (before_both, before_alone) = before.as_chunks_mut::<CHAINS>();
+    for (number, (pairs, before)) in both.iter().zip(before_both).enumerate() {
+        let first = number * CHAINS;
+        ahead(k, first, blocks, pairs, before, specials, &mut products);
     }
-    if whole < left.len() {
-        ahead::<1>(k, whole, left, right, before, specials, &mut products);
+    if let ([pair], [before]) = (alone, before_alone) {
+        let first = pairs.len() - 1;
+        let [product, _] = &mut products;
+        let (pair, before) = (core::array::from_ref(pair), core::array::from_mut(before));
+        let product = core::array::from_mut(product);
+        ahead(k, first, blocks, pair, before, specials, product);
     }
     let [first, second] = products;
     let all = first.multiply(&second, k).canonical(k).pack();
     (unrolled!(4, i => all[i].words()), [second, first])
 }
 
-/// Some blocks, each in a chain of its own.
+/// Some pairs, each in a chain of its own.
 #[inline(always)]
 fn ahead<const N: usize>(
     k: &Constants,
-    start: usize,
-    left: &[Block],
-    right: &mut [Block],
-    before: &mut [Lanes],
+    first: usize,
+    blocks: &mut [Block],
+    pairs: &[Pair; N],
+    before: &mut [Lanes; N],
     specials: &mut Vec<Special>,
-    products: &mut [Lanes; CHAINS],
+    products: &mut [Lanes; N],
 ) {
-    let (left, right) = (&left[start..start + N], &mut right[start..start + N]);
     for i in 0..N {
-        let mut difference = right[i].x.subtract(&left[i].x, &k.p3, k);
-        let rare = difference.0[0].low_halves_below_eight()
-            | u16::from(left[i].y.0[0].zeros())
-            | u16::from(right[i].y.0[0].zeros());
+        let (left, right) = (
+            &blocks[pairs[i].left as usize],
+            &blocks[pairs[i].right as usize],
+        );
+        let mut difference = right.x.subtract(&left.x, &k.p3, k);
+        let near = difference.0[0].low_halves_below_eight();
+        let rare = near | u16::from(left.y.0[0].zeros()) | u16::from(right.y.0[0].zeros());
         if rare != 0 {
-            let (left, right) = (&left[i], &right[i]);
             // SAFETY: `Constants` hold vectors, which exist only where the features do.
-            difference = unsafe { exact(start + i, left, right, difference, specials, k) };
+            difference = unsafe { exact(first + i, left, right, (difference, near), specials, k) };
         }
-        right[i].x = difference;
-    }
-    for i in 0..N {
-        before[start + i] = products[i];
-        products[i] = products[i].multiply(&right[i].x, k);
+        blocks[pairs[i].right as usize].x = difference;
+        before[i] = products[i];
+        products[i] = products[i].multiply(&difference, k);
     }
 }
 
-/// The denominators of a block that may hold no plain additions: never zero.
+/// The denominators of a pair that may hold no plain additions: never zero. `near` tells lanes whose difference may be.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn exact(
-    block: usize,
+    pair: usize,
     left: &Block,
     right: &Block,
-    difference: Lanes,
+    (difference, near): (Lanes, u16),
     specials: &mut Vec<Special>,
     k: &Constants,
 ) -> Lanes {
     let (left_identity, right_identity) = (left.y.zeros(), right.y.zeros());
     let identities = left_identity | right_identity;
-    let same_x = difference.canonical(k).zeros() & !identities;
+    let same_x = if near == 0 {
+        0
+    } else {
+        difference.canonical(k).zeros() & !identities
+    };
     if same_x | identities == 0 {
         return difference;
     }
@@ -315,7 +361,7 @@ fn exact(
     }
     let opposite = same_x & !double;
     let special = Special {
-        block,
+        pair,
         left_identity,
         right_identity,
         double,
@@ -332,63 +378,83 @@ fn exact(
 fn backward<B: PrimeField>(
     prime: Prime<B>,
     k: &Constants,
-    left: &mut [Block],
-    right: &[Block],
+    blocks: &mut [Block],
+    pairs: &[Pair],
     before: &[Lanes],
     specials: &[Special],
     inverse: [[u64; 8]; 4],
     chains: [Lanes; CHAINS],
+    (source, references): (&[[u64; 8]], &[u32]),
 ) {
     let words = unrolled!(4, i => Vector::load(prime.ifma, &inverse[i]));
     let inverse = Lanes::unpack(prime.ifma, words);
     let mut inverses = unrolled!(2, i => inverse.multiply(&chains[i], k));
+    let steps = pairs.len().div_ceil(CHAINS);
+    let mut fetches = references.chunks(references.len().div_ceil(steps).max(1));
     let mut specials = specials.iter().rev().peekable();
-    let pairs = left.chunks_mut(CHAINS).zip(right.chunks(CHAINS));
-    for (number, ((left, right), before)) in pairs.zip(before.chunks(CHAINS)).enumerate().rev() {
+    let groups = pairs.chunks(CHAINS).zip(before.chunks(CHAINS));
+    for (number, (pairs, before)) in groups.enumerate().rev() {
+        for reference in fetches.next().unwrap_or(&[]) {
+            if let Some(point) = source.get(index(*reference)) {
+                prefetch::<FAR, _>(point);
+            }
+        }
         let mut own = [k.one; CHAINS];
-        for i in 0..left.len() {
+        for i in 0..pairs.len() {
             own[i] = inverses[i].multiply(&before[i], k);
         }
-        for i in 0..left.len() {
-            inverses[i] = inverses[i].multiply(&right[i].x, k);
+        for i in 0..pairs.len() {
+            inverses[i] = inverses[i].multiply(&blocks[pairs[i].right as usize].x, k);
         }
-        if specials.peek().is_some_and(|s| s.block / CHAINS == number) {
-            for i in (0..left.len()).rev() {
-                let special = specials.next_if(|s| s.block == number * CHAINS + i);
-                left[i] = add_special(&left[i], &right[i], &own[i], special, k);
+        if specials.peek().is_some_and(|s| s.pair / CHAINS == number) {
+            for i in (0..pairs.len()).rev() {
+                let special = specials.next_if(|s| s.pair == number * CHAINS + i);
+                let (left, right) = (
+                    &blocks[pairs[i].left as usize],
+                    &blocks[pairs[i].right as usize],
+                );
+                blocks[pairs[i].left as usize] = add_special(left, right, &own[i], special, k);
             }
-        } else if left.len() == CHAINS {
-            add_plain::<CHAINS>(left, right, &own, k);
+        } else if let Ok(both) = pairs.try_into() {
+            add_plain::<CHAINS>(blocks, both, &own, k);
         } else {
-            add_plain::<1>(left, right, &own, k);
+            add_plain::<1>(blocks, &[pairs[0]], &[own[0]], k);
         }
     }
 }
 
-/// Finishes plain additions: `left += right`, with the differences in place of the right x and their inverses.
+/// Finishes plain additions, with the differences in place of the right x and their inverses.
 #[inline(always)]
 fn add_plain<const N: usize>(
-    left: &mut [Block],
-    right: &[Block],
-    inverses: &[Lanes; CHAINS],
+    blocks: &mut [Block],
+    pairs: &[Pair; N],
+    inverses: &[Lanes; N],
     k: &Constants,
 ) {
-    let (left, right) = (&mut left[..N], &right[..N]);
     let mut slopes = [k.one; N];
     for i in 0..N {
-        let rise = right[i].y.subtract(&left[i].y, &k.p3, k);
+        let (left, right) = (
+            &blocks[pairs[i].left as usize],
+            &blocks[pairs[i].right as usize],
+        );
+        let rise = right.y.subtract(&left.y, &k.p3, k);
         slopes[i] = rise.multiply(&inverses[i], k);
     }
     let mut sums = [k.one; N];
     for i in 0..N {
+        let (left, right) = (
+            &blocks[pairs[i].left as usize],
+            &blocks[pairs[i].right as usize],
+        );
         let square = slopes[i].square_uncarried(k);
-        let (x, d) = (&left[i].x.0, &right[i].x.0);
+        let (x, d) = (&left.x.0, &right.x.0);
         // x1 + x2 = 2 x1 + d - 3 p
         let x = unrolled!(5, j => square[j].add(k.p8[j]).sub(x[j].add(x[j]).add(d[j])));
         sums[i] = Lanes::reduced(x, k);
     }
     for i in 0..N {
-        left[i] = finish(&left[i], slopes[i], sums[i], k);
+        let left = &mut blocks[pairs[i].left as usize];
+        *left = finish(left, slopes[i], sums[i], k);
     }
 }
 
@@ -414,9 +480,9 @@ fn add_special(
     k: &Constants,
 ) -> Block {
     let Some(special) = special else {
-        let mut sum = [*left];
-        add_plain::<1>(&mut sum, &[*right], &[*inverse; CHAINS], k);
-        return sum[0];
+        let mut both = [*left, *right];
+        add_plain::<1>(&mut both, &[Pair::new(0, 1)], &[*inverse], k);
+        return both[0];
     };
     let mut rise = right.y.subtract(&left.y, &k.p3, k);
     if special.double != 0 {

@@ -5,11 +5,17 @@ use core::marker::PhantomData;
 use std::sync::OnceLock;
 
 use ff::PrimeField;
-use pasta_curves::{Fp, Fq};
+use pasta_curves::arithmetic::VartimeField;
+use pasta_curves::{EpAffine, EqAffine, Fp, Fq};
+use rayon::prelude::*;
+use zkernel_backend::Curve;
 
 use super::lanes::{LIMB, Lanes};
 use super::vector::{Ifma, Vector};
 use crate::affine::Xy;
+
+/// Points copied by a thread at a time.
+const POINTS_TOGETHER: usize = 4096;
 
 /// Constants of a prime p, broadcast.
 #[derive(Clone, Copy)]
@@ -26,6 +32,10 @@ pub(crate) struct Constants {
     pub(crate) p5: [Vector; 5],
     /// Limbs of 8 p, each eight times that of p.
     pub(crate) p8: [Vector; 5],
+    /// Limbs of 16 p, each sixteen times that of p.
+    pub(crate) p16: [Vector; 5],
+    /// Limbs of 32 p, each 32 times that of p.
+    pub(crate) p32: [Vector; 5],
     /// `(1 - q) t` for q from 0 to 7 in lanes, with `p = 2^254 + t`: three signed limbs.
     pub(crate) multiples: [Vector; 3],
     /// `2^46 - 1`, what of the top limb is below 2^254.
@@ -38,6 +48,8 @@ pub(crate) struct Constants {
     pub(crate) widening: Lanes,
     /// `48 2^260 mod p`.
     pub(crate) forty_eight: Lanes,
+    /// 16: makes a stored element the integer that it stands for.
+    pub(crate) sixteen: Lanes,
     /// The words of the stored one.
     stored_one: [u64; 4],
 }
@@ -69,6 +81,8 @@ impl Constants {
             p3: splat(p.map(|limb| 3 * limb)),
             p5: splat(p.map(|limb| 5 * limb)),
             p8: splat(p.map(|limb| 8 * limb)),
+            p16: splat(p.map(|limb| 16 * limb)),
+            p32: splat(p.map(|limb| 32 * limb)),
             multiples: core::array::from_fn(|i| {
                 let multiple = |q: u64| 1u64.wrapping_sub(q).wrapping_mul(p[i]);
                 Vector::load(ifma, &core::array::from_fn(|q| multiple(q as u64)))
@@ -78,6 +92,7 @@ impl Constants {
             one: Lanes::splat(ifma, times_power(1, 256)),
             widening: Lanes::splat(ifma, times_power(1, 516)),
             forty_eight: Lanes::splat(ifma, times_power(48, 260)),
+            sixteen: Lanes::splat(ifma, [16, 0, 0, 0, 0]),
             stored_one: repr(&F::from(2).pow_vartime([256])),
         }
     }
@@ -142,6 +157,33 @@ impl<F: PrimeField> Prime<F> {
     pub(crate) fn points_mut(self, points: &mut [Xy<F>]) -> &mut [[u64; 8]] {
         // SAFETY: as in `points` and `words_mut`.
         unsafe { core::slice::from_raw_parts_mut(points.as_mut_ptr().cast(), points.len()) }
+    }
+
+    /// Coordinates of points of a curve over F, if they lie in memory as x and y, the identity as zeros.
+    pub(crate) fn curve_points<C: Curve<Base = F>>(self, points: &[C]) -> Option<Vec<Xy<F>>>
+    where
+        F: VartimeField,
+    {
+        let own = TypeId::of::<C>();
+        let pasta = own == TypeId::of::<EpAffine>() || own == TypeId::of::<EqAffine>();
+        if !pasta || size_of::<C>() != 64 || align_of::<C>() != align_of::<u64>() {
+            return None;
+        }
+        // SAFETY: the type is a structure of two elements of F, so eight words without padding, in this or the other order.
+        let words = |points: &[C]| unsafe {
+            core::slice::from_raw_parts(points.as_ptr().cast::<[u64; 8]>(), points.len())
+        };
+        let known = [C::generator(), C::identity()];
+        if known.map(|point| words(&[point])[0]) != known.map(|p| self.points(&[Xy::new(&p)])[0]) {
+            return None;
+        }
+        let coordinates = |words: &[u64; 8]| {
+            let mut point = [Xy::IDENTITY];
+            self.points_mut(&mut point)[0] = *words;
+            point[0]
+        };
+        let chunks = words(points).par_iter().with_min_len(POINTS_TOGETHER);
+        Some(chunks.map(coordinates).collect())
     }
 
     /// `value 2^260` in limbs: the form of factors.

@@ -17,16 +17,22 @@ pub(super) type Word = [u64; 4];
 pub(super) const ORDER: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
 
 /// Lane that holds each element: the inverse of [`ORDER`].
-const PLACE: [usize; 8] = [0, 2, 4, 6, 1, 3, 5, 7];
+pub(super) const PLACE: [usize; 8] = [0, 2, 4, 6, 1, 3, 5, 7];
 
 /// Eight elements in [`ORDER`].
 #[inline(always)]
 pub(super) fn load(ifma: Ifma, words: &[Word; 8]) -> Lanes {
+    Lanes::unpack(ifma, words_of(ifma, words))
+}
+
+/// Words of eight elements in [`ORDER`].
+#[inline(always)]
+fn words_of(ifma: Ifma, words: &[Word; 8]) -> [Vector; 4] {
     let (rows, _) = words.as_flattened().as_chunks::<8>();
     let [r0, r1, r2, r3] = unrolled!(4, i => Vector::load(ifma, &rows[i]));
     let (early, late) = (r0.blocks(r1), r2.blocks(r3));
     let ((w0, w1), (w2, w3)) = (early.0.interleave(late.0), early.1.interleave(late.1));
-    Lanes::unpack(ifma, [w0, w1, w2, w3])
+    [w0, w1, w2, w3]
 }
 
 /// The inverse of [`load`], of values below p.
@@ -50,6 +56,17 @@ pub(super) fn read(ifma: Ifma, words: &[Word]) -> Lanes {
     let mut padded = [[0; 4]; 8];
     padded[..words.len()].copy_from_slice(words);
     load(ifma, &padded)
+}
+
+/// As [`read`], 16-fold: stored elements as factors, below 16 p.
+#[inline(always)]
+pub(super) fn read_sixteenfold(ifma: Ifma, words: &[Word]) -> Lanes {
+    if let Ok(eight) = words.try_into() {
+        return Lanes::unpack_sixteenfold(ifma, words_of(ifma, eight));
+    }
+    let mut padded = [[0; 4]; 8];
+    padded[..words.len()].copy_from_slice(words);
+    Lanes::unpack_sixteenfold(ifma, words_of(ifma, &padded))
 }
 
 /// Up to eight elements below p.
@@ -105,7 +122,7 @@ pub(crate) fn multiply<F: PrimeField>(prime: Prime<F>, a: &mut [F], b: &[F]) {
 fn multiply_words<F: PrimeField>(prime: Prime<F>, a: &mut [Word], b: &[Word]) {
     let k = prime.constants();
     for (a, b) in a.chunks_mut(8).zip(b.chunks(8)) {
-        let factor = read(prime.ifma, a).factor(k);
+        let factor = read_sixteenfold(prime.ifma, a);
         let product = factor.multiply(&read(prime.ifma, b), k);
         write(a, &product.canonical(k));
     }

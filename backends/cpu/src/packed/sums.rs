@@ -1,6 +1,6 @@
 //! Sums of products with one Montgomery reduction for many.
 
-use super::lanes::{Lanes, carry, reduce};
+use super::lanes::{Lanes, reduce};
 use super::prime::Constants;
 use super::vector::Vector;
 
@@ -47,13 +47,5 @@ impl Sums {
     pub(super) fn reduced(&self, k: &Constants) -> Lanes {
         let columns = unrolled!(10, i => self.low[i].add(self.high[i]));
         reduce(columns, k)
-    }
-}
-
-impl Lanes {
-    /// `16 a`: a stored element as a factor. With a < 3 p.
-    #[inline(always)]
-    pub(super) fn factor(&self, k: &Constants) -> Self {
-        carry(unrolled!(5, i => self.0[i].shl::<4>()), k)
     }
 }

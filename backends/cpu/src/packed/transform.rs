@@ -6,16 +6,17 @@
 //! Between them tiles of eight by eight are transposed. In both, all lanes have the same twiddle.
 //!
 //! Decimation in time: the first three layers leave values below 16 p; afterwards a butterfly adds at most 2 p to the
-//! bound of its operands, whatever they are, and nothing is reduced before the end.
+//! bound of its operands, whatever they are, and nothing is reduced before the end. Nor are limbs carried but in front of
+//! a product: a layer adds less than 2^57 to each ([`Loose`]).
 
 use rayon::prelude::*;
 use zkernel_backend::Field;
 use zkernel_verifier::curve::powers;
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, carry};
 use super::prime::{Constants, Prime};
 use super::rows::{ORDER, Word, load, store};
-use super::vector::{Ifma, Vector};
+use super::vector::{Ifma, NEAR, Vector, prefetch};
 
 /// Sizes of packed transforms: whole tiles, and bounds that hold: `16 + 2 (log_n / 2 - 2) < 62`.
 pub(crate) const SIZES: core::ops::RangeInclusive<u32> = 6..=28;
@@ -23,11 +24,18 @@ pub(crate) const SIZES: core::ops::RangeInclusive<u32> = 6..=28;
 /// Sizes up to which the twiddles between the passes are tabled.
 const TABLED: u32 = 16;
 
-/// Vectors whose first layers are done together, to stay near the first-level cache.
-const NARROW: usize = 128;
+/// Rows and columns from which the next cells are fetched ahead.
+const FAR: u32 = 8;
+
+/// Rows ahead of which cells are fetched.
+const AHEAD: usize = 12;
 
 /// Eight elements between the passes: four words, lanes in [`ORDER`].
 pub(crate) type Parcel = [[u64; 8]; 4];
+
+/// Values whose limbs are signed and below 2^62: up to 16 sums of products that are not carried.
+#[derive(Clone, Copy)]
+pub(crate) struct Loose([Vector; 5]);
 
 /// What a transform of one size and direction needs.
 pub(crate) struct Plan {
@@ -136,7 +144,7 @@ pub(crate) fn first_pass<F: Field>(
     (column, shifts): (&[F], &[F]),
     task: usize,
     parcels: &mut [Parcel],
-    buffer: &mut Vec<Lanes>,
+    buffer: &mut Vec<Loose>,
 ) {
     let (column, shifts) = (prime.words(column), prime.words(shifts));
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
@@ -149,10 +157,10 @@ pub(crate) fn second_pass<F: Field>(
     plan: &Plan,
     parcels: &[Parcel],
     column: &mut [F],
-    (parallel, buffer): (bool, &mut Vec<Lanes>),
+    (parallel, buffer): (bool, &mut Vec<Loose>),
 ) {
     let column = Shared::new(prime, column);
-    let task = |buffer: &mut Vec<Lanes>, task: usize| {
+    let task = |buffer: &mut Vec<Loose>, task: usize| {
         // SAFETY: `prime` holds an `Ifma`, which proves the features; every task is done once.
         unsafe { second_words(prime, plan, parcels, task, &column, buffer) }
     };
@@ -173,35 +181,45 @@ fn first_words<F: Field>(
     (column, shifts): (&[Word], &[Word]),
     task: usize,
     parcels: &mut [Parcel],
-    buffer: &mut Vec<Lanes>,
+    buffer: &mut Vec<Loose>,
 ) {
     let (k, ifma) = (prime.constants(), prime.ifma);
     let (rows, groups) = (plan.rows(), plan.first_tasks());
     let (column, _) = column.as_chunks::<8>();
     let (shifts, _) = shifts.as_chunks::<8>();
     buffer.clear();
+    let row = |place: usize| place.reverse_bits() >> (usize::BITS - plan.log_rows);
     for place in 0..rows {
-        let row = place.reverse_bits() >> (usize::BITS - plan.log_rows);
-        let cells = load(ifma, &column[row * groups + task]);
-        buffer.push(match shifts.get(row * groups + task) {
+        if plan.log_rows >= FAR && place + AHEAD < rows {
+            fetch(&column[row(place + AHEAD) * groups + task]);
+        }
+        let cells = load(ifma, &column[row(place) * groups + task]);
+        buffer.push(Loose::new(match shifts.get(row(place) * groups + task) {
             Some(shifts) => cells.multiply(&load(ifma, shifts), k),
             None => cells,
-        });
+        }));
     }
     vertical(ifma, buffer, &plan.by_row, k);
     if plan.tabled {
         let between = &plan.between[task * rows..][..rows];
         for ((value, factor), parcel) in buffer.iter().zip(between).zip(parcels) {
-            seal(parcel, &value.multiply(&open(ifma, factor), k));
+            seal(parcel, &value.carried(k).multiply(&open(ifma, factor), k));
         }
     } else {
         let mut factor = open(ifma, &plan.between[2 * task]);
         let step = open(ifma, &plan.between[2 * task + 1]);
         for (value, parcel) in buffer.iter().zip(parcels) {
-            seal(parcel, &value.multiply(&factor, k));
+            seal(parcel, &value.carried(k).multiply(&factor, k));
             factor = factor.multiply(&step, k);
         }
     }
+}
+
+/// Asks for the lines that hold some cells.
+#[inline(always)]
+fn fetch(cells: &[Word]) {
+    cells.iter().step_by(2).for_each(prefetch::<NEAR, _>);
+    cells.last().into_iter().for_each(prefetch::<NEAR, _>);
 }
 
 #[inline(always)]
@@ -221,74 +239,77 @@ unsafe fn second_words<F: Field>(
     parcels: &[Parcel],
     task: usize,
     column: &Shared<'_, F>,
-    buffer: &mut Vec<Lanes>,
+    buffer: &mut Vec<Loose>,
 ) {
     let (k, ifma) = (prime.constants(), prime.ifma);
     let (rows, columns) = (plan.rows(), 1 << plan.log_columns);
     buffer.clear();
-    buffer.resize(columns, k.one);
+    buffer.resize(columns, Loose::new(k.one));
+    let mut next = parcels.chunks(rows).skip(1);
     for (group, parcels) in parcels.chunks(rows).enumerate() {
         let tile = &parcels[8 * task..][..8];
+        if let Some(next) = next.next().filter(|_| plan.log_columns >= FAR) {
+            let next = next[8 * task..][..8].as_flattened();
+            next.iter().for_each(prefetch::<NEAR, _>);
+        }
         let words = unrolled!(4, i => {
             Vector::transpose(unrolled!(8, row => Vector::load(ifma, &tile[ORDER[row]][i])))
         });
         for lane in 0..8 {
             let place =
                 (8 * group + ORDER[lane]).reverse_bits() >> (usize::BITS - plan.log_columns);
-            buffer[place] = Lanes::unpack(ifma, unrolled!(4, i => words[i][lane]));
+            let value = Lanes::unpack(ifma, unrolled!(4, i => words[i][lane]));
+            buffer[place] = Loose::new(value);
         }
     }
     vertical(ifma, buffer, &plan.by_column, k);
     for (k2, value) in buffer.iter().enumerate() {
         // SAFETY: rows `8 task ..` are this task's.
-        unsafe { column.write(k2 * rows + 8 * task, &value.canonical(k)) };
+        unsafe { column.write(k2 * rows + 8 * task, &value.carried(k).canonical(k)) };
     }
 }
 
 /// Transforms whole vectors below 2 p from bit-reversed to natural order; twiddles are half a period.
 #[inline(always)]
-fn vertical(ifma: Ifma, buffer: &mut [Lanes], twiddles: &[[u64; 5]], k: &Constants) {
-    let length = buffer.len();
-    for part in buffer.chunks_mut(NARROW) {
-        let eighth = twiddles.len() / 4;
-        let third = unrolled!(4, i => Lanes::splat(ifma, twiddles[i * eighth]));
-        for eight in part.as_chunks_mut::<8>().0 {
-            first_layers(eight, &third, k);
-        }
-        layers(ifma, part, 8, twiddles, k);
-    }
-    if length > NARROW {
-        layers(ifma, buffer, NARROW, twiddles, k);
-    }
+fn vertical(ifma: Ifma, buffer: &mut [Loose], twiddles: &[[u64; 5]], k: &Constants) {
+    let eighth = twiddles.len() / 4;
+    let third = unrolled!(4, i => Lanes::splat(ifma, twiddles[i * eighth]));
+    // SAFETY: `Ifma` proves the features.
+    unsafe { layers(ifma, buffer, twiddles, &third, k) }
 }
 
-/// The layers from half `half` on, two at a time.
-#[inline(always)]
-fn layers(ifma: Ifma, buffer: &mut [Lanes], mut half: usize, twiddles: &[[u64; 5]], k: &Constants) {
-    while 4 * half <= buffer.len() {
-        for part in buffer.chunks_exact_mut(4 * half) {
-            two_layers(ifma, part, twiddles, k);
+/// All layers of a part, of a power of two from 8 on: those of its quarters first, which stay in the first-level cache.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn layers(
+    ifma: Ifma,
+    part: &mut [Loose],
+    twiddles: &[[u64; 5]],
+    third: &[Lanes; 4],
+    k: &Constants,
+) {
+    if part.len() >= 32 {
+        let quarter = part.len() / 4;
+        for part in part.chunks_exact_mut(quarter) {
+            layers(ifma, part, twiddles, third, k);
         }
-        half *= 4;
+        return two_layers(ifma, part, twiddles, k);
     }
-    if 2 * half <= buffer.len() {
-        let stride = twiddles.len() / half;
-        for part in buffer.chunks_exact_mut(2 * half) {
-            let (low, high) = part.split_at_mut(half);
-            for ((a, b), w) in low
-                .iter_mut()
-                .zip(high)
-                .zip(twiddles.iter().step_by(stride))
-            {
-                (*a, *b) = butterfly(a, b, &Lanes::splat(ifma, *w), k);
-            }
+    for eight in part.as_chunks_mut::<8>().0 {
+        first_layers(eight, third, k);
+    }
+    if part.len() == 16 {
+        let stride = twiddles.len() / 8;
+        let (low, high) = part.split_at_mut(8);
+        let twiddles = twiddles.iter().step_by(stride);
+        for ((a, b), w) in low.iter_mut().zip(high).zip(twiddles) {
+            (*a, *b) = butterfly(a, b, &Lanes::splat(ifma, *w), k);
         }
     }
 }
 
 /// Two layers on four quarters.
 #[inline(always)]
-fn two_layers(ifma: Ifma, part: &mut [Lanes], twiddles: &[[u64; 5]], k: &Constants) {
+fn two_layers(ifma: Ifma, part: &mut [Loose], twiddles: &[[u64; 5]], k: &Constants) {
     let quarter = part.len() / 4;
     let stride = twiddles.len() / (2 * quarter);
     let (low, high) = part.split_at_mut(2 * quarter);
@@ -305,25 +326,49 @@ fn two_layers(ifma: Ifma, part: &mut [Lanes], twiddles: &[[u64; 5]], k: &Constan
 
 /// `a + w b` and `a - w b`: at most 2 p are added to the bound of a.
 #[inline(always)]
-fn butterfly(a: &Lanes, b: &Lanes, w: &Lanes, k: &Constants) -> (Lanes, Lanes) {
-    let product = b.multiply(w, k);
-    (a.add(&product, k), a.subtract(&product, &k.p2, k))
+fn butterfly(a: &Loose, b: &Loose, w: &Lanes, k: &Constants) -> (Loose, Loose) {
+    let product = Loose(b.carried(k).multiply_uncarried(w, k));
+    (a.plus(&product), a.minus(&product, &k.p2))
 }
 
 /// Three layers on eight values below 2 p, in bit-reversed order: below 16 p.
 #[inline(always)]
-fn first_layers(v: &mut [Lanes; 8], twiddles: &[Lanes; 4], k: &Constants) {
+fn first_layers(v: &mut [Loose; 8], twiddles: &[Lanes; 4], k: &Constants) {
     for i in [0, 2, 4, 6] {
-        (v[i], v[i + 1]) = (v[i].add(&v[i + 1], k), v[i].subtract(&v[i + 1], &k.p2, k));
+        (v[i], v[i + 1]) = (v[i].plus(&v[i + 1]), v[i].minus(&v[i + 1], &k.p2));
     }
     for i in [0, 4] {
         // Sums are below 4 p.
-        (v[i], v[i + 2]) = (v[i].add(&v[i + 2], k), v[i].subtract(&v[i + 2], &k.p5, k));
+        (v[i], v[i + 2]) = (v[i].plus(&v[i + 2]), v[i].minus(&v[i + 2], &k.p5));
         (v[i + 1], v[i + 3]) = butterfly(&v[i + 1], &v[i + 3], &twiddles[2], k);
     }
     // Sums are below 8 p.
-    (v[0], v[4]) = (v[0].add(&v[4], k), v[0].subtract(&v[4], &k.p8, k));
+    (v[0], v[4]) = (v[0].plus(&v[4]), v[0].minus(&v[4], &k.p8));
     for i in 1..4 {
         (v[i], v[i + 4]) = butterfly(&v[i], &v[i + 4], &twiddles[i], k);
+    }
+}
+
+impl Loose {
+    #[inline(always)]
+    const fn new(value: Lanes) -> Self {
+        Self(value.0)
+    }
+
+    /// The same value in normal limbs.
+    #[inline(always)]
+    fn carried(&self, k: &Constants) -> Lanes {
+        carry(self.0, k)
+    }
+
+    #[inline(always)]
+    fn plus(&self, other: &Self) -> Self {
+        Self(unrolled!(5, i => self.0[i].add(other.0[i])))
+    }
+
+    /// `self - other + multiple`, which is not negative.
+    #[inline(always)]
+    fn minus(&self, other: &Self, multiple: &[Vector; 5]) -> Self {
+        Self(unrolled!(5, i => self.0[i].sub(other.0[i]).add(multiple[i])))
     }
 }

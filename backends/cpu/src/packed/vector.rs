@@ -208,9 +208,15 @@ impl Vector {
     }
 }
 
+/// To the first-level cache.
+pub(crate) const NEAR: i32 = _MM_HINT_T0;
+
+/// To the second-level cache.
+pub(crate) const FAR: i32 = _MM_HINT_T1;
+
 /// Asks for the line that holds a value.
 #[inline(always)]
-pub(crate) fn prefetch<T>(value: &T) {
+pub(crate) fn prefetch<const HINT: i32, T>(value: &T) {
     // SAFETY: prefetching reads nothing and the address is valid.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(value).cast()) }
+    unsafe { _mm_prefetch::<HINT>(core::ptr::from_ref(value).cast()) }
 }

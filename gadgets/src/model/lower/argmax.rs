@@ -74,6 +74,7 @@ impl<F: PrimeField> Lowering<'_, F> {
             terms,
             constants: Vec::new(),
             rotation: 0,
+            lanes: None,
         });
         self.builder.gate(
             format!("{name}/no margin at the maximum"),

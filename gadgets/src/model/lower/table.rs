@@ -218,6 +218,7 @@ impl<F: PrimeField> Lowering<'_, F> {
             terms,
             constants: vec![integer(table.keys.min)],
             rotation: 0,
+            lanes: None,
         });
         Expression::from(column)
     }

@@ -1,101 +1,22 @@
 //! Checks that make a constraint system well-formed: nothing reaches a blinding row, no challenge is read before it is
 //! drawn, parallel tracks are parallel.
 
-use alloc::string::String;
+mod challenges;
+mod error;
+
 use alloc::vec::Vec;
 
 use ff::PrimeField;
 
-use crate::challenge::{Challenge, Coefficient};
-use crate::expression::{Expression, VirtualId};
-use crate::form::{Factor, LinearForm, Source, Strided, TrackId};
+use crate::challenge::Challenge;
+use crate::expression::VirtualId;
+use crate::form::{LinearForm, Source, Strided, TrackId};
 use crate::system::{
     ConstraintSystem, Contraction, Derivation, Gate, LinearConstraint, Phase, TrackKind,
     VirtualColumn,
 };
-
-/// What is wrong with a constraint system.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SystemError {
-    /// n out of range or no usable row.
-    #[error(
-        "2^{log_n} rows with {blinding} blinding rows: need 2 <= log n <= 28 and at least one usable row"
-    )]
-    Rows {
-        /// log2 of the rows.
-        log_n: u32,
-        /// Blinding rows.
-        blinding: usize,
-    },
-    /// More opening points than blinding rows.
-    #[error(
-        "{points} opening points but {blinding} blinding rows: every opening needs a blinding row of its own"
-    )]
-    Blinding {
-        /// Opening points.
-        points: usize,
-        /// Blinding rows.
-        blinding: usize,
-    },
-    /// A form leaves its track, and might reach a blinding row.
-    #[error("{name}: position {position} is outside the {len} cells of `{track}`")]
-    OutOfRange {
-        /// The constraint.
-        name: String,
-        /// The track or instance.
-        track: String,
-        /// The position read.
-        position: usize,
-        /// Cells that may be read.
-        len: usize,
-    },
-    /// A reference to something that does not exist.
-    #[error("{0}: refers to a track, instance, virtual column or table that does not exist")]
-    Dangling(String),
-    /// A challenge is used where it is not drawn yet, or lambda beyond the family's claims.
-    #[error("{name}: challenge {challenge:?} may not be used here with exponent {exponent}")]
-    Challenge {
-        /// The constraint.
-        name: String,
-        /// The challenge.
-        challenge: Challenge,
-        /// Its exponent.
-        exponent: u64,
-    },
-    /// Tracks read together have different numbers of columns or widths.
-    #[error("{0}: reads tracks of different numbers of columns or kinds that cannot be combined")]
-    NotParallel(String),
-    /// A list has the wrong length.
-    #[error("{0}: a list of values, strides or table rows has the wrong length")]
-    Length(String),
-    /// A gate is too large.
-    #[error("{0}: a gate may have at most 65,535 operations, inputs and constants")]
-    GateSize(String),
-    /// An empty form, gate or constraint.
-    #[error("{0}: is empty")]
-    Empty(String),
-    /// A tensor is opened at a point without a mask, which would leak an equation on it in every proof.
-    #[error("{name}: `{track}` outlives one proof and may be opened only behind a mask")]
-    Unmasked {
-        /// The virtual column.
-        name: String,
-        /// The track.
-        track: String,
-    },
-    /// Mask cells overlap, lie outside the mask track, or are read by something else.
-    #[error("`{0}`: mask cells must be distinct and read by nothing else")]
-    Masks(String),
-    /// A rotation reaches a blinding row on a row where its gate is enabled.
-    #[error(
-        "{gate}: on row {row} a rotation reaches a blinding row; switch the gate off there with a fixed column as factor"
-    )]
-    Rotation {
-        /// The gate.
-        gate: String,
-        /// The row.
-        row: usize,
-    },
-}
+use challenges::{check_coefficient, check_expression, check_factor};
+pub use error::SystemError;
 
 impl<F: PrimeField> ConstraintSystem<F> {
     /// Checks everything the prover and the verifier rely on.
@@ -141,14 +62,16 @@ impl<F: PrimeField> ConstraintSystem<F> {
         column: &VirtualColumn<F>,
     ) -> Result<(), SystemError> {
         let name = || alloc::format!("virtual column {}", id.0);
-        if column.terms.is_empty() {
+        if column.terms.is_empty() || column.lanes.is_some_and(|lanes| lanes.count == 0) {
             return Err(SystemError::Empty(name()));
         }
+        let track = column.terms.first().and_then(|(id, _)| self.track(*id));
+        let columns = track.map_or(0, |track| track.columns);
         for (source, coefficient) in &column.terms {
             let track = self
                 .track(*source)
                 .ok_or_else(|| SystemError::Dangling(name()))?;
-            if track.columns != self.lanes(id) || track.width != self.usable() {
+            if track.columns != columns || track.width != self.usable() {
                 return Err(SystemError::NotParallel(name()));
             }
             // A tensor opened at a point leaks an equation a proof unless it is masked.
@@ -160,6 +83,14 @@ impl<F: PrimeField> ConstraintSystem<F> {
                 });
             }
             check_coefficient(&name(), coefficient)?;
+        }
+        let end = column.first_lane().saturating_add(self.lanes(id));
+        if end > columns {
+            return Err(SystemError::Lanes {
+                name: name(),
+                end,
+                columns,
+            });
         }
         column
             .constants
@@ -444,65 +375,5 @@ impl<F: PrimeField> ConstraintSystem<F> {
             position,
             len,
         })
-    }
-}
-
-fn check_factor<F: PrimeField>(
-    name: &str,
-    factor: &Factor<F>,
-    len: usize,
-    allowed: &dyn Fn(Challenge, u64) -> bool,
-) -> Result<(), SystemError> {
-    match factor {
-        Factor::One => Ok(()),
-        Factor::Values(values) if values.len() == len => Ok(()),
-        Factor::Values(_) => Err(SystemError::Length(name.into())),
-        Factor::Product(factors) => factors
-            .iter()
-            .try_for_each(|f| check_factor(name, f, len, allowed)),
-        Factor::Window(window) => {
-            let sizes = [window.outputs, window.taps, window.stride, window.dilation];
-            if sizes.contains(&0) {
-                return Err(SystemError::Empty(name.into()));
-            }
-            check_factor(name, &window.outer, window.outputs, allowed)?;
-            check_factor(name, &window.kernel, window.taps, allowed)
-        }
-        Factor::Powers { .. } => {
-            let mut result = Ok(());
-            factor.challenges(len, &mut |challenge, exponent| {
-                if !allowed(challenge, exponent) {
-                    result = Err(SystemError::Challenge {
-                        name: name.into(),
-                        challenge,
-                        exponent,
-                    });
-                }
-            });
-            result
-        }
-    }
-}
-
-/// Virtual columns and gates are fixed before y is drawn.
-fn check_coefficient<F>(name: &str, coefficient: &Coefficient<F>) -> Result<(), SystemError> {
-    match coefficient.power {
-        Some((challenge, exponent)) if challenge > Challenge::Beta => Err(SystemError::Challenge {
-            name: name.into(),
-            challenge,
-            exponent: u64::from(exponent),
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn check_expression<F>(name: &str, expression: &Expression<F>) -> Result<(), SystemError> {
-    match expression {
-        Expression::Constant(coefficient) => check_coefficient(name, coefficient),
-        Expression::Virtual(_) => Ok(()),
-        Expression::Sum(a, b) | Expression::Difference(a, b) | Expression::Product(a, b) => {
-            check_expression(name, a)?;
-            check_expression(name, b)
-        }
     }
 }

@@ -1,21 +1,24 @@
 //! Building a constraint system: tracks grow region by region, lookups bring their helpers, gates and sum.
 
-use alloc::format;
-use alloc::string::{String, ToString};
+mod contraction;
+mod grouping;
+mod lookups;
+
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use ff::PrimeField;
 
-use crate::challenge::{Challenge, Coefficient};
-use crate::curve::signed;
+use crate::challenge::Coefficient;
 use crate::expression::{Expression, VirtualId};
-use crate::form::{Axis, Factor, InstanceId, LinearForm, Source, Strided, TrackId};
+use crate::form::{InstanceId, LinearForm, TrackId};
 use crate::system::{
-    ConstraintSystem, Contraction, Derivation, Gate, Instance, LinearConstraint, Lookup,
-    LookupInput, LookupTable, LookupTableId, Masks, Phase, Region, TableSide, Track, TrackKind,
-    VirtualColumn,
+    ConstraintSystem, Contraction, Derivation, Gate, Instance, Lanes, LinearConstraint, Masks,
+    Phase, Region, Track, TrackKind, VirtualColumn,
 };
 use crate::validate::SystemError;
+pub use grouping::Grouping;
+use lookups::Request;
 
 /// A constraint system under construction.
 ///
@@ -45,6 +48,8 @@ use crate::validate::SystemError;
 pub struct SystemBuilder<F> {
     system: ConstraintSystem<F>,
     parallel: Vec<Vec<TrackId>>,
+    requests: Vec<Request>,
+    grouping: Grouping,
 }
 
 impl<F: PrimeField> SystemBuilder<F> {
@@ -69,6 +74,8 @@ impl<F: PrimeField> SystemBuilder<F> {
         Self {
             system,
             parallel: Vec::new(),
+            requests: Vec::new(),
+            grouping: Grouping::Single,
         }
     }
 
@@ -188,11 +195,17 @@ impl<F: PrimeField> SystemBuilder<F> {
 
     /// The virtual column that is one track; the same one if called twice.
     pub fn plain(&mut self, track: TrackId) -> VirtualId {
+        self.plain_lanes(track, None)
+    }
+
+    /// The virtual column that is some lanes of one track; the same one if called twice.
+    fn plain_lanes(&mut self, track: TrackId, lanes: Option<Lanes>) -> VirtualId {
         let terms = alloc::vec![(track, Coefficient::constant(F::ONE))];
         let column = VirtualColumn {
             terms,
             constants: Vec::new(),
             rotation: 0,
+            lanes,
         };
         match self.system.virtuals.iter().position(|v| *v == column) {
             Some(known) => VirtualId(index(known)),
@@ -204,114 +217,13 @@ impl<F: PrimeField> SystemBuilder<F> {
     pub fn gate(&mut self, name: impl Into<String>, expression: Expression<F>) {
         let mut ids = Vec::new();
         expression.virtuals(&mut |id| ids.push(id));
-        let tracks = ids
-            .iter()
-            .filter_map(|id| Some(self.system.virtual_column(*id)?.terms.first()?.0));
+        let columns = ids.iter().filter_map(|id| self.system.virtual_column(*id));
+        let whole = columns.filter(|column| column.lanes.is_none());
+        let tracks = whole.filter_map(|column| Some(column.terms.first()?.0));
         self.parallel.push(tracks.collect());
         self.system.gates.push(Gate {
             name: name.into(),
             expression,
-        });
-    }
-
-    /// A public table of rows of `arity` values; an identical table is shared.
-    pub fn table(
-        &mut self,
-        name: impl Into<String>,
-        arity: usize,
-        rows: Vec<i64>,
-    ) -> LookupTableId {
-        let tables = &mut self.system.tables;
-        if let Some(known) = tables
-            .iter()
-            .position(|t| t.arity == arity && t.rows == rows && t.secret.is_empty())
-        {
-            return LookupTableId(index(known));
-        }
-        let offset = tables
-            .iter()
-            .filter(|table| table.secret.is_empty())
-            .map(LookupTable::height)
-            .fold(0usize, usize::saturating_add);
-        let tag = u64::from(index(tables.len())).saturating_add(1);
-        tables.push(LookupTable {
-            name: name.into(),
-            tag,
-            arity,
-            rows,
-            secret: Vec::new(),
-            side: 0,
-            offset,
-        });
-        LookupTableId(index(tables.len().saturating_sub(1)))
-    }
-
-    /// A table of `height` rows (i, values_1[i], values_2[i], ..) with public keys i and secret values: masked tensors,
-    /// or advice of phases 1 and 2 (a tensor's rows folded with alpha). Its lookups read the key first.
-    pub fn secret_table(
-        &mut self,
-        name: impl Into<String>,
-        height: usize,
-        values: &[TrackId],
-    ) -> LookupTableId {
-        let name = name.into();
-        let tag = u64::from(index(self.system.tables.len())).saturating_add(1);
-        let rows: Vec<i64> = (0i64..).take(height).collect();
-        let tags = self.fixed(format!("{name}/tag"), alloc::vec![F::from(tag); height]);
-        let keys = rows.iter().map(|key| signed(*key)).collect();
-        let keys = self.fixed(format!("{name}/key"), keys);
-        let entries = [&[keys], values].concat();
-        let side = index(self.system.table_sides.len());
-        self.add_side(&name, tags, entries, height);
-        self.system.tables.push(LookupTable {
-            name,
-            tag,
-            arity: 1,
-            rows,
-            secret: values.to_vec(),
-            side,
-            offset: 0,
-        });
-        LookupTableId(index(self.system.tables.len().saturating_sub(1)))
-    }
-
-    /// Every row of the (affine combinations of) tracks is a row of the table.
-    pub fn lookup(
-        &mut self,
-        name: impl Into<String>,
-        table: LookupTableId,
-        inputs: Vec<LookupInput>,
-        enabled: Option<TrackId>,
-    ) {
-        let name = name.into();
-        let helper = self.advice(format!("{name}/h"), Phase::Three, 0);
-        let tag = self
-            .system
-            .tables
-            .get(usize::try_from(table.0).unwrap_or(usize::MAX))
-            .map_or(0, |t| t.tag);
-        let folded = self.virtual_column(folded_input(tag, &inputs));
-        self.parallel.push(alloc::vec![
-            inputs
-                .first()
-                .and_then(|i| i.terms.first())
-                .map_or(helper, |t| t.0),
-            helper
-        ]);
-        let h = self.plain(helper);
-        let product = Expression::from(h) * (Expression::from(beta()) + folded);
-        let gate = match enabled {
-            None => product - Coefficient::constant(F::ONE),
-            Some(track) => product - self.plain(track),
-        };
-        self.gate(format!("{name}/gate"), gate);
-        self.system.lookups.push(Lookup {
-            name,
-            table,
-            inputs,
-            enabled,
-            helper,
-            folded,
         });
     }
 
@@ -357,7 +269,7 @@ impl<F: PrimeField> SystemBuilder<F> {
         });
     }
 
-    /// Lays the tracks out, adds the table side of the lookups, and validates everything.
+    /// Lays the tracks out, adds the helpers and the table side of the lookups, and validates everything.
     ///
     /// # Errors
     /// [`SystemError`] names what is wrong and where.
@@ -370,6 +282,7 @@ impl<F: PrimeField> SystemBuilder<F> {
             .derivations
             .sort_by_key(|derivation| matches!(derivation, Derivation::Product { .. }));
         self.assign_columns();
+        self.add_helpers();
         self.add_masks();
         if !self.system.table_sides.is_empty() {
             self.add_lookup_sum();
@@ -396,70 +309,6 @@ impl<F: PrimeField> SystemBuilder<F> {
             padding,
         });
         id
-    }
-
-    /// Fixed tracks of all table rows, padded by repeating the last row; multiplicities; helper; gate.
-    fn add_public_side(&mut self) {
-        let side = index(self.system.table_sides.len());
-        let mut tables = Vec::new();
-        for table in self
-            .system
-            .tables
-            .iter_mut()
-            .filter(|t| t.secret.is_empty())
-        {
-            table.side = side;
-            tables.push(table.clone());
-        }
-        let arity = tables.iter().map(|t| t.arity).fold(0, usize::max);
-        let height: usize = tables.iter().map(LookupTable::height).sum();
-        let width = self.system.usable().max(1);
-        let cells = height.div_ceil(width).saturating_mul(width);
-        let tags = tables
-            .iter()
-            .flat_map(|t| core::iter::repeat_n(F::from(t.tag), t.height()));
-        let tags = repeat_last(tags.collect(), cells);
-        let tag = self.fixed("table/tag", tags);
-        let mut entries = Vec::new();
-        for entry in 0..arity {
-            let values = tables.iter().flat_map(|t| {
-                t.rows
-                    .chunks(t.arity.max(1))
-                    .map(move |row| row.get(entry).map_or(F::ZERO, |v| signed(*v)))
-            });
-            let values = repeat_last(values.collect(), cells);
-            entries.push(self.fixed(format!("table/entry {entry}"), values));
-        }
-        self.add_side("table", tag, entries, cells);
-    }
-
-    /// Multiplicities, helper, folded lane and gate `h (beta + f) + m = 0` of a table side.
-    fn add_side(&mut self, name: &str, tag: TrackId, entries: Vec<TrackId>, cells: usize) {
-        let multiplicity = self.advice(format!("{name}/m"), Phase::One, 0);
-        self.region(multiplicity, cells);
-        let helper = self.advice(format!("{name}/h"), Phase::Three, 0);
-        let weighted = entries
-            .iter()
-            .zip(1u32..)
-            .map(|(e, i)| (*e, Coefficient::power(Challenge::Theta, i)));
-        let terms = core::iter::once((tag, Coefficient::constant(F::ONE)))
-            .chain(weighted)
-            .collect();
-        let folded = self.virtual_column(VirtualColumn {
-            terms,
-            constants: Vec::new(),
-            rotation: 0,
-        });
-        let (m, h) = (self.plain(multiplicity), self.plain(helper));
-        let gate = Expression::from(h) * (Expression::from(beta()) + folded) + m;
-        self.gate(format!("{name}/gate"), gate);
-        self.system.table_sides.push(TableSide {
-            tag,
-            entries,
-            multiplicity,
-            helper,
-            folded,
-        });
     }
 
     /// Mask cells for every tensor that a virtual column reads, `t` for each of its columns.
@@ -535,143 +384,6 @@ impl<F: PrimeField> SystemBuilder<F> {
             values.resize(cells, F::ZERO);
         }
     }
-
-    /// `sum over all lanes <h, 1_usable> = 0`.
-    fn add_lookup_sum(&mut self) {
-        let helpers: Vec<TrackId> = self
-            .system
-            .tracks_of(TrackKind::Advice(Phase::Three))
-            .map(|(id, _)| id)
-            .collect();
-        let forms = helpers.into_iter().map(|id| {
-            let len = self.system.track(id).map_or(0, |t| t.len);
-            let axes = alloc::vec![Axis::new(len, 1, Factor::One)];
-            LinearForm::Strided(Strided {
-                source: Source::Track(id),
-                start: 0,
-                axes,
-                scale: Coefficient::constant(F::ONE),
-            })
-        });
-        let forms = forms.collect();
-        self.constrain("lookup sum".to_string(), 1, forms);
-    }
-}
-
-impl LookupTable {
-    /// Number of rows.
-    #[must_use]
-    pub fn height(&self) -> usize {
-        self.rows.len().checked_div(self.arity).unwrap_or(0)
-    }
-}
-
-impl LookupInput {
-    /// The input that is one track.
-    #[must_use]
-    pub fn plain(track: TrackId) -> Self {
-        Self {
-            terms: alloc::vec![(track, 1)],
-            constant: 0,
-        }
-    }
-}
-
-impl<F: PrimeField> Contraction<F> {
-    /// The forms of `<target, sigma> - <sources, factors (x) sigma> = 0`.
-    #[must_use]
-    pub fn tie(&self) -> Vec<LinearForm<F>> {
-        let one = Coefficient::constant(F::ONE);
-        let target = Strided {
-            source: Source::Track(self.target.track),
-            start: self.target.start,
-            axes: alloc::vec![Axis::new(
-                self.target.len,
-                1,
-                Factor::powers(Challenge::Sigma)
-            )],
-            scale: one,
-        };
-        let mut forms = alloc::vec![LinearForm::Strided(target)];
-        for term in &self.terms {
-            let axes = self.axes(&term.outer, &term.inner);
-            let source = Source::Track(term.track);
-            let scale = Coefficient::constant(-term.scale);
-            forms.push(LinearForm::Strided(Strided {
-                source,
-                start: term.start,
-                axes,
-                scale,
-            }));
-        }
-        if !bool::from(self.constant.is_zero()) {
-            let zeros = alloc::vec![0; self.outer.len().max(self.inner.len())];
-            let axes = self.axes(&zeros, &zeros);
-            let scale = Coefficient::constant(-self.constant);
-            forms.push(LinearForm::Strided(Strided {
-                source: Source::One,
-                start: 0,
-                axes,
-                scale,
-            }));
-        }
-        forms
-    }
-
-    fn axes(&self, outer: &[usize], inner: &[usize]) -> Vec<Axis<F>> {
-        let mut step = self.target.len;
-        let outer = self.outer.iter().zip(outer).map(|(len, stride)| {
-            step = step.checked_div(*len).unwrap_or(0);
-            let step = u32::try_from(step).unwrap_or(u32::MAX);
-            Axis::new(
-                *len,
-                *stride,
-                Factor::Powers {
-                    challenge: Challenge::Sigma,
-                    first: 0,
-                    step,
-                },
-            )
-        });
-        let outer: Vec<_> = outer.collect();
-        let inner = self
-            .inner
-            .iter()
-            .zip(inner)
-            .map(|((len, f), stride)| Axis::new(*len, *stride, f.clone()));
-        // The rows of a matrix stay outermost, so that a tensor's form is an outer product per column.
-        inner.chain(outer).collect()
-    }
-}
-
-const fn beta<F: PrimeField>() -> Coefficient<F> {
-    Coefficient::power(Challenge::Beta, 1)
-}
-
-fn folded_input<F: PrimeField>(tag: u64, inputs: &[LookupInput]) -> VirtualColumn<F> {
-    let mut terms = Vec::new();
-    let mut constants = alloc::vec![Coefficient::constant(F::from(tag))];
-    for (input, exponent) in inputs.iter().zip(1u32..) {
-        let weighted = |value: i64| Coefficient {
-            value: signed(value),
-            power: Some((Challenge::Theta, exponent)),
-        };
-        terms.extend(input.terms.iter().map(|(track, c)| (*track, weighted(*c))));
-        if input.constant != 0 {
-            constants.push(weighted(input.constant));
-        }
-    }
-    VirtualColumn {
-        terms,
-        constants,
-        rotation: 0,
-    }
-}
-
-fn repeat_last<F: PrimeField>(mut values: Vec<F>, len: usize) -> Vec<F> {
-    let last = values.last().copied().unwrap_or(F::ZERO);
-    values.resize(len, last);
-    values
 }
 
 fn index(len: usize) -> u32 {

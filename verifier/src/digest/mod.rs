@@ -2,16 +2,17 @@
 //!
 //! Every struct is destructured in full, so that a new field cannot be forgotten: the compiler asks for it.
 
+mod forms;
+
 use ff::PrimeField;
 
 use crate::challenge::Coefficient;
 use crate::encoding::Writer;
 use crate::expression::{Expression, VirtualId};
-use crate::form::{Axis, Cell, Factor, LinearForm, Source, SparseEntry, Strided, TrackId, Window};
+use crate::form::TrackId;
 use crate::system::{
-    ConstraintSystem, Contraction, ContractionTerm, Derivation, Gate, Instance, LinearConstraint,
-    Lookup, LookupInput, LookupTable, LookupTableId, Masks, Region, TableSide, Track, TrackKind,
-    VirtualColumn,
+    ConstraintSystem, Gate, Instance, Lanes, Lookup, LookupInput, LookupTable, LookupTableId,
+    Masks, Region, TableSide, Track, TrackKind, VirtualColumn,
 };
 
 /// Appends a value's canonical bytes.
@@ -145,16 +146,26 @@ impl Encode for Region {
     }
 }
 
+impl Encode for Lanes {
+    fn encode(&self, w: &mut Writer) {
+        let Self { first, count } = self;
+        first.encode(w);
+        count.encode(w);
+    }
+}
+
 impl<F: PrimeField> Encode for VirtualColumn<F> {
     fn encode(&self, w: &mut Writer) {
         let Self {
             terms,
             constants,
             rotation,
+            lanes,
         } = self;
         terms.encode(w);
         constants.encode(w);
         w.i64(i64::from(*rotation));
+        lanes.encode(w);
     }
 }
 
@@ -259,192 +270,6 @@ impl Encode for TableSide {
         multiplicity.encode(w);
         helper.encode(w);
         folded.encode(w);
-    }
-}
-
-impl<F: PrimeField> Encode for Factor<F> {
-    fn encode(&self, w: &mut Writer) {
-        match self {
-            Self::One => w.u8(0),
-            Self::Powers {
-                challenge,
-                first,
-                step,
-            } => {
-                w.u8(1);
-                challenge.encode(w);
-                first.encode(w);
-                step.encode(w);
-            }
-            Self::Values(values) => {
-                w.u8(2);
-                elements(values, w);
-            }
-            Self::Product(factors) => {
-                w.u8(3);
-                factors.encode(w);
-            }
-            Self::Window(window) => {
-                w.u8(4);
-                let Window {
-                    outer,
-                    outputs,
-                    kernel,
-                    taps,
-                    stride,
-                    dilation,
-                    offset,
-                } = &**window;
-                outer.encode(w);
-                kernel.encode(w);
-                for size in [outputs, taps, stride, dilation, offset] {
-                    size.encode(w);
-                }
-            }
-        }
-    }
-}
-
-impl<F: PrimeField> Encode for Axis<F> {
-    fn encode(&self, w: &mut Writer) {
-        let Self {
-            len,
-            stride,
-            factor,
-        } = self;
-        len.encode(w);
-        stride.encode(w);
-        factor.encode(w);
-    }
-}
-
-impl Encode for Source {
-    fn encode(&self, w: &mut Writer) {
-        match self {
-            Self::Track(id) => {
-                w.u8(0);
-                id.encode(w);
-            }
-            Self::Instance(id) => {
-                w.u8(1);
-                id.encode(w);
-            }
-            Self::One => w.u8(2),
-        }
-    }
-}
-
-impl<F: PrimeField> Encode for Strided<F> {
-    fn encode(&self, w: &mut Writer) {
-        let Self {
-            source,
-            start,
-            axes,
-            scale,
-        } = self;
-        source.encode(w);
-        start.encode(w);
-        axes.encode(w);
-        scale.encode(w);
-    }
-}
-
-impl<F: PrimeField> Encode for SparseEntry<F> {
-    fn encode(&self, w: &mut Writer) {
-        let Self {
-            cell: Cell { track, position },
-            coefficient,
-            claim,
-        } = self;
-        track.encode(w);
-        position.encode(w);
-        w.scalar(coefficient);
-        claim.encode(w);
-    }
-}
-
-impl<F: PrimeField> Encode for LinearForm<F> {
-    fn encode(&self, w: &mut Writer) {
-        match self {
-            Self::Strided(strided) => {
-                w.u8(0);
-                strided.encode(w);
-            }
-            Self::Sparse(entries) => {
-                w.u8(1);
-                entries.encode(w);
-            }
-        }
-    }
-}
-
-impl<F: PrimeField> Encode for LinearConstraint<F> {
-    fn encode(&self, w: &mut Writer) {
-        let Self {
-            name,
-            claims,
-            forms,
-        } = self;
-        w.string(name);
-        claims.encode(w);
-        forms.encode(w);
-    }
-}
-
-impl<F: PrimeField> Encode for ContractionTerm<F> {
-    fn encode(&self, w: &mut Writer) {
-        let Self {
-            track,
-            start,
-            outer,
-            inner,
-            scale,
-        } = self;
-        track.encode(w);
-        start.encode(w);
-        outer.encode(w);
-        inner.encode(w);
-        w.scalar(scale);
-    }
-}
-
-impl<F: PrimeField> Encode for Contraction<F> {
-    fn encode(&self, w: &mut Writer) {
-        let Self {
-            name,
-            outer,
-            inner,
-            terms,
-            constant,
-            target,
-        } = self;
-        w.string(name);
-        outer.encode(w);
-        inner.encode(w);
-        terms.encode(w);
-        w.scalar(constant);
-        target.encode(w);
-    }
-}
-
-impl<F: PrimeField> Encode for Derivation<F> {
-    fn encode(&self, w: &mut Writer) {
-        match self {
-            Self::Contract(contraction) => {
-                w.u8(0);
-                contraction.encode(w);
-            }
-            Self::Product {
-                left,
-                right,
-                target,
-            } => {
-                w.u8(1);
-                left.encode(w);
-                right.encode(w);
-                target.encode(w);
-            }
-        }
     }
 }
 

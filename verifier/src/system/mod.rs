@@ -5,6 +5,8 @@
 //! advice; whole matrix rows for a tensor). Gates and lookups read **virtual columns**, affine combinations of parallel
 //! tracks: a track of L columns gives L lanes, and the gate holds in each.
 
+mod lookup;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -13,6 +15,7 @@ use ff::PrimeField;
 use crate::challenge::Coefficient;
 use crate::expression::{Expression, VirtualId};
 use crate::form::{Factor, LinearForm, TrackId};
+pub use lookup::{Lookup, LookupInput, LookupTable, LookupTableId, TableSide};
 
 /// When an advice column is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,6 +82,15 @@ pub struct Instance {
     pub len: usize,
 }
 
+/// Consecutive lanes of parallel tracks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lanes {
+    /// The first column read.
+    pub first: usize,
+    /// Number of columns, at least one.
+    pub count: usize,
+}
+
 /// One virtual column per lane: `constants + sum_i coefficient_i * track_i[lane]`, read `rotation` rows further down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualColumn<F> {
@@ -89,6 +101,8 @@ pub struct VirtualColumn<F> {
     /// Rows further down, cyclically. A gate that reads blinding rows this way must be switched off there by a fixed
     /// column (checked by `validate`).
     pub rotation: i32,
+    /// The lanes of the tracks that are its own lanes; `None`: all.
+    pub lanes: Option<Lanes>,
 }
 
 /// A polynomial that vanishes on every usable row of every lane of the virtual columns it reads.
@@ -99,10 +113,6 @@ pub struct Gate<F> {
     /// The polynomial.
     pub expression: Expression<F>,
 }
-
-/// Index into [`ConstraintSystem::tables`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LookupTableId(pub u32);
 
 /// The fresh masks of tensors that gates or lookups read.
 ///
@@ -115,68 +125,6 @@ pub struct Masks {
     pub track: TrackId,
     /// Masked tensors with the position of their first mask cell.
     pub of: Vec<(TrackId, usize)>,
-}
-
-/// A table; all tables share one argument and are told apart by a non-zero tag.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LookupTable {
-    /// Name, for errors and reports.
-    pub name: String,
-    /// Tag, distinct and not zero.
-    pub tag: u64,
-    /// Number of public entries in a row.
-    pub arity: usize,
-    /// The public entries, `arity` values a row.
-    pub rows: Vec<i64>,
-    /// Tracks of the secret entries that follow the public ones: cell i belongs to row i. Masked tensors, or advice of
-    /// phases 1 and 2 (a tensor folded with alpha).
-    pub secret: Vec<TrackId>,
-    /// Its side: the lanes that its rows lie in.
-    pub side: u32,
-    /// Number of its first row on its side.
-    pub offset: usize,
-}
-
-/// An affine combination of tracks that a lookup reads: `constant + sum_i coefficient_i * track_i`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LookupInput {
-    /// The combined tracks.
-    pub terms: Vec<(TrackId, i64)>,
-    /// Added to every row.
-    pub constant: i64,
-}
-
-/// Every row of every lane of `inputs` is a row of `table`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lookup {
-    /// Name, for errors.
-    pub name: String,
-    /// The table.
-    pub table: LookupTableId,
-    /// One input per entry of a table row.
-    pub inputs: Vec<LookupInput>,
-    /// Fixed 0/1 track that disables rows; `None`: all rows are enabled (padding cells hold a table row).
-    pub enabled: Option<TrackId>,
-    /// The helper track h, in phase 3, with gate `h (beta + f) = enabled`.
-    pub helper: TrackId,
-    /// The virtual column f = tag + theta x_1 + theta^2 x_2 + ...
-    pub folded: VirtualId,
-}
-
-/// A table side of the lookup argument: lanes over the concatenation of all public tables, or over one table with secret
-/// entries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableSide {
-    /// Fixed track of tags; 0, the tag of no table, on rows that no table uses.
-    pub tag: TrackId,
-    /// Tracks of entries, as many as the longest row has; shorter rows are padded with zeros.
-    pub entries: Vec<TrackId>,
-    /// Multiplicities m, phase 1.
-    pub multiplicity: TrackId,
-    /// Helper h_T, phase 3, with gate `h_T (beta + f_T) = -m`.
-    pub helper: TrackId,
-    /// The virtual column f_T.
-    pub folded: VirtualId,
 }
 
 /// One term of a [`Contraction`]: a strided view of a track times a constant.
@@ -272,6 +220,14 @@ pub struct ConstraintSystem<F> {
     pub constraints: Vec<LinearConstraint<F>>,
 }
 
+impl<F> VirtualColumn<F> {
+    /// The column of its tracks that its lane 0 is.
+    #[must_use]
+    pub fn first_lane(&self) -> usize {
+        self.lanes.map_or(0, |lanes| lanes.first)
+    }
+}
+
 impl<F: PrimeField> ConstraintSystem<F> {
     /// Rows of a column.
     #[must_use]
@@ -297,13 +253,27 @@ impl<F: PrimeField> ConstraintSystem<F> {
         self.virtuals.get(usize::try_from(id.0).ok()?)
     }
 
-    /// Lanes of a virtual column: columns of its tracks.
+    /// Lanes of a virtual column: columns of its tracks, or as many as it says.
     #[must_use]
     pub fn lanes(&self, id: VirtualId) -> usize {
-        self.virtual_column(id)
-            .and_then(|v| v.terms.first())
-            .and_then(|(track, _)| self.track(*track))
-            .map_or(0, |track| track.columns)
+        let Some(column) = self.virtual_column(id) else {
+            return 0;
+        };
+        let track = column.terms.first().and_then(|(id, _)| self.track(*id));
+        column
+            .lanes
+            .map_or(track.map_or(0, |track| track.columns), |lanes| lanes.count)
+    }
+
+    /// Positions that a lookup reads in each of its tracks.
+    #[must_use]
+    pub fn looked_up(&self, lookup: &Lookup) -> core::ops::Range<usize> {
+        let first = self
+            .virtual_column(lookup.folded)
+            .map_or(0, |v| v.first_lane());
+        let lanes = first..first.saturating_add(self.lanes(lookup.folded));
+        let position = |lane: usize| lane.saturating_mul(self.usable());
+        position(lanes.start)..position(lanes.end)
     }
 
     /// Lanes in which a gate holds.
