@@ -175,13 +175,13 @@ impl Circuit {
         lie: Lie,
         edit: impl FnOnce(&mut ConstraintSystem<F>),
     ) -> Case {
-        let mut circuit = self.clone();
-        edit(&mut circuit.system);
-        let (secrets, output) = circuit.witness(seed, lie);
-        Case::new(circuit.system, vec![vec![output]], secrets)
+        let mut system = self.system.clone();
+        edit(&mut system);
+        let (secrets, output) = self.seeded(&system, seed, lie);
+        Case::new(system, vec![vec![output]], secrets)
     }
 
-    fn witness(&self, seed: u64, lie: Lie) -> (Secrets, F) {
+    fn seeded(&self, system: &ConstraintSystem<F>, seed: u64, lie: Lie) -> (Secrets, F) {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let mut some = |len: usize, low: i64, high: i64| -> Vec<i64> {
             let span = (high - low + 1) as u64;
@@ -242,11 +242,11 @@ impl Circuit {
         }
         cells.insert(self.biases, fields(&biases));
         for (id, values) in &mut cells {
-            let track = self.system.track(*id).expect("exists");
+            let track = system.track(*id).expect("exists");
             values.resize(track.columns * track.width, F::ZERO);
         }
-        count(&self.system, &mut cells);
-        let blinders = (0..self.system.columns_of(TrackKind::Tensor))
+        count(system, &mut cells);
+        let blinders = (0..system.columns_of(TrackKind::Tensor))
             .map(|_| F::from(rng.next_u64()))
             .collect();
         let secrets = Secrets {
@@ -388,7 +388,8 @@ impl Fixture for Circuit {
         &self.system
     }
 
-    fn case(&self, lie: Lie, edit: impl FnOnce(&mut ConstraintSystem<F>)) -> Case {
-        self.case_with(0, lie, edit)
+    fn witness(&self, system: &ConstraintSystem<F>, lie: Lie) -> (Secrets, Vec<Vec<F>>) {
+        let (secrets, output) = self.seeded(system, 0, lie);
+        (secrets, vec![vec![output]])
     }
 }

@@ -8,7 +8,7 @@ use zkernel_verifier::plonk::{Column, Plonk};
 use zkernel_verifier::system::ConstraintSystem;
 
 use crate::F;
-use crate::case::{Case, count};
+use crate::case::count;
 use crate::prover::Secrets;
 use crate::trial::Fixture;
 
@@ -103,8 +103,22 @@ impl Rotating {
             spare,
         }
     }
+}
 
-    fn witness(&self, system: &ConstraintSystem<F>, slip: Slip) -> (Secrets, F) {
+impl Default for Rotating {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Fixture for Rotating {
+    type Slip = Slip;
+
+    fn system(&self) -> &ConstraintSystem<F> {
+        &self.system
+    }
+
+    fn witness(&self, system: &ConstraintSystem<F>, slip: Slip) -> (Secrets, Vec<Vec<F>>) {
         let mut cells = Cells::new();
         for track in [self.x, self.y, self.z].map(Column::track) {
             let t = system.track(track).expect("exists");
@@ -158,27 +172,6 @@ impl Rotating {
             cells,
             ..Secrets::default()
         };
-        (secrets, ends[0] + when(Slip::Public))
-    }
-}
-
-impl Default for Rotating {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Fixture for Rotating {
-    type Slip = Slip;
-
-    fn system(&self) -> &ConstraintSystem<F> {
-        &self.system
-    }
-
-    fn case(&self, slip: Slip, edit: impl FnOnce(&mut ConstraintSystem<F>)) -> Case {
-        let mut system = self.system.clone();
-        edit(&mut system);
-        let (secrets, output) = self.witness(&system, slip);
-        Case::new(system, vec![vec![output]], secrets)
+        (secrets, vec![vec![ends[0] + when(Slip::Public)]])
     }
 }

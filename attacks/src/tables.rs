@@ -13,7 +13,7 @@ use zkernel_verifier::system::{
 };
 
 use crate::F;
-use crate::case::{Case, count};
+use crate::case::count;
 use crate::prover::Secrets;
 use crate::trial::Fixture;
 
@@ -132,8 +132,41 @@ impl Tables {
             factors: [factor, a, p],
         }
     }
+}
 
-    fn witness(&self, system: &ConstraintSystem<F>, slip: Slip) -> Secrets {
+/// Rows of `FEATURES` cells folded with powers of alpha.
+fn fold(name: &str, track: TrackId, rows: usize, stride: usize, target: Region) -> Contraction<F> {
+    let term = ContractionTerm {
+        track,
+        start: 0,
+        outer: vec![stride],
+        inner: vec![1],
+        scale: F::ONE,
+    };
+    Contraction {
+        name: name.into(),
+        outer: vec![rows],
+        inner: vec![(FEATURES, Factor::powers(Challenge::Alpha))],
+        terms: vec![term],
+        constant: F::ZERO,
+        target,
+    }
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Fixture for Tables {
+    type Slip = Slip;
+
+    fn system(&self) -> &ConstraintSystem<F> {
+        &self.system
+    }
+
+    fn witness(&self, system: &ConstraintSystem<F>, slip: Slip) -> (Secrets, Vec<Vec<F>>) {
         let value = |i: usize| (i * i * 7 + 3 * i + 1) as i64 % 19 - 9;
         let activation: Vec<i64> = (0..HEIGHT).map(value).collect();
         let embedding: Vec<i64> = (0..WORDS * FEATURES).map(|i| value(i + 5)).collect();
@@ -185,50 +218,11 @@ impl Tables {
                 .map(|i| F::from(i * i + 11))
                 .collect()
         };
-        Secrets {
+        let secrets = Secrets {
             cells,
             blinders: blinders(TrackKind::Tensor, 1000),
             boundary_blinders: blinders(TrackKind::Boundary, 5000),
-        }
-    }
-}
-
-/// Rows of `FEATURES` cells folded with powers of alpha.
-fn fold(name: &str, track: TrackId, rows: usize, stride: usize, target: Region) -> Contraction<F> {
-    let term = ContractionTerm {
-        track,
-        start: 0,
-        outer: vec![stride],
-        inner: vec![1],
-        scale: F::ONE,
-    };
-    Contraction {
-        name: name.into(),
-        outer: vec![rows],
-        inner: vec![(FEATURES, Factor::powers(Challenge::Alpha))],
-        terms: vec![term],
-        constant: F::ZERO,
-        target,
-    }
-}
-
-impl Default for Tables {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Fixture for Tables {
-    type Slip = Slip;
-
-    fn system(&self) -> &ConstraintSystem<F> {
-        &self.system
-    }
-
-    fn case(&self, slip: Slip, edit: impl FnOnce(&mut ConstraintSystem<F>)) -> Case {
-        let mut system = self.system.clone();
-        edit(&mut system);
-        let secrets = self.witness(&system, slip);
-        Case::new(system, Vec::new(), secrets)
+        };
+        (secrets, Vec::new())
     }
 }

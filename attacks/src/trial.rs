@@ -15,7 +15,7 @@ use zkernel_verifier::verify::reduce;
 
 use crate::case::Case;
 use crate::cheats::fix_evaluation;
-use crate::prover::{Cheat, Model, Outcome, prove};
+use crate::prover::{Cheat, Model, Outcome, Secrets, prove};
 use crate::{C, F};
 
 /// The foreseen value of a challenge.
@@ -42,11 +42,19 @@ pub trait Fixture {
     /// The constraint system.
     fn system(&self) -> &ConstraintSystem<F>;
 
+    /// A witness with that slip for a system of the same tracks, and its public values.
+    fn witness(&self, system: &ConstraintSystem<F>, slip: Self::Slip) -> (Secrets, Vec<Vec<F>>);
+
     /// A statement and a witness with that slip, for the system changed by `edit` (a constraint deleted).
     ///
     /// # Panics
     /// If the changed system is refused.
-    fn case(&self, slip: Self::Slip, edit: impl FnOnce(&mut ConstraintSystem<F>)) -> Case;
+    fn case(&self, slip: Self::Slip, edit: impl FnOnce(&mut ConstraintSystem<F>)) -> Case {
+        let mut system = self.system().clone();
+        edit(&mut system);
+        let (secrets, instances) = self.witness(&system, slip);
+        Case::new(system, instances, secrets)
+    }
 }
 
 impl Case {

@@ -252,7 +252,9 @@ fn memory_is_bounded_before_the_start() {
     commit("logreg", &base, &["--memory", "4GiB"]);
     let (zkm, sample) = (with(&base, "zkm"), source("logreg", "input.json"));
     let prove = ["prove", &zkm, &sample];
+    // An earlier run of this test may have left one.
     let proof = with(&base, "zkp");
+    drop(std::fs::remove_file(&proof));
     let (code, said) = failure(&[&prove[..], &["--memory", "2MiB"]].concat());
     assert_eq!(code, Some(2));
     assert!(

@@ -38,7 +38,7 @@ use alloc::vec::Vec;
 
 use ff::PrimeField;
 
-use crate::builder::SystemBuilder;
+use crate::builder::{Grouping, SystemBuilder};
 use crate::challenge::{Challenge, Coefficient};
 use crate::expression::{Expression, VirtualId};
 use crate::form::{
@@ -83,6 +83,7 @@ pub struct Plonk<F> {
     gates: Vec<(String, Expression<F>)>,
     tables: Vec<(String, usize, Vec<i64>)>,
     lookups: Vec<Lookup>,
+    grouping: Grouping,
 }
 
 /// A table of a circuit.
@@ -100,6 +101,7 @@ impl<F: PrimeField> Plonk<F> {
             gates: Vec::new(),
             tables: Vec::new(),
             lookups: Vec::new(),
+            grouping: Grouping::Single,
         }
     }
 
@@ -158,6 +160,11 @@ impl<F: PrimeField> Plonk<F> {
             inputs: inputs.collect(),
             enabled,
         });
+    }
+
+    /// How many lanes of looked-up columns share a helper; [`Grouping::Single`] unless this is called. For all lookups.
+    pub const fn group_lookups(&mut self, grouping: Grouping) {
+        self.grouping = grouping;
     }
 
     /// Goes on to what depends on rows.
@@ -281,6 +288,7 @@ impl<F: PrimeField> Rows<F> {
             .iter()
             .map(|(name, arity, rows)| b.table(name.clone(), *arity, rows.clone()))
             .collect();
+        b.group_lookups(self.circuit.grouping);
         for lookup in &self.circuit.lookups {
             let table = tables.get(lookup.table).copied();
             let table = table.ok_or_else(|| SystemError::Dangling(lookup.name.clone()))?;

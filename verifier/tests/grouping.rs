@@ -7,6 +7,7 @@ use zkernel_verifier::builder::{Grouping, SystemBuilder};
 use zkernel_verifier::challenge::Coefficient;
 use zkernel_verifier::expression::Expression;
 use zkernel_verifier::form::TrackId;
+use zkernel_verifier::plonk::Plonk;
 use zkernel_verifier::soundness::Soundness;
 use zkernel_verifier::system::{
     ConstraintSystem, Lanes, Lookup, LookupInput, Phase, TrackKind, VirtualColumn,
@@ -167,6 +168,22 @@ fn lanes_of_several_lookups_share() {
     assert_eq!(members(&system).len(), 2);
     let names = system.lookups.iter().map(|l| l.name.as_str());
     assert!(names.eq(["l0", "l1", "l2", "l3", "l4", "l5", "l6", "l7"]));
+}
+
+/// The lookups of a circuit share like any others.
+#[test]
+fn lookups_of_a_circuit_share() {
+    let helpers = |grouping| {
+        let mut circuit = Plonk::<Fp>::new(4);
+        let [a, b, c] = ["a", "b", "c"].map(|name| circuit.advice(name));
+        let table = circuit.table("range", 1, (0..40).collect());
+        circuit.group_lookups(grouping);
+        for column in [a, b, c] {
+            circuit.lookup("in range", table, &[column], None);
+        }
+        members(&circuit.rows().finish().unwrap()).len()
+    };
+    assert_eq!([Grouping::Single, Grouping::Of(3)].map(helpers), [3, 1]);
 }
 
 fn lanes_error(edit: impl FnOnce(&mut VirtualColumn<Fp>)) -> SystemError {

@@ -60,7 +60,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         let nothing = self.backend.zeros(2, self.system().rows())?;
         for level in 0..self.key.verifying.shape.column_rounds {
             let ready = self.ready(&mut subtrees, level, &us)?;
-            dense.join(self.backend, ready, true)?;
+            dense.join(self.backend, &ready, true)?;
             let (mut l, mut r) = self.backend.cross_columns(&dense.f, &dense.a)?;
             for form in subtrees.iter().flat_map(|subtree| &subtree.forms) {
                 l += cross(&form.dots, &form.scalars, 1);
@@ -83,7 +83,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             us.push(u);
         }
         let ready = self.ready(&mut subtrees, us.len(), &us)?;
-        dense.join(self.backend, ready, false)?;
+        dense.join(self.backend, &ready, false)?;
         let blinder = self.folded_blinder(&fold_weights(&us));
         Ok((
             proof,

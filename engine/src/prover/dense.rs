@@ -33,12 +33,19 @@ fn paired(positions: &[usize]) -> (Vec<usize>, Vec<Option<usize>>) {
     (all, known)
 }
 
+/// A column that joins: its position, and its cells and coefficients as a batch of one.
+type Joining<C, B> = (
+    usize,
+    <B as Backend<C>>::Columns,
+    <B as Backend<C>>::Columns,
+);
+
 impl<C: Curve, B: Backend<C>> Dense<C, B> {
     /// Takes in columns with their coefficients by position, and gives every column its neighbour if asked.
     pub(super) fn join(
         &mut self,
         backend: &B,
-        joining: Vec<(usize, B::Columns, B::Columns)>,
+        joining: &[Joining<C, B>],
         pair: bool,
     ) -> Result<()> {
         let own = self.positions.iter().enumerate();
@@ -46,7 +53,7 @@ impl<C: Curve, B: Backend<C>> Dense<C, B> {
         let stays = |position: &usize| joining.iter().all(|(joined, ..)| joined != position);
         let own = own.filter(|(_, position)| stays(position));
         let own = own.map(|(column, position)| (*position, ColumnRef { batch: 1, column }));
-        let joined = (2..).zip(&joining).map(|(batch, (position, ..))| {
+        let joined = (2..).zip(joining).map(|(batch, (position, ..))| {
             let column = 0;
             (*position, ColumnRef { batch, column })
         });
@@ -69,7 +76,7 @@ impl<C: Curve, B: Backend<C>> Dense<C, B> {
         let chosen = known.iter().map(|i| i.map_or(nothing, |i| columns[i].1));
         let chosen: Vec<ColumnRef> = chosen.collect();
         let zero = backend.zeros(1, backend.shape(&self.f).1)?;
-        let sources = |own, joined: fn(&(usize, B::Columns, B::Columns)) -> &B::Columns| {
+        let sources = |own, joined: fn(&Joining<C, B>) -> &B::Columns| {
             let first = [&zero, own].into_iter();
             first.chain(joining.iter().map(joined)).collect::<Vec<_>>()
         };

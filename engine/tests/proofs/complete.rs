@@ -1,8 +1,6 @@
 //! Completeness: honest proofs of a small network are accepted, on every backend, and other statements are not.
 
-mod network;
-
-use network::{Network, SMALL, Shape};
+use crate::network::{Network, SMALL, Shape};
 use pasta_curves::{EqAffine, Fp};
 use zkernel_backend::Backend;
 use zkernel_backend_cpu::Cpu;

@@ -1,9 +1,7 @@
 //! The counts of the cost model are those of the protocol, and follow the sizes of the system.
 
-mod network;
-
+use crate::network::{Network, SMALL};
 use ff::Field as _;
-use network::{Network, SMALL};
 use pasta_curves::{EqAffine, Fp};
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::cost::{Operation, Prices, Trace, Unit, Work};

@@ -1,8 +1,6 @@
 //! Whole proofs on two backends at once, and on a backend that fails: what is returned is a correct proof or an error.
 
-mod network;
-
-use network::{Network, Run, SMALL, Shape};
+use crate::network::{Network, Run, SMALL, Shape};
 use pasta_curves::{EqAffine, Fp};
 use zkernel_backend::{Backend, BackendError};
 use zkernel_backend_conformance::{Dual, Failure, Fault, Faulty, Operation, Reference};

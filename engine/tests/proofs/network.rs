@@ -1,6 +1,5 @@
 //! A two-layer network written directly on the builder:
 //! `W1 x + b1 = 4 q + rem`, `r = relu(q)`, `W2 r + b2 = y` public, x in 0..16, rem in 0..4, weights private.
-#![allow(dead_code)]
 
 use pasta_curves::{EqAffine, Fp};
 use zkernel_engine::{Tensors, Witness};

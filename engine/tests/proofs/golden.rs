@@ -1,9 +1,7 @@
 //! For a fixed seed the proof bytes depend on nothing but the statement and the witness: not on the backend, not on
 //! the number of threads.
 
-mod network;
-
-use network::{Network, SMALL, Shape};
+use crate::network::{Network, SMALL, Shape};
 use pasta_curves::EqAffine;
 use zkernel_backend::Backend;
 use zkernel_backend_cpu::Cpu;
