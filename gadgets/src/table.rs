@@ -232,8 +232,8 @@ impl Table {
     /// let mut table = Table { function: Function::Sigmoid, parameters: [0.0; 2], keys, input_scale: 1.0, output_scale: 0.01, low: 0 };
     /// assert_eq!(table.rows(), [-2, 12, -1, 27, 0, 50, 1, 73]);
     /// table.low = 1;
-    /// assert_eq!(table.rows(), [0, 12, 19, 1, 50, 19]);
-    /// assert_eq!([-2, -1, 0, 1].map(|key| table.value(key)), [12, 31, 50, 69]);
+    /// assert_eq!(table.rows(), [0, 10, 19, 1, 52, 19]);
+    /// assert_eq!([-2, -1, 0, 1].map(|key| table.value(key)), [10, 29, 52, 71]);
     /// ```
     #[must_use]
     pub fn rows(&self) -> Vec<i64> {

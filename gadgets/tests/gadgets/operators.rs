@@ -182,8 +182,11 @@ pub fn shown() -> Sample {
     }
 }
 
-fn split(low: u32, table: Table) -> Table {
-    Table { low, ..table }
+fn split(low: u32, table: &Table) -> Table {
+    Table {
+        low,
+        ..table.clone()
+    }
 }
 
 /// ReLU and a sigmoid by lines.
@@ -191,7 +194,7 @@ pub fn lines() -> Sample {
     let x = vec![3, -2, 5];
     let (mut sketch, id) = Sketch::new(&[1, 3], Interval::new(-8, 7), PUBLIC);
     let acc = sketch.dense("fc1", id, weights(12, 30), &[400, 500, 410, 450]);
-    let relu = split(3, table(Function::Relu, -32, 31, 1.0, 1.0));
+    let relu = split(3, &table(Function::Relu, -32, 31, 1.0, 1.0));
     let hidden = sketch.requantize("relu", acc, 5, relu);
     let acc = sketch.dense("fc2", hidden, weights(8, 25), &[100, -100]);
     let sigmoid = split(
@@ -208,7 +211,7 @@ pub fn lines() -> Sample {
 pub fn distances() -> Sample {
     let x = vec![3, -2, 3, 7, 1, -8];
     let (mut sketch, id) = Sketch::new(&[2, 3], Interval::new(-8, 7), PRIVATE);
-    let exp = split(2, table(Function::Exp, -31, 0, 1.0 / 4.0, 1.0 / 64.0));
+    let exp = split(2, &table(Function::Exp, -31, 0, 1.0 / 4.0, 1.0 / 64.0));
     let values = exp.values();
     let exp = Op::MaxTable {
         table: sketch.table(exp),
@@ -226,9 +229,9 @@ pub fn limbs() -> Sample {
     let point = Geometry::window([1, 1], [1, 1]);
     sketch.limb_bits(4);
     let acc = sketch.conv("conv", id, (point, 1), vec![31], &[45]);
-    let coarse = sketch.requantize("coarse", acc, 1, split(4, range(-128, 127)));
+    let coarse = sketch.requantize("coarse", acc, 1, split(4, &range(-128, 127)));
     let window = Geometry::window([2, 1], [2, 2]);
-    let relu = split(3, table(Function::Relu, -64, 63, 1.0, 1.0));
+    let relu = split(3, &table(Function::Relu, -64, 63, 1.0, 1.0));
     let table = sketch.table(relu);
     let shift = 2;
     let fused = Op::RequantizeMax {

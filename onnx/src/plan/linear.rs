@@ -51,7 +51,7 @@ impl Plan<'_> {
         let mut readers = self.model.readers(float);
         let top = readers.find_map(|reader| match reader.op {
             FloatOp::Function(Function::Relu6, _) => Some(6.0),
-            FloatOp::Function(Function::Clip, [bottom, top]) if bottom == 0.0 => Some(top),
+            FloatOp::Function(Function::Clip, [0.0, top]) => Some(top),
             _ => None,
         });
         let whole = |top: f64| top / f64::from(ceil_log2(top / step)).exp2();
