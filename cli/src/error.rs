@@ -1,9 +1,13 @@
 //! Errors of the command line, and the exit code of each.
 
+use std::path::Path;
+
 use zkernel_engine::mock::Failure;
-use zkernel_gadgets::model::{GraphError, LowerError, RunError};
+use zkernel_gadgets::model::{GraphError, LowerError, RunError, SplitError, StatementError};
 use zkernel_verifier::encoding::DecodeError;
 use zkernel_verifier::key::KeyError;
+
+use crate::memory::Memory;
 
 /// Everything that can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -28,11 +32,30 @@ pub enum CliError {
     /// An option with a value that cannot be used.
     #[error("{0}")]
     Option(String),
+    /// An opening that does not fit the model.
+    #[error("{0}")]
+    Opening(String),
+    /// A prover that needs more memory than it may take.
+    #[error(
+        "the predicted peak of memory is {predicted}, --memory allows {bound}: allow more, or `commit` again with this --memory (other layouts need less) or in segments with --split"
+    )]
+    Memory {
+        /// What it needs.
+        predicted: Memory,
+        /// What it may take.
+        bound: Memory,
+    },
+    /// See [`StatementError`].
+    #[error("--output: {0}")]
+    Statement(#[from] StatementError),
+    /// See [`SplitError`].
+    #[error("--split {0}")]
+    Split(#[from] SplitError),
     /// Committed weights may be beyond the bounds of the graph.
     #[error("the key's range proof of the weights does not hold ({0}): do not use this key")]
     Registration(String),
     /// A file of an unknown kind.
-    #[error("{0}: expected an .onnx, .zkm, .zkv or .zkp file")]
+    #[error("{0}: expected an .onnx, .zkm, .zkv, .zkp or .zko file")]
     Kind(String),
     /// A file that is not what it should be.
     #[error("not a valid file: {0}")]
@@ -67,6 +90,15 @@ impl From<GraphError> for CliError {
 }
 
 impl CliError {
+    /// A rejection with the file that was rejected; other errors as they are.
+    #[must_use]
+    pub fn about(self, path: &Path) -> Self {
+        match self {
+            Self::Rejected(reason) => Self::Rejected(format!("{}: {reason}", path.display())),
+            other => other,
+        }
+    }
+
     /// 1 for a rejected proof, 2 for anything else.
     pub const fn exit_code(&self) -> u8 {
         match self {

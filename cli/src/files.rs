@@ -1,5 +1,6 @@
 //! Keys made from the files' contents by this program itself, and reading and writing the files.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use pasta_curves::{EqAffine, Fp};
@@ -24,6 +25,8 @@ pub type PublicModel = files::PublicModel<C>;
 pub type SecretModel = files::SecretModel<C>;
 /// What a `.zkp` file holds.
 pub type ProofFile = files::ProofFile<C>;
+/// What a `.zko` file holds.
+pub type Opening = zkernel_gadgets::opening::Opening<C>;
 
 /// A key lowered and derived from a `.zkv` file by this program itself.
 pub struct Loaded {
@@ -32,6 +35,9 @@ pub struct Loaded {
     /// The verifying key.
     pub key: VerifyingKey<C>,
 }
+
+/// Generators that have been derived, by log2 of their number: several keys are loaded with one derivation.
+pub type GeneratorsBySize = BTreeMap<u32, Generators<C>>;
 
 /// The generators for `2^log_n` rows, on all cores.
 fn generators(log_n: u32) -> Generators<C> {
@@ -44,14 +50,14 @@ fn generators(log_n: u32) -> Generators<C> {
 }
 
 /// Lowers the graph, derives the key and checks what the commitments hold: nothing else is taken from the file.
-pub fn load_key(public: &PublicModel) -> Result<Loaded, CliError> {
-    let loaded = derive(public)?;
+pub fn load_key(public: &PublicModel, known: &mut GeneratorsBySize) -> Result<Loaded, CliError> {
+    let loaded = derive(public, known)?;
     check_public_weights(public, &loaded)?;
     check_registration(public, &loaded.key)?;
     Ok(loaded)
 }
 
-fn derive(public: &PublicModel) -> Result<Loaded, CliError> {
+fn derive(public: &PublicModel, known: &mut GeneratorsBySize) -> Result<Loaded, CliError> {
     let lowered = lower::<Fp>(&public.graph, public.log_n)?;
     let (expected, found) = (
         lowered.system.columns_of(TrackKind::Tensor),
@@ -63,7 +69,10 @@ fn derive(public: &PublicModel) -> Result<Loaded, CliError> {
     }
     let key = VerifyingKey::new(
         lowered.system.clone(),
-        generators(public.log_n),
+        known
+            .entry(public.log_n)
+            .or_insert_with(|| generators(public.log_n))
+            .clone(),
         public.commitments.clone(),
         &public.statement(),
         &executor::<C, _>(&Cpu::new()),
@@ -169,7 +178,7 @@ pub fn commit(graph: Graph, weights: WeightValues, log_n: u32) -> Result<SecretM
 
 /// The proving key of a secret model. The owner of the weights need not check their range proof.
 pub fn load_prover(secret: &SecretModel) -> Result<(Lowered<Fp>, ProvingKey<C, Cpu>), CliError> {
-    let Loaded { lowered, key } = derive(&secret.public)?;
+    let Loaded { lowered, key } = derive(&secret.public, &mut GeneratorsBySize::new())?;
     let key = ProvingKey::load(&Cpu::new(), key, &tensors(secret, &lowered))?;
     Ok((lowered, key))
 }

@@ -9,9 +9,9 @@ use zkernel_onnx::{Model, Options, Samples, quantize};
 use zkernel_verifier::soundness::{Argument, Soundness, discrete_logarithm_bits};
 use zkernel_verifier::system::ConstraintSystem;
 
-use crate::commands::{Result, describe};
+use crate::commands::{Result, describe, hex};
 use crate::error::CliError;
-use crate::files::{Loaded, PublicModel, SecretModel, load_key, read};
+use crate::files::{GeneratorsBySize, Loaded, Opening, PublicModel, SecretModel, load_key, read};
 use crate::predict::Machine;
 use crate::report::{ArgumentReport, Report, SoundnessReport};
 
@@ -28,6 +28,15 @@ pub fn inspect(path: &Path, samples: Option<&Path>, test: Option<&Path>) -> Resu
         Some("onnx") => inspect_onnx(path, samples, test, &mut report)?,
         Some("zkv") => inspect_public(&PublicModel::decode(&read(path)?)?, &mut report)?,
         Some("zkm") => inspect_public(&SecretModel::decode(&read(path)?)?.public, &mut report)?,
+        Some("zko") => {
+            let opening = Opening::decode(&read(path)?)?;
+            report.text.push(format!(
+                "an opening of `{}`: {} secret values in steps of {}",
+                opening.name,
+                opening.values.len(),
+                opening.scale
+            ));
+        }
         Some("zkp") => {
             let bytes = read(path)?;
             report.text.push(format!(
@@ -56,7 +65,7 @@ fn inspect_onnx(
     )?;
     let quantized = quantize(&model, &given, &Options::default())?;
     let mut machine = Machine::load();
-    let (graph, log_n) = machine.choose_layout(&quantized.graph)?;
+    let (graph, log_n) = machine.choose_layout(&quantized.graph, None)?;
     let calibrating = start.elapsed().as_secs_f64();
     let system = lower::<Fp>(&graph, log_n)?.system;
     let mut predicted = machine.predict(&system, &graph)?;
@@ -75,7 +84,7 @@ fn inspect_onnx(
 }
 
 fn inspect_public(public: &PublicModel, report: &mut Report) -> Result<()> {
-    let Loaded { lowered, key } = load_key(public)?;
+    let Loaded { lowered, key } = load_key(public, &mut GeneratorsBySize::new())?;
     report.text.push(format!(
         "model `{}`, key {}",
         public.graph.name,
@@ -101,10 +110,6 @@ fn inspect_public(public: &PublicModel, report: &mut Report) -> Result<()> {
     report.soundness = Some(soundness(&lowered.system));
     describe(report, &lowered.system);
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The error of each argument for proofs of this system.

@@ -1,21 +1,28 @@
 //! `zkernel`: prove that a committed neural network produced an output.
 
 mod bench;
+mod clock;
 mod commands;
 mod error;
 mod files;
 mod inspect;
+mod memory;
 mod predict;
 mod report;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::layer::SubscriberExt;
-use zkernel_gadgets::model::Visibility;
+use zkernel_gadgets::model::{Statement, Visibility};
 use zkernel_onnx::Options;
+
+use commands::Wishes;
+use memory::Memory;
 
 /// Prove that a given neural network, committed to once, produced a given output, without revealing weights or inputs.
 ///
@@ -46,6 +53,17 @@ enum Command {
         calibrate: Option<PathBuf>,
         #[command(flatten)]
         visibility: Visible,
+        /// Cut the network at this tensor: writes NAME.1.* and NAME.2.*, two models that are proven apart and share a
+        /// commitment to it.
+        #[arg(long, value_name = "TENSOR")]
+        split: Option<String>,
+        /// Prove this many inputs at once, under one proof.
+        #[arg(long, value_name = "COUNT", default_value = "1")]
+        batch: NonZeroUsize,
+        /// The most memory that proving may take, as in 4GiB: layouts that need more are left out, and if none is left the command
+        /// fails with the least predicted peak.
+        #[arg(long, value_name = "SIZE")]
+        memory: Option<Memory>,
         /// NAME of the files; MODEL without its extension if not given.
         #[arg(short = 'o', value_name = "NAME")]
         output_file: Option<PathBuf>,
@@ -54,29 +72,53 @@ enum Command {
     Prove {
         /// NAME.zkm, or MODEL.onnx.
         model: PathBuf,
-        /// One sample: JSON {"input_data": [[..]]}, .npy, or array x of an .npz.
+        /// One sample: JSON {"input_data": [[..]]}, .npy, or array x of an .npz. For a model with a committed input also
+        /// the .zko file of another proof: the same values behind the same commitment.
         input_file: PathBuf,
         /// With an .onnx: samples to calibrate on; the input itself if not given.
         #[arg(long, value_name = "DATA")]
         calibrate: Option<PathBuf>,
         #[command(flatten)]
         visibility: Visible,
+        /// The most memory that proving may take, as in 4GiB: fails before the start, with the predicted peak, if it needs more.
+        #[arg(long, value_name = "SIZE")]
+        memory: Option<Memory>,
         /// The proof file.
         #[arg(short = 'o', value_name = "NAME.zkp")]
         output_file: Option<PathBuf>,
     },
-    /// Verify a proof. Exit code 0: valid, 1: rejected, 2: anything else.
+    /// Verify proofs, all of them with one multi-scalar multiplication. Exit code 0: valid, 1: rejected, 2: anything else.
+    ///
+    /// NAME.zkv NAME.zkp: one proof. NAME.zkv A.zkp B.zkp ..: several of one key. FIRST.zkv A.zkp SECOND.zkv B.zkp ..: segments
+    /// of one network in order; each must begin with the very commitment that the one before ends in.
     Verify {
-        /// The public key, NAME.zkv.
-        key: PathBuf,
-        /// The proof, NAME.zkp.
-        proof: PathBuf,
-        /// Also compare the public input with this file.
+        /// Keys (.zkv), each followed by its proofs.
+        #[arg(required = true, num_args = 2.., value_name = "KEY.zkv PROOF.zkp..")]
+        files: Vec<PathBuf>,
+        /// Several keys are separate statements, not segments of one network.
+        #[arg(long)]
+        apart: bool,
+        /// Also check that this .zko file opens a committed input or output of one of the proofs, and print its values.
+        #[arg(long, value_name = "FILE.zko")]
+        opening: Vec<PathBuf>,
+        /// Also compare the input, public or opened, with this file.
         #[arg(long, value_name = "FILE")]
         input: Option<PathBuf>,
-        /// Also compare the public output with {"output_data": [[..]]} of this file.
+        /// Also compare the output, public or opened, with {"output_data": [[..]]} of this file.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+    /// Verify proofs as `verify` does, and write what they say, of which model and when, for the files of a third party.
+    Certificate {
+        /// Keys (.zkv), each followed by its proofs.
+        #[arg(required = true, num_args = 2.., value_name = "KEY.zkv PROOF.zkp..")]
+        files: Vec<PathBuf>,
+        /// Several keys are separate statements, not segments of one network.
+        #[arg(long)]
+        apart: bool,
+        /// NAME of the certificate, NAME.json and NAME.txt; that of the last proof with .certificate if not given.
+        #[arg(short = 'o', value_name = "NAME")]
+        output_file: Option<PathBuf>,
     },
     /// Run the mock prover on one input: names every constraint that does not hold.
     Check {
@@ -125,12 +167,44 @@ struct Visible {
     /// Who learns the input.
     #[arg(long, value_enum, default_value = "private")]
     input: Who,
-    /// Who learns the output.
-    #[arg(long, value_enum, default_value = "public")]
-    output: Who,
+    /// Who learns the output (private, public, committed), or what is said in its place: `class`, the index of the largest
+    /// value; `ge:0.7` (also gt, le, lt), that it reaches a threshold. With several values or outputs add @ELEMENT, @OUTPUT or
+    /// @OUTPUT:ELEMENT.
+    #[arg(long, default_value = "public", value_name = "WHO|STATEMENT")]
+    output: Told,
     /// Who learns the weights.
     #[arg(long, value_enum, default_value = "private")]
-    weights: Who,
+    weights: Secrecy,
+}
+
+/// What is told of the output.
+#[derive(Clone)]
+enum Told {
+    /// Its values, to them.
+    To(Who),
+    /// This.
+    Statement(Statement),
+}
+
+impl FromStr for Told {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(who) = Who::from_str(text, false) {
+            return Ok(Self::To(who));
+        }
+        let statement = text.parse().map(Self::Statement);
+        statement.map_err(|e| format!("{e}; or `private`, `public` or `committed`"))
+    }
+}
+
+/// Who learns the weights; everybody gets a commitment to them.
+#[derive(Clone, Copy, ValueEnum)]
+enum Secrecy {
+    /// Nobody but the prover.
+    Private,
+    /// Everybody.
+    Public,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -139,6 +213,8 @@ enum Who {
     Private,
     /// Everybody.
     Public,
+    /// Nobody, but the proof holds a commitment that other proofs can share.
+    Committed,
 }
 
 impl From<Who> for Visibility {
@@ -146,21 +222,31 @@ impl From<Who> for Visibility {
         match who {
             Who::Private => Self::Private,
             Who::Public => Self::Public,
+            Who::Committed => Self::Committed,
         }
     }
 }
 
-impl From<&Visible> for Options {
+impl From<&Visible> for Wishes {
     fn from(visible: &Visible) -> Self {
-        let Visible {
-            input,
+        let (output, statement) = match &visible.output {
+            Told::To(who) => ((*who).into(), None),
+            Told::Statement(statement) => (Visibility::Private, Some(statement.clone())),
+        };
+        let options = Options {
+            input: visible.input.into(),
             output,
-            weights,
-        } = visible;
+            weights: match visible.weights {
+                Secrecy::Private => Visibility::Private,
+                Secrecy::Public => Visibility::Public,
+            },
+        };
         Self {
-            input: (*input).into(),
-            output: (*output).into(),
-            weights: (*weights).into(),
+            options,
+            statement,
+            batch: 1,
+            split: None,
+            memory: None,
         }
     }
 }
@@ -203,38 +289,56 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
             model,
             calibrate,
             visibility,
+            split,
+            batch,
+            memory,
             output_file,
-        } => commands::commit(
-            &model,
-            calibrate.as_deref(),
-            &(&visibility).into(),
-            output_file,
-        ),
+        } => {
+            let wishes = Wishes {
+                split,
+                batch: batch.get(),
+                memory,
+                ..(&visibility).into()
+            };
+            commands::commit(&model, calibrate.as_deref(), &wishes, output_file)
+        }
         Command::Prove {
             model,
             input_file,
             calibrate,
             visibility,
+            memory,
             output_file,
         } => {
             if model.extension().is_some_and(|e| e == "onnx") {
-                commands::prove_onnx(
-                    &model,
-                    &input_file,
-                    calibrate,
-                    &(&visibility).into(),
-                    output_file,
-                )
+                let wishes = Wishes {
+                    memory,
+                    ..(&visibility).into()
+                };
+                commands::prove_onnx(&model, &input_file, calibrate, &wishes, output_file)
             } else {
-                commands::prove_model(&model, &input_file, output_file)
+                commands::prove_model(&model, &input_file, memory, output_file)
             }
         }
         Command::Verify {
-            key,
-            proof,
+            files,
+            apart,
+            opening,
             input,
             output,
-        } => commands::verify(&key, &proof, input.as_deref(), output.as_deref()),
+        } => {
+            let comparison = commands::Comparison {
+                openings: &opening,
+                input: input.as_deref(),
+                output: output.as_deref(),
+            };
+            commands::verify(&files, apart, comparison)
+        }
+        Command::Certificate {
+            files,
+            apart,
+            output_file,
+        } => commands::certificate(&files, apart, output_file),
         Command::Check { model, input } => commands::check(&model, &input),
         Command::Inspect {
             file,

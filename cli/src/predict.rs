@@ -13,6 +13,7 @@ use zkernel_verifier::system::ConstraintSystem;
 use crate::commands::Result;
 use crate::error::CliError;
 use crate::files::C;
+use crate::memory::Memory;
 use crate::report::{Prediction, peak_rss_bytes};
 
 /// What a kilobyte of proof is worth when n is chosen: seconds of proving.
@@ -54,17 +55,47 @@ impl Machine {
         Ok(trace)
     }
 
-    /// The layout with the least predicted cost, and log2 of its column length.
-    pub fn choose_layout(&mut self, graph: &Graph) -> Result<(Graph, u32)> {
-        choose_layout::<Fp, CliError>(graph, |system| self.cost(system))
+    /// The layout with the least predicted cost of those that fit into `memory`, and log2 of its column length.
+    ///
+    /// # Errors
+    /// [`CliError::Memory`] if none fits.
+    pub fn choose_layout(&mut self, graph: &Graph, memory: Option<Memory>) -> Result<(Graph, u32)> {
+        let host = peak_rss_bytes().unwrap_or(0);
+        let mut least = u64::MAX;
+        let found = choose_layout::<Fp, CliError>(graph, |system| {
+            let trace = self.trace(system)?;
+            let peak = host + with_slack(device_bytes(&trace));
+            least = least.min(peak);
+            Ok(match memory {
+                Some(Memory(bound)) if peak > bound => f64::INFINITY,
+                _ => self.cost(&trace),
+            })
+        })?;
+        fits(least, memory).map(|()| found)
+    }
+
+    /// Refuses to prove with a key that this process has loaded, if that is predicted to take more than `memory`.
+    ///
+    /// # Errors
+    /// [`CliError::Memory`].
+    pub fn check_memory(
+        &self,
+        system: &ConstraintSystem<Fp>,
+        memory: Option<Memory>,
+    ) -> Result<()> {
+        if memory.is_none() {
+            return Ok(());
+        }
+        let loaded = peak_rss_bytes().unwrap_or(0);
+        let trace = Trace::of::<C>(system, self.threads)?;
+        fits(loaded + with_slack(device_bytes(&trace)), memory)
     }
 
     /// What n is chosen by: seconds of a proof and its verification, and its bytes.
-    fn cost(&mut self, system: &ConstraintSystem<Fp>) -> Result<f64> {
-        let trace = self.trace(system)?;
+    fn cost(&self, trace: &Trace) -> f64 {
         let kilobytes = trace.proof_bytes as f64 / 1024.0;
         let seconds = self.prices.seconds(&trace.prove) + self.prices.seconds(&trace.verify);
-        Ok(seconds + SECONDS_PER_KILOBYTE * kilobytes)
+        seconds + SECONDS_PER_KILOBYTE * kilobytes
     }
 
     /// A prediction for a system that this process has loaded the key of. Its `commit_seconds` have no calibration in them.
@@ -75,7 +106,7 @@ impl Machine {
         trace.keep_shortest(&self.trace(system)?);
         let ranges = self.range_seconds(system, graph)?;
         let seconds = |work: &Work| self.prices.seconds(work);
-        let work = trace.commit.peak_bytes.max(trace.prove.peak_bytes) as u64;
+        let work = device_bytes(&trace);
         let operations = Operation::ALL.into_iter();
         let counts = operations.map(|o| (o.to_string(), trace.prove.count(o)));
         Ok(Prediction {
@@ -104,6 +135,27 @@ impl Machine {
             let written = folder.and_then(|()| std::fs::write(file, self.prices.encode()));
             drop(written);
         }
+    }
+}
+
+/// Bytes that columns and bases take, whichever stage needs more.
+fn device_bytes(trace: &Trace) -> u64 {
+    trace.commit.peak_bytes.max(trace.prove.peak_bytes) as u64
+}
+
+/// What the system's allocator makes of bytes in use: up to three quarters more, kept between blocks of many sizes. A bound must
+/// allow for it; how much it is differs from run to run.
+const fn with_slack(bytes: u64) -> u64 {
+    bytes + bytes / 4 * 3
+}
+
+fn fits(peak: u64, memory: Option<Memory>) -> Result<()> {
+    match memory {
+        Some(bound) if Memory(peak) > bound => Err(CliError::Memory {
+            predicted: Memory(peak),
+            bound,
+        }),
+        _ => Ok(()),
     }
 }
 

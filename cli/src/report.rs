@@ -43,6 +43,10 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub soundness: Option<SoundnessReport>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub proofs: Vec<ProofReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<crate::commands::Certificate>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub measurements: Vec<crate::bench::Measurement>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
@@ -50,6 +54,36 @@ pub struct Report {
     pub warnings: Vec<String>,
     #[serde(skip)]
     pub text: Vec<String>,
+}
+
+/// What one verified proof says.
+#[derive(Clone, Serialize)]
+pub struct ProofReport {
+    /// The key's file.
+    pub key: String,
+    /// The proof's file.
+    pub proof: String,
+    /// The statement in words, but for its values.
+    pub statement: String,
+    /// Its values in words: what is visible, committed to, or held to a bound.
+    pub values: Vec<String>,
+    /// The visible outputs as real numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Vec<f64>>,
+    /// The committed inputs and outputs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commitments: Vec<Commitment>,
+}
+
+/// A tensor that a proof is about without showing it.
+#[derive(Clone, Serialize)]
+pub struct Commitment {
+    /// Its name.
+    pub tensor: String,
+    /// `input` or `output`.
+    pub end: &'static str,
+    /// The commitment in hexadecimal; of several, the first 32 bytes of their BLAKE2b-512 hash.
+    pub commitment: String,
 }
 
 /// What commands on this machine will report.

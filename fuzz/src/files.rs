@@ -5,11 +5,12 @@ use std::sync::OnceLock;
 use pasta_curves::{EqAffine, Fp};
 use zkernel_gadgets::files::{ProofFile, PublicModel, SecretModel};
 use zkernel_gadgets::model::lower;
+use zkernel_gadgets::opening::{OPENING_MAGIC, Opening};
 use zkernel_onnx::{Limits, Model, Samples};
 
 use crate::verifying::fixture;
 
-/// A file that decodes as a key, a model or a proof encodes to itself, and a key's graph is lowered to a system or
+/// A file that decodes as a key, a model, an opening or a proof encodes to itself, and a key's graph is lowered to a system or
 /// refused by name.
 pub fn file_decode(bytes: &[u8]) {
     let key = PublicModel::<EqAffine>::decode(bytes);
@@ -25,6 +26,13 @@ pub fn file_decode(bytes: &[u8]) {
         let public = PublicModel::decode(&model.public.encode());
         assert!(public == Ok(model.public));
         assert!(key.is_err(), "one file is of one kind");
+    }
+    let behind_magic = [OPENING_MAGIC, bytes].concat();
+    for bytes in [bytes, &behind_magic] {
+        if let Ok(opening) = Opening::<EqAffine>::decode(bytes) {
+            assert!(opening.encode() == bytes);
+            assert!(key.is_err(), "one file is of one kind");
+        }
     }
     let fixture = fixture();
     if let Ok(file) = ProofFile::decode(bytes, &fixture.key) {

@@ -48,4 +48,5 @@
 
 pub mod files;
 pub mod model;
+pub mod opening;
 pub mod table;

@@ -58,7 +58,9 @@ impl Samples {
         Self::new(model, split(&shapes, &decode_flat(bytes)?)?)
     }
 
-    /// Reads samples for a quantized graph, whose float model is not at hand. Values are checked when quantized.
+    /// Reads samples for a quantized graph, whose float model is not at hand. Values are checked when quantized. For a graph
+    /// that runs a network on several inputs at once ([`Graph::batch`]), the file holds as many samples of the network, and
+    /// together they are one sample of the graph.
     ///
     /// # Errors
     /// As [`Samples::read`].
@@ -73,7 +75,19 @@ impl Samples {
             .iter()
             .map(|t| (t.name.as_str(), t.shape.as_slice()))
             .collect();
-        Ok(Self(split(&shapes, &decode_flat(&bytes)?)?))
+        let flat = decode_flat(&bytes)?;
+        let count = batch_size(&shapes, flat.len());
+        if count == 1 {
+            return Ok(Self(split(&shapes, &flat)?));
+        }
+        let samples = split(&shapes[..flat.len()], &flat)?;
+        if samples.len() != count {
+            let found = samples.len();
+            return Err(Error::Samples(format!(
+                "{found} samples given, the model runs on {count} at once"
+            )));
+        }
+        Ok(Self(vec![samples.into_iter().flatten().collect()]))
     }
 
     /// Wraps samples that are already split: sample, input, value.
@@ -153,6 +167,15 @@ fn decode_flat(bytes: &[u8]) -> Result<Vec<Vec<f32>>, Error> {
     } else {
         read_json(bytes)
     }
+}
+
+/// How many times inputs of the shapes of the first `given` ones follow one another; 1 if they do not.
+fn batch_size(shapes: &[(&str, &[usize])], given: usize) -> usize {
+    let repeat = |rows: &[(&str, &[usize])]| rows.iter().zip(shapes).all(|(a, b)| a.1 == b.1);
+    if given > 0 && shapes.len().is_multiple_of(given) && shapes.chunks(given).all(repeat) {
+        return shapes.len() / given;
+    }
+    1
 }
 
 /// Cuts flat inputs into samples: sample, input, value.

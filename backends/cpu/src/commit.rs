@@ -7,11 +7,13 @@ use rayon::prelude::*;
 use zkernel_backend::{Curve, Field, Result, Scalar, shape};
 use zkernel_verifier::curve::Point;
 
-use crate::affine::{Adder, Xy, normalize};
+use crate::affine::{Adder, NEGATED, Xy, normalize};
 use crate::bases::{Bases, Table};
 use crate::buckets::{Terms, reference};
 use crate::columns::{Cells, Columns};
 use crate::digits::{Integers, MAGNITUDE_BITS, Magnitude, Windows, windows};
+use crate::kernels;
+use crate::level::Level;
 use crate::msm::{most_bits, variable, variable_additions};
 use crate::plan::Plan;
 
@@ -24,12 +26,15 @@ const ADDITIONS_TO_SHARE: usize = 1 << 12;
 /// Additions for which another thread is worth waking.
 const ADDITIONS_OF_A_THREAD: usize = 1 << 10;
 
+/// Full scalars from which all digits of a window are had at once.
+const MANY: usize = 256;
+
 /// Sums of folded bases made together.
 const SUMS_TOGETHER: usize = 64;
 
 /// The scalars of a column: many of a few bits, then some of any size.
 pub(crate) struct Scalars<'a, F> {
-    /// Bound of the body, in bits.
+    /// Bound of the body, in bits: magnitudes are below `2^bits`, or up to that if a digit can be.
     pub(crate) bits: u32,
     pub(crate) body: Body<'a, F>,
     /// What follows the body.
@@ -59,6 +64,20 @@ impl<F: Field> Scalars<'_, F> {
 
     fn len(&self) -> usize {
         self.body_len() + self.rest_len()
+    }
+
+    /// Scalars of the body that are not zero, of a range of positions; all of them if they are indexed.
+    fn used(&self, range: &Range<usize>) -> usize {
+        let length = self.body_len();
+        let own = range.start.min(length)..range.end.min(length);
+        match self.body {
+            Body::Small(values) => values[own].iter().filter(|value| **value != 0).count(),
+            Body::Full(values) => values[own]
+                .iter()
+                .filter(|value| **value != F::ZERO)
+                .count(),
+            Body::Indexed(..) => own.len(),
+        }
     }
 
     /// Visits the scalars of the body that are not zero, of a range of positions.
@@ -97,9 +116,10 @@ fn tabled<C: Curve>(
     range: &Range<usize>,
 ) -> Vec<Point<C>> {
     let bits = columns.iter().map(|column| column.bits).max().unwrap_or(0);
-    let body = columns.iter().map(Scalars::body_len).max().unwrap_or(0);
+    let used = |column: &Scalars<'_, Scalar<C>>| column.used(range);
+    let body = columns.iter().map(used).max().unwrap_or(0);
     let rest = columns.iter().map(Scalars::rest_len).max().unwrap_or(0);
-    let plan = Plan::best(table.width, bits, body.min(range.len()), rest);
+    let plan = Plan::best(table.width, bits, body, rest);
     let full = Windows::new(MAGNITUDE_BITS, table.width);
     let count = columns.len();
     let room = count * (body * windows(bits, table.width) + rest * full.count());
@@ -121,10 +141,37 @@ fn tabled<C: Curve>(
                     plan.push(&mut terms, (c, count), digit, i);
                 }
             }
+            Body::Full(values) if values.len() >= MANY => {
+                let start = range.start.min(values.len());
+                let values = &values[start..range.end.min(values.len())];
+                each_digit(bases.level, values, table.width, |window, i, digit| {
+                    let base = window * bases.len() + start + i;
+                    plan.push(&mut terms, (c, count), digit, base);
+                });
+            }
             _ => column.each_of_body(range, |i, magnitude| push(&own, i, magnitude)),
         }
     }
     plan.weigh(bases, table, terms, count)
+}
+
+/// Visits `(window, scalar, digit)` of all digits that are not zero.
+fn each_digit<F: Field>(
+    level: Level,
+    values: &[F],
+    width: u32,
+    mut visit: impl FnMut(usize, usize, (bool, u32)),
+) {
+    let mut integers = Integers::new(level, values);
+    let windows = Windows::new(integers.bits(), width);
+    integers.bias(&windows);
+    let mut digits = Vec::new();
+    for window in 0..windows.count() {
+        kernels::digits::<F>(level, &integers, (&windows, window), &mut digits);
+        for (i, digit) in digits.iter().enumerate().filter(|(_, digit)| **digit != 0) {
+            visit(window, i, (digit & NEGATED != 0, digit & !NEGATED));
+        }
+    }
 }
 
 /// `sum scalars * bases` of a column without tables.
@@ -210,7 +257,10 @@ pub(crate) fn commit<C: Curve>(
         .flat_map(|b| (0..b.shape().0).map(move |c| b.column(c)));
     let scalars = |((cells, tail), extra)| {
         let (bits, body) = match cells {
-            Cells::Small(bits, values) => (bits, Body::Small(values)),
+            Cells::Small(bits, values) => (
+                digit_bits(bases, values).unwrap_or(bits),
+                Body::Small(values),
+            ),
             Cells::Full(values) => (MAGNITUDE_BITS, Body::Full(values)),
         };
         Scalars {
@@ -224,6 +274,15 @@ pub(crate) fn commit<C: Curve>(
         .map(scalars)
         .collect();
     Ok(normalize::<C>(&commit_scalars(bases, &columns)))
+}
+
+/// The least number of bits with magnitudes up to `2^bits`, if those are digits of the table.
+fn digit_bits<C: Curve>(bases: &Bases<C>, values: &[i64]) -> Option<u32> {
+    let table = bases.table.as_ref()?;
+    let largest = |most: u64, value: &i64| most.max(value.unsigned_abs());
+    let most = values.iter().fold(1, largest);
+    let bits = u64::BITS - (most - 1).leading_zeros();
+    (bits < table.width).then_some(bits)
 }
 
 #[tracing::instrument(skip_all, fields(columns = tails.len(), cells = indices.len()))]

@@ -156,10 +156,7 @@ impl Integers {
     /// Bits of the largest magnitude.
     pub(crate) fn bits(&self) -> u32 {
         let limbs = match self {
-            Self::Narrow(values) => {
-                let all = values.iter().fold(0, |all, v| all | v.unsigned_abs());
-                [u64::from(all), 0, 0, 0]
-            }
+            Self::Narrow(_) => [self.largest(), 0, 0, 0],
             Self::Wide(_, octets) => {
                 let mut union = [0; 4];
                 octets.iter().for_each(|octet| octet.union(&mut union));
@@ -168,6 +165,25 @@ impl Integers {
         };
         let negative = false;
         Magnitude { negative, limbs }.bits()
+    }
+
+    /// The least number of bits with magnitudes up to `2^bits`: those of a window that holds all as single digits.
+    pub(crate) fn digit_bits(&self) -> u32 {
+        match self {
+            Self::Narrow(_) => u64::BITS - self.largest().saturating_sub(1).leading_zeros(),
+            Self::Wide(..) => self.bits(),
+        }
+    }
+
+    /// The largest magnitude of narrow scalars.
+    fn largest(&self) -> u64 {
+        match self {
+            Self::Narrow(values) => {
+                let largest = |most: u32, value: &i32| most.max(value.unsigned_abs());
+                u64::from(values.iter().fold(0, largest))
+            }
+            Self::Wide(..) => u64::MAX,
+        }
     }
 
     /// Adds the bias of the windows, once, so that digits can be had.

@@ -65,11 +65,24 @@ pub(crate) fn most_bits<'a>(scalars: impl IntoIterator<Item = &'a Magnitude>) ->
     scalars.into_iter().map(Magnitude::bits).max().unwrap_or(0)
 }
 
+/// Widest window.
+const WIDEST: u32 = 17;
+
 /// Width of windows for the fewest additions.
 fn best_width(points: usize, bits: u32) -> u32 {
-    (2..=17)
+    (2..=WIDEST)
         .min_by_key(|width| additions(points, bits, *width))
         .unwrap_or(2)
+}
+
+/// The windows of the fewest additions.
+fn best_windows(points: usize, scalars: &Integers) -> Windows {
+    let (bits, alone) = (scalars.bits(), scalars.digit_bits());
+    let single = (2usize << alone.min(WIDEST)) + points;
+    if alone < WIDEST && single <= variable_additions(points, bits) {
+        return Windows::new(alone, alone + 1);
+    }
+    Windows::new(bits, best_width(points, bits))
 }
 
 /// Additions of [`variable`], doublings included at what they cost one by one.
@@ -92,9 +105,7 @@ pub(crate) fn variable<C: Curve>(
     if points.len() <= FEW {
         return straus::<C>(level, points, scalars);
     }
-    let bits = scalars.bits();
-    let width = best_width(points.len(), bits);
-    let windows = Windows::new(bits, width);
+    let windows = best_windows(points.len(), &scalars);
     scalars.bias(&windows);
     let share = windows.count().div_ceil(rayon::current_num_threads());
     let together = (TERMS_TOGETHER / points.len()).max(BUCKETS_TOGETHER / windows.buckets());

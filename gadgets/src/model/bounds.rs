@@ -6,6 +6,7 @@ use super::encode::GraphError;
 use super::geometry::Geometry;
 use super::graph::{Along, Graph, Interval, Node, Op, Piece, Tensor, TensorId, Weight, WeightId};
 use super::registration::magnitude_bits;
+use super::statement::ASSERTED;
 
 /// Magnitudes stay far below half the field (about 2^253), so that an equation in the field is one of integers.
 const MAX_BITS: u32 = 120;
@@ -160,7 +161,11 @@ impl Graph {
                     max: (1 << bits) - 1,
                 })
             }
-            Op::Positive { .. } => Some(Bounds { min: 0, max: 1 }),
+            Op::Positive { .. } => {
+                let asserted = self.tensors[node.output.0 as usize].range == ASSERTED;
+                let min = if asserted { 1 } else { 0 };
+                Some(Bounds { min, max: 1 })
+            }
             Op::MaxTable { table } => Some(self.tables[table.0 as usize].values().into()),
             Op::ArgMax => {
                 let input = &self.tensors[node.inputs[0].0 as usize];

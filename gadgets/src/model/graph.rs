@@ -274,7 +274,8 @@ pub enum Op {
     },
     /// `y = floor(sqrt(x))` for x >= 0.
     Root,
-    /// 1 where x > 0, else 0, for `-2^bits < x <= 2^bits`.
+    /// 1 where x > 0, else 0, for `-2^bits < x <= 2^bits`. With an output range of [`ASSERTED`](super::statement::ASSERTED) it says that
+    /// `0 < x <= 2^bits`, and nothing else can be proven.
     Positive {
         /// At most 60.
         bits: u32,

@@ -1,5 +1,6 @@
 //! The quantized network: its graph, its integer run, and its lowering to constraints.
 
+pub mod batch;
 pub mod bounds;
 pub mod cost;
 pub mod encode;
@@ -9,6 +10,8 @@ mod limbs;
 pub mod lower;
 pub mod registration;
 pub mod run;
+pub mod split;
+pub mod statement;
 pub mod validate;
 
 pub use bounds::Bounds;
@@ -22,3 +25,5 @@ pub use graph::{
 pub use lower::{LowerError, Lowered, lower};
 pub use registration::{Registration, register};
 pub use run::{Assign, Honest, Owner, Role, RunError, Site, Trace, run};
+pub use split::{Segment, SplitError};
+pub use statement::{Relation, Said, Statement, StatementError};

@@ -172,6 +172,9 @@ pub enum RunError {
         /// Values given.
         found: usize,
     },
+    /// What the network states of its output does not hold for this input.
+    #[error("`{0}` is not true of this input: there is nothing to prove")]
+    Untrue(String),
     /// An accumulator beyond 62 bits: the graph was not validated.
     #[error("node `{0}`: an accumulator overflows")]
     Overflow(String),

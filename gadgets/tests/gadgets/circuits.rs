@@ -2,7 +2,9 @@
 
 use zkernel_gadgets::model::{Function, Geometry, Interval, TensorId, Visibility};
 
-use crate::operators::{attention, comparison, distances, embedding, limbs, lines, roots, shown};
+use crate::operators::{
+    asserted, attention, comparison, distances, embedding, limbs, lines, roots, shown,
+};
 use crate::sketch::{Circuit, Sketch, range, table};
 
 const PRIVATE: Visibility = Visibility::Private;
@@ -31,6 +33,7 @@ pub fn samples() -> Vec<Sample> {
         residual(),
         attention(),
         comparison(),
+        asserted(),
         embedding(),
         shown(),
         lines(),

@@ -81,6 +81,40 @@ pub fn comparison() -> Sample {
     }
 }
 
+/// A wide score of which nothing is shown but that one of its values reaches a threshold and the other does not exceed one.
+pub fn asserted() -> Sample {
+    let x = vec![70_001, -70_000];
+    let (mut sketch, id) = Sketch::new(&[1, 2], Interval::new(-1 << 17, (1 << 17) - 1), PRIVATE);
+    let sides = [("passes", 0, 1, -70_000), ("stays below", 1, -1, -69_990)];
+    let mut last = id;
+    for (name, element, scale, constant) in sides {
+        let along = |axis, from| Along {
+            first: 0,
+            len: 1,
+            step: 1,
+            source: Some((axis, from, 1)),
+        };
+        let piece = Piece {
+            input: 0,
+            scale,
+            axes: vec![along(0, 0), along(1, element)],
+        };
+        let margin = Op::Affine {
+            pieces: vec![piece],
+            constant,
+        };
+        let margin = sketch.op(&format!("{name}/margin"), margin, &[id], &[1, 1], WIDE);
+        let says = Op::Positive { bits: 18 };
+        last = sketch.op(name, says, &[margin], &[1, 1], Interval::new(1, 1));
+    }
+    let circuit = sketch.circuit(last, PUBLIC, 5);
+    Sample {
+        name: "asserted",
+        circuit,
+        x,
+    }
+}
+
 /// Rows of a secret matrix, positions added; every other token, reversed, padded and repeated.
 pub fn embedding() -> Sample {
     let x = vec![2, 0, 1, 2];

@@ -28,11 +28,13 @@ fn narrow_words<F: PrimeField>(prime: Prime<F>, values: &[Word]) -> Option<Vec<i
             narrow.reserve_exact(values.len());
         }
         let low = low.words();
-        for (lane, _) in group.iter().enumerate() {
+        let mut signed = [0; 8];
+        for (lane, signed) in signed.iter_mut().enumerate() {
             let magnitude = low[lane] as i32;
-            let negative = negative >> lane & 1 != 0;
-            narrow.push(if negative { -magnitude } else { magnitude });
+            let is_negative = negative >> lane & 1 != 0;
+            *signed = if is_negative { -magnitude } else { magnitude };
         }
+        narrow.extend_from_slice(&signed[..group.len()]);
     }
     Some(narrow)
 }

@@ -10,6 +10,7 @@ use super::wiring::Representation;
 use super::{LowerError, Lowering};
 use crate::model::graph::Interval;
 use crate::model::run::{Owner, Role};
+use crate::model::statement::ASSERTED;
 
 impl<F: PrimeField> Lowering<'_, F> {
     pub(super) fn reciprocal(&mut self, node: usize, numerator: i64) -> Result<(), LowerError> {
@@ -70,25 +71,31 @@ impl<F: PrimeField> Lowering<'_, F> {
     }
 
     /// `y = 1` where `x > 0`: `x = 2^bits y + low - 2^bits + 1` with y in 0..=1 and low in limbs of `bits` bits. One cell and lookup
-    /// for y and each limb; exact.
+    /// for y and each limb; exact. Where y can be nothing but 1 ([`ASSERTED`]) it has no cell and `x = low + 1`.
     pub(super) fn positive(&mut self, node: usize, bits: u32) -> Result<(), LowerError> {
         let input = self.graph.nodes[node].inputs[0];
+        let output = self.graph.nodes[node].output;
         let shape = self.graph.tensors[input.0 as usize].shape.clone();
-        let track = self.range_track(Interval::new(0, 1));
-        let region = self.builder.region(track, shape.iter().product());
-        self.regions
-            .push(((Owner::Node(node), Role::Value), region));
+        let asserted = self.graph.tensors[output.0 as usize].range == ASSERTED;
+        let y = if asserted {
+            None
+        } else {
+            let track = self.range_track(Interval::new(0, 1));
+            let region = self.builder.region(track, shape.iter().product());
+            let role = (Owner::Node(node), Role::Value);
+            self.regions.push((role, region));
+            Some(region)
+        };
+        let y = |shape: &[usize]| match y {
+            Some(region) => Representation::cells(region, shape),
+            None => Representation::constant(1, shape),
+        };
         let limbs = self.graph.limbs(bits);
         let low = self.limb_cells(Owner::Node(node), &shape, &limbs, Role::Remainder);
-        let value = Representation::cells(region, &shape).times(1 << bits);
-        let value = value
-            .plus(low)
-            .plus(Representation::constant(1 - (1 << bits), &shape));
+        let value = y(&shape).times(1 << bits).plus(low);
+        let value = value.plus(Representation::constant(1 - (1 << bits), &shape));
         self.read_as(node, &value)?;
-        let output = self.output_shape(node);
-        self.represent(
-            self.graph.nodes[node].output,
-            &Representation::cells(region, &output),
-        )
+        let shape = self.output_shape(node);
+        self.represent(output, &y(&shape))
     }
 }

@@ -1,7 +1,8 @@
 //! Views, products, quotients, comparisons and gathers on integers.
 
 use super::{Assign, Lookup, Owner, Role, RunError, Runner};
-use crate::model::graph::{Interval, Piece, TableId, WeightId};
+use crate::model::graph::{Interval, Node, Piece, TableId, WeightId};
+use crate::model::statement::ASSERTED;
 
 impl<A: Assign> Runner<'_, A> {
     fn shape(&self, node: usize, operand: Option<usize>) -> &[usize] {
@@ -120,19 +121,25 @@ impl<A: Assign> Runner<'_, A> {
 
     pub(super) fn positive(&mut self, node: usize, bits: u32) -> Result<Vec<i64>, RunError> {
         let owner = Owner::Node(node);
+        let Node { name, output, .. } = &self.graph.nodes[node];
         let x = self.operand(node).to_vec();
         let half = 1i64 << bits;
-        let covered = Interval::new(1 - half, half);
-        self.check(&self.graph.nodes[node].name, &x, covered)?;
-        let y = x.iter().map(|x| (x - 1 + half) >> bits).collect::<Vec<_>>();
-        let y = self.cells(owner, Role::Value, y);
+        let asserted = self.graph.tensors[output.0 as usize].range == ASSERTED;
+        if asserted && !self.assign.lenient() && x.iter().any(|x| *x <= 0) {
+            return Err(RunError::Untrue(name.clone()));
+        }
+        let above = if asserted { 0 } else { -half };
+        self.check(name, &x, Interval::new(1 + above, half))?;
+        let y = if asserted {
+            vec![1; x.len()]
+        } else {
+            let y = x.iter().map(|x| (x - 1 + half) >> bits);
+            let y: Vec<i64> = y.collect();
+            self.cells(owner, Role::Value, y)
+        };
         let low = x.iter().zip(&y).map(|(x, y)| x - 1 + half - y * half);
-        self.limbs(
-            owner,
-            &self.graph.limbs(bits),
-            low.collect(),
-            Role::Remainder,
-        );
+        let limbs = self.graph.limbs(bits);
+        self.limbs(owner, &limbs, low.collect(), Role::Remainder);
         Ok(y)
     }
 
