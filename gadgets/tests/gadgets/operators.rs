@@ -199,7 +199,7 @@ pub fn lines() -> Sample {
     let acc = sketch.dense("fc2", hidden, weights(8, 25), &[100, -100]);
     let sigmoid = split(
         2,
-        table(Function::Sigmoid, -64, 63, 1.0 / 16.0, 1.0 / 1024.0),
+        &table(Function::Sigmoid, -64, 63, 1.0 / 16.0, 1.0 / 1024.0),
     );
     let y = sketch.requantize("sigmoid", acc, 6, sigmoid);
     let circuit = sketch.circuit(y, PUBLIC, 5);
