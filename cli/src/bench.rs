@@ -14,6 +14,7 @@ use zkernel_verifier::curve::Generators;
 use zkernel_verifier::key::KeyError;
 use zkernel_verifier::verify::verify;
 
+use crate::device::device;
 use crate::error::CliError;
 use crate::report::Report;
 
@@ -80,7 +81,7 @@ pub fn bench(operation: Operation, sizes: &[u32], threads: &[usize]) -> Result<R
             measurements.push(pool.install(|| task.measure(*threads))?);
         }
     }
-    let text = std::iter::once(Backend::<EqAffine>::name(&Cpu::new()))
+    let text = std::iter::once(Backend::<EqAffine>::name(&device()))
         .chain(measurements.iter().map(Measurement::row))
         .collect();
     Ok(Report {
@@ -142,7 +143,7 @@ impl Task {
     }
 
     fn measure(&mut self, threads: usize) -> Result<Measurement, CliError> {
-        let backend = Cpu::new();
+        let backend = device();
         let (times, verify) = match &self.run {
             Run::Msm(points, scalars) => (timed(|| backend.msm(points, scalars))?, None),
             Run::Ntt(column) => {
@@ -225,7 +226,7 @@ fn column(rows: usize) -> Result<<Cpu as Backend<EqAffine>>::Columns, CliError> 
         body: Body::Full(scalars(rows)),
         tail: Vec::new(),
     };
-    let column = Backend::<EqAffine>::upload(&Cpu::new(), &host);
+    let column = Backend::<EqAffine>::upload(&device(), &host);
     Ok(column.map_err(zkernel_engine::Error::from)?)
 }
 
@@ -243,7 +244,7 @@ fn chain(size: u32) -> Result<Chain, CliError> {
     };
     let generators = Generators::<EqAffine>::derive(log_n);
     let key = ProvingKey::new(
-        &Cpu::new(),
+        &device(),
         circuit.system,
         generators,
         &none,

@@ -15,6 +15,7 @@ use zkernel_verifier::proof::Proof;
 use zkernel_verifier::system::TrackKind;
 use zkernel_verifier::verify::verify;
 
+use crate::device::device;
 use crate::error::CliError;
 
 /// The commitment curve of the CLI.
@@ -75,7 +76,7 @@ fn derive(public: &PublicModel, known: &mut GeneratorsBySize) -> Result<Loaded, 
             .clone(),
         public.commitments.clone(),
         &public.statement(),
-        &executor::<C, _>(&Cpu::new()),
+        &executor::<C, _>(&device()),
     )?;
     Ok(Loaded { lowered, key })
 }
@@ -85,7 +86,7 @@ fn check_registration(public: &PublicModel, key: &VerifyingKey<C>) -> Result<(),
     let Some(registration) = register::<Fp>(&public.graph, public.log_n)? else {
         return Ok(());
     };
-    let backend = Cpu::new();
+    let backend = device();
     let executor = executor::<C, _>(&backend);
     let own = VerifyingKey::new(
         registration.system,
@@ -114,7 +115,7 @@ fn prove_ranges(
         witness.assign(track, cells);
     }
     let statement = public.statement();
-    let (backend, system) = (Cpu::new(), registration.system);
+    let (backend, system) = (device(), registration.system);
     let key = ProvingKey::<C, _>::new(&backend, system, generators, tensors, &statement)?;
     Ok(prove(&backend, &key, &[], &witness)?.encode())
 }
@@ -134,7 +135,7 @@ fn check_public_weights(
     let system = lowered.system.clone();
     let generators = key.generators.clone();
     let statement = public.statement();
-    let own = ProvingKey::<C, _>::new(&Cpu::new(), system, generators, &tensors, &statement)?;
+    let own = ProvingKey::<C, _>::new(&device(), system, generators, &tensors, &statement)?;
     if own.verifying.tensors == key.tensors {
         Ok(())
     } else {
@@ -156,7 +157,7 @@ pub fn commit(graph: Graph, weights: WeightValues, log_n: u32) -> Result<SecretM
         Tensors::blinded(&lowered.system, values)?
     };
     let system = lowered.system;
-    let key = ProvingKey::<C, _>::new(&Cpu::new(), system, generators(log_n), &tensors, &[])?;
+    let key = ProvingKey::<C, _>::new(&device(), system, generators(log_n), &tensors, &[])?;
     let mut public_weights = WeightValues(vec![Vec::new(); weights.0.len()]);
     for id in weight_ids(&graph, is_public) {
         public_weights.0[id.0 as usize].clone_from(&weights.0[id.0 as usize]);
@@ -179,7 +180,7 @@ pub fn commit(graph: Graph, weights: WeightValues, log_n: u32) -> Result<SecretM
 /// The proving key of a secret model. The owner of the weights need not check their range proof.
 pub fn load_prover(secret: &SecretModel) -> Result<(Lowered<Fp>, ProvingKey<C, Cpu>), CliError> {
     let Loaded { lowered, key } = derive(&secret.public, &mut GeneratorsBySize::new())?;
-    let key = ProvingKey::load(&Cpu::new(), key, &tensors(secret, &lowered))?;
+    let key = ProvingKey::load(&device(), key, &tensors(secret, &lowered))?;
     Ok((lowered, key))
 }
 

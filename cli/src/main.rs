@@ -3,6 +3,7 @@
 mod bench;
 mod clock;
 mod commands;
+mod device;
 mod error;
 mod files;
 mod inspect;
@@ -39,6 +40,9 @@ struct Cli {
     /// Write a trace of the run to FILE; open it in https://ui.perfetto.dev.
     #[arg(long, global = true, value_name = "FILE")]
     profile: Option<PathBuf>,
+    /// Use no instructions beyond those that every CPU of this kind has: slower, to compare or to look for a fault.
+    #[arg(long, global = true)]
+    portable: bool,
 }
 
 #[derive(Subcommand)]
@@ -254,6 +258,9 @@ impl From<&Visible> for Wishes {
 fn main() -> ExitCode {
     let start = Instant::now();
     let cli = Cli::parse();
+    if cli.portable {
+        device::use_portable();
+    }
     let guard = cli.profile.as_ref().map(|path| {
         let (layer, guard) = tracing_chrome::ChromeLayerBuilder::new().file(path).build();
         let subscriber = tracing_subscriber::registry().with(layer);
