@@ -15,6 +15,7 @@ use zkernel_gadgets::model::{
 use crate::model::{Conv, FloatNode, FloatOp};
 use crate::{Error, Model, Options};
 
+mod division;
 mod elementwise;
 mod linear;
 mod lines;
