@@ -414,6 +414,9 @@ fn validate_values(table: &Table) -> Result<(), GraphError> {
             "has a scale that is not a positive number",
         );
     }
+    if table.parameters.iter().any(|parameter| parameter.is_nan()) {
+        return invalid(&table_name(table), "has a parameter that is not a number");
+    }
     let values = table.values();
     if values.max >= 1 << 40 || values.min <= -(1 << 40) {
         return invalid(&table_name(table), "has values beyond 40 bits");
