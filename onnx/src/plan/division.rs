@@ -7,9 +7,10 @@ use super::{MARGIN, MOST_DROPPED, Origin, Plan, ceil_log2, lines};
 use crate::Error;
 use crate::model::FloatNode;
 
-/// Finest step of the keys of an exponential, and most rows of its table, as powers of two.
+/// Finest step of the keys of an exponential, and how many of them span its range, as powers of two: the range of what is
+/// exponentiated has up to three times as many keys (both signs, and steps rounded down), and a table at most 2^20.
 const EXP_STEP: i32 = -12;
-const EXP_ROWS: i32 = 19;
+const EXP_ROWS: i32 = 18;
 /// Error of an exponential by lines.
 const EXP_TOLERANCE: f64 = 0.000_2;
 /// Bits of the exponentials of a softmax, of the inverse of their sum, and of other inverses.

@@ -4,6 +4,8 @@ use zkernel_gadgets::model::{Function, Interval, Table};
 
 /// Most bits that a split table leaves to its lines.
 const MOST_LOW: u32 = 10;
+/// Values stay below this magnitude, which a graph allows.
+const LARGEST: i64 = 1 << 40;
 /// Tables of so many keys are not split.
 const FEW_KEYS: i64 = 256;
 
@@ -48,7 +50,11 @@ pub(super) fn split(table: Table, tolerance: f64) -> (Table, u32) {
     let splits = (1..=most)
         .rev()
         .flat_map(|low| [split(low, 0), split(low, low)]);
-    let mut good = splits.filter(|(lines, _)| bend(lines) <= tolerance);
+    let small = |lines: &Table| {
+        let Interval { min, max } = lines.values();
+        -LARGEST < min && max < LARGEST
+    };
+    let mut good = splits.filter(|(lines, _)| bend(lines) <= tolerance && small(lines));
     good.next().unwrap_or((table, 0))
 }
 
@@ -65,7 +71,7 @@ fn bend(table: &Table) -> f64 {
         let [base, slope] = table.segment(high);
         let off = |eighth: i64| {
             let rest = eighth * (width - 1) / 8;
-            let line = (base + slope * rest) as f64 * table.output_scale;
+            let line = (base as f64 + slope as f64 * rest as f64) * table.output_scale;
             (line - real(start + rest)).abs()
         };
         (0..=8).map(off).fold(0.0, f64::max)
