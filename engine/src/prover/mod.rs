@@ -29,6 +29,7 @@ use crate::error::{Error, Result};
 use crate::keys::{ProvingKey, with_executor};
 use crate::randomness::Randomness;
 use crate::witness::{Assignment, Witness};
+use crate::workers::awake;
 use committed::Committed;
 
 /// A bad challenge has probability about n/p: more than a few in a row is not chance.
@@ -40,6 +41,15 @@ const ATTEMPTS: usize = 4;
 /// # Errors
 /// [`Error`]: the witness does not fit or does not satisfy the constraints, or the device failed.
 pub fn prove<C: Curve, B: Backend<C>>(
+    backend: &B,
+    key: &ProvingKey<C, B>,
+    instances: &[Vec<Scalar<C>>],
+    witness: &Witness<Scalar<C>>,
+) -> Result<Proof<C>> {
+    awake(|| prove_checked(backend, key, instances, witness))
+}
+
+fn prove_checked<C: Curve, B: Backend<C>>(
     backend: &B,
     key: &ProvingKey<C, B>,
     instances: &[Vec<Scalar<C>>],
