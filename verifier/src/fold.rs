@@ -252,19 +252,19 @@ pub fn fold_cells<F: PrimeField>(
     columns: &Folded<F>,
     rows: &mut Tails<'_, F>,
 ) -> F {
-    let mut view = form.evaluate(challenges);
-    let mut moving = form.axes.iter().filter(|axis| axis.stride != 0);
-    let last = moving.next_back();
-    let ratio = last.and_then(|axis| axis.factor.ratio(challenges));
-    let neighbours = match ratio.filter(|_| last.is_some_and(|axis| axis.stride == 1)) {
-        Some(ratio) => {
-            let factor = view.axes.pop().map_or_else(Vec::new, |axis| axis.factor);
-            view.scale *= factor.first().copied().unwrap_or(F::ZERO);
-            let len = factor.len();
-            let power = power_of(ratio, len);
-            Some(Neighbours { len, ratio, power })
+    let axis = form
+        .neighbours()
+        .and_then(|index| Some((index, form.axes.get(index)?)));
+    let ratio = axis.and_then(|(_, axis)| axis.factor.ratio(challenges));
+    let (view, neighbours) = match axis.zip(ratio) {
+        Some(((index, axis), ratio)) => {
+            let mut view = form.evaluate_others(Some(index), challenges);
+            let first = axis.factor.evaluate(1, challenges);
+            view.scale *= first.first().copied().unwrap_or(F::ZERO);
+            let (len, power) = (axis.len, power_of(ratio, axis.len));
+            (view, Some(Neighbours { len, ratio, power }))
         }
-        None => None,
+        None => (form.evaluate(challenges), None),
     };
     let mut weights = Weights {
         width: track.width,

@@ -172,12 +172,13 @@ pub(crate) fn assignment_bytes<F: zkernel_verifier::curve::Field>(
     assignment: &Assignment<F>,
 ) -> Vec<u8> {
     let mut bytes = Vec::new();
+    let mut push = |value: &[u8]| bytes.extend_from_slice(value);
     let boundaries = assignment.boundaries.iter().flat_map(|b| &b.values);
-    bytes.extend(boundaries.flat_map(|v| v.to_le_bytes()));
+    boundaries.for_each(|v| push(&v.to_le_bytes()));
     for (_, body) in &assignment.tracks {
         match body {
-            Body::Small { values, .. } => bytes.extend(values.iter().flat_map(|v| v.to_le_bytes())),
-            Body::Full(values) => bytes.extend(values.iter().flat_map(|v| v.to_repr())),
+            Body::Small { values, .. } => values.iter().for_each(|v| push(&v.to_le_bytes())),
+            Body::Full(values) => values.iter().for_each(|v| push(&v.to_repr())),
         }
     }
     bytes
