@@ -1,5 +1,7 @@
 //! Multi-scalar multiplication with bases not seen before: signed windows, each with its own buckets.
 
+use core::ops::Range;
+
 use group::{Curve as _, Group};
 use rayon::prelude::*;
 use zkernel_backend::{Curve, Result, Scalar, shape};
@@ -111,32 +113,42 @@ pub(crate) fn variable<C: Curve>(
     let together = (TERMS_TOGETHER / points.len()).max(BUCKETS_TOGETHER / windows.buckets());
     let parts = windows.count().div_ceil(together.clamp(1, share));
     let own = windows.count().div_ceil(parts);
+    // Fewer windows than threads: parts of the points, each with buckets of its own.
+    let most = points.len().div_ceil(TERMS_TOGETHER);
+    let shares = (rayon::current_num_threads() / windows.count()).clamp(1, most);
+    let length = points.len().div_ceil(shares);
+    let ranges = (0..points.len()).step_by(length);
+    let ranges = ranges.map(|start| start..points.len().min(start + length));
     let all: Vec<usize> = (0..windows.count()).collect();
-    let sum_own = |own: &[usize]| {
+    let parts: Vec<(&[usize], Range<usize>)> = ranges
+        .flat_map(|range| all.chunks(own).map(move |own| (own, range.clone())))
+        .collect();
+    let sum_own = |(own, range): (&[usize], Range<usize>)| {
         Adder::with(level, |adder| {
-            sum_windows::<C>(adder, level, points, &scalars, (&windows, own))
+            sum_windows::<C>(adder, level, (points, range), &scalars, (&windows, own))
         })
     };
-    let mut addends: Vec<(u32, Vec<Xy<C::Base>>)> =
-        all.par_chunks(own).flat_map_iter(sum_own).collect();
+    let addends = parts.into_par_iter().flat_map_iter(sum_own);
+    let mut addends: Vec<(u32, Vec<Xy<C::Base>>)> = addends.collect();
     addends.sort_by_key(|(shift, _)| core::cmp::Reverse(*shift));
     horner::<C>(0, &addends)
 }
 
-/// Sums of some windows, each with its own buckets: points with binary logarithms of their weights.
+/// Sums of some windows of a range of points, each with its own buckets: points with binary logarithms of their weights.
 fn sum_windows<C: Curve>(
     adder: &mut Adder<C::Base>,
     level: Level,
-    points: &[Xy<C::Base>],
+    (points, range): (&[Xy<C::Base>], Range<usize>),
     scalars: &Integers,
     (windows, own): (&Windows, &[usize]),
 ) -> Vec<(u32, Vec<Xy<C::Base>>)> {
     let size = windows.buckets();
     let (mut digits, mut counts) = (Vec::new(), Vec::with_capacity(own.len() * size));
-    let mut sorted = Vec::with_capacity(own.len() * points.len());
+    let mut sorted = Vec::with_capacity(own.len() * range.len());
     for window in own {
         kernels::digits::<Scalar<C>>(level, scalars, (windows, *window), &mut digits);
-        sort(&digits, size, &mut counts, &mut sorted);
+        let digits = (range.start, &digits[range.clone()]);
+        sort(digits, size, &mut counts, &mut sorted);
     }
     let buckets = buckets::sum(adder, points, sorted, counts);
     let shift = |group: usize| own[group] as u32 * windows.width();
@@ -153,8 +165,13 @@ fn sum_windows<C: Curve>(
     (0..own.len()).flat_map(of_group).collect()
 }
 
-/// Counting sort of the points of a window: counts of buckets, and references in the order of these, are appended.
-fn sort(digits: &[u32], size: usize, counts: &mut Vec<u32>, sorted: &mut Vec<u32>) {
+/// Counting sort of points of a window from the first on: counts of buckets, and references in the order of these, are appended.
+fn sort(
+    (first_point, digits): (usize, &[u32]),
+    size: usize,
+    counts: &mut Vec<u32>,
+    sorted: &mut Vec<u32>,
+) {
     let first = counts.len();
     // No digit at all counts as the last bucket, so that it can be cut off.
     counts.resize(first + size + 1, 0);
@@ -168,11 +185,49 @@ fn sort(digits: &[u32], size: usize, counts: &mut Vec<u32>, sorted: &mut Vec<u32
     let mut next: Vec<u32> = own.iter().scan(sorted.len() as u32, start).collect();
     let none = next[size] as usize;
     sorted.resize(sorted.len() + digits.len(), 0);
-    for (i, digit) in digits.iter().enumerate() {
+    for (i, digit) in (first_point..).zip(digits) {
         let slot = &mut next[bucket(*digit)];
         sorted[*slot as usize] = i as u32 | (digit & NEGATED);
         *slot += 1;
     }
     sorted.truncate(none);
     counts.truncate(first + size);
+}
+
+#[cfg(test)]
+mod tests {
+    use pasta_curves::{Eq, EqAffine, Fp};
+
+    use super::*;
+
+    /// Points with known logarithms, so many that the one window of a byte is cut into parts on several threads.
+    #[test]
+    fn one_window_on_several_threads() {
+        let count = 2 * TERMS_TOGETHER + 5;
+        let generator = Eq::generator();
+        let next = |p: &Eq| Some(*p + generator);
+        let points: Vec<Eq> = core::iter::successors(Some(generator), next)
+            .take(count)
+            .collect();
+        let points: Vec<EqAffine> = normalize(&points);
+        let values = (0..count as i64).map(|i| i * i % 256 - 128);
+        let sum: i64 = (1..).zip(values.clone()).map(|(i, v)| i * v).sum();
+        let signed = |v: i64| {
+            let magnitude = Fp::from(v.unsigned_abs());
+            if v < 0 { -magnitude } else { magnitude }
+        };
+        let scalars: Vec<Fp> = values.map(signed).collect();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build();
+        let sum_of = |level| {
+            pool.as_ref()
+                .unwrap()
+                .install(|| msm(level, &points, &scalars))
+        };
+        for level in [Level::detect(), Level::PORTABLE] {
+            assert_eq!(
+                sum_of(level).unwrap(),
+                (generator * signed(sum)).to_affine()
+            );
+        }
+    }
 }
