@@ -3,7 +3,7 @@
 use ff::PrimeField;
 use zkernel_verifier::system::{ConstraintSystem, Phase, TrackKind};
 
-use super::graph::{Graph, Interval, Node, Op, Table, TableId, TensorId};
+use super::graph::{Function, Graph, Interval, Node, Op, Table, TableId, TensorId};
 use super::lower::{LowerError, lower};
 
 /// Candidates for log2 of the column length.
@@ -71,7 +71,7 @@ impl Graph {
     fn splittable(&self) -> Vec<(TableId, f64)> {
         let ids = (0..).map(TableId).zip(&self.tables);
         let exact = ids.filter(|(_, table)| {
-            let exact = table.is_range() || table.is_exact_relu();
+            let exact = table.is_range() || table.is_exact_relu() || self.splits_exactly(table);
             exact && table.low == 0 && table.keys.max - table.keys.min >= 1 << self.limb_bits
         });
         let density = |(id, table): (TableId, &Table)| {
@@ -80,6 +80,14 @@ impl Graph {
             (id, readers as f64 / rows as f64)
         };
         exact.map(density).collect()
+    }
+
+    /// Whether lines over the segments of a split are the function itself, as of a clip that ends where segments do.
+    fn splits_exactly(&self, table: &Table) -> bool {
+        let mut lines = table.clone();
+        (lines.keys, lines.low) = (whole_segments(table.keys, self.limb_bits), self.limb_bits);
+        let clips = matches!(table.function, Function::Relu6 | Function::Clip);
+        clips && (lines.keys.min..=lines.keys.max).all(|key| lines.value(key) == table.value(key))
     }
 
     /// Lookups of a node in a table.
@@ -103,14 +111,12 @@ impl Graph {
         let low = self.limb_bits;
         for id in tables {
             let table = &mut graph.tables[id.0 as usize];
-            let Interval { min, max } = table.keys;
+            let min = table.keys.min;
             table.keys = if table.is_range() {
                 let bits = table.span_bits();
                 Interval::new(min, min + (1 << bits) - 1)
             } else {
-                let segments = (max >> low) - (min >> low) + 1;
-                let first = (min >> low) << low;
-                Interval::new(first, first + (segments << low) - 1)
+                whole_segments(table.keys, low)
             };
             table.low = low;
         }
@@ -121,6 +127,13 @@ impl Graph {
             .all(|table| rows(table) <= LARGE)
             .then_some(graph)
     }
+}
+
+/// The keys, widened to segments of `low` bits each, one of which starts at key 0.
+const fn whole_segments(keys: Interval, low: u32) -> Interval {
+    let segments = (keys.max >> low) - (keys.min >> low) + 1;
+    let first = (keys.min >> low) << low;
+    Interval::new(first, first + (segments << low) - 1)
 }
 
 /// The least cost of a graph, and log2 of the column length that has it: `cost` decides between the length with the fewest
