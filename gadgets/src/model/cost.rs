@@ -38,7 +38,7 @@ pub fn additions<F: PrimeField>(system: &ConstraintSystem<F>) -> usize {
 /// [`LowerError`] if the graph cannot be lowered at any length, or whatever `cost` fails with.
 pub fn choose_layout<F: PrimeField, E: From<LowerError>>(
     graph: &Graph,
-    mut cost: impl FnMut(&ConstraintSystem<F>) -> Result<f64, E>,
+    mut cost: impl FnMut(&Graph, &ConstraintSystem<F>) -> Result<f64, E>,
 ) -> Result<(Graph, u32), E> {
     let mut best: Option<(f64, Graph, u32)> = None;
     for limb_bits in LIMB_BITS {
@@ -137,20 +137,28 @@ const fn whole_segments(keys: Interval, low: u32) -> Interval {
 }
 
 /// The least cost of a graph, and log2 of the column length that has it: `cost` decides between the length with the fewest
-/// [`additions`] and its neighbours.
+/// [`additions`] and those on either side of it, as far as they become cheaper.
 fn cheapest_log_n<F: PrimeField, E: From<LowerError>>(
     graph: &Graph,
-    cost: &mut impl FnMut(&ConstraintSystem<F>) -> Result<f64, E>,
+    cost: &mut impl FnMut(&Graph, &ConstraintSystem<F>) -> Result<f64, E>,
 ) -> Result<(f64, u32), E> {
     let lowered = |log_n| Ok::<_, LowerError>(lower::<F>(graph, log_n)?.system);
     let costs = LOG_N.map(|log_n| Ok((additions(&lowered(log_n)?), log_n)));
     let costs = costs.collect::<Result<Vec<_>, LowerError>>()?;
     let least = costs.into_iter().min();
     let middle = least.map_or(*LOG_N.start(), |(_, log_n)| log_n);
-    let mut best = (f64::INFINITY, middle);
-    for log_n in (middle - 1..=middle + 1).filter(|log_n| LOG_N.contains(log_n)) {
-        let found = cost(&lowered(log_n)?)?;
-        if found < best.0 {
+    let mut best = (cost(graph, &lowered(middle)?)?, middle);
+    for up in [false, true] {
+        let mut log_n = middle;
+        loop {
+            log_n = if up { log_n + 1 } else { log_n - 1 };
+            if !LOG_N.contains(&log_n) {
+                break;
+            }
+            let found = cost(graph, &lowered(log_n)?)?;
+            if found >= best.0 {
+                break;
+            }
             best = (found, log_n);
         }
     }

@@ -1,0 +1,266 @@
+//! The search for bit widths: of those that keep what a goal asks for on the calibration samples, the cheapest.
+
+use zkernel_gadgets::model::{Graph, Node, Op};
+
+use crate::plan::{Planned, Ranges, Widths, build};
+use crate::quantize::{Options, Quantized};
+use crate::report::measure;
+use crate::{Error, FloatNode, FloatOp, Model, Report, Samples};
+
+/// What quantization must keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// Every decision on the calibration samples, and outputs within 0.3 % of the largest.
+    #[default]
+    Accuracy,
+    /// 99 % of the decisions, and outputs within 2 % of the largest.
+    Fast,
+}
+
+impl Goal {
+    /// Least share of samples that keep their decision.
+    #[must_use]
+    pub const fn least_agreement(self) -> f64 {
+        match self {
+            Self::Accuracy => 1.0,
+            Self::Fast => 0.99,
+        }
+    }
+
+    /// Largest error of an output, relative to the largest output.
+    #[must_use]
+    pub const fn most_error(self) -> f64 {
+        match self {
+            Self::Accuracy => 0.003,
+            Self::Fast => 0.02,
+        }
+    }
+
+    /// Whether decisions and outputs are kept as well as the goal asks.
+    #[must_use]
+    pub fn is_met(self, report: &Report) -> bool {
+        self.keeps_decisions(report) && report.relative_error <= self.most_error()
+    }
+
+    /// Whether as many decisions are kept as the goal asks. Where no widths bring the error below the bound, as for outputs
+    /// that are all but zero, the widths with the least error are chosen, and this alone remains of the goal.
+    #[must_use]
+    pub fn keeps_decisions(self, report: &Report) -> bool {
+        report.top1_agreement >= self.least_agreement()
+    }
+}
+
+/// Bits dropped after a linear layer, by the limbs that they take: one, two, two and three.
+const SHIFTS: [u32; 4] = [8, 12, 16, 20];
+/// Bits of activations.
+const ACTIVATIONS: std::ops::RangeInclusive<u32> = 7..=13;
+/// What widths may err more than the best, where none meet the goal.
+const NEAR_BEST: f64 = 1.1;
+/// How much cheaper widths must be to be preferred to others that err less or come first: prices are measured.
+const CHEAPER: f64 = 0.97;
+/// Samples on which widths are compared; those chosen are checked on all.
+const SEARCH_SAMPLES: usize = 64;
+
+/// Quantizes a model as precisely as the goal asks, at the least `cost`, which is asked for every graph that qualifies.
+///
+/// For each number of bits dropped the least bits of activations that meet the goal are found by bisection; these and one bit more are
+/// priced. If no widths meet the goal, those are taken that err the least, or hardly more with fewer bits: see [`Goal::is_met`].
+///
+/// # Errors
+/// [`Error::Overflow`] if accumulators may exceed 62 bits; [`Error::Float`] if the reference fails; [`Error::Graph`] if
+/// the network is no valid graph; whatever `cost` fails with.
+pub fn quantize_for<E: From<Error>>(
+    model: &Model,
+    samples: &Samples,
+    options: &Options,
+    goal: Goal,
+    mut cost: impl FnMut(&Graph) -> Result<f64, E>,
+) -> Result<Quantized, E> {
+    let floats = samples.as_slice().iter().map(|s| model.run_all(s));
+    let floats = floats.collect::<Result<Vec<_>, _>>()?;
+    let mut search = Search {
+        model,
+        options,
+        goal,
+        ranges: Ranges::new(model, &floats),
+        floats: &floats,
+        tried: Vec::new(),
+    };
+    let qualified = search.qualified()?;
+    let mut priced = Vec::new();
+    for widths in &qualified {
+        let price = match qualified.len() {
+            1 => 0.0,
+            _ => cost(&search.plan(*widths)?.graph)?,
+        };
+        priced.push((price, *widths));
+    }
+    while let Some(widths) = cheapest(&mut priced) {
+        let quantized = search.quantized(widths)?;
+        if goal.is_met(&quantized.report) {
+            return Ok(quantized);
+        }
+    }
+    Ok(search.nearest()?)
+}
+
+/// Bytes that a calibration takes at once: the float values of all samples, and the weights and values of the integer networks compared.
+#[must_use]
+pub fn calibration_bytes(model: &Model, samples: &Samples) -> u64 {
+    let values: usize = model.tensors.iter().map(|t| t.len()).sum();
+    let weights: usize = model.nodes.iter().map(weights_of).sum();
+    let floats = samples.as_slice().len() * values * size_of::<f32>();
+    let integers = (2 * weights + 4 * values) * size_of::<i64>();
+    (floats + integers) as u64
+}
+
+fn weights_of(node: &FloatNode) -> usize {
+    match &node.op {
+        FloatOp::Gather { weights, .. } | FloatOp::Constant(weights) => weights.len(),
+        op => op.linear().map_or(0, |(_, weights, bias)| {
+            weights.len() + bias.map_or(0, <[f32]>::len)
+        }),
+    }
+}
+
+/// Takes the cheapest out; of nearly equal ones the first.
+fn cheapest(priced: &mut Vec<(f64, Widths)>) -> Option<Widths> {
+    let mut best = 0;
+    for (index, (price, _)) in priced.iter().enumerate() {
+        if *price < priced[best].0 * CHEAPER {
+            best = index;
+        }
+    }
+    (!priced.is_empty()).then(|| priced.remove(best).1)
+}
+
+/// A cost without a machine's prices: cells of requantizations and their limbs, and rows of tables.
+pub(crate) fn cells(graph: &Graph) -> f64 {
+    let elements = |node: &Node| -> usize {
+        let inputs = graph.tensors[node.inputs[0].0 as usize].shape.iter();
+        inputs.product()
+    };
+    let of = |node: &Node| match &node.op {
+        Op::Requantize { shift, table } | Op::RequantizeMax { shift, table, .. } => {
+            let split = graph.tables[table.0 as usize].low > 0;
+            elements(node) * (graph.limbs(*shift).len() + if split { 6 } else { 2 })
+        }
+        _ => 0,
+    };
+    let rows = graph.tables.iter().map(|t| 6 * t.row_counts()[0] as usize);
+    (graph.nodes.iter().map(of).sum::<usize>() + rows.sum::<usize>()) as f64
+}
+
+struct Search<'a> {
+    model: &'a Model,
+    options: &'a Options,
+    goal: Goal,
+    ranges: Ranges,
+    /// Float values of all tensors, by sample.
+    floats: &'a [Vec<Vec<f32>>],
+    /// Widths that run, with the error on the search's samples (one more if decisions change), and whether the goal is met there.
+    tried: Vec<(Widths, f64, bool)>,
+}
+
+impl Search<'_> {
+    fn plan(&self, widths: Widths) -> Result<Planned, Error> {
+        build(self.model, &self.ranges, widths, self.options)
+    }
+
+    /// Whether widths meet the goal on the search's samples. A run that leaves its tables does not.
+    fn meets(&mut self, widths: Widths) -> Result<bool, Error> {
+        if let Some((.., met)) = self.tried.iter().find(|(known, ..)| *known == widths) {
+            return Ok(*met);
+        }
+        let planned = self.plan(widths)?;
+        let few = &self.floats[..self.floats.len().min(SEARCH_SAMPLES)];
+        let Ok(report) = measure(self.model, &planned, widths, few) else {
+            return Ok(false);
+        };
+        let changed = if self.goal.keeps_decisions(&report) {
+            0.0
+        } else {
+            1.0
+        };
+        let met = self.goal.is_met(&report);
+        self.tried
+            .push((widths, report.relative_error + changed, met));
+        Ok(met)
+    }
+
+    /// Widths that are worth a price, fewer bits dropped first.
+    fn qualified(&mut self) -> Result<Vec<Widths>, Error> {
+        let mut all = Vec::new();
+        let mut least = *ACTIVATIONS.end() + 1;
+        for shift in SHIFTS {
+            let found = self.least_activation(shift)?;
+            // More bits dropped cost more: only for fewer bits of activations.
+            if let Some(activation) = found.filter(|found| *found < least) {
+                least = activation;
+                all.push(Widths { shift, activation });
+                let finer = Widths {
+                    shift,
+                    activation: activation + 1,
+                };
+                if ACTIVATIONS.contains(&finer.activation) && self.meets(finer)? {
+                    all.push(finer);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The least bits of activations that meet the goal, by bisection: more bits err less, but for chance.
+    fn least_activation(&mut self, shift: u32) -> Result<Option<u32>, Error> {
+        let widths = |activation| Widths { shift, activation };
+        let (mut low, mut high) = (*ACTIVATIONS.start(), *ACTIVATIONS.end());
+        if !self.meets(widths(high))? {
+            return Ok(None);
+        }
+        while low < high {
+            let middle = (low + high) / 2;
+            if self.meets(widths(middle))? {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        Ok(Some(high))
+    }
+
+    /// The widths with the fewest bits of those that err hardly more than the best; others if these do not keep the decisions on all
+    /// samples, and others do.
+    fn nearest(&mut self) -> Result<Quantized, Error> {
+        let most = Widths {
+            shift: SHIFTS[SHIFTS.len() - 1],
+            activation: *ACTIVATIONS.end(),
+        };
+        let least = self.tried.iter().map(|(_, error, _)| *error);
+        let near = least.fold(f64::INFINITY, f64::min) * NEAR_BEST;
+        let order = |(widths, error, _): &(Widths, f64, bool)| {
+            let bits = f64::from(widths.shift + widths.activation);
+            if *error <= near { bits } else { 100.0 + error }
+        };
+        self.tried.sort_by(|a, b| order(a).total_cmp(&order(b)));
+        for (widths, ..) in &self.tried {
+            let quantized = self.quantized(*widths)?;
+            if self.goal.keeps_decisions(&quantized.report) {
+                return Ok(quantized);
+            }
+        }
+        self.quantized(self.tried.first().map_or(most, |(widths, ..)| *widths))
+    }
+
+    /// The network with those widths, checked on all samples.
+    fn quantized(&self, widths: Widths) -> Result<Quantized, Error> {
+        let planned = self.plan(widths)?;
+        planned.graph.validate()?;
+        let report = measure(self.model, &planned, widths, self.floats)?;
+        Ok(Quantized {
+            graph: planned.graph.clone(),
+            weights: planned.weights.clone(),
+            report,
+            planned,
+        })
+    }
+}
