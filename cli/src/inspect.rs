@@ -13,7 +13,7 @@ use crate::commands::{Precision, Result, describe, hex};
 use crate::error::CliError;
 use crate::files::{GeneratorsBySize, Loaded, Opening, PublicModel, SecretModel, load_key, read};
 use crate::plots;
-use crate::predict::{Aim, Layout, Machine};
+use crate::predict::{Aim, Machine};
 use crate::report::{ArgumentReport, Report, SoundnessReport};
 
 /// log2 of the hash queries that the reported bound after queries allows: as many as a discrete logarithm costs.
@@ -81,10 +81,11 @@ fn inspect_onnx(path: &Path, calibration: &Calibration, report: &mut Report) -> 
         Some(path) => Samples::read(&model, path)?,
         None => Samples::guessed(&model),
     };
-    let (quantized, changed) = precision.quantize(&model, &given, &Options::default(), *aim)?;
+    let (quantized, changed) =
+        precision.quantize(&model, &given, &Options::default(), aim.memory)?;
     report.warnings.extend(changed);
     let mut machine = Machine::load();
-    let Layout { graph, log_n, .. } = machine.choose_layout(&quantized.graph, *aim)?;
+    let (graph, log_n) = machine.choose_layout(&quantized.graph, *aim)?;
     let calibrating = start.elapsed().as_secs_f64();
     let system = lower::<Fp>(&graph, log_n)?.system;
     let mut predicted = machine.predict(&system, &graph)?;

@@ -35,7 +35,7 @@ impl Objective {
     const fn worth(self) -> [f64; 2] {
         match self {
             Self::Time => [1.0, 0.005],
-            Self::Size => [1.0, 10.0],
+            Self::Size => [1.0, 1.0],
             Self::Verify => [1000.0, 0.005],
         }
     }
@@ -58,16 +58,6 @@ const COLD_VERIFICATION: f64 = 1.25;
 const COLD_START: f64 = 0.000_45;
 /// What the allocator keeps between blocks of many sizes, in the median over the same networks.
 const KEPT_MEMORY: f64 = 1.16;
-
-/// A layout that was chosen.
-pub struct Layout {
-    /// The graph with its limbs and split tables.
-    pub graph: Graph,
-    /// log2 of the column length.
-    pub log_n: u32,
-    /// What it costs, in seconds of proving and their worth.
-    pub cost: f64,
-}
 
 /// Refuses what would take more memory than allowed beyond what this process has taken.
 ///
@@ -113,16 +103,15 @@ impl Machine {
         Ok(trace)
     }
 
-    /// The layout with the least predicted cost of those that can be committed to and proven within the memory allowed, log2 of its
-    /// column length, and its cost.
+    /// The layout with the least predicted cost of those that can be committed to and proven within the memory allowed, and
+    /// log2 of its column length.
     ///
     /// # Errors
     /// [`CliError::Memory`] if none fits.
-    pub fn choose_layout(&mut self, graph: &Graph, aim: Aim) -> Result<Layout> {
+    pub fn choose_layout(&mut self, graph: &Graph, aim: Aim) -> Result<(Graph, u32)> {
         let host = peak_rss_bytes().unwrap_or(0);
         let mut least = u64::MAX;
-        let mut cost = f64::INFINITY;
-        let (graph, log_n) = choose_layout::<Fp, CliError>(graph, |graph, system| {
+        let found = choose_layout::<Fp, CliError>(graph, |graph, system| {
             let trace = self.trace(system)?;
             if let Some(Memory(bound)) = aim.memory {
                 let peak = host + with_slack(self.committing_bytes(graph, system, &trace)?);
@@ -131,14 +120,12 @@ impl Machine {
                     return Ok(f64::INFINITY);
                 }
             }
-            let found = self.cost(&trace, aim.objective);
-            cost = cost.min(found);
-            Ok(found)
+            Ok(self.cost(&trace, aim.objective))
         })?;
         if aim.memory.is_some() {
             fits(least, aim.memory)?;
         }
-        Ok(Layout { graph, log_n, cost })
+        Ok(found)
     }
 
     /// Bytes that a proof takes, or the commitment before it: the cells of all tensors and their range proof.

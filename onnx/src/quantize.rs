@@ -3,7 +3,7 @@
 use zkernel_gadgets::model::{Graph, TensorId, Visibility, WeightValues};
 
 use crate::plan::Planned;
-use crate::search::{Goal, cells, quantize_for};
+use crate::search::{Goal, quantize_for};
 use crate::{Error, Model, Report, Samples};
 
 /// What is secret. The default: private input and weights, public output.
@@ -39,15 +39,12 @@ pub struct Quantized {
     pub(crate) planned: Planned,
 }
 
-/// Quantizes a model without an output error to speak of, as [`Goal::Accuracy`] has it, at the least number of cells; see
-/// [`quantize_for`] for other goals and for prices.
+/// Quantizes a model as precisely as [`Goal::Accuracy`] asks; see [`quantize_for`].
 ///
 /// # Errors
 /// As [`quantize_for`].
 pub fn quantize(model: &Model, samples: &Samples, options: &Options) -> Result<Quantized, Error> {
-    quantize_for(model, samples, options, Goal::Accuracy, |graph| {
-        Ok(cells(graph))
-    })
+    quantize_for(model, samples, options, Goal::Accuracy)
 }
 
 impl Quantized {

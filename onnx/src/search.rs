@@ -1,6 +1,6 @@
 //! The search for bit widths: of those that keep what a goal asks for on the calibration samples, the cheapest.
 
-use zkernel_gadgets::model::{Graph, Node, Op};
+use zkernel_gadgets::model::{Graph, Node, Op, Table, TableId};
 
 use crate::plan::{Planned, Ranges, Widths, build};
 use crate::quantize::{Options, Quantized};
@@ -56,26 +56,23 @@ const SHIFTS: [u32; 4] = [8, 12, 16, 20];
 const ACTIVATIONS: std::ops::RangeInclusive<u32> = 7..=13;
 /// What widths may err more than the best, where none meet the goal.
 const NEAR_BEST: f64 = 1.1;
-/// How much cheaper widths must be to be preferred to others that err less or come first: prices are measured.
-const CHEAPER: f64 = 0.97;
 /// Samples on which widths are compared; those chosen are checked on all.
 const SEARCH_SAMPLES: usize = 64;
 
-/// Quantizes a model as precisely as the goal asks, at the least `cost`, which is asked for every graph that qualifies.
+/// Quantizes a model as precisely as the goal asks, with the fewest cells that a layout can be expected to have.
 ///
-/// For each number of bits dropped the least bits of activations that meet the goal are found by bisection; these and one bit more are
-/// priced. If no widths meet the goal, those are taken that err the least, or hardly more with fewer bits: see [`Goal::is_met`].
+/// For each number of bits dropped the least bits of activations that meet the goal are found by bisection, and the cells of these networks
+/// are compared. If no widths meet the goal, those are taken that err the least, or hardly more with fewer bits: see [`Goal::is_met`].
 ///
 /// # Errors
 /// [`Error::Overflow`] if accumulators may exceed 62 bits; [`Error::Float`] if the reference fails; [`Error::Graph`] if
-/// the network is no valid graph; whatever `cost` fails with.
-pub fn quantize_for<E: From<Error>>(
+/// the network is no valid graph.
+pub fn quantize_for(
     model: &Model,
     samples: &Samples,
     options: &Options,
     goal: Goal,
-    mut cost: impl FnMut(&Graph) -> Result<f64, E>,
-) -> Result<Quantized, E> {
+) -> Result<Quantized, Error> {
     let floats = samples.as_slice().iter().map(|s| model.run_all(s));
     let floats = floats.collect::<Result<Vec<_>, _>>()?;
     let mut search = Search {
@@ -86,22 +83,18 @@ pub fn quantize_for<E: From<Error>>(
         floats: &floats,
         tried: Vec::new(),
     };
-    let qualified = search.qualified()?;
     let mut priced = Vec::new();
-    for widths in &qualified {
-        let price = match qualified.len() {
-            1 => 0.0,
-            _ => cost(&search.plan(*widths)?.graph)?,
-        };
-        priced.push((price, *widths));
+    for widths in search.qualified()? {
+        priced.push((cells(&search.plan(widths)?.graph), widths));
     }
-    while let Some(widths) = cheapest(&mut priced) {
+    priced.sort_by_key(|(cells, _)| *cells);
+    for (_, widths) in priced {
         let quantized = search.quantized(widths)?;
         if goal.is_met(&quantized.report) {
             return Ok(quantized);
         }
     }
-    Ok(search.nearest()?)
+    search.nearest()
 }
 
 /// Bytes that a calibration takes at once: the float values of all samples, and the weights and values of the integer networks compared.
@@ -123,32 +116,68 @@ fn weights_of(node: &FloatNode) -> usize {
     }
 }
 
-/// Takes the cheapest out; of nearly equal ones the first.
-fn cheapest(priced: &mut Vec<(f64, Widths)>) -> Option<Widths> {
-    let mut best = 0;
-    for (index, (price, _)) in priced.iter().enumerate() {
-        if *price < priced[best].0 * CHEAPER {
-            best = index;
-        }
-    }
-    (!priced.is_empty()).then(|| priced.remove(best).1)
+/// Most bits of a limb, and most rows of a table that is not split, as layouts are searched.
+const LIMB_BITS: [u32; 3] = [8, 6, 5];
+const LARGE: usize = 1 << 13;
+/// Cells of a value looked up on a line, beside the limbs of its place; columns of a table, each of them as long.
+const LINE_CELLS: usize = 5;
+const TABLE_COLUMNS: usize = 6;
+
+/// Cells of requantizations, of their limbs and of tables, in the layout that has the fewest: what widths change.
+fn cells(graph: &Graph) -> usize {
+    let with = |limb_bits: u32| {
+        let shifts: usize = graph
+            .nodes
+            .iter()
+            .map(|n| shift_cells(graph, n, limb_bits))
+            .sum();
+        let tables = (0..).map(TableId).zip(&graph.tables);
+        let tables = tables.map(|(id, table)| table_cells(table, readers(graph, id), limb_bits));
+        shifts + tables.sum::<usize>()
+    };
+    LIMB_BITS.into_iter().map(with).min().unwrap_or(0)
 }
 
-/// A cost without a machine's prices: cells of requantizations and their limbs, and rows of tables.
-pub(crate) fn cells(graph: &Graph) -> f64 {
-    let elements = |node: &Node| -> usize {
-        let inputs = graph.tensors[node.inputs[0].0 as usize].shape.iter();
-        inputs.product()
-    };
-    let of = |node: &Node| match &node.op {
-        Op::Requantize { shift, table } | Op::RequantizeMax { shift, table, .. } => {
-            let split = graph.tables[table.0 as usize].low > 0;
-            elements(node) * (graph.limbs(*shift).len() + if split { 6 } else { 2 })
+/// Cells of what a node drops.
+fn shift_cells(graph: &Graph, node: &Node, limb_bits: u32) -> usize {
+    match node.op {
+        Op::Requantize { shift, .. } | Op::RequantizeMax { shift, .. } => {
+            elements(graph, node) * shift.div_ceil(limb_bits) as usize
         }
         _ => 0,
+    }
+}
+
+/// Values that are looked up in a table.
+fn readers(graph: &Graph, id: TableId) -> usize {
+    let of = |node: &&Node| match &node.op {
+        Op::Requantize { table, .. }
+        | Op::RequantizeMax { table, .. }
+        | Op::MaxPool { table, .. }
+        | Op::MaxTable { table } => *table == id,
+        _ => false,
     };
-    let rows = graph.tables.iter().map(|t| 6 * t.row_counts()[0] as usize);
-    (graph.nodes.iter().map(of).sum::<usize>() + rows.sum::<usize>()) as f64
+    let nodes = graph.nodes.iter().filter(of);
+    nodes.map(|node| elements(graph, node)).sum()
+}
+
+/// Cells of a table and of its readers, split or not.
+fn table_cells(table: &Table, readers: usize, limb_bits: u32) -> usize {
+    let rows = (table.keys.max - table.keys.min + 1) as usize;
+    let bits = rows.next_power_of_two().trailing_zeros();
+    let limbs = |bits: u32| bits.div_ceil(limb_bits) as usize;
+    let line = LINE_CELLS + limbs(table.low.max(limb_bits));
+    let lines = readers * line + TABLE_COLUMNS * (rows >> table.low.max(limb_bits));
+    match table.is_range() {
+        true => readers * limbs(bits),
+        false if table.low > 0 || rows > LARGE => lines,
+        false => lines.min(readers * 2 + TABLE_COLUMNS * rows),
+    }
+}
+
+fn elements(graph: &Graph, node: &Node) -> usize {
+    let inputs = node.inputs.first().map(|id| &graph.tensors[id.0 as usize]);
+    inputs.map_or(0, |tensor| tensor.shape.iter().product())
 }
 
 struct Search<'a> {
@@ -188,7 +217,7 @@ impl Search<'_> {
         Ok(met)
     }
 
-    /// Widths that are worth a price, fewer bits dropped first.
+    /// Widths that are worth a comparison, fewer bits dropped first.
     fn qualified(&mut self) -> Result<Vec<Widths>, Error> {
         let mut all = Vec::new();
         let mut least = *ACTIVATIONS.end() + 1;
@@ -198,13 +227,6 @@ impl Search<'_> {
             if let Some(activation) = found.filter(|found| *found < least) {
                 least = activation;
                 all.push(Widths { shift, activation });
-                let finer = Widths {
-                    shift,
-                    activation: activation + 1,
-                };
-                if ACTIVATIONS.contains(&finer.activation) && self.meets(finer)? {
-                    all.push(finer);
-                }
             }
         }
         Ok(all)

@@ -11,7 +11,8 @@ use zkernel_verifier::system::TrackKind;
 use super::{Result, describe, timed, with_suffix};
 use crate::error::CliError;
 use crate::files::{SecretModel, write};
-use crate::predict::{Aim, Layout, Machine, check_room};
+use crate::memory::Memory;
+use crate::predict::{Aim, Machine, check_room};
 use crate::report::Report;
 
 const GUESSED: &str = "calibrated on made-up inputs: ranges and errors are guesses; give real samples with --calibrate";
@@ -42,7 +43,7 @@ pub struct Precision {
 }
 
 impl Precision {
-    /// Quantizes at the least predicted cost.
+    /// Quantizes a model, if its samples' values fit.
     ///
     /// # Errors
     /// [`CliError::Precision`] if it is strict and not met; [`CliError::Memory`] if the samples' values would not fit.
@@ -51,16 +52,10 @@ impl Precision {
         model: &Model,
         samples: &Samples,
         options: &Options,
-        aim: Aim,
+        memory: Option<Memory>,
     ) -> Result<(Quantized, Option<String>)> {
-        check_room(calibration_bytes(model, samples), aim.memory)?;
-        let mut machine = Machine::load();
-        let free = Aim {
-            memory: None,
-            ..aim
-        };
-        let cost = |graph: &Graph| Ok::<_, CliError>(machine.choose_layout(graph, free)?.cost);
-        let quantized = quantize_for(model, samples, options, self.goal, cost)?;
+        check_room(calibration_bytes(model, samples), memory)?;
+        let quantized = quantize_for(model, samples, options, self.goal)?;
         let report = &quantized.report;
         if self.goal.keeps_decisions(report) {
             return Ok((quantized, None));
@@ -89,7 +84,7 @@ impl Wishes {
         samples: &Samples,
     ) -> Result<(Quantized, Option<String>)> {
         self.precision
-            .quantize(model, samples, &self.options, self.aim)
+            .quantize(model, samples, &self.options, self.aim.memory)
     }
 
     /// The network without what a class does not need, and the statement about what is left.
@@ -124,8 +119,7 @@ impl Wishes {
     /// Chooses a layout and commits.
     pub(super) fn committed(&self, (graph, weights): Segment) -> Result<SecretModel> {
         let ((graph, log_n), _) = timed("choosing the layout", || {
-            let Layout { graph, log_n, .. } = Machine::load().choose_layout(&graph, self.aim)?;
-            Ok((graph, log_n))
+            Machine::load().choose_layout(&graph, self.aim)
         })?;
         let (secret, _) = timed("committing", || crate::files::commit(graph, weights, log_n))?;
         Ok(secret)
@@ -221,11 +215,10 @@ fn segments(
 /// The layout of each segment and its n: its own best one, unless the boundary would be cut into other columns then.
 fn shared_layouts(graphs: [&Graph; 2], aim: Aim) -> Result<[(Graph, u32); 2]> {
     let mut machine = Machine::load();
-    let mut best = |graph| {
-        let Layout { graph, log_n, .. } = machine.choose_layout(graph, aim)?;
-        Ok::<_, CliError>((graph, log_n))
-    };
-    let mut layouts = [best(graphs[0])?, best(graphs[1])?];
+    let mut layouts = [
+        machine.choose_layout(graphs[0], aim)?,
+        machine.choose_layout(graphs[1], aim)?,
+    ];
     let mut columns = Vec::new();
     for (graph, log_n) in &layouts {
         let system = lower::<Fp>(graph, *log_n)?.system;
