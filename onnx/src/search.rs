@@ -84,7 +84,7 @@ pub fn quantize_for(
         tried: Vec::new(),
     };
     let mut priced = Vec::new();
-    for widths in search.qualified()? {
+    for widths in search.qualified() {
         priced.push((cells(&search.plan(widths)?.graph), widths));
     }
     priced.sort_by_key(|(cells, _)| *cells);
@@ -196,15 +196,17 @@ impl Search<'_> {
         build(self.model, &self.ranges, widths, self.options)
     }
 
-    /// Whether widths meet the goal on the search's samples. A run that leaves its tables does not.
-    fn meets(&mut self, widths: Widths) -> Result<bool, Error> {
+    /// Whether widths meet the goal on the search's samples. Integers that are too large do not, nor a run that leaves its tables.
+    fn meets(&mut self, widths: Widths) -> bool {
         if let Some((.., met)) = self.tried.iter().find(|(known, ..)| *known == widths) {
-            return Ok(*met);
+            return *met;
         }
-        let planned = self.plan(widths)?;
+        let Ok(planned) = self.plan(widths) else {
+            return false;
+        };
         let few = &self.floats[..self.floats.len().min(SEARCH_SAMPLES)];
         let Ok(report) = measure(self.model, &planned, widths, few) else {
-            return Ok(false);
+            return false;
         };
         let changed = if self.goal.keeps_decisions(&report) {
             0.0
@@ -214,48 +216,52 @@ impl Search<'_> {
         let met = self.goal.is_met(&report);
         self.tried
             .push((widths, report.relative_error + changed, met));
-        Ok(met)
+        met
     }
 
     /// Widths that are worth a comparison, fewer bits dropped first.
-    fn qualified(&mut self) -> Result<Vec<Widths>, Error> {
+    fn qualified(&mut self) -> Vec<Widths> {
         let mut all = Vec::new();
         let mut least = *ACTIVATIONS.end() + 1;
         for shift in SHIFTS {
-            let found = self.least_activation(shift)?;
+            let found = self.least_activation(shift);
             // More bits dropped cost more: only for fewer bits of activations.
             if let Some(activation) = found.filter(|found| *found < least) {
                 least = activation;
                 all.push(Widths { shift, activation });
             }
         }
-        Ok(all)
+        all
     }
 
     /// The least bits of activations that meet the goal, by bisection: more bits err less, but for chance.
-    fn least_activation(&mut self, shift: u32) -> Result<Option<u32>, Error> {
+    fn least_activation(&mut self, shift: u32) -> Option<u32> {
         let widths = |activation| Widths { shift, activation };
         let (mut low, mut high) = (*ACTIVATIONS.start(), *ACTIVATIONS.end());
-        if !self.meets(widths(high))? {
-            return Ok(None);
+        // Accumulators or constants of many bits may be too large.
+        while high > low && self.plan(widths(high)).is_err() {
+            high -= 1;
+        }
+        if !self.meets(widths(high)) {
+            return None;
         }
         while low < high {
             let middle = (low + high) / 2;
-            if self.meets(widths(middle))? {
+            if self.meets(widths(middle)) {
                 high = middle;
             } else {
                 low = middle + 1;
             }
         }
-        Ok(Some(high))
+        Some(high)
     }
 
     /// The widths with the fewest bits of those that err hardly more than the best; others if these do not keep the decisions on all
     /// samples, and others do.
     fn nearest(&mut self) -> Result<Quantized, Error> {
-        let most = Widths {
-            shift: SHIFTS[SHIFTS.len() - 1],
-            activation: *ACTIVATIONS.end(),
+        let fewest = Widths {
+            shift: SHIFTS[0],
+            activation: *ACTIVATIONS.start(),
         };
         let least = self.tried.iter().map(|(_, error, _)| *error);
         let near = least.fold(f64::INFINITY, f64::min) * NEAR_BEST;
@@ -270,7 +276,7 @@ impl Search<'_> {
                 return Ok(quantized);
             }
         }
-        self.quantized(self.tried.first().map_or(most, |(widths, ..)| *widths))
+        self.quantized(self.tried.first().map_or(fewest, |(widths, ..)| *widths))
     }
 
     /// The network with those widths, checked on all samples.
