@@ -1,5 +1,7 @@
 //! Predicted seconds, bytes and memory of proofs, from counts and this machine's prices.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -111,10 +113,17 @@ impl Machine {
     pub fn choose_layout(&mut self, graph: &Graph, aim: Aim) -> Result<(Graph, u32)> {
         let host = peak_rss_bytes().unwrap_or(0);
         let mut least = u64::MAX;
+        // Range proofs of the weights by limbs and column length, on which alone they depend.
+        let mut ranges = BTreeMap::new();
         let found = choose_layout::<Fp, CliError>(graph, |graph, system| {
             let trace = self.trace(system)?;
             if let Some(Memory(bound)) = aim.memory {
-                let peak = host + with_slack(self.committing_bytes(graph, system, &trace)?);
+                let key = (graph.limb_bits, system.log_n);
+                if let Entry::Vacant(unknown) = ranges.entry(key) {
+                    unknown.insert(self.range_bytes(graph, system.log_n)?);
+                }
+                let own = device_bytes(&trace) + host_bytes(system);
+                let peak = host + with_slack(own.max(ranges[&key]));
                 least = least.min(peak);
                 if peak > bound {
                     return Ok(f64::INFINITY);
@@ -128,24 +137,13 @@ impl Machine {
         Ok(found)
     }
 
-    /// Bytes that a proof takes, or the commitment before it: the cells of all tensors and their range proof.
-    fn committing_bytes(
-        &self,
-        graph: &Graph,
-        system: &ConstraintSystem<Fp>,
-        trace: &Trace,
-    ) -> Result<u64> {
-        let cells = |system: &ConstraintSystem<Fp>| -> u64 {
-            let held = [TrackKind::Tensor, TrackKind::Advice(Phase::One)];
-            let columns: usize = held.map(|kind| system.columns_of(kind)).iter().sum();
-            (columns * system.rows() * size_of::<Fp>()) as u64
+    /// Bytes that the range proof of the private weights takes.
+    fn range_bytes(&self, graph: &Graph, log_n: u32) -> Result<u64> {
+        let Some(registration) = register::<Fp>(graph, log_n)? else {
+            return Ok(0);
         };
-        let own = device_bytes(trace) + cells(system);
-        let Some(registration) = register::<Fp>(graph, system.log_n)? else {
-            return Ok(own);
-        };
-        let ranges = Trace::of::<C>(&registration.system, self.threads)?;
-        Ok(own.max(device_bytes(&ranges) + cells(&registration.system)))
+        let trace = Trace::of::<C>(&registration.system, self.threads)?;
+        Ok(device_bytes(&trace) + host_bytes(&registration.system))
     }
 
     /// Refuses to prove with a key that this process has loaded, if that is predicted to take more than `memory`.
@@ -211,6 +209,13 @@ impl Machine {
             drop(written);
         }
     }
+}
+
+/// Bytes of the cells that are committed to, as the host holds them beside the device.
+fn host_bytes(system: &ConstraintSystem<Fp>) -> u64 {
+    let held = [TrackKind::Tensor, TrackKind::Advice(Phase::One)];
+    let columns: usize = held.map(|kind| system.columns_of(kind)).iter().sum();
+    (columns * system.rows() * size_of::<Fp>()) as u64
 }
 
 /// Bytes that columns and bases take, whichever stage needs more.
