@@ -8,7 +8,7 @@ use crate::challenge::{Challenge, Challenges};
 use crate::claims::{BatchedClaim, fold_weights};
 use crate::curve::{Curve, Scalar};
 use crate::domain::batch_invert;
-use crate::fold::{Folded, RowMajor, cell_weight, fold_cells};
+use crate::fold::{Folded, RowMajor, Tails, cell_weight, fold_cells};
 use crate::form::{LinearForm, Source};
 use crate::key::VerifyingKey;
 use crate::msm::{DeferredMsm, Executor};
@@ -117,8 +117,8 @@ pub fn reduce<C: Curve>(
         .collect::<Result<Vec<_>, _>>()?;
     let e = rounds.schnorr(&proof.schnorr)?;
 
-    let columns = Folded::new(inverses(&us)?);
-    let rows = Folded::new(inverses(&vs)?);
+    let columns = Folded::new(&inverses(&us)?);
+    let rows = Folded::new(&inverses(&vs)?);
     let folded = fold_claim(key, &challenges, &claim, &columns, &rows).ok_or(Rejection::Shape)?;
     let last = Last {
         us,
@@ -181,7 +181,9 @@ fn fold_claim<C: Curve>(
             sum += *coefficient * cell_weight(*cell, track, first, columns, rows);
         }
     }
+    let mut tails = Tails::new(rows);
     for weighted in &claim.forms {
+        let rows = (rows, &mut tails);
         sum += weighted.weight * fold_form(key, challenges, claim, weighted.form, columns, rows)?;
     }
     Some(sum)
@@ -193,7 +195,7 @@ fn fold_form<C: Curve>(
     claim: &BatchedClaim<'_, Scalar<C>>,
     form: &LinearForm<Scalar<C>>,
     columns: &Folded<Scalar<C>>,
-    rows: &Folded<Scalar<C>>,
+    (rows, tails): (&Folded<Scalar<C>>, &mut Tails<'_, Scalar<C>>),
 ) -> Option<Scalar<C>> {
     match form {
         LinearForm::Strided(strided) => {
@@ -203,8 +205,8 @@ fn fold_form<C: Curve>(
             let track = key.system.track(id)?;
             let first = key.layout.first(id);
             Some(match RowMajor::recognise(strided, track, challenges) {
-                Some(tensor) => tensor.fold(first, columns, rows),
-                None => fold_cells(strided, challenges, track, first, columns, rows),
+                Some(tensor) => tensor.fold(first, columns, tails),
+                None => fold_cells(strided, challenges, track, first, columns, tails),
             })
         }
         LinearForm::Sparse(entries) => entries.iter().try_fold(Scalar::<C>::ZERO, |sum, entry| {

@@ -1,5 +1,6 @@
 //! Columns in memory: small integers stay small.
 
+use core::ops::Range;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use zkernel_backend::shape::{self, Shape};
@@ -76,17 +77,48 @@ impl<F: Field> Columns<F> {
         }
     }
 
-    /// Writes one column, as field elements, to as many cells.
+    /// Writes one column, as field elements, to as many cells, which are zeros.
     pub(crate) fn fill(&self, level: Level, column: usize, cells: &mut [F]) {
+        self.fill_rows(level, column, 0, cells);
+    }
+
+    /// Writes neighbouring rows of a column, as field elements, to as many cells, which are zeros.
+    fn fill_rows(&self, level: Level, column: usize, first: usize, cells: &mut [F]) {
         let (own, tail) = self.column(column);
-        let (body, rest) = cells.split_at_mut(self.0.rows - tail.len());
+        let above = self.0.rows - tail.len();
+        let end = first + cells.len();
+        let (body, rest) = cells.split_at_mut(above.clamp(first, end) - first);
+        let rows = first.min(above)..end.min(above);
         match own {
-            Cells::Full(values) => body.copy_from_slice(values),
+            Cells::Full(values) => body.copy_from_slice(&values[rows]),
             // All zeros, as the cells are.
             Cells::Small(0, _) => {}
-            Cells::Small(_, values) => kernels::widen(level, values, body),
+            Cells::Small(_, values) => kernels::widen(level, &values[rows], body),
         }
-        rest.copy_from_slice(tail);
+        rest.copy_from_slice(&tail[first.max(above) - above..end.max(above) - above]);
+    }
+
+    /// The cells at some positions as field elements, position p being column `p / width`, row `p mod width`.
+    pub(crate) fn dense(
+        &self,
+        level: Level,
+        width: usize,
+        positions: Range<usize>,
+    ) -> Cow<'_, [F]> {
+        let all = (&self.0.body, self.0.tail.is_empty(), width == self.0.rows);
+        if let (Body::Full(values), true, true) = all {
+            return Cow::Borrowed(&values[positions]);
+        }
+        let mut cells = vec![F::ZERO; positions.len()];
+        let (mut rest, mut position) = (&mut cells[..], positions.start);
+        while !rest.is_empty() {
+            let row = position % width;
+            let (own, others) = rest.split_at_mut(rest.len().min(width - row));
+            self.fill_rows(level, position / width, row, own);
+            position += own.len();
+            rest = others;
+        }
+        Cow::Owned(cells)
     }
 
     /// All cells as field elements, column by column.
