@@ -56,6 +56,8 @@ const SHIFTS: [u32; 4] = [8, 12, 16, 20];
 const ACTIVATIONS: std::ops::RangeInclusive<u32> = 7..=13;
 /// What widths may err more than the best, where none meet the goal.
 const NEAR_BEST: f64 = 1.1;
+/// How many times the fewest cells are no more to speak of: cells are an estimate.
+const NEAR_FEWEST: f64 = 1.1;
 /// Samples on which widths are compared; those chosen are checked on all.
 const SEARCH_SAMPLES: usize = 64;
 
@@ -83,12 +85,7 @@ pub fn quantize_for(
         floats: &floats,
         tried: Vec::new(),
     };
-    let mut priced = Vec::new();
-    for widths in search.qualified() {
-        priced.push((cells(&search.plan(widths)?.graph), widths));
-    }
-    priced.sort_by_key(|(cells, _)| *cells);
-    for (_, widths) in priced {
+    for widths in search.ranked()? {
         let quantized = search.quantized(widths)?;
         if goal.is_met(&quantized.report) {
             return Ok(quantized);
@@ -119,9 +116,10 @@ fn weights_of(node: &FloatNode) -> usize {
 /// Most bits of a limb, and most rows of a table that is not split, as layouts are searched.
 const LIMB_BITS: [u32; 3] = [8, 6, 5];
 const LARGE: usize = 1 << 13;
-/// Cells of a value looked up on a line, beside the limbs of its place; columns of a table, each of them as long.
+/// Cells of a value looked up on a line, beside the limbs of its place; columns that a proof has for a table: multiplicities, sums, and
+/// the fixed ones together.
 const LINE_CELLS: usize = 5;
-const TABLE_COLUMNS: usize = 6;
+const TABLE_COLUMNS: usize = 3;
 
 /// Cells of requantizations, of their limbs and of tables, in the layout that has the fewest: what widths change.
 fn cells(graph: &Graph) -> usize {
@@ -217,6 +215,30 @@ impl Search<'_> {
         self.tried
             .push((widths, report.relative_error + changed, met));
         met
+    }
+
+    /// Widths that meet the goal, those with the fewest cells first; of those with hardly more than the fewest, the ones that err least.
+    fn ranked(&mut self) -> Result<Vec<Widths>, Error> {
+        let mut counted = Vec::new();
+        for widths in self.qualified() {
+            let mut tried = self.tried.iter().filter(|(own, ..)| *own == widths);
+            let error = tried.next().map_or(0.0, |(_, error, _)| *error);
+            counted.push((cells(&self.plan(widths)?.graph) as f64, error, widths));
+        }
+        let fewest = counted.iter().map(|(cells, ..)| *cells);
+        let near = fewest.fold(f64::INFINITY, f64::min) * NEAR_FEWEST;
+        let order = |(cells, error, _): &(f64, f64, Widths)| {
+            if *cells <= near {
+                (0.0, *error)
+            } else {
+                (*cells, 0.0)
+            }
+        };
+        counted.sort_by(|a, b| {
+            let ((a, c), (b, d)) = (order(a), order(b));
+            a.total_cmp(&b).then(c.total_cmp(&d))
+        });
+        Ok(counted.into_iter().map(|(.., widths)| widths).collect())
     }
 
     /// Widths that are worth a comparison, fewer bits dropped first.
