@@ -57,7 +57,9 @@ const ACTIVATIONS: std::ops::RangeInclusive<u32> = 7..=13;
 /// What widths may err more than the best, where none meet the goal.
 const NEAR_BEST: f64 = 1.1;
 /// How many times the fewest cells are no more to speak of: cells are an estimate.
-const NEAR_FEWEST: f64 = 1.1;
+const NEAR_FEWEST: f64 = 1.08;
+/// The share of the bound below which errors are all the same.
+const MOST_PRECISE: f64 = 0.25;
 /// Samples on which widths are compared; those chosen are checked on all.
 const SEARCH_SAMPLES: usize = 64;
 
@@ -116,10 +118,9 @@ fn weights_of(node: &FloatNode) -> usize {
 /// Most bits of a limb, and most rows of a table that is not split, as layouts are searched.
 const LIMB_BITS: [u32; 3] = [8, 6, 5];
 const LARGE: usize = 1 << 13;
-/// Cells of a value looked up on a line, beside the limbs of its place; columns that a proof has for a table: multiplicities, sums, and
-/// the fixed ones together.
+/// Cells of a value looked up on a line, beside the limbs of its place; columns that a proof has for a table: multiplicities and sums.
 const LINE_CELLS: usize = 5;
-const TABLE_COLUMNS: usize = 3;
+const TABLE_COLUMNS: usize = 2;
 
 /// Cells of requantizations, of their limbs and of tables, in the layout that has the fewest: what widths change.
 fn cells(graph: &Graph) -> usize {
@@ -217,26 +218,25 @@ impl Search<'_> {
         met
     }
 
-    /// Widths that meet the goal, those with the fewest cells first; of those with hardly more than the fewest, the ones that err least.
+    /// Widths that meet the goal, those with the fewest cells first; but of those with hardly more than the fewest, the ones whose error
+    /// is half or a quarter of the bound.
     fn ranked(&mut self) -> Result<Vec<Widths>, Error> {
         let mut counted = Vec::new();
         for widths in self.qualified() {
             let mut tried = self.tried.iter().filter(|(own, ..)| *own == widths);
             let error = tried.next().map_or(0.0, |(_, error, _)| *error);
-            counted.push((cells(&self.plan(widths)?.graph) as f64, error, widths));
+            let share = (error / self.goal.most_error()).max(MOST_PRECISE);
+            counted.push((
+                cells(&self.plan(widths)?.graph),
+                share.log2() as i32,
+                widths,
+            ));
         }
-        let fewest = counted.iter().map(|(cells, ..)| *cells);
-        let near = fewest.fold(f64::INFINITY, f64::min) * NEAR_FEWEST;
-        let order = |(cells, error, _): &(f64, f64, Widths)| {
-            if *cells <= near {
-                (0.0, *error)
-            } else {
-                (*cells, 0.0)
-            }
-        };
-        counted.sort_by(|a, b| {
-            let ((a, c), (b, d)) = (order(a), order(b));
-            a.total_cmp(&b).then(c.total_cmp(&d))
+        let fewest = counted.iter().map(|(cells, ..)| *cells).min().unwrap_or(0);
+        let near = |cells: usize| cells as f64 <= fewest as f64 * NEAR_FEWEST;
+        counted.sort_by_key(|(cells, error, _)| match near(*cells) {
+            true => (0, *error, *cells),
+            false => (1, 0, *cells),
         });
         Ok(counted.into_iter().map(|(.., widths)| widths).collect())
     }
@@ -247,8 +247,8 @@ impl Search<'_> {
         let mut least = *ACTIVATIONS.end() + 1;
         for shift in SHIFTS {
             let found = self.least_activation(shift);
-            // More bits dropped cost more: only for fewer bits of activations.
-            if let Some(activation) = found.filter(|found| *found < least) {
+            // More bits dropped cost more: only for no more bits of activations.
+            if let Some(activation) = found.filter(|found| *found <= least) {
                 least = activation;
                 all.push(Widths { shift, activation });
             }
