@@ -55,7 +55,7 @@ pub struct Aim {
 /// Prices are the shortest times of warm loops. A process that proves or verifies once also fills its caches, gets its memory
 /// page by page and wakes its threads: so many times the seconds, and for a verification so many more. Medians over ten networks of
 /// 1 to 220 ms, which they predict within 20 % (the book, "How to measure").
-const COLD_PROOF: f64 = 1.62;
+const COLD_PROOF: f64 = 1.21;
 const COLD_VERIFICATION: f64 = 1.25;
 const COLD_START: f64 = 0.000_45;
 /// What the allocator keeps between blocks of many sizes, in the median over the same networks.

@@ -160,33 +160,65 @@ fn fold_claim<C: Curve>(
     rows: &Folded<Scalar<C>>,
 ) -> Option<Scalar<C>> {
     let zeta = challenges.get(Challenge::Zeta);
-    let mut sum = Scalar::<C>::ZERO;
-    for opening in &claim.openings {
-        let lagrange = key.domain.lagrange_rotated(zeta, opening.rotation)?;
-        sum += columns.dot(&opening.coefficients) * rows.dot(&lagrange);
-    }
-    for ((coefficient, shift), position) in claim
-        .quotient
-        .iter()
-        .zip(&key.domain.shifts)
-        .zip(key.layout.quotient..)
-    {
-        let point = zeta * Option::<Scalar<C>>::from(shift.invert())?;
-        sum += *coefficient * columns.weight(position) * rows.dot(&key.domain.lagrange(point)?);
-    }
+    let opened = parallel_sum(&claim.openings, 1, |openings| {
+        openings.iter().try_fold(Scalar::<C>::ZERO, |sum, opening| {
+            let lagrange = key.domain.lagrange_rotated(zeta, opening.rotation)?;
+            Some(sum + columns.dot(&opening.coefficients) * rows.dot(&lagrange))
+        })
+    })?;
+    let quotient = claim.quotient.iter().zip(&key.domain.shifts);
+    let quotient: Vec<_> = quotient.zip(key.layout.quotient..).collect();
+    let divided = parallel_sum(&quotient, 1, |quotient| {
+        let mut quotient = quotient.iter();
+        quotient.try_fold(
+            Scalar::<C>::ZERO,
+            |sum, ((coefficient, shift), position)| {
+                let point = zeta * Option::<Scalar<C>>::from(shift.invert())?;
+                let weight = **coefficient * columns.weight(*position);
+                Some(sum + weight * rows.dot(&key.domain.lagrange(point)?))
+            },
+        )
+    })?;
+    let mut masked = Scalar::<C>::ZERO;
     if let Some(masks) = &key.system.masks {
         let track = key.system.track(masks.track)?;
         let first = key.layout.first(masks.track);
         for (cell, coefficient) in &claim.masks {
-            sum += *coefficient * cell_weight(*cell, track, first, columns, rows);
+            masked += *coefficient * cell_weight(*cell, track, first, columns, rows);
         }
     }
-    let mut tails = Tails::new(rows);
-    for weighted in &claim.forms {
-        let rows = (rows, &mut tails);
-        sum += weighted.weight * fold_form(key, challenges, claim, weighted.form, columns, rows)?;
+    let formed = parallel_sum(&claim.forms, FORMS_TOGETHER, |forms| {
+        let mut tails = Tails::new(rows);
+        forms.iter().try_fold(Scalar::<C>::ZERO, |sum, weighted| {
+            let rows = (rows, &mut tails);
+            let own = fold_form(key, challenges, claim, weighted.form, columns, rows)?;
+            Some(sum + weighted.weight * own)
+        })
+    })?;
+    Some(opened + divided + masked + formed)
+}
+
+/// Forms that one thread sums at least: with fewer, others would make the same tails for little.
+const FORMS_TOGETHER: usize = 32;
+
+/// The sum of what the parts of a slice sum to: one part a thread with feature `parallel`, of at least so many items.
+fn parallel_sum<T: Sync, F: crate::curve::Field>(
+    items: &[T],
+    least: usize,
+    sum: impl Fn(&[T]) -> Option<F> + Send + Sync,
+) -> Option<F> {
+    #[cfg(feature = "parallel")]
+    {
+        use rayon::prelude::*;
+        let share = items.len().div_ceil(rayon::current_num_threads());
+        let parts = items.par_chunks(share.max(least).max(1));
+        parts.map(sum).try_reduce(|| F::ZERO, |a, b| Some(a + b))
     }
-    Some(sum)
+    #[cfg(not(feature = "parallel"))]
+    {
+        let _ = least;
+        sum(items)
+    }
 }
 
 fn fold_form<C: Curve>(
