@@ -186,7 +186,7 @@ struct Search {
     /// fail if a decision changes (by default a warning).
     #[arg(long, conflicts_with = "fast")]
     accuracy: bool,
-    /// Keep 99 % of the decisions on the calibration samples, with an output error of at most 2 %.
+    /// Keep 99 % of the decisions on the calibration samples, with an output error of at most 1 %.
     #[arg(long)]
     fast: bool,
     /// What should be small.

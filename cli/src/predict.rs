@@ -38,7 +38,7 @@ impl Objective {
         match self {
             Self::Time => [1.0, 0.005],
             Self::Size => [1.0, 1.0],
-            Self::Verify => [1000.0, 0.005],
+            Self::Verify => [100.0, 0.005],
         }
     }
 }

@@ -20,7 +20,7 @@ fn fast_takes_no_more_than_accuracy() {
     let fast = inspect("mlp_digits", &["--fast"]);
     assert_eq!(exact["accuracy"]["top1_agreement"], 1.0);
     assert!(exact["accuracy"]["relative_error"].as_f64().unwrap() <= 0.003);
-    assert!(fast["accuracy"]["relative_error"].as_f64().unwrap() <= 0.02);
+    assert!(fast["accuracy"]["relative_error"].as_f64().unwrap() <= 0.01);
     let bits = |report: &serde_json::Value, which: &str| {
         report["accuracy"]["widths"][which].as_u64().unwrap()
     };

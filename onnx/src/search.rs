@@ -13,7 +13,7 @@ pub enum Goal {
     /// Every decision on the calibration samples, and outputs within 0.3 % of the largest.
     #[default]
     Accuracy,
-    /// 99 % of the decisions, and outputs within 2 % of the largest.
+    /// 99 % of the decisions, and outputs within 1 % of the largest.
     Fast,
 }
 
@@ -32,7 +32,7 @@ impl Goal {
     pub const fn most_error(self) -> f64 {
         match self {
             Self::Accuracy => 0.003,
-            Self::Fast => 0.02,
+            Self::Fast => 0.01,
         }
     }
 
