@@ -37,7 +37,7 @@ pub enum CliError {
     Opening(String),
     /// A prover that needs more memory than it may take.
     #[error(
-        "the predicted peak of memory is {predicted}, --memory allows {bound}: allow more, or `commit` again with this --memory (other layouts need less) or in segments with --split"
+        "the predicted peak of memory is {predicted}, --memory allows {bound}: allow more, or `commit` again with this --memory (other layouts need less) with fewer samples, or in segments with --split"
     )]
     Memory {
         /// What it needs.
@@ -45,6 +45,14 @@ pub enum CliError {
         /// What it may take.
         bound: Memory,
     },
+    /// A quantization that changes more decisions than it may.
+    #[error(
+        "--accuracy: {0}; give samples that are not so near a decision, or accept it without the flag"
+    )]
+    Precision(String),
+    /// A report that cannot be drawn.
+    #[error("the report cannot be drawn: {0}")]
+    Plot(String),
     /// See [`StatementError`].
     #[error("--output: {0}")]
     Statement(#[from] StatementError),

@@ -157,7 +157,9 @@ pub fn commit(graph: Graph, weights: WeightValues, log_n: u32) -> Result<SecretM
         Tensors::blinded(&lowered.system, values)?
     };
     let system = lowered.system;
-    let key = ProvingKey::<C, _>::new(&device(), system, generators(log_n), &tensors, &[])?;
+    let generators = generators(log_n);
+    // The range proof has a key of its own: only the commitments of this one are kept.
+    let key = ProvingKey::<C, _>::new(&device(), system, generators, &tensors, &[])?.verifying;
     let mut public_weights = WeightValues(vec![Vec::new(); weights.0.len()]);
     for id in weight_ids(&graph, is_public) {
         public_weights.0[id.0 as usize].clone_from(&weights.0[id.0 as usize]);
@@ -166,10 +168,10 @@ pub fn commit(graph: Graph, weights: WeightValues, log_n: u32) -> Result<SecretM
         log_n,
         graph,
         public_weights,
-        commitments: key.verifying.tensors,
+        commitments: key.tensors,
         registration: Vec::new(),
     };
-    public.registration = prove_ranges(&public, key.verifying.generators, &tensors, &weights)?;
+    public.registration = prove_ranges(&public, key.generators, &tensors, &weights)?;
     Ok(SecretModel {
         public,
         weights,

@@ -1,31 +1,47 @@
 //! `zkernel inspect`: what a file holds, how large its proofs are, and how sound.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use pasta_curves::Fp;
 use zkernel_gadgets::model::lower;
-use zkernel_onnx::{Model, Options, Samples, quantize};
+use zkernel_onnx::{Model, Options, Samples};
 use zkernel_verifier::soundness::{Argument, Soundness, discrete_logarithm_bits};
 use zkernel_verifier::system::ConstraintSystem;
 
-use crate::commands::{Result, describe, hex};
+use crate::commands::{Precision, Result, describe, hex};
 use crate::error::CliError;
 use crate::files::{GeneratorsBySize, Loaded, Opening, PublicModel, SecretModel, load_key, read};
-use crate::predict::Machine;
+use crate::plots;
+use crate::predict::{Aim, Machine};
 use crate::report::{ArgumentReport, Report, SoundnessReport};
 
 /// log2 of the hash queries that the reported bound after queries allows: as many as a discrete logarithm costs.
 const LOG_QUERIES: u32 = 126;
 
+/// What `zkernel inspect` does with an .onnx.
+#[derive(Default)]
+pub struct Calibration {
+    /// Samples to calibrate on.
+    pub samples: Option<PathBuf>,
+    /// Other samples to report the accuracy on.
+    pub test: Option<PathBuf>,
+    /// What quantization must keep.
+    pub precision: Precision,
+    /// What the layout is chosen by.
+    pub aim: Aim,
+    /// Where a report of the layers goes.
+    pub folder: Option<PathBuf>,
+}
+
 /// `zkernel inspect`.
-pub fn inspect(path: &Path, samples: Option<&Path>, test: Option<&Path>) -> Result<Report> {
+pub fn inspect(path: &Path, calibration: &Calibration) -> Result<Report> {
     let mut report = Report {
         command: "inspect",
         ..Report::default()
     };
     match path.extension().and_then(|e| e.to_str()) {
-        Some("onnx") => inspect_onnx(path, samples, test, &mut report)?,
+        Some("onnx") => inspect_onnx(path, calibration, &mut report)?,
         Some("zkv") => inspect_public(&PublicModel::decode(&read(path)?)?, &mut report)?,
         Some("zkm") => inspect_public(&SecretModel::decode(&read(path)?)?.public, &mut report)?,
         Some("zko") => {
@@ -50,22 +66,26 @@ pub fn inspect(path: &Path, samples: Option<&Path>, test: Option<&Path>) -> Resu
     Ok(report)
 }
 
-fn inspect_onnx(
-    path: &Path,
-    samples: Option<&Path>,
-    test: Option<&Path>,
-    report: &mut Report,
-) -> Result<()> {
+fn inspect_onnx(path: &Path, calibration: &Calibration, report: &mut Report) -> Result<()> {
+    let Calibration {
+        samples,
+        test,
+        precision,
+        aim,
+        folder,
+    } = calibration;
     let model = Model::load(path)?;
     report.text.push(model.summary().to_string());
     let start = Instant::now();
-    let given = samples.map_or_else(
-        || Ok(Samples::guessed(&model)),
-        |path| Samples::read(&model, path),
-    )?;
-    let quantized = quantize(&model, &given, &Options::default())?;
+    let given = match samples {
+        Some(path) => Samples::read(&model, path)?,
+        None => Samples::guessed(&model),
+    };
+    let (quantized, changed) =
+        precision.quantize(&model, &given, &Options::default(), aim.memory)?;
+    report.warnings.extend(changed);
     let mut machine = Machine::load();
-    let (graph, log_n) = machine.choose_layout(&quantized.graph, None)?;
+    let (graph, log_n) = machine.choose_layout(&quantized.graph, *aim)?;
     let calibrating = start.elapsed().as_secs_f64();
     let system = lower::<Fp>(&graph, log_n)?.system;
     let mut predicted = machine.predict(&system, &graph)?;
@@ -78,6 +98,9 @@ fn inspect_onnx(
             None => quantized.report,
         };
         report.text.push(accuracy.to_string());
+        if let Some(folder) = folder {
+            report.files = plots::write(folder, &model, &accuracy)?;
+        }
         report.accuracy = Some(accuracy);
     }
     Ok(())

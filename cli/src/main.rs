@@ -8,6 +8,7 @@ mod error;
 mod files;
 mod inspect;
 mod memory;
+mod plots;
 mod predict;
 mod report;
 
@@ -20,10 +21,11 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::layer::SubscriberExt;
 use zkernel_gadgets::model::{Statement, Visibility};
-use zkernel_onnx::Options;
+use zkernel_onnx::{Goal, Options};
 
-use commands::Wishes;
+use commands::{Precision, Wishes};
 use memory::Memory;
+use predict::{Aim, Objective};
 
 /// Prove that a given neural network, committed to once, produced a given output, without revealing weights or inputs.
 ///
@@ -64,8 +66,10 @@ enum Command {
         /// Prove this many inputs at once, under one proof.
         #[arg(long, value_name = "COUNT", default_value = "1")]
         batch: NonZeroUsize,
-        /// The most memory that proving may take, as in 4GiB: layouts that need more are left out, and if none is left the command
-        /// fails with the least predicted peak.
+        #[command(flatten)]
+        search: Search,
+        /// The most memory that committing and proving may take, as in 4GiB: layouts that need more are left out, and if none is
+        /// left, or the samples need more, the command fails before the start with the least predicted peak.
         #[arg(long, value_name = "SIZE")]
         memory: Option<Memory>,
         /// NAME of the files; MODEL without its extension if not given.
@@ -76,14 +80,17 @@ enum Command {
     Prove {
         /// NAME.zkm, or MODEL.onnx.
         model: PathBuf,
-        /// One sample: JSON {"input_data": [[..]]}, .npy, or array x of an .npz. For a model with a committed input also
-        /// the .zko file of another proof: the same values behind the same commitment.
-        input_file: PathBuf,
+        /// One sample: JSON {"input_data": [[..]]}, .npy, or array x of an .npz. For each committed input instead the .zko file of
+        /// another proof, if you like: the same values behind the same commitment. The sample then holds the other inputs.
+        #[arg(required = true, num_args = 1.., value_name = "INPUT")]
+        input_files: Vec<PathBuf>,
         /// With an .onnx: samples to calibrate on; the input itself if not given.
         #[arg(long, value_name = "DATA")]
         calibrate: Option<PathBuf>,
         #[command(flatten)]
         visibility: Visible,
+        #[command(flatten)]
+        search: Search,
         /// The most memory that proving may take, as in 4GiB: fails before the start, with the predicted peak, if it needs more.
         #[arg(long, value_name = "SIZE")]
         memory: Option<Memory>,
@@ -128,8 +135,9 @@ enum Command {
     Check {
         /// NAME.zkm.
         model: PathBuf,
-        /// One sample.
-        input: PathBuf,
+        /// One sample, or openings, as for `prove`.
+        #[arg(required = true, num_args = 1.., value_name = "INPUT")]
+        inputs: Vec<PathBuf>,
     },
     /// Explain an .onnx, .zkm, .zkv or .zkp file: layers, shapes, cells, lookups, columns, n.
     Inspect {
@@ -141,6 +149,11 @@ enum Command {
         /// With --calibrate: report the accuracy on these other samples instead.
         #[arg(long, value_name = "DATA", requires = "calibrate")]
         test: Option<PathBuf>,
+        #[command(flatten)]
+        search: Search,
+        /// With --calibrate: write report.json, plots of every layer and index.html to this folder.
+        #[arg(long, value_name = "FOLDER", requires = "calibrate")]
+        report: Option<PathBuf>,
     },
     /// Measure how fast this machine is: sums of points, transforms, or whole proofs with their verification.
     Bench {
@@ -164,6 +177,41 @@ enum Command {
         )]
         threads: Vec<usize>,
     },
+}
+
+/// What quantization keeps, and what the layout is chosen for.
+#[derive(Args)]
+struct Search {
+    /// Keep every decision on the calibration samples, with an output error of at most 0.3 % if any widths reach it (the default), and
+    /// fail if a decision changes (by default a warning).
+    #[arg(long, conflicts_with = "fast")]
+    accuracy: bool,
+    /// Keep 99 % of the decisions on the calibration samples, with an output error of at most 1 %.
+    #[arg(long)]
+    fast: bool,
+    /// What should be small.
+    #[arg(long, value_enum, default_value = "time")]
+    objective: Objective,
+}
+
+impl Search {
+    const fn precision(&self) -> Precision {
+        Precision {
+            goal: if self.fast {
+                Goal::Fast
+            } else {
+                Goal::Accuracy
+            },
+            strict: self.accuracy,
+        }
+    }
+
+    const fn aim(&self, memory: Option<Memory>) -> Aim {
+        Aim {
+            objective: self.objective,
+            memory,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -250,7 +298,8 @@ impl From<&Visible> for Wishes {
             statement,
             batch: 1,
             split: None,
-            memory: None,
+            precision: Precision::default(),
+            aim: Aim::default(),
         }
     }
 }
@@ -310,34 +359,42 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
             visibility,
             split,
             batch,
+            search,
             memory,
             output_file,
         } => {
             let wishes = Wishes {
                 split,
                 batch: batch.get(),
-                memory,
+                precision: search.precision(),
+                aim: search.aim(memory),
                 ..(&visibility).into()
             };
             commands::commit(&model, calibrate.as_deref(), &wishes, output_file)
         }
         Command::Prove {
             model,
-            input_file,
+            input_files,
             calibrate,
             visibility,
+            search,
             memory,
             output_file,
         } => {
-            if model.extension().is_some_and(|e| e == "onnx") {
-                let wishes = Wishes {
-                    memory,
-                    ..(&visibility).into()
-                };
-                commands::prove_onnx(&model, &input_file, calibrate, &wishes, output_file)
-            } else {
-                commands::prove_model(&model, &input_file, memory, output_file)
+            if model.extension().is_none_or(|e| e != "onnx") {
+                return commands::prove_model(&model, &input_files, memory, output_file);
             }
+            let [input] = &input_files[..] else {
+                return Err(error::CliError::Option(
+                    "an .onnx is proven on one sample: give a single INPUT".into(),
+                ));
+            };
+            let wishes = Wishes {
+                precision: search.precision(),
+                aim: search.aim(memory),
+                ..(&visibility).into()
+            };
+            commands::prove_onnx(&model, input, calibrate, &wishes, output_file)
         }
         Command::Verify {
             files,
@@ -358,12 +415,23 @@ fn execute(command: Command) -> Result<report::Report, error::CliError> {
             apart,
             output_file,
         } => commands::certificate(&files, apart, output_file),
-        Command::Check { model, input } => commands::check(&model, &input),
+        Command::Check { model, inputs } => commands::check(&model, &inputs),
         Command::Inspect {
             file,
             calibrate,
             test,
-        } => inspect::inspect(&file, calibrate.as_deref(), test.as_deref()),
+            search,
+            report,
+        } => {
+            let calibration = inspect::Calibration {
+                samples: calibrate,
+                test,
+                precision: search.precision(),
+                aim: search.aim(None),
+                folder: report,
+            };
+            inspect::inspect(&file, &calibration)
+        }
         Command::Bench {
             operation,
             sizes,

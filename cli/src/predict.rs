@@ -1,13 +1,16 @@
 //! Predicted seconds, bytes and memory of proofs, from counts and this machine's prices.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use clap::ValueEnum;
 use pasta_curves::Fp;
 use zkernel_backend::Backend;
 use zkernel_engine::cost::{Operation, Prices, Trace, Work};
 use zkernel_gadgets::model::{Graph, Honest, WeightValues, choose_layout, register, run};
-use zkernel_verifier::system::ConstraintSystem;
+use zkernel_verifier::system::{ConstraintSystem, Phase, TrackKind};
 
 use crate::commands::Result;
 use crate::device::device;
@@ -16,8 +19,38 @@ use crate::files::C;
 use crate::memory::Memory;
 use crate::report::{Prediction, peak_rss_bytes};
 
-/// What a kilobyte of proof is worth when n is chosen: seconds of proving.
-const SECONDS_PER_KILOBYTE: f64 = 0.005;
+/// What a layout is chosen for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Objective {
+    /// Seconds to prove and to verify, and a little for bytes.
+    #[default]
+    Time,
+    /// The smallest proofs.
+    Size,
+    /// The quickest verification.
+    Verify,
+}
+
+impl Objective {
+    /// What a second of verification and a kilobyte of proof are worth, in seconds of proving. Of two objectives the one that
+    /// values something more never gets more of it from the same layouts.
+    const fn worth(self) -> [f64; 2] {
+        match self {
+            Self::Time => [1.0, 0.005],
+            Self::Size => [1.0, 1.0],
+            Self::Verify => [100.0, 0.005],
+        }
+    }
+}
+
+/// What a layout is chosen by.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Aim {
+    /// What should be small.
+    pub objective: Objective,
+    /// The most memory that committing and proving may take.
+    pub memory: Option<Memory>,
+}
 
 /// Prices are the shortest times of warm loops. A process that proves or verifies once also fills its caches, gets its memory
 /// page by page and wakes its threads: so many times the seconds, and for a verification so many more. Medians over ten networks of
@@ -27,6 +60,14 @@ const COLD_VERIFICATION: f64 = 1.25;
 const COLD_START: f64 = 0.000_45;
 /// What the allocator keeps between blocks of many sizes, in the median over the same networks.
 const KEPT_MEMORY: f64 = 1.16;
+
+/// Refuses what would take more memory than allowed beyond what this process has taken.
+///
+/// # Errors
+/// [`CliError::Memory`].
+pub fn check_room(bytes: u64, memory: Option<Memory>) -> Result<()> {
+    fits(peak_rss_bytes().unwrap_or(0) + bytes, memory)
+}
 
 /// Prices of this machine, kept in the user's cache directory for this backend and this number of threads.
 pub struct Machine {
@@ -64,23 +105,45 @@ impl Machine {
         Ok(trace)
     }
 
-    /// The layout with the least predicted cost of those that fit into `memory`, and log2 of its column length.
+    /// The layout with the least predicted cost of those that can be committed to and proven within the memory allowed, and
+    /// log2 of its column length.
     ///
     /// # Errors
     /// [`CliError::Memory`] if none fits.
-    pub fn choose_layout(&mut self, graph: &Graph, memory: Option<Memory>) -> Result<(Graph, u32)> {
+    pub fn choose_layout(&mut self, graph: &Graph, aim: Aim) -> Result<(Graph, u32)> {
         let host = peak_rss_bytes().unwrap_or(0);
         let mut least = u64::MAX;
-        let found = choose_layout::<Fp, CliError>(graph, |system| {
+        // Range proofs of the weights by limbs and column length, on which alone they depend.
+        let mut ranges = BTreeMap::new();
+        let found = choose_layout::<Fp, CliError>(graph, |graph, system| {
             let trace = self.trace(system)?;
-            let peak = host + with_slack(device_bytes(&trace));
-            least = least.min(peak);
-            Ok(match memory {
-                Some(Memory(bound)) if peak > bound => f64::INFINITY,
-                _ => self.cost(&trace),
-            })
+            if let Some(Memory(bound)) = aim.memory {
+                let key = (graph.limb_bits, system.log_n);
+                if let Entry::Vacant(unknown) = ranges.entry(key) {
+                    unknown.insert(self.range_bytes(graph, system.log_n)?);
+                }
+                let own = device_bytes(&trace) + host_bytes(system);
+                let peak = host + with_slack(own.max(ranges[&key]));
+                least = least.min(peak);
+                if peak > bound {
+                    return Ok(f64::INFINITY);
+                }
+            }
+            Ok(self.cost(&trace, aim.objective))
         })?;
-        fits(least, memory).map(|()| found)
+        if aim.memory.is_some() {
+            fits(least, aim.memory)?;
+        }
+        Ok(found)
+    }
+
+    /// Bytes that the range proof of the private weights takes.
+    fn range_bytes(&self, graph: &Graph, log_n: u32) -> Result<u64> {
+        let Some(registration) = register::<Fp>(graph, log_n)? else {
+            return Ok(0);
+        };
+        let trace = Trace::of::<C>(&registration.system, self.threads)?;
+        Ok(device_bytes(&trace) + host_bytes(&registration.system))
     }
 
     /// Refuses to prove with a key that this process has loaded, if that is predicted to take more than `memory`.
@@ -100,11 +163,12 @@ impl Machine {
         fits(loaded + with_slack(device_bytes(&trace)), memory)
     }
 
-    /// What n is chosen by: seconds of a proof and its verification, and its bytes.
-    fn cost(&self, trace: &Trace) -> f64 {
+    /// What layouts are compared by: seconds of a proof, and what its verification and its bytes are worth.
+    fn cost(&self, trace: &Trace, objective: Objective) -> f64 {
         let kilobytes = trace.proof_bytes as f64 / 1024.0;
-        let seconds = self.prices.seconds(&trace.prove) + self.prices.seconds(&trace.verify);
-        seconds + SECONDS_PER_KILOBYTE * kilobytes
+        let [verification, kilobyte] = objective.worth();
+        let verify = verification * self.prices.seconds(&trace.verify);
+        self.prices.seconds(&trace.prove) + verify + kilobyte * kilobytes
     }
 
     /// A prediction for a system that this process has loaded the key of. Its `commit_seconds` have no calibration in them.
@@ -145,6 +209,13 @@ impl Machine {
             drop(written);
         }
     }
+}
+
+/// Bytes of the cells that are committed to, as the host holds them beside the device.
+fn host_bytes(system: &ConstraintSystem<Fp>) -> u64 {
+    let held = [TrackKind::Tensor, TrackKind::Advice(Phase::One)];
+    let columns: usize = held.map(|kind| system.columns_of(kind)).iter().sum();
+    (columns * system.rows() * size_of::<Fp>()) as u64
 }
 
 /// Bytes that columns and bases take, whichever stage needs more.

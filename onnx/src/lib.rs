@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod deciding;
 mod error;
 mod float;
 mod import;
@@ -25,11 +26,13 @@ mod plan;
 mod quantize;
 mod report;
 mod samples;
+mod search;
 
 pub use error::{Error, UnsupportedNode};
 pub use import::Limits;
 pub use model::{FloatNode, FloatOp, FloatTensor, Layer, Model, Summary};
 pub use plan::Widths;
 pub use quantize::{Options, Quantized, dequantize, quantize, quantize_input};
-pub use report::{LayerReport, Report, evaluate};
+pub use report::{HISTOGRAM_BINS, LayerReport, Report, evaluate};
 pub use samples::{Samples, array, read_outputs};
+pub use search::{Goal, calibration_bytes, quantize_for};

@@ -80,6 +80,7 @@ pub(crate) fn build(
         layers: Vec::new(),
         scaled: BTreeMap::new(),
         refined: BTreeMap::new(),
+        narrowed: BTreeMap::new(),
     };
     plan.inputs();
     model.nodes.iter().try_for_each(|n| plan.node(n))?;
@@ -118,6 +119,8 @@ struct Plan<'a> {
     scaled: BTreeMap<usize, u32>,
     /// Bits that values have beyond those of activations, because lines need them.
     refined: BTreeMap<TensorId, u32>,
+    /// Tensors that have been requantized to so many bits, and the result: several readers share it.
+    narrowed: BTreeMap<(TensorId, u32), TensorId>,
 }
 
 /// What kind of integers a tensor holds.

@@ -1,9 +1,9 @@
-//! Calibration: the cheapest bit widths that keep every decision on the samples, and quantized inputs.
+//! Quantized networks and their inputs.
 
 use zkernel_gadgets::model::{Graph, TensorId, Visibility, WeightValues};
 
-use crate::plan::{Planned, Ranges, Widths, build};
-use crate::report::measure;
+use crate::plan::Planned;
+use crate::search::{Goal, quantize_for};
 use crate::{Error, Model, Report, Samples};
 
 /// What is secret. The default: private input and weights, public output.
@@ -39,67 +39,12 @@ pub struct Quantized {
     pub(crate) planned: Planned,
 }
 
-/// Widths in order of cost, as (bits dropped, bits of activations): limbs of remainders and keys.
-const CANDIDATES: [(u32, u32); 8] = [
-    (8, 7),
-    (8, 8),
-    (12, 8),
-    (12, 9),
-    (16, 10),
-    (16, 11),
-    (20, 12),
-    (20, 13),
-];
-
-/// Output error that needs no better candidate, relative to the largest output; and what a candidate may err more than the best.
-const TOLERANCE: f64 = 0.003;
-const NEAR_BEST: f64 = 1.1;
-/// Samples on which candidates are compared.
-const SEARCH_SAMPLES: usize = 64;
-
-/// Quantizes a model: the first of the candidate widths, by cost, that keeps the top-1 of every calibration sample with
-/// an output error of at most 0.3 %, or nearly the least error of all candidates.
+/// Quantizes a model as precisely as [`Goal::Accuracy`] asks; see [`quantize_for`].
 ///
 /// # Errors
-/// [`Error::Overflow`] if accumulators may exceed 62 bits; [`Error::Float`] if the reference fails; [`Error::Graph`] if
-/// the network has another number of inputs or outputs than one.
+/// As [`quantize_for`].
 pub fn quantize(model: &Model, samples: &Samples, options: &Options) -> Result<Quantized, Error> {
-    let floats = samples
-        .as_slice()
-        .iter()
-        .map(|s| model.run_all(s))
-        .collect::<Result<Vec<_>, _>>()?;
-    let ranges = Ranges::new(model, &floats);
-    let few = &floats[..floats.len().min(SEARCH_SAMPLES)];
-    let mut tried: Vec<(f64, Widths)> = Vec::new();
-    for (shift, activation) in CANDIDATES {
-        let widths = Widths { shift, activation };
-        let planned = build(model, &ranges, widths, options)?;
-        let Ok(report) = measure(model, &planned, widths, few) else {
-            continue;
-        };
-        let kept = report.top1_agreement >= 1.0;
-        let error = report.relative_error + if kept { 0.0 } else { 1.0 };
-        tried.push((error, widths));
-        if error <= TOLERANCE {
-            break;
-        }
-    }
-    let least = tried
-        .iter()
-        .fold(f64::INFINITY, |m, (error, _)| m.min(*error));
-    let good = tried.iter().find(|(error, _)| *error <= least * NEAR_BEST);
-    let (shift, activation) = CANDIDATES[CANDIDATES.len() - 1];
-    let widths = good.map_or(Widths { shift, activation }, |(_, widths)| *widths);
-    let planned = build(model, &ranges, widths, options)?;
-    planned.graph.validate()?;
-    let report = measure(model, &planned, widths, &floats)?;
-    Ok(Quantized {
-        graph: planned.graph.clone(),
-        weights: planned.weights.clone(),
-        report,
-        planned,
-    })
+    quantize_for(model, samples, options, Goal::Accuracy)
 }
 
 impl Quantized {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use zkernel_gadgets::model::{Honest, Op, Owner, Role, Trace, run};
+use zkernel_gadgets::model::{Honest, Interval, Op, Owner, Role, Trace, run};
 
 use crate::model::FloatOp;
 use crate::plan::{Planned, Widths};
@@ -27,7 +27,13 @@ pub struct LayerReport {
     pub headroom: Option<f64>,
     /// Keys seen at the very edge of the table.
     pub saturated: usize,
+    /// How many keys were seen in each of [`HISTOGRAM_BINS`] equal parts of the table, from its first key on; empty without a table.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub histogram: Vec<u64>,
 }
+
+/// Parts of a table that keys are counted in.
+pub const HISTOGRAM_BINS: usize = 32;
 
 /// The whole network on a set of samples.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -66,7 +72,11 @@ pub(crate) fn measure(
     widths: Widths,
     floats: &[Vec<Vec<f32>>],
 ) -> Result<Report, Error> {
-    let mut layers: Vec<Errors> = vec![Errors::default(); model.nodes.len()];
+    let keys_of = |node: &crate::FloatNode| Errors {
+        keys: table_of(planned, node).map(Keys::new),
+        ..Errors::default()
+    };
+    let mut layers: Vec<Errors> = model.nodes.iter().map(keys_of).collect();
     let mut whole = Errors::default();
     let (mut agree, mut largest) = (0usize, 0f64);
     for sample in floats {
@@ -79,7 +89,9 @@ pub(crate) fn measure(
         let nodes = model.nodes.iter().zip(&mut layers);
         for (node, errors) in nodes.filter(|(node, _)| own(node)) {
             errors.add(&sample[node.output], &reals(planned, &trace, node.output));
-            errors.keys(&keys(planned, &trace, node.output));
+            if let Some(known) = &mut errors.keys {
+                known.add(&keys(planned, &trace, node.output));
+            }
         }
         let mut same = true;
         for &t in &model.outputs {
@@ -106,7 +118,7 @@ pub(crate) fn measure(
             .nodes
             .iter()
             .zip(&layers)
-            .map(|(n, e)| e.report(planned, n))
+            .map(|(node, errors)| errors.report(node))
             .collect(),
     })
 }
@@ -157,12 +169,74 @@ fn decision(model: &Model, tensor: usize, values: &[f64]) -> usize {
     values.iter().enumerate().fold(start, pick).0
 }
 
+/// The keys of the table that a layer ends in.
+fn table_of(planned: &Planned, node: &crate::FloatNode) -> Option<Interval> {
+    let op = writer(planned, node.output).map(|n| &planned.graph.nodes[n].op);
+    match op {
+        Some(
+            Op::Requantize { table, .. }
+            | Op::RequantizeMax { table, .. }
+            | Op::MaxPool { table, .. },
+        ) => Some(planned.graph.tables[table.0 as usize].keys),
+        _ => None,
+    }
+}
+
 #[derive(Clone, Default)]
 struct Errors {
     max: f64,
     sum: f64,
     count: usize,
-    seen: Vec<i64>,
+    keys: Option<Keys>,
+}
+
+/// Keys of a table that were seen.
+#[derive(Clone)]
+struct Keys {
+    table: Interval,
+    seen: Option<Interval>,
+    edge: usize,
+    bins: Vec<u64>,
+}
+
+impl Keys {
+    fn new(table: Interval) -> Self {
+        Self {
+            table,
+            seen: None,
+            edge: 0,
+            bins: vec![0; HISTOGRAM_BINS],
+        }
+    }
+
+    fn add(&mut self, keys: &[i64]) {
+        let Interval { min, max } = self.table;
+        let rows = i128::from(max) - i128::from(min) + 1;
+        for &key in keys {
+            let seen = self.seen.unwrap_or(Interval::new(key, key));
+            self.seen = Some(Interval::new(seen.min.min(key), seen.max.max(key)));
+            self.edge += usize::from(key == min || key == max);
+            let bin = (i128::from(key) - i128::from(min)) * HISTOGRAM_BINS as i128 / rows;
+            if let Some(count) = usize::try_from(bin).ok().and_then(|b| self.bins.get_mut(b)) {
+                *count += 1;
+            }
+        }
+    }
+
+    /// How many times the seen range fits into the table.
+    fn headroom(&self) -> Option<f64> {
+        let (table, seen) = (self.table, self.seen?);
+        let side = |fits: bool, end: i64, own: i64| {
+            if fits {
+                end as f64 / own as f64
+            } else {
+                f64::INFINITY
+            }
+        };
+        let low = side(seen.min < 0, table.min, seen.min);
+        let high = side(seen.max > 0, table.max, seen.max);
+        Some(low.min(high).min(1e9))
+    }
 }
 
 impl Errors {
@@ -175,44 +249,18 @@ impl Errors {
         }
     }
 
-    fn keys(&mut self, keys: &[i64]) {
-        self.seen.extend_from_slice(keys);
-    }
-
-    fn report(&self, planned: &Planned, node: &crate::FloatNode) -> LayerReport {
-        let op = writer(planned, node.output).map(|n| &planned.graph.nodes[n].op);
-        let table = match op {
-            Some(
-                Op::Requantize { table, .. }
-                | Op::RequantizeMax { table, .. }
-                | Op::MaxPool { table, .. },
-            ) => Some(planned.graph.tables[table.0 as usize].keys),
-            _ => None,
-        };
-        let seen = self.seen.iter().min().zip(self.seen.iter().max());
-        let headroom = table.zip(seen).map(|(t, (&min, &max))| {
-            let low = if min < 0 {
-                t.min as f64 / min as f64
-            } else {
-                f64::INFINITY
-            };
-            let high = if max > 0 {
-                t.max as f64 / max as f64
-            } else {
-                f64::INFINITY
-            };
-            low.min(high).min(1e9)
-        });
-        let edge = |k: &&i64| table.is_some_and(|t| **k == t.min || **k == t.max);
+    fn report(&self, node: &crate::FloatNode) -> LayerReport {
+        let keys = self.keys.as_ref();
         LayerReport {
             name: node.name.clone(),
             op: node.op.name(),
             max_abs_error: self.max,
             mean_abs_error: self.sum / self.count.max(1) as f64,
-            table: table.map(|t| [t.min, t.max]),
-            seen: seen.map(|(&min, &max)| [min, max]),
-            headroom,
-            saturated: self.seen.iter().filter(edge).count(),
+            table: keys.map(|k| [k.table.min, k.table.max]),
+            seen: keys.and_then(|k| k.seen).map(|seen| [seen.min, seen.max]),
+            headroom: keys.and_then(Keys::headroom),
+            saturated: keys.map_or(0, |k| k.edge),
+            histogram: keys.map_or_else(Vec::new, |k| k.bins.clone()),
         }
     }
 }

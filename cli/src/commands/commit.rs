@@ -6,13 +6,14 @@ use std::time::Instant;
 use pasta_curves::Fp;
 use zkernel_engine::workers::awake;
 use zkernel_gadgets::model::{Graph, Segment, Statement, lower};
-use zkernel_onnx::{Model, Options, Quantized, Samples, quantize};
+use zkernel_onnx::{Goal, Model, Options, Quantized, Samples, calibration_bytes, quantize_for};
 use zkernel_verifier::system::TrackKind;
 
 use super::{Result, describe, timed, with_suffix};
+use crate::error::CliError;
 use crate::files::{SecretModel, write};
 use crate::memory::Memory;
-use crate::predict::Machine;
+use crate::predict::{Aim, Machine, check_room};
 use crate::report::Report;
 
 const GUESSED: &str = "calibrated on made-up inputs: ranges and errors are guesses; give real samples with --calibrate";
@@ -27,15 +28,86 @@ pub struct Wishes {
     pub batch: usize,
     /// The tensor to cut the network at.
     pub split: Option<String>,
-    /// The most memory that proving may take.
-    pub memory: Option<Memory>,
+    /// What quantization must keep, and whether it fails where it cannot.
+    pub precision: Precision,
+    /// What the layout is chosen by.
+    pub aim: Aim,
+}
+
+/// What quantization must keep.
+#[derive(Clone, Copy, Default)]
+pub struct Precision {
+    /// On the calibration samples.
+    pub goal: Goal,
+    /// Whether to fail if decisions change; a warning otherwise.
+    pub strict: bool,
+}
+
+impl Precision {
+    /// Quantizes a model, if its samples' values fit.
+    ///
+    /// # Errors
+    /// [`CliError::Precision`] if it is strict and not met; [`CliError::Memory`] if the samples' values would not fit.
+    pub fn quantize(
+        self,
+        model: &Model,
+        samples: &Samples,
+        options: &Options,
+        memory: Option<Memory>,
+    ) -> Result<(Quantized, Option<String>)> {
+        check_room(calibration_bytes(model, samples), memory)?;
+        let quantized = quantize_for(model, samples, options, self.goal)?;
+        let report = &quantized.report;
+        if self.goal.keeps_decisions(report) {
+            return Ok((quantized, None));
+        }
+        let problem = format!(
+            "only {:.2} % of {} calibration samples keep their decision with {} bits dropped and {} bits of activations, {:.0} % are asked for; largest output error {:.3} %",
+            100.0 * report.top1_agreement,
+            report.samples,
+            report.widths.shift,
+            report.widths.activation,
+            100.0 * self.goal.least_agreement(),
+            100.0 * report.relative_error
+        );
+        if self.strict {
+            return Err(CliError::Precision(problem));
+        }
+        Ok((quantized, Some(problem)))
+    }
 }
 
 impl Wishes {
+    /// Quantizes as precisely as wished; also what is to be warned of.
+    pub(super) fn quantize(
+        &self,
+        model: &Model,
+        samples: &Samples,
+    ) -> Result<(Quantized, Option<String>)> {
+        self.precision
+            .quantize(model, samples, &self.options, self.aim.memory)
+    }
+
+    /// The network without what a class does not need, and the statement about what is left.
+    pub(super) fn decided(&self, model: Model) -> (Model, Option<Statement>) {
+        let decided = match &self.statement {
+            Some(Statement::Class { output }) => model.deciding(output.as_deref()),
+            _ => None,
+        };
+        match decided {
+            Some(scores) => (scores, Some(Statement::Class { output: None })),
+            None => (model, self.statement.clone()),
+        }
+    }
+
     /// The network that is committed to: with its statement, once for each input of a batch.
-    pub(super) fn applied(&self, quantized: &Quantized) -> Result<Segment> {
+    pub(super) fn applied(
+        &self,
+        quantized: &Quantized,
+        statement: Option<&Statement>,
+    ) -> Result<Segment> {
         let Quantized { graph, weights, .. } = quantized;
-        let (graph, weights) = match &self.statement {
+        let (graph, weights) = match statement {
             Some(statement) => graph.with_statement(weights, statement)?,
             None => (graph.clone(), weights.clone()),
         };
@@ -48,7 +120,7 @@ impl Wishes {
     /// Chooses a layout and commits.
     pub(super) fn committed(&self, (graph, weights): Segment) -> Result<SecretModel> {
         let ((graph, log_n), _) = timed("choosing the layout", || {
-            Machine::load().choose_layout(&graph, self.memory)
+            Machine::load().choose_layout(&graph, self.aim)
         })?;
         let (secret, _) = timed("committing", || {
             awake(|| crate::files::commit(graph, weights, log_n))
@@ -65,23 +137,22 @@ pub fn commit(
     output: Option<PathBuf>,
 ) -> Result<Report> {
     let start = Instant::now();
-    let model = Model::load(onnx)?;
+    let (model, statement) = wishes.decided(Model::load(onnx)?);
     let samples = match data {
         Some(path) => Samples::read(&model, path)?,
         None => Samples::guessed(&model),
     };
-    let (quantized, _) = timed("calibrating", || {
-        Ok(quantize(&model, &samples, &wishes.options)?)
-    })?;
+    let ((quantized, changed), _) = timed("calibrating", || wishes.quantize(&model, &samples))?;
     let mut report = accuracy_report(onnx, &model, &quantized);
+    report.warnings.extend(changed);
     if data.is_none() {
         report.warnings.push(GUESSED.into());
     }
     let base = output.unwrap_or_else(|| onnx.with_extension(""));
-    let whole = wishes.applied(&quantized)?;
+    let whole = wishes.applied(&quantized, statement.as_ref())?;
     match &wishes.split {
         None => keep(&mut report, &base, &wishes.committed(whole)?)?,
-        Some(tensor) => segments(&mut report, &base, &whole, tensor, wishes.memory)?,
+        Some(tensor) => segments(&mut report, &base, &whole, tensor, wishes.aim)?,
     }
     report.commit_seconds = Some(start.elapsed().as_secs_f64());
     Ok(Report {
@@ -118,11 +189,11 @@ fn segments(
     base: &Path,
     (graph, weights): &Segment,
     tensor: &str,
-    memory: Option<Memory>,
+    aim: Aim,
 ) -> Result<()> {
     let segments = graph.split(weights, tensor)?;
     let (layouts, _) = timed("choosing the layouts", || {
-        shared_layouts([&segments[0].0, &segments[1].0], memory)
+        shared_layouts([&segments[0].0, &segments[1].0], aim)
     })?;
     let weights = segments.map(|(_, weights)| weights);
     for (index, ((graph, log_n), weights)) in layouts.into_iter().zip(weights).enumerate() {
@@ -147,11 +218,11 @@ fn segments(
 }
 
 /// The layout of each segment and its n: its own best one, unless the boundary would be cut into other columns then.
-fn shared_layouts(graphs: [&Graph; 2], memory: Option<Memory>) -> Result<[(Graph, u32); 2]> {
+fn shared_layouts(graphs: [&Graph; 2], aim: Aim) -> Result<[(Graph, u32); 2]> {
     let mut machine = Machine::load();
     let mut layouts = [
-        machine.choose_layout(graphs[0], memory)?,
-        machine.choose_layout(graphs[1], memory)?,
+        machine.choose_layout(graphs[0], aim)?,
+        machine.choose_layout(graphs[1], aim)?,
     ];
     let mut columns = Vec::new();
     for (graph, log_n) in &layouts {

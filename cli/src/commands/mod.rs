@@ -22,7 +22,7 @@ use crate::files::{SecretModel, read, tensors};
 use crate::report::{Report, peak_rss_bytes};
 
 pub use certificate::{Certificate, certificate};
-pub use commit::{Wishes, commit};
+pub use commit::{Precision, Wishes, commit};
 pub use compare::Comparison;
 pub use prove::{prove_model, prove_onnx};
 pub use verify::verify;
@@ -95,10 +95,10 @@ fn fields(instances: &[Vec<i64>]) -> Vec<Vec<Fp>> {
 }
 
 /// `zkernel check`: the mock prover.
-pub fn check(zkm: &Path, input: &Path) -> Result<Report> {
+pub fn check(zkm: &Path, inputs: &[PathBuf]) -> Result<Report> {
     let secret = SecretModel::decode(&read(zkm)?)?;
     let lowered = lower::<Fp>(&secret.public.graph, secret.public.log_n)?;
-    let given = prove::Given::read(input, &secret.public.graph)?;
+    let given = prove::Given::read(inputs, &secret.public)?;
     let run = prove::execute(&secret, &lowered, &given)?;
     let tensors = tensors(&secret, &lowered);
     let instances = fields(&run.instances);

@@ -9,7 +9,7 @@ use zkernel_engine::workers::awake;
 use zkernel_engine::{Boundary, ProvingKey, Witness, prove};
 use zkernel_gadgets::model::{Graph, Honest, Lowered, Said, TensorId, Trace, Visibility, run};
 use zkernel_gadgets::opening::OPENING_MAGIC;
-use zkernel_onnx::{Model, Samples, quantize, quantize_input};
+use zkernel_onnx::{Model, Samples, quantize_input};
 use zkernel_verifier::form::TrackId;
 
 use super::commit::{Wishes, accuracy_report};
@@ -18,28 +18,103 @@ use super::words::said;
 use super::{Result, describe, fields, one_sample, reals, timed};
 use crate::device::device;
 use crate::error::CliError;
-use crate::files::{C, Opening, ProofFile, SecretModel, load_prover, read, write};
+use crate::files::{C, Opening, ProofFile, PublicModel, SecretModel, load_prover, read, write};
 use crate::memory::Memory;
 use crate::predict::Machine;
 use crate::report::Report;
 
 /// What a model is run on.
-pub enum Given {
-    /// Real numbers.
-    Sample(Vec<Vec<f32>>),
-    /// The opening of a commitment that another proof has made.
-    Opening(Opening),
+pub struct Given {
+    /// Real numbers for the inputs that are not opened, in their order.
+    sample: Vec<Vec<f32>>,
+    /// Openings of commitments that other proofs have made, each with the input that it is.
+    openings: Vec<(TensorId, Opening)>,
 }
 
 impl Given {
-    /// Reads one sample, or an opening: told apart by the first bytes.
-    pub fn read(path: &Path, graph: &Graph) -> Result<Self> {
-        let bytes = read(path)?;
-        if bytes.starts_with(OPENING_MAGIC) {
-            return Ok(Self::Opening(Opening::decode(&bytes)?));
+    /// Real numbers for all inputs.
+    pub const fn sample(sample: Vec<Vec<f32>>) -> Self {
+        Self {
+            sample,
+            openings: Vec::new(),
         }
-        Ok(Self::Sample(one_sample(path, graph)?))
     }
+
+    /// Reads openings and at most one file with a sample, told apart by their first bytes. An opening is for the input of its name, else
+    /// for the first input that is not opened yet; the sample is for the others.
+    pub fn read(paths: &[PathBuf], public: &PublicModel) -> Result<Self> {
+        let (mut openings, mut samples) = (Vec::new(), Vec::new());
+        for path in paths {
+            let bytes = read(path)?;
+            if bytes.starts_with(OPENING_MAGIC) {
+                openings.push(Opening::decode(&bytes)?);
+            } else {
+                samples.push(path);
+            }
+        }
+        let openings = assigned(openings, public)?;
+        let mut rest = public.graph.clone();
+        let opened = |id: &TensorId| openings.iter().any(|(own, _)| own == id);
+        rest.inputs.retain(|id| !opened(id));
+        let sample = match (&samples[..], &rest.inputs[..]) {
+            ([], []) => Vec::new(),
+            ([path], [_, ..]) => one_sample(path, &rest)?,
+            ([], [missing, ..]) => {
+                let name = &rest.tensors[missing.0 as usize].name;
+                return Err(CliError::Opening(format!(
+                    "input `{name}` has neither an opening nor a sample: give a sample of the inputs that are not opened"
+                )));
+            }
+            ([path, ..], _) => {
+                return Err(CliError::Opening(format!(
+                    "{}: one sample at most, of the inputs that are not opened",
+                    path.display()
+                )));
+            }
+        };
+        Ok(Self { sample, openings })
+    }
+
+    /// The integers of all inputs, in their order.
+    fn integers(&self, graph: &Graph) -> Result<Vec<Vec<i64>>> {
+        let mut rest = graph.clone();
+        rest.inputs.retain(|id| self.opening(*id).is_none());
+        let mut sampled = quantize_input(&rest, &self.sample)?.into_iter();
+        let inputs = graph.inputs.iter().map(|id| match self.opening(*id) {
+            Some(opening) => opening.values.clone(),
+            None => sampled.next().unwrap_or_default(),
+        });
+        Ok(inputs.collect())
+    }
+
+    fn opening(&self, id: TensorId) -> Option<&Opening> {
+        let mut all = self.openings.iter();
+        all.find(|(own, _)| *own == id).map(|(_, opening)| opening)
+    }
+}
+
+/// Each opening with the input that it is, if its integers mean to this model what they meant to the one that committed to them.
+fn assigned(openings: Vec<Opening>, public: &PublicModel) -> Result<Vec<(TensorId, Opening)>> {
+    let graph = &public.graph;
+    let name = |id: &TensorId| &graph.tensors[id.0 as usize].name;
+    let mut left = graph.inputs.clone();
+    let mut all = Vec::new();
+    // Those that go by name first, so that the others do not take their place.
+    let named = |opening: &Opening| graph.inputs.iter().any(|id| *name(id) == opening.name);
+    let (named, others): (Vec<_>, Vec<_>) = openings.into_iter().partition(named);
+    for opening in named.into_iter().chain(others) {
+        let own = left.iter().position(|id| *name(id) == opening.name);
+        if left.is_empty() {
+            let (name, count) = (opening.name, graph.inputs.len());
+            return Err(CliError::Opening(format!(
+                "the opening of `{name}` is one more than the model has inputs, {count}"
+            )));
+        }
+        let id = left.remove(own.unwrap_or(0));
+        check_opening(&opening, id, public)?;
+        all.push((id, opening));
+    }
+    Ok(all)
 }
 
 /// Everything about one proof that is known before it is made.
@@ -57,10 +132,7 @@ pub struct Execution {
 /// Runs a model on integers and blinds its committed ends.
 pub fn execute(secret: &SecretModel, lowered: &Lowered<Fp>, given: &Given) -> Result<Execution> {
     let graph = &secret.public.graph;
-    let inputs = match given {
-        Given::Sample(sample) => quantize_input(graph, sample)?,
-        Given::Opening(opening) => vec![opened(opening, secret)?.to_vec()],
-    };
+    let inputs = given.integers(graph)?;
     let trace = run(graph, &secret.weights, &inputs, &mut Honest)?;
     let mut witness = Witness::default();
     for (track, cells) in lowered.witness(&trace) {
@@ -70,9 +142,10 @@ pub fn execute(secret: &SecretModel, lowered: &Lowered<Fp>, given: &Given) -> Re
     for (id, track) in &lowered.boundaries {
         let values = trace.values[id.0 as usize].clone();
         let is_input = graph.inputs.contains(id);
-        witness.boundaries.push(match given {
-            Given::Opening(opening) if is_input => shared(opening, *track),
-            _ => {
+        let opening = given.opening(*id).filter(|_| is_input);
+        witness.boundaries.push(match opening {
+            Some(opening) => shared(opening, *track),
+            None => {
                 let boundary = Boundary::blinded(&lowered.system, *track, values)?;
                 let end = if is_input { "input" } else { "output" };
                 openings.push((end, opening_of(secret, *id, &boundary)));
@@ -90,20 +163,14 @@ pub fn execute(secret: &SecretModel, lowered: &Lowered<Fp>, given: &Given) -> Re
     })
 }
 
-/// The integers of an opening, if they mean to this model what they meant to the one that committed to them.
-fn opened<'a>(opening: &'a Opening, secret: &SecretModel) -> Result<&'a [i64]> {
-    let (graph, log_n) = (&secret.public.graph, secret.public.log_n);
+/// The integers of an opening must mean to this input what they meant to the model that committed to them.
+fn check_opening(opening: &Opening, id: TensorId, public: &PublicModel) -> Result<()> {
+    let (graph, log_n) = (&public.graph, public.log_n);
     let refused = |problem: String| {
         let Opening { name, .. } = opening;
         Err(CliError::Opening(format!(
             "the opening of `{name}` {problem}"
         )))
-    };
-    let [id] = graph.inputs[..] else {
-        let count = graph.inputs.len();
-        return refused(format!(
-            "is one input, the model has {count}: give a sample instead"
-        ));
     };
     let input = &graph.tensors[id.0 as usize];
     if input.visibility != Visibility::Committed {
@@ -133,7 +200,7 @@ fn opened<'a>(opening: &'a Opening, secret: &SecretModel) -> Result<&'a [i64]> {
             opening.log_n
         ));
     }
-    Ok(&opening.values)
+    Ok(())
 }
 
 fn shared(opening: &Opening, track: TrackId) -> Boundary<Fp> {
@@ -180,15 +247,15 @@ fn prove_given(
     })
 }
 
-/// `zkernel prove NAME.zkm INPUT`.
+/// `zkernel prove NAME.zkm INPUT..`.
 pub fn prove_model(
     zkm: &Path,
-    input: &Path,
+    inputs: &[PathBuf],
     memory: Option<Memory>,
     output: Option<PathBuf>,
 ) -> Result<Report> {
     let secret = SecretModel::decode(&read(zkm)?)?;
-    let given = Given::read(input, &secret.public.graph)?;
+    let given = Given::read(inputs, &secret.public)?;
     let ((lowered, key), load) = timed("loading", || awake(|| load_prover(&secret)))?;
     Machine::load().check_memory(&lowered.system, memory)?;
     let (proven, seconds) = timed("proving", || {
@@ -252,19 +319,19 @@ pub fn prove_onnx(
     wishes: &Wishes,
     output: Option<PathBuf>,
 ) -> Result<Report> {
-    let model = Model::load(onnx)?;
+    let (model, statement) = wishes.decided(Model::load(onnx)?);
     let sample = Samples::read(&model, input)?;
     let samples = data.map_or_else(|| Ok(sample.clone()), |path| Samples::read(&model, &path))?;
-    let (quantized, seconds) = timed("calibrating", || {
-        Ok(quantize(&model, &samples, &wishes.options)?)
-    })?;
+    let ((quantized, changed), seconds) =
+        timed("calibrating", || wishes.quantize(&model, &samples))?;
     let mut report = accuracy_report(onnx, &model, &quantized);
+    report.warnings.extend(changed);
     let start = Instant::now();
-    let secret = wishes.committed(wishes.applied(&quantized)?)?;
+    let secret = wishes.committed(wishes.applied(&quantized, statement.as_ref())?)?;
     report.commit_seconds = Some(seconds + start.elapsed().as_secs_f64());
     let ((lowered, key), load) = timed("loading", || awake(|| load_prover(&secret)))?;
     let values = one_sample(input, &secret.public.graph)?;
-    let given = Given::Sample(values.clone());
+    let given = Given::sample(values.clone());
     let (proven, seconds) = timed("proving", || {
         awake(|| prove_given(&secret, &lowered, &key, &given))
     })?;

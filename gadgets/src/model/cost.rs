@@ -3,7 +3,7 @@
 use ff::PrimeField;
 use zkernel_verifier::system::{ConstraintSystem, Phase, TrackKind};
 
-use super::graph::{Graph, Interval, Node, Op, Table, TableId, TensorId};
+use super::graph::{Function, Graph, Interval, Node, Op, Table, TableId, TensorId};
 use super::lower::{LowerError, lower};
 
 /// Candidates for log2 of the column length.
@@ -38,7 +38,7 @@ pub fn additions<F: PrimeField>(system: &ConstraintSystem<F>) -> usize {
 /// [`LowerError`] if the graph cannot be lowered at any length, or whatever `cost` fails with.
 pub fn choose_layout<F: PrimeField, E: From<LowerError>>(
     graph: &Graph,
-    mut cost: impl FnMut(&ConstraintSystem<F>) -> Result<f64, E>,
+    mut cost: impl FnMut(&Graph, &ConstraintSystem<F>) -> Result<f64, E>,
 ) -> Result<(Graph, u32), E> {
     let mut best: Option<(f64, Graph, u32)> = None;
     for limb_bits in LIMB_BITS {
@@ -71,7 +71,7 @@ impl Graph {
     fn splittable(&self) -> Vec<(TableId, f64)> {
         let ids = (0..).map(TableId).zip(&self.tables);
         let exact = ids.filter(|(_, table)| {
-            let exact = table.is_range() || table.is_exact_relu();
+            let exact = table.is_range() || table.is_exact_relu() || self.splits_exactly(table);
             exact && table.low == 0 && table.keys.max - table.keys.min >= 1 << self.limb_bits
         });
         let density = |(id, table): (TableId, &Table)| {
@@ -80,6 +80,14 @@ impl Graph {
             (id, readers as f64 / rows as f64)
         };
         exact.map(density).collect()
+    }
+
+    /// Whether lines over the segments of a split are the function itself, as of a clip that ends where segments do.
+    fn splits_exactly(&self, table: &Table) -> bool {
+        let mut lines = table.clone();
+        (lines.keys, lines.low) = (whole_segments(table.keys, self.limb_bits), self.limb_bits);
+        let clips = matches!(table.function, Function::Relu6 | Function::Clip);
+        clips && (lines.keys.min..=lines.keys.max).all(|key| lines.value(key) == table.value(key))
     }
 
     /// Lookups of a node in a table.
@@ -103,14 +111,12 @@ impl Graph {
         let low = self.limb_bits;
         for id in tables {
             let table = &mut graph.tables[id.0 as usize];
-            let Interval { min, max } = table.keys;
+            let min = table.keys.min;
             table.keys = if table.is_range() {
                 let bits = table.span_bits();
                 Interval::new(min, min + (1 << bits) - 1)
             } else {
-                let segments = (max >> low) - (min >> low) + 1;
-                let first = (min >> low) << low;
-                Interval::new(first, first + (segments << low) - 1)
+                whole_segments(table.keys, low)
             };
             table.low = low;
         }
@@ -123,21 +129,36 @@ impl Graph {
     }
 }
 
+/// The keys, widened to segments of `low` bits each, one of which starts at key 0.
+const fn whole_segments(keys: Interval, low: u32) -> Interval {
+    let segments = (keys.max >> low) - (keys.min >> low) + 1;
+    let first = (keys.min >> low) << low;
+    Interval::new(first, first + (segments << low) - 1)
+}
+
 /// The least cost of a graph, and log2 of the column length that has it: `cost` decides between the length with the fewest
-/// [`additions`] and its neighbours.
+/// [`additions`] and those on either side of it, as far as they become cheaper.
 fn cheapest_log_n<F: PrimeField, E: From<LowerError>>(
     graph: &Graph,
-    cost: &mut impl FnMut(&ConstraintSystem<F>) -> Result<f64, E>,
+    cost: &mut impl FnMut(&Graph, &ConstraintSystem<F>) -> Result<f64, E>,
 ) -> Result<(f64, u32), E> {
     let lowered = |log_n| Ok::<_, LowerError>(lower::<F>(graph, log_n)?.system);
     let costs = LOG_N.map(|log_n| Ok((additions(&lowered(log_n)?), log_n)));
     let costs = costs.collect::<Result<Vec<_>, LowerError>>()?;
     let least = costs.into_iter().min();
     let middle = least.map_or(*LOG_N.start(), |(_, log_n)| log_n);
-    let mut best = (f64::INFINITY, middle);
-    for log_n in (middle - 1..=middle + 1).filter(|log_n| LOG_N.contains(log_n)) {
-        let found = cost(&lowered(log_n)?)?;
-        if found < best.0 {
+    let mut best = (cost(graph, &lowered(middle)?)?, middle);
+    for up in [false, true] {
+        let mut log_n = middle;
+        loop {
+            log_n = if up { log_n + 1 } else { log_n - 1 };
+            if !LOG_N.contains(&log_n) {
+                break;
+            }
+            let found = cost(graph, &lowered(log_n)?)?;
+            if found >= best.0 {
+                break;
+            }
             best = (found, log_n);
         }
     }

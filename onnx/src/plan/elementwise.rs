@@ -1,6 +1,8 @@
 //! Sums of views, products, comparisons and embeddings: their scales and integers.
 
-use zkernel_gadgets::model::{Function, Interval, Op, Piece, Table, TensorId, WeightId};
+use std::collections::BTreeSet;
+
+use zkernel_gadgets::model::{Along, Function, Interval, Op, Piece, Table, TensorId, WeightId};
 
 use super::{MARGIN, MOST_DROPPED, Origin, Plan, ceil_log2};
 use crate::Error;
@@ -20,6 +22,9 @@ impl Plan<'_> {
         if self.origin(id) == Origin::Values && largest < 1 << (bits + MARGIN + 1) {
             return id;
         }
+        if let Some(&narrowed) = self.narrowed.get(&(id, bits)) {
+            return narrowed;
+        }
         let steps = self.ranges.magnitude[float] / scale / f64::from(bits).exp2();
         let shift = ceil_log2(steps).min(MOST_DROPPED);
         let half = 1i64 << (bits + MARGIN);
@@ -36,6 +41,7 @@ impl Plan<'_> {
         let shape = self.read(id).shape.clone();
         let output = self.integers(&name, &shape, step, Interval::new(-half, half - 1));
         self.emit(&name, Op::Requantize { shift, table }, id, output);
+        self.narrowed.insert((id, bits), output);
         output
     }
 
@@ -58,11 +64,48 @@ impl Plan<'_> {
         self.widths.activation
     }
 
+    /// What a tensor repeats, and how: fewer values to narrow.
+    fn repeated(&self, id: TensorId) -> Option<(TensorId, Piece)> {
+        let writer = self.graph.nodes.iter().find(|n| n.output == id)?;
+        let (Op::Affine { pieces, constant }, &[source]) = (&writer.op, &writer.inputs[..]) else {
+            return None;
+        };
+        let [piece] = &pieces[..] else { return None };
+        let len = |id: TensorId| self.read(id).shape.iter().product::<usize>();
+        let along = |axis: usize| move |a: &Along| a.source.is_some_and(|(own, ..)| own == axis);
+        let mut from = self.read(source).shape.iter().enumerate();
+        let summed = from.any(|(axis, len)| *len > 1 && !piece.axes.iter().any(along(axis)));
+        let mut to = piece.axes.iter().zip(&self.read(id).shape);
+        let whole = to.all(|(along, len)| along.len == *len);
+        let same = piece.scale == 1 && *constant == 0 && !summed && whole;
+        (same && len(source) < len(id)).then(|| (source, piece.clone()))
+    }
+
+    /// The view `piece` of a tensor, in the shape of another.
+    fn repeat(&mut self, name: &str, few: TensorId, piece: Piece, like: TensorId) -> TensorId {
+        let (scale, range) = (self.read(few).scale, self.read(few).range);
+        let (name, shape) = (format!("{name}.repeated"), self.read(like).shape.clone());
+        let output = self.integers(&name, &shape, scale, range);
+        let op = Op::Affine {
+            pieces: vec![piece],
+            constant: 0,
+        };
+        self.emit(&name, op, few, output);
+        output
+    }
+
     /// The operand, narrowed; a constant gets the scale that its largest value needs.
     fn factor(&mut self, node: &FloatNode, operand: usize, bits: u32) -> Result<TensorId, Error> {
         let float = node.inputs[operand];
         if let Some(&id) = self.placed.get(&float) {
-            return Ok(self.narrow(&format!("{}.{operand}", node.name), float, id, bits));
+            let name = format!("{}.{operand}", node.name);
+            return Ok(match self.repeated(id) {
+                Some((source, piece)) => {
+                    let few = self.narrow(&name, float, source, bits);
+                    self.repeat(&name, few, piece, id)
+                }
+                None => self.narrow(&name, float, id, bits),
+            });
         }
         let scale = self.ranges.magnitude[float] / f64::from(bits).exp2();
         self.constant(float, scale, None)
@@ -286,6 +329,31 @@ impl Plan<'_> {
         Ok(output)
     }
 
+    /// Whether a tensor becomes a term of a sum of activations, seen through views and what keeps a step as it is: then its step is a
+    /// power of two, so that the terms have a common one without any error.
+    pub(super) fn is_term(&self, float: usize) -> bool {
+        self.model.readers(float).any(|reader| match reader.op {
+            FloatOp::Affine { .. } => {
+                let varies = |t: &&usize| self.constant_values(**t).is_none();
+                let terms: BTreeSet<&usize> = reader.inputs.iter().filter(varies).collect();
+                terms.len() > 1 || self.is_term(reader.output)
+            }
+            FloatOp::Function(Function::Relu, _)
+            | FloatOp::MaxPool(_)
+            | FloatOp::Reshape
+            | FloatOp::Transpose(_) => self.is_term(reader.output),
+            _ => false,
+        })
+    }
+
+    /// The step of a tensor that [is a term](Self::is_term): the next power of two; of others as it is.
+    pub(super) fn term_step(&self, float: usize, step: f64) -> f64 {
+        match self.is_term(float) {
+            true => step.log2().ceil().exp2(),
+            false => step,
+        }
+    }
+
     /// Rows of a matrix at the scale of an activation.
     pub(super) fn gather(
         &mut self,
@@ -297,6 +365,7 @@ impl Plan<'_> {
         let largest = weights.iter().fold(0f32, |m, w| m.max(w.abs()));
         let scale = f64::from(largest.max(f32::MIN_POSITIVE))
             / f64::from(self.widths.activation + 1).exp2();
+        let scale = self.term_step(node.output, scale);
         let weights: WeightId = self.weight(&node.name, "weight", weights, (rows, cols), scale);
         let bound = self.graph.weights[weights.0 as usize].bound;
         let output = self.tensor(node.output, scale, Interval::new(-bound, bound));

@@ -25,7 +25,7 @@ impl Plan<'_> {
         let s_w = if let Some(function) = function.or(uses.added.then_some(Function::Identity)) {
             let step =
                 self.ranges.magnitude[node.output] / f64::from(self.key_bits(function)).exp2();
-            let step = self.clipped_step(node.output, step);
+            let step = self.term_step(node.output, self.clipped_step(node.output, step));
             let shift = (self.widths.shift + self.excess_bits(input)).min(MOST_DROPPED);
             self.scaled.insert(node.output, shift);
             step / (s_x * f64::from(shift).exp2())

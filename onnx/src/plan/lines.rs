@@ -2,8 +2,8 @@
 
 use zkernel_gadgets::model::{Function, Interval, Table};
 
-/// Most bits that a split table leaves to its lines.
-const MOST_LOW: u32 = 10;
+/// Most bits that a split table leaves to its lines: one limb.
+const MOST_LOW: u32 = 8;
 /// Values stay below this magnitude, which a graph allows.
 const LARGEST: i64 = 1 << 40;
 /// Tables of so many keys are not split.
@@ -29,7 +29,7 @@ pub(super) const fn jumps(function: Function) -> bool {
 /// refined as much as the slopes of the lines need; also returns by how many bits.
 pub(super) fn split(table: Table, tolerance: f64) -> (Table, u32) {
     let keys = table.keys.max - table.keys.min + 1;
-    if jumps(table.function) || keys <= FEW_KEYS {
+    if jumps(table.function) || keys <= FEW_KEYS || is_exact_in_segments(&table) {
         return (table, 0);
     }
     let bits = 63 - keys.leading_zeros();
@@ -56,6 +56,19 @@ pub(super) fn split(table: Table, tolerance: f64) -> (Table, u32) {
     };
     let mut good = splits.filter(|(lines, _)| bend(lines) <= tolerance && small(lines));
     good.next().unwrap_or((table, 0))
+}
+
+/// Whether a table is a clip whose end lies where segments of [`MOST_LOW`] bits do: the layout splits it without any error if that is
+/// cheaper.
+fn is_exact_in_segments(table: &Table) -> bool {
+    let top = match (table.function, table.parameters) {
+        (Function::Relu6, _) => 6.0,
+        (Function::Clip, [0.0, top]) => top,
+        _ => return false,
+    };
+    let key = top / table.input_scale;
+    let same = table.input_scale.to_bits() == table.output_scale.to_bits();
+    same && key.fract() == 0.0 && key as i64 % (1 << MOST_LOW) == 0
 }
 
 /// Largest distance of the function to its lines, in real units.

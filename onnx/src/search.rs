@@ -1,0 +1,316 @@
+//! The search for bit widths: of those that keep what a goal asks for on the calibration samples, the cheapest.
+
+use zkernel_gadgets::model::{Graph, Node, Op, Table, TableId};
+
+use crate::plan::{Planned, Ranges, Widths, build};
+use crate::quantize::{Options, Quantized};
+use crate::report::measure;
+use crate::{Error, FloatNode, FloatOp, Model, Report, Samples};
+
+/// What quantization must keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// Every decision on the calibration samples, and outputs within 0.3 % of the largest.
+    #[default]
+    Accuracy,
+    /// 99 % of the decisions, and outputs within 1 % of the largest.
+    Fast,
+}
+
+impl Goal {
+    /// Least share of samples that keep their decision.
+    #[must_use]
+    pub const fn least_agreement(self) -> f64 {
+        match self {
+            Self::Accuracy => 1.0,
+            Self::Fast => 0.99,
+        }
+    }
+
+    /// Largest error of an output, relative to the largest output.
+    #[must_use]
+    pub const fn most_error(self) -> f64 {
+        match self {
+            Self::Accuracy => 0.003,
+            Self::Fast => 0.01,
+        }
+    }
+
+    /// Whether decisions and outputs are kept as well as the goal asks.
+    #[must_use]
+    pub fn is_met(self, report: &Report) -> bool {
+        self.keeps_decisions(report) && report.relative_error <= self.most_error()
+    }
+
+    /// Whether as many decisions are kept as the goal asks. Where no widths bring the error below the bound, as for outputs
+    /// that are all but zero, the widths with the least error are chosen, and this alone remains of the goal.
+    #[must_use]
+    pub fn keeps_decisions(self, report: &Report) -> bool {
+        report.top1_agreement >= self.least_agreement()
+    }
+}
+
+/// Bits dropped after a linear layer, by the limbs that they take: one, two, two and three.
+const SHIFTS: [u32; 4] = [8, 12, 16, 20];
+/// Bits of activations.
+const ACTIVATIONS: std::ops::RangeInclusive<u32> = 7..=13;
+/// What widths may err more than the best, where none meet the goal.
+const NEAR_BEST: f64 = 1.1;
+/// How many times the fewest cells are no more to speak of: cells are an estimate.
+const NEAR_FEWEST: f64 = 1.08;
+/// The share of the bound below which errors are all the same.
+const MOST_PRECISE: f64 = 0.25;
+/// Samples on which widths are compared; those chosen are checked on all.
+const SEARCH_SAMPLES: usize = 64;
+
+/// Quantizes a model as precisely as the goal asks, with the fewest cells that a layout can be expected to have.
+///
+/// For each number of bits dropped the least bits of activations that meet the goal are found by bisection, and the cells of these networks
+/// are compared. If no widths meet the goal, those are taken that err the least, or hardly more with fewer bits: see [`Goal::is_met`].
+///
+/// # Errors
+/// [`Error::Overflow`] if accumulators may exceed 62 bits; [`Error::Float`] if the reference fails; [`Error::Graph`] if
+/// the network is no valid graph.
+pub fn quantize_for(
+    model: &Model,
+    samples: &Samples,
+    options: &Options,
+    goal: Goal,
+) -> Result<Quantized, Error> {
+    let floats = samples.as_slice().iter().map(|s| model.run_all(s));
+    let floats = floats.collect::<Result<Vec<_>, _>>()?;
+    let mut search = Search {
+        model,
+        options,
+        goal,
+        ranges: Ranges::new(model, &floats),
+        floats: &floats,
+        tried: Vec::new(),
+    };
+    for widths in search.ranked()? {
+        let quantized = search.quantized(widths)?;
+        if goal.is_met(&quantized.report) {
+            return Ok(quantized);
+        }
+    }
+    search.nearest()
+}
+
+/// Bytes that a calibration takes at once: the float values of all samples, and the weights and values of the integer networks compared.
+#[must_use]
+pub fn calibration_bytes(model: &Model, samples: &Samples) -> u64 {
+    let values: usize = model.tensors.iter().map(|t| t.len()).sum();
+    let weights: usize = model.nodes.iter().map(weights_of).sum();
+    let floats = samples.as_slice().len() * values * size_of::<f32>();
+    let integers = (2 * weights + 4 * values) * size_of::<i64>();
+    (floats + integers) as u64
+}
+
+fn weights_of(node: &FloatNode) -> usize {
+    match &node.op {
+        FloatOp::Gather { weights, .. } | FloatOp::Constant(weights) => weights.len(),
+        op => op.linear().map_or(0, |(_, weights, bias)| {
+            weights.len() + bias.map_or(0, <[f32]>::len)
+        }),
+    }
+}
+
+/// Most bits of a limb, and most rows of a table that is not split, as layouts are searched.
+const LIMB_BITS: [u32; 3] = [8, 6, 5];
+const LARGE: usize = 1 << 13;
+/// Cells of a value looked up on a line, beside the limbs of its place; columns that a proof has for a table: multiplicities and sums.
+const LINE_CELLS: usize = 5;
+const TABLE_COLUMNS: usize = 2;
+
+/// Cells of requantizations, of their limbs and of tables, in the layout that has the fewest: what widths change.
+fn cells(graph: &Graph) -> usize {
+    let with = |limb_bits: u32| {
+        let shifts: usize = graph
+            .nodes
+            .iter()
+            .map(|n| shift_cells(graph, n, limb_bits))
+            .sum();
+        let tables = (0..).map(TableId).zip(&graph.tables);
+        let tables = tables.map(|(id, table)| table_cells(table, readers(graph, id), limb_bits));
+        shifts + tables.sum::<usize>()
+    };
+    LIMB_BITS.into_iter().map(with).min().unwrap_or(0)
+}
+
+/// Cells of what a node drops.
+fn shift_cells(graph: &Graph, node: &Node, limb_bits: u32) -> usize {
+    match node.op {
+        Op::Requantize { shift, .. } | Op::RequantizeMax { shift, .. } => {
+            elements(graph, node) * shift.div_ceil(limb_bits) as usize
+        }
+        _ => 0,
+    }
+}
+
+/// Values that are looked up in a table.
+fn readers(graph: &Graph, id: TableId) -> usize {
+    let of = |node: &&Node| match &node.op {
+        Op::Requantize { table, .. }
+        | Op::RequantizeMax { table, .. }
+        | Op::MaxPool { table, .. }
+        | Op::MaxTable { table } => *table == id,
+        _ => false,
+    };
+    let nodes = graph.nodes.iter().filter(of);
+    nodes.map(|node| elements(graph, node)).sum()
+}
+
+/// Cells of a table and of its readers, split or not.
+fn table_cells(table: &Table, readers: usize, limb_bits: u32) -> usize {
+    let rows = (table.keys.max - table.keys.min + 1) as usize;
+    let bits = rows.next_power_of_two().trailing_zeros();
+    let limbs = |bits: u32| bits.div_ceil(limb_bits) as usize;
+    let line = LINE_CELLS + limbs(table.low.max(limb_bits));
+    let lines = readers * line + TABLE_COLUMNS * (rows >> table.low.max(limb_bits));
+    match table.is_range() {
+        true => readers * limbs(bits),
+        false if table.low > 0 || rows > LARGE => lines,
+        false => lines.min(readers * 2 + TABLE_COLUMNS * rows),
+    }
+}
+
+fn elements(graph: &Graph, node: &Node) -> usize {
+    let inputs = node.inputs.first().map(|id| &graph.tensors[id.0 as usize]);
+    inputs.map_or(0, |tensor| tensor.shape.iter().product())
+}
+
+struct Search<'a> {
+    model: &'a Model,
+    options: &'a Options,
+    goal: Goal,
+    ranges: Ranges,
+    /// Float values of all tensors, by sample.
+    floats: &'a [Vec<Vec<f32>>],
+    /// Widths that run, with the error on the search's samples (one more if decisions change), and whether the goal is met there.
+    tried: Vec<(Widths, f64, bool)>,
+}
+
+impl Search<'_> {
+    fn plan(&self, widths: Widths) -> Result<Planned, Error> {
+        build(self.model, &self.ranges, widths, self.options)
+    }
+
+    /// Whether widths meet the goal on the search's samples. Integers that are too large do not, nor a run that leaves its tables.
+    fn meets(&mut self, widths: Widths) -> bool {
+        if let Some((.., met)) = self.tried.iter().find(|(known, ..)| *known == widths) {
+            return *met;
+        }
+        let Ok(planned) = self.plan(widths) else {
+            return false;
+        };
+        let few = &self.floats[..self.floats.len().min(SEARCH_SAMPLES)];
+        let Ok(report) = measure(self.model, &planned, widths, few) else {
+            return false;
+        };
+        let changed = if self.goal.keeps_decisions(&report) {
+            0.0
+        } else {
+            1.0
+        };
+        let met = self.goal.is_met(&report);
+        self.tried
+            .push((widths, report.relative_error + changed, met));
+        met
+    }
+
+    /// Widths that meet the goal, those with the fewest cells first; but of those with hardly more than the fewest, the ones whose error
+    /// is half or a quarter of the bound.
+    fn ranked(&mut self) -> Result<Vec<Widths>, Error> {
+        let mut counted = Vec::new();
+        for widths in self.qualified() {
+            let mut tried = self.tried.iter().filter(|(own, ..)| *own == widths);
+            let error = tried.next().map_or(0.0, |(_, error, _)| *error);
+            let share = (error / self.goal.most_error()).max(MOST_PRECISE);
+            counted.push((
+                cells(&self.plan(widths)?.graph),
+                share.log2() as i32,
+                widths,
+            ));
+        }
+        let fewest = counted.iter().map(|(cells, ..)| *cells).min().unwrap_or(0);
+        let near = |cells: usize| cells as f64 <= fewest as f64 * NEAR_FEWEST;
+        counted.sort_by_key(|(cells, error, _)| match near(*cells) {
+            true => (0, *error, *cells),
+            false => (1, 0, *cells),
+        });
+        Ok(counted.into_iter().map(|(.., widths)| widths).collect())
+    }
+
+    /// Widths that are worth a comparison, fewer bits dropped first.
+    fn qualified(&mut self) -> Vec<Widths> {
+        let mut all = Vec::new();
+        let mut least = *ACTIVATIONS.end() + 1;
+        for shift in SHIFTS {
+            let found = self.least_activation(shift);
+            // More bits dropped cost more: only for no more bits of activations.
+            if let Some(activation) = found.filter(|found| *found <= least) {
+                least = activation;
+                all.push(Widths { shift, activation });
+            }
+        }
+        all
+    }
+
+    /// The least bits of activations that meet the goal, by bisection: more bits err less, but for chance.
+    fn least_activation(&mut self, shift: u32) -> Option<u32> {
+        let widths = |activation| Widths { shift, activation };
+        let (mut low, mut high) = (*ACTIVATIONS.start(), *ACTIVATIONS.end());
+        // Accumulators or constants of many bits may be too large.
+        while high > low && self.plan(widths(high)).is_err() {
+            high -= 1;
+        }
+        if !self.meets(widths(high)) {
+            return None;
+        }
+        while low < high {
+            let middle = (low + high) / 2;
+            if self.meets(widths(middle)) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        Some(high)
+    }
+
+    /// The widths with the fewest bits of those that err hardly more than the best; others if these do not keep the decisions on all
+    /// samples, and others do.
+    fn nearest(&mut self) -> Result<Quantized, Error> {
+        let fewest = Widths {
+            shift: SHIFTS[0],
+            activation: *ACTIVATIONS.start(),
+        };
+        let least = self.tried.iter().map(|(_, error, _)| *error);
+        let near = least.fold(f64::INFINITY, f64::min) * NEAR_BEST;
+        let order = |(widths, error, _): &(Widths, f64, bool)| {
+            let bits = f64::from(widths.shift + widths.activation);
+            if *error <= near { bits } else { 100.0 + error }
+        };
+        self.tried.sort_by(|a, b| order(a).total_cmp(&order(b)));
+        for (widths, ..) in &self.tried {
+            let quantized = self.quantized(*widths)?;
+            if self.goal.keeps_decisions(&quantized.report) {
+                return Ok(quantized);
+            }
+        }
+        self.quantized(self.tried.first().map_or(fewest, |(widths, ..)| *widths))
+    }
+
+    /// The network with those widths, checked on all samples.
+    fn quantized(&self, widths: Widths) -> Result<Quantized, Error> {
+        let planned = self.plan(widths)?;
+        planned.graph.validate()?;
+        let report = measure(self.model, &planned, widths, self.floats)?;
+        Ok(Quantized {
+            graph: planned.graph.clone(),
+            weights: planned.weights.clone(),
+            report,
+            planned,
+        })
+    }
+}
