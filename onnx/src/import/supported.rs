@@ -7,7 +7,7 @@ use super::attributes::int;
 use crate::UnsupportedNode;
 
 /// Operators that are read beside the one-input functions; whether a node of theirs is built shows when it is translated.
-const READ: [&str; 66] = [
+const READ: [&str; 76] = [
     "Add",
     "And",
     "ArgMax",
@@ -55,6 +55,16 @@ const READ: [&str; 66] = [
     "ReduceSum",
     "Reshape",
     "Shape",
+    "CumSum",
+    "DepthToSpace",
+    "GatherElements",
+    "GatherND",
+    "Resize",
+    "Scatter",
+    "ScatterElements",
+    "ScatterND",
+    "SpaceToDepth",
+    "Upsample",
     "Size",
     "Slice",
     "Softmax",
