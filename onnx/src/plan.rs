@@ -20,6 +20,7 @@ mod elementwise;
 mod linear;
 mod lines;
 mod ranges;
+mod selection;
 mod windows;
 
 pub(crate) use ranges::Ranges;
@@ -82,6 +83,7 @@ pub(crate) fn build(
         layers: Vec::new(),
         scaled: BTreeMap::new(),
         refined: BTreeMap::new(),
+        chosen: BTreeMap::new(),
     };
     plan.inputs();
     model.nodes.iter().try_for_each(|n| plan.node(n))?;
@@ -118,6 +120,8 @@ struct Plan<'a> {
     layers: Vec<(TensorId, usize)>,
     /// Layers whose weights were scaled so that a chosen number of bits is dropped, and that number.
     scaled: BTreeMap<usize, u32>,
+    /// The largest or smallest values of a tensor, by what they were asked for.
+    chosen: BTreeMap<(TensorId, usize, bool), TensorId>,
     /// Bits that values have beyond those of activations, because lines need them.
     refined: BTreeMap<TensorId, u32>,
 }
@@ -166,7 +170,7 @@ impl Plan<'_> {
                 | FloatOp::Scale { .. }
                 | FloatOp::Reciprocal
                 | FloatOp::Softmax => uses.factor = true,
-                FloatOp::Positive => uses.compared = true,
+                FloatOp::Positive | FloatOp::TopK { .. } => uses.compared = true,
                 FloatOp::Constant(_) | FloatOp::Gather { .. } => {}
                 FloatOp::ArgMax => uses.argmax = true,
                 FloatOp::MaxPool(_) => uses.pool = true,
@@ -306,6 +310,9 @@ impl Plan<'_> {
                 self.emit(&node.name, Op::ArgMax, input, output);
                 output
             }
+            FloatOp::TopK { k, largest, values } => {
+                self.top_k(node, (*k, *largest, *values), input)?
+            }
             FloatOp::Reshape => {
                 let (scale, range) = (self.read(input).scale, self.read(input).range);
                 let output = self.tensor(node.output, scale, range);
@@ -336,7 +343,7 @@ impl Plan<'_> {
     fn key_bits(&self, function: Function) -> u32 {
         match function {
             Function::Relu => self.widths.activation,
-            Function::Log | Function::Reciprocal | Function::Pow => STEEP_BITS,
+            Function::Log | Function::Reciprocal | Function::Pow | Function::Tan => STEEP_BITS,
             Function::Clip | Function::Relu6 => FUNCTION_BITS.max(self.widths.activation),
             _ if lines::jumps(function) => FUNCTION_BITS.max(self.widths.activation),
             _ => SMOOTH_BITS.max(self.widths.activation),
@@ -394,13 +401,15 @@ impl Plan<'_> {
                 let float = self.layers.iter().find(|(tensor, _)| *tensor == id);
                 float.map_or(Origin::Sums, |(_, float)| Origin::Layer(*float))
             }
+            Op::Affine { .. } if self.is_view_of_values(n) => Origin::Values,
             Op::SumPool { .. } | Op::Affine { .. } | Op::Product | Op::MatMul => Origin::Sums,
             Op::Reshape | Op::Transpose { .. } => self.origin(n.inputs[0]),
             _ => Origin::Values,
         }
     }
 
-    /// Keys of a table: the calibrated range with a margin. An exponential's ends where its values have one, of [`EXP_MARGIN`] bits.
+    /// Keys of a table: the calibrated range with a margin. That of exponentials ends where their values have one, of
+    /// [`EXP_MARGIN`] bits.
     fn keys(&self, node: &FloatNode, function: Function, input: TensorId) -> Interval {
         let half = 1i64 << (self.key_bits(function) + MARGIN);
         let min = if function == Function::Log { 0 } else { -half };
@@ -408,11 +417,15 @@ impl Plan<'_> {
             Origin::Values => self.read(input).range,
             _ => Interval::new(min, half - 1),
         };
-        if function == Function::Exp {
+        let grows = matches!(function, Function::Exp | Function::Sinh | Function::Cosh);
+        if grows {
             let bits = self.key_bits(function);
             let step = self.key_scale(node.inputs[0], input, bits).0;
             let top = self.ranges.magnitude[node.output].ln() + EXP_MARGIN * std::f64::consts::LN_2;
             keys.max = keys.max.min((top / step) as i64).max(keys.min);
+            if function != Function::Exp {
+                keys.min = keys.min.max(-keys.max);
+            }
         }
         keys
     }
