@@ -295,6 +295,16 @@ impl Model {
             .filter(move |n| n.inputs.contains(&tensor))
     }
 
+    /// Whether softmaxes alone read a tensor, seen through views.
+    fn is_for_softmaxes(&self, tensor: usize) -> bool {
+        let read = |reader: &FloatNode| match reader.op {
+            FloatOp::Softmax => true,
+            FloatOp::Reshape | FloatOp::Transpose(_) => self.is_for_softmaxes(reader.output),
+            _ => false,
+        };
+        !self.outputs.contains(&tensor) && self.readers(tensor).all(read)
+    }
+
     /// Whether a node adds a mask: a constant with very negative entries, to what softmaxes alone read.
     pub(crate) fn masks(&self, node: &FloatNode) -> bool {
         let masking = |t: &usize| {
@@ -303,10 +313,16 @@ impl Model {
         };
         matches!(node.op, FloatOp::Affine { .. })
             && node.inputs.iter().any(masking)
-            && !self.outputs.contains(&node.output)
-            && self
-                .readers(node.output)
-                .all(|reader| reader.op == FloatOp::Softmax)
+            && self.is_for_softmaxes(node.output)
+    }
+
+    /// Whether a tensor has masked entries, seen through views.
+    pub(crate) fn is_masked(&self, tensor: usize) -> bool {
+        let writer = self.nodes.iter().find(|n| n.output == tensor);
+        writer.is_some_and(|node| match node.op {
+            FloatOp::Reshape | FloatOp::Transpose(_) => self.is_masked(node.inputs[0]),
+            _ => self.masks(node),
+        })
     }
 
     /// Layers, shapes, parameters and multiply-accumulates.

@@ -445,7 +445,7 @@ impl Plan<'_> {
                 VALUE_BITS
             };
         let top = f64::from(ceil_log2(magnitude)) - f64::from(bits);
-        // Some functions grow beyond the calibrated range: their values stay below 2^40 all the same.
+        // Some functions grow beyond the calibrated range: their values stay below 2^40 all the same, with room for rounding.
         let keys = self.keys(node, function, input);
         let step = self
             .key_scale(node.inputs[0], input, self.key_bits(function))
@@ -456,7 +456,7 @@ impl Plan<'_> {
         } else {
             worst.min(f64::MAX)
         };
-        top.exp2().max(worst / 40f64.exp2())
+        top.exp2().max(worst / 39f64.exp2())
     }
 
     fn requantize(

@@ -75,6 +75,7 @@ impl Import<'_> {
             "Transpose" => Ok(transpose(node, input.len()).into()),
             "ArgMax" if along_last(node, input.len()) => Ok(FloatOp::ArgMax.into()),
             "Dropout" if active > 1 => Err("training mode is not built".into()),
+            "CastLike" => Err("a cast of a constant".into()),
             "Cast" if self.cast_kind(node)? != Cast::Same => Err("a cast that rounds".into()),
             "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout" | "Cast" => {
                 Ok(FloatOp::Reshape.into())

@@ -165,11 +165,7 @@ impl Plan<'_> {
     /// Largest distance to a maximum that the table of a softmax covers.
     fn softmax_span(&self, float: usize) -> f64 {
         let margin = f64::from(MARGIN).exp2();
-        let masks = self
-            .model
-            .nodes
-            .iter()
-            .any(|n| n.output == float && self.model.masks(n));
+        let masks = self.model.is_masked(float);
         let distance = if masks {
             2.0 * self.ranges.magnitude[float] + MASK_DISTANCE
         } else {

@@ -8,6 +8,8 @@ use crate::model::{FloatNode, FloatOp, MASKING};
 
 /// Bits of accuracy of the ratio of two scales that are added.
 const RATIO_BITS: i32 = 8;
+/// Bits of constants that are added, within the calibrated range.
+const CONSTANT_BITS: u32 = 12;
 /// Distances to a maximum beyond which an exponential is nothing.
 pub(super) const MASK_DISTANCE: f64 = 24.0;
 
@@ -122,6 +124,7 @@ impl Plan<'_> {
             )));
         };
         let scale = self.exact_step(node, scale, constant);
+        let scale = self.step_of_constants(node, scale, constant);
         let distance = 2.0 * self.ranges.magnitude[node.output] + MASK_DISTANCE;
         let mask = self.model.masks(node).then_some(-distance);
         let mut inputs = Vec::new();
@@ -182,6 +185,20 @@ impl Plan<'_> {
         };
         let finer = (0..=RATIO_BITS).map(|bits| scale / f64::from(bits).exp2());
         finer.into_iter().find(|step| whole(*step)).unwrap_or(scale)
+    }
+
+    /// A step that constants are no worse off with than activations are: finer, if they are no multiples of it.
+    fn step_of_constants(&self, node: &FloatNode, scale: f64, constant: f64) -> f64 {
+        let constants = node.inputs.iter().filter_map(|&t| self.constant_values(t));
+        let mut all = constants.flatten().map(|v| f64::from(*v)).chain([constant]);
+        let whole = |v: f64| (v / scale - (v / scale).round()).abs() < 1e-6;
+        let bits = (self.widths.activation + MARGIN).max(CONSTANT_BITS);
+        let needed = self.ranges.magnitude[node.output] / f64::from(bits).exp2();
+        let shown = |v: &f64| *v > f64::from(MASKING);
+        if scale <= needed || all.all(|v| !shown(&v) || whole(v)) {
+            return scale;
+        }
+        scale / f64::from(ceil_log2(scale / needed)).exp2()
     }
 
     /// The range of views at the same scale: that of their inputs, and zero where they may read nothing.

@@ -1,8 +1,9 @@
 //! What the calibration samples say about magnitudes.
 
-use zkernel_gadgets::model::Interval;
+use zkernel_gadgets::model::{Function, Interval};
 
 use super::MARGIN;
+use super::lines::jumps;
 use crate::Model;
 use crate::model::{FloatOp, MASKING};
 
@@ -17,10 +18,9 @@ pub(crate) struct Ranges {
 
 impl Ranges {
     pub(crate) fn new(model: &Model, floats: &[Vec<Vec<f32>>]) -> Self {
-        let masked = |t: usize| model.nodes.iter().any(|n| n.output == t && model.masks(n));
         let mut magnitude: Vec<f64> = (0..model.tensors.len())
             .map(|t| {
-                let masked = masked(t);
+                let masked = model.is_masked(t);
                 let shown = all(floats, t).filter(|v| !masked || *v > f64::from(MASKING));
                 shown.fold(0.0, |m, v| v.abs().max(m))
             })
@@ -97,6 +97,8 @@ enum Need {
     Comparisons,
     /// Row numbers of a matrix of so many rows.
     Numbers(usize),
+    /// Rounded, or put through another function that jumps: whole numbers and halves must be what they are.
+    Jumps,
 }
 
 impl Need {
@@ -105,6 +107,8 @@ impl Need {
         let readers = model.readers(tensor).map(|node| match &node.op {
             FloatOp::Gather { rows, .. } => Self::Numbers(*rows),
             FloatOp::Positive => Self::Comparisons,
+            FloatOp::Function(Function::Relu | Function::Identity, _) => Self::Values,
+            FloatOp::Function(function, _) if jumps(*function) => Self::Jumps,
             FloatOp::Affine { .. }
             | FloatOp::Dense { .. }
             | FloatOp::Reshape
@@ -172,7 +176,10 @@ impl InputGrid {
             let range = Interval::new(if negative { -256 } else { 0 }, 255);
             return exact(1.0 / BYTE_STEPS, range);
         }
-        let scale = max * 0.5f64.powi(INPUT_BITS);
+        let mut scale = max * 0.5f64.powi(INPUT_BITS);
+        if need == Need::Jumps {
+            scale = 0.5f64.powi(INPUT_BITS - ceil_log2(max) as i32);
+        }
         Self {
             excess: (INPUT_BITS - GRID_BITS).unsigned_abs(),
             ..exact(scale, covered(scale))
