@@ -170,9 +170,9 @@ impl Plan<'_> {
                 | FloatOp::Scale { .. }
                 | FloatOp::Reciprocal
                 | FloatOp::Softmax => uses.factor = true,
-                FloatOp::Positive | FloatOp::TopK { .. } => uses.compared = true,
+                FloatOp::Positive => uses.compared = true,
                 FloatOp::Constant(_) | FloatOp::Gather { .. } => {}
-                FloatOp::ArgMax => uses.argmax = true,
+                FloatOp::ArgMax | FloatOp::TopK { .. } => uses.argmax = true,
                 FloatOp::MaxPool(_) => uses.pool = true,
                 FloatOp::Affine { .. } => {
                     let next = self.uses(reader.output);
@@ -483,11 +483,16 @@ impl Plan<'_> {
         };
         let bits = self.widths.activation.max(FUNCTION_BITS);
         let magnitude = self.ranges.magnitude[node.output];
-        let (mut table, refined) = lines::split(table, magnitude, 1.0 / f64::from(bits + 1).exp2());
-        let dropped = lines::too_fine(&table, bits + MARGIN + 1).min(MOST_DROPPED - shift);
-        if dropped > 0 {
-            table = lines::coarser(table, dropped);
-        }
+        let (table, refined, dropped) = {
+            let (split, refined) =
+                lines::split(table.clone(), magnitude, 1.0 / f64::from(bits + 1).exp2());
+            let dropped =
+                lines::too_fine(&split, &table, bits + MARGIN + 1).min(MOST_DROPPED - shift);
+            match dropped {
+                0 => (split, refined, 0),
+                dropped => (lines::coarser(table, dropped), 0, dropped),
+            }
+        };
         let shift = shift + dropped;
         let range = table.values();
         let scale = if homogeneous {

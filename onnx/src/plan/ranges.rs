@@ -106,7 +106,7 @@ impl Need {
     fn of(model: &Model, tensor: usize) -> Self {
         let readers = model.readers(tensor).map(|node| match &node.op {
             FloatOp::Gather { rows, .. } => Self::Numbers(*rows),
-            FloatOp::Positive => Self::Comparisons,
+            FloatOp::Positive | FloatOp::TopK { .. } => Self::Comparisons,
             FloatOp::Function(Function::Relu | Function::Identity, _) => Self::Values,
             FloatOp::Function(function, _) if jumps(*function) => Self::Jumps,
             FloatOp::Affine { .. }

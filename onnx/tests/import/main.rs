@@ -3,7 +3,9 @@
 mod errors;
 mod general;
 mod layers;
+mod linear;
 mod network;
 mod refused;
+mod rows;
 mod visibility;
 mod wiring;
