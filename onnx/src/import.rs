@@ -34,6 +34,7 @@ mod parts;
 mod passes;
 mod pools;
 mod reduce;
+mod rewrite;
 mod selection;
 mod supported;
 mod trees;
@@ -123,12 +124,12 @@ fn cap(what: &str, found: u64, limit: u64) -> Result<(), Error> {
 }
 
 fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
-    let onnx = tract_onnx::onnx()
-        .with_ignore_output_shapes(true)
-        .with_ignore_output_types(true)
-        .with_ignore_value_info(true);
+    let onnx = rewrite::decoder();
     let mut reader = bytes;
-    let proto = onnx.proto_model_for_read(&mut reader).map_err(malformed)?;
+    let mut proto = onnx.proto_model_for_read(&mut reader).map_err(malformed)?;
+    if let Some(graph) = &mut proto.graph {
+        rewrite::rewrite(graph);
+    }
     let graph = proto.graph.as_ref().ok_or_else(|| malformed("no graph"))?;
     if !proto.opset_import.iter().any(|set| is_onnx(&set.domain)) {
         return Err(malformed(

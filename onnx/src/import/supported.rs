@@ -6,7 +6,7 @@ use zkernel_gadgets::model::Function;
 use crate::UnsupportedNode;
 
 /// Operators that are read beside the one-input functions; whether a node of theirs is built shows when it is translated.
-const READ: [&str; 92] = [
+const READ: [&str; 90] = [
     "Add",
     "And",
     "ArgMax",
@@ -15,7 +15,6 @@ const READ: [&str; 92] = [
     "BatchNormalization",
     "Cast",
     "CastLike",
-    "Compress",
     "Clip",
     "Concat",
     "Constant",
@@ -35,7 +34,6 @@ const READ: [&str; 92] = [
     "GatherND",
     "Gemm",
     "GlobalAveragePool",
-    "GlobalLpPool",
     "GlobalMaxPool",
     "Greater",
     "GreaterOrEqual",
