@@ -9,12 +9,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tract_onnx::pb;
-use tract_onnx::prelude::{
-    DatumType, Framework, InferenceFact, InferenceModelExt, IntoRunnable, OutletId,
-};
+use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, OutletId};
 use tract_onnx::tract_hir::infer::{Factoid, InferenceModel};
 
-use crate::model::{FloatNode, FloatOp, FloatTensor, MASKED, Model};
+use crate::model::{FloatNode, FloatOp, FloatTensor, MASKED, Model, Values};
 use crate::samples::read_capped;
 use crate::{Error, UnsupportedNode};
 
@@ -22,6 +20,8 @@ mod affine;
 mod attributes;
 mod check;
 mod general;
+mod inputs;
+mod named;
 mod operators;
 mod passes;
 mod supported;
@@ -30,7 +30,7 @@ mod views;
 mod windows;
 
 use affine::Affine;
-use check::{check, product};
+use check::check;
 use general::Parts;
 use operators::Translated;
 use supported::{display_name, is_onnx, is_trees, refuse, unsupported};
@@ -119,17 +119,31 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
     let mut reader = bytes;
     let proto = onnx.proto_model_for_read(&mut reader).map_err(malformed)?;
     let graph = proto.graph.as_ref().ok_or_else(|| malformed("no graph"))?;
-    if !proto.opset_import.iter().any(|set| is_onnx(&set.domain)) {
+    let versioned = proto.opset_import.iter().any(|set| is_onnx(&set.domain));
+    if !versioned && (graph.node.is_empty() || graph.node.iter().any(|n| is_onnx(&n.domain))) {
         return Err(malformed(
             "it does not say which version of the operators it means",
         ));
     }
     check(graph, limits)?;
-    let unsupported = unsupported(graph);
+    let mut unsupported = unsupported(graph);
+    if unsupported.is_empty() {
+        unsupported = inputs::refused(graph);
+    }
     if !unsupported.is_empty() {
         return Err(Error::Unsupported(unsupported));
     }
-    let parsed = onnx.parse(&proto, None).map_err(malformed)?;
+    translated(&onnx, &proto, graph, limits).map_err(|error| named::named(graph, error))
+}
+
+/// What tract makes of a graph, and we of it.
+fn translated(
+    onnx: &tract_onnx::Onnx,
+    proto: &pb::ModelProto,
+    graph: &pb::GraphProto,
+    limits: &Limits,
+) -> Result<Model, Error> {
+    let parsed = onnx.parse(proto, None).map_err(malformed)?;
     if !parsed.unresolved_inputs.is_empty() {
         return Err(malformed(format!(
             "undefined tensors {:?}",
@@ -137,7 +151,7 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
         )));
     }
     let mut inference = parsed.model;
-    fix_inputs(&mut inference, graph, limits)?;
+    let kinds = inputs::fix(&mut inference, graph, limits)?;
     inference.analyse(false).map_err(malformed)?;
     let names: BTreeMap<String, OutletId> = parsed.outlets_by_name.into_iter().collect();
     let versions = proto.opset_import.iter().filter(|set| is_onnx(&set.domain));
@@ -147,73 +161,7 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
         names,
         opset: versions.map(|set| set.version).max().unwrap_or(1),
     }
-    .model()
-}
-
-/// Batch 1, every other dimension known.
-fn fix_inputs(
-    inference: &mut InferenceModel,
-    graph: &pb::GraphProto,
-    limits: &Limits,
-) -> Result<(), Error> {
-    let initial: BTreeSet<&str> = graph.initializer.iter().map(|t| &*t.name).collect();
-    let real = graph.input.iter().filter(|i| !initial.contains(&*i.name));
-    for (index, input) in real.enumerate() {
-        let shape = input_shape(input)?;
-        let dims: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
-        cap(&input.name, product(&dims)?, limits.tensor_values)?;
-        let fact = InferenceFact::dt_shape(input_type(input)?, &*shape);
-        inference.set_input_fact(index, fact).map_err(malformed)?;
-    }
-    Ok(())
-}
-
-/// The numbers of elements in the ONNX specification.
-fn input_type(input: &pb::ValueInfoProto) -> Result<DatumType, Error> {
-    use pb::type_proto::Value;
-    match input.r#type.as_ref().and_then(|t| t.value.as_ref()) {
-        Some(Value::TensorType(kind)) => match kind.elem_type {
-            1 => Ok(DatumType::F32),
-            6 => Ok(DatumType::I32),
-            7 => Ok(DatumType::I64),
-            11 => Ok(DatumType::F64),
-            _ => Err(malformed(format!(
-                "input `{}` is of a type that is not read",
-                input.name
-            ))),
-        },
-        _ => Err(malformed(format!(
-            "input `{}` has no tensor type",
-            input.name
-        ))),
-    }
-}
-
-fn input_shape(input: &pb::ValueInfoProto) -> Result<Vec<usize>, Error> {
-    use pb::tensor_shape_proto::dimension::Value;
-    let kind = input.r#type.as_ref().and_then(|t| t.value.as_ref());
-    let Some(pb::type_proto::Value::TensorType(kind)) = kind else {
-        return Err(malformed(format!(
-            "input `{}` has no tensor type",
-            input.name
-        )));
-    };
-    let dims = kind
-        .shape
-        .as_ref()
-        .map(|s| s.dim.as_slice())
-        .unwrap_or_default();
-    dims.iter()
-        .enumerate()
-        .map(|(axis, dim)| match dim.value {
-            Some(Value::DimValue(d)) if d > 0 => Ok(d as usize),
-            _ if axis == 0 => Ok(1),
-            _ => Err(Error::Dynamic {
-                tensor: input.name.clone(),
-                axis,
-            }),
-        })
-        .collect()
+    .model(kinds)
 }
 
 struct Import<'a> {
@@ -225,15 +173,9 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    fn model(self) -> Result<Model, Error> {
+    fn model(self, kinds: Vec<Values>) -> Result<Model, Error> {
         let mut build = Build::default();
-        let initial: BTreeSet<&str> = self.graph.initializer.iter().map(|t| &*t.name).collect();
-        for input in self
-            .graph
-            .input
-            .iter()
-            .filter(|i| !initial.contains(&*i.name))
-        {
+        for input in inputs::real(self.graph) {
             let id = build.tensor(&input.name, self.shape(&input.name)?);
             build.inputs.push(id);
         }
@@ -245,18 +187,35 @@ impl Import<'_> {
         }
         let mut outputs = Vec::new();
         for output in &self.graph.output {
-            outputs.push(
-                *build
-                    .ids
-                    .get(&output.name)
-                    .ok_or_else(|| malformed("a constant output"))?,
-            );
+            let id = build.ids.get(&output.name).copied();
+            outputs.push(id.ok_or_else(|| self.constant_output(&output.name))?);
         }
         build.simplify(&outputs);
-        self.plan(build, outputs)
+        self.plan(build, outputs, kinds)
     }
 
-    fn plan(mut self, build: Build, outputs: Vec<usize>) -> Result<Model, Error> {
+    /// The refusal of an output that no input has a part in.
+    fn constant_output(&self, name: &str) -> Error {
+        let writer = self
+            .graph
+            .node
+            .iter()
+            .find(|n| n.output.iter().any(|o| o == name));
+        match writer {
+            Some(node) => Error::Unsupported(vec![refuse(
+                node,
+                format!("output `{name}` does not depend on the inputs: there is nothing to prove"),
+            )]),
+            None => malformed(format!("a constant output `{name}`")),
+        }
+    }
+
+    fn plan(
+        mut self,
+        build: Build,
+        outputs: Vec<usize>,
+        kinds: Vec<Values>,
+    ) -> Result<Model, Error> {
         let written = build.nodes.iter().map(|n| n.output);
         let trees = self.graph.node.iter().filter(|node| is_trees(node));
         // Labels of trees are ours: the reference run has been seen to give others than its own scores say.
@@ -283,6 +242,7 @@ impl Import<'_> {
             tensors: build.tensors,
             nodes: build.nodes,
             inputs: build.inputs,
+            kinds,
             outputs,
             plan: Arc::clone(&plan),
             watched,

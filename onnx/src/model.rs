@@ -103,6 +103,15 @@ pub enum FloatOp {
     Reshape,
 }
 
+/// What values a tensor can have, by the type that the file gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// Real numbers.
+    Real,
+    /// Integers, with bounds if the type has few bits; bits are 0 and 1.
+    Whole(Option<[i64; 2]>),
+}
+
 /// A convolution over one or two spatial axes (one: a plane of one row).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conv {
@@ -162,6 +171,8 @@ pub struct Model {
     pub nodes: Vec<FloatNode>,
     /// Inputs, indices into `tensors`.
     pub inputs: Vec<usize>,
+    /// What values each input can have.
+    pub(crate) kinds: Vec<Values>,
     /// Outputs, indices into `tensors`.
     pub outputs: Vec<usize>,
     pub(crate) plan: Arc<TypedRunnableModel>,

@@ -148,8 +148,17 @@ pub(super) fn is_trees(node: &pb::NodeProto) -> bool {
         )
 }
 
+/// Whether an attribute is a subgraph, a sparse tensor or a list of tensors.
+fn is_nested(attribute: &pb::AttributeProto) -> bool {
+    let sparse = attribute.sparse_tensor.is_some() || !attribute.sparse_tensors.is_empty();
+    sparse || attribute.g.is_some() || !attribute.graphs.is_empty() || !attribute.tensors.is_empty()
+}
+
 /// Why a node cannot be translated, whatever its inputs are.
 fn problem(node: &pb::NodeProto) -> Option<&'static str> {
+    if node.attribute.iter().any(is_nested) {
+        return Some("operator not built: subgraphs and sparse tensors are not read");
+    }
     if is_trees(node) {
         return None;
     }

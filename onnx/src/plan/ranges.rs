@@ -4,7 +4,7 @@ use zkernel_gadgets::model::Interval;
 
 use super::MARGIN;
 use crate::Model;
-use crate::model::{FloatOp, MASKING};
+use crate::model::{FloatOp, MASKING, Values};
 
 /// What calibration found out.
 #[derive(Clone, Debug)]
@@ -47,10 +47,9 @@ impl Ranges {
         for m in &mut magnitude {
             *m = if *m > 0.0 { *m } else { 1.0 };
         }
-        let inputs = model
-            .inputs
-            .iter()
-            .map(|&t| InputGrid::new(floats, t, Need::of(model, t)))
+        let kinds = model.inputs.iter().zip(&model.kinds);
+        let inputs = kinds
+            .map(|(&t, kind)| InputGrid::new(floats, t, Need::of(model, t), *kind))
             .collect();
         Self { magnitude, inputs }
     }
@@ -125,6 +124,8 @@ impl Need {
 const GRID_BITS: i32 = 9;
 const INPUT_BITS: i32 = 13;
 const COMPARED_BITS: i32 = 26;
+/// Bits of integers that are kept as they are.
+const WHOLE_BITS: i32 = 31;
 /// Steps from 0 to 1 of images of bytes.
 const BYTE_STEPS: f64 = 255.0;
 
@@ -141,7 +142,7 @@ pub(crate) struct InputGrid {
 
 impl InputGrid {
     /// An exact grid where all samples lie on one, by powers of two or of bytes; else as many bits as needed.
-    fn new(floats: &[Vec<Vec<f32>>], tensor: usize, need: Need) -> Self {
+    fn new(floats: &[Vec<Vec<f32>>], tensor: usize, need: Need, kind: Values) -> Self {
         let exact = |scale, range| Self {
             scale,
             range,
@@ -157,6 +158,13 @@ impl InputGrid {
             let bits = ceil_log2(max / scale) + MARGIN;
             Interval::new(if negative { -(1 << bits) } else { 0 }, (1 << bits) - 1)
         };
+        match kind {
+            Values::Whole(Some([min, max])) => return exact(1.0, Interval::new(min, max)),
+            Values::Whole(None) if max < f64::from(WHOLE_BITS).exp2() => {
+                return exact(1.0, covered(1.0));
+            }
+            Values::Whole(None) | Values::Real => {}
+        }
         if need == Need::Comparisons {
             let scale = 0.5f64.powi(COMPARED_BITS - ceil_log2(max) as i32);
             return exact(scale, covered(scale));

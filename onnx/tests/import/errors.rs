@@ -101,10 +101,36 @@ fn graphs_that_contradict_themselves() {
     malformed(|g| g.initializer[0].dims = vec![4, 4], "");
     malformed(|g| g.initializer[0] = floats("w", &[5, 4], &[0.5; 20]), "");
     malformed(|g| g.input[0].r#type = None, "`x` has no");
-    malformed(text_input, "`x` is of a type that is not read");
+    refused(text_input, "node of a", "`x` is of a type that is not read");
+    refused(no_tensor, "node of a", "`x` is no tensor");
+    refused(
+        |g| g.input[0] = value("x", &[0, 3]),
+        "node of a",
+        "`x` is empty",
+    );
 }
 
-/// `x` as 64-bit integers, number 7 of the ONNX specification.
+/// The graph after a change, of which one node is refused in these words.
+#[track_caller]
+fn refused(change: impl FnOnce(&mut GraphProto), name: &str, words: &str) {
+    let mut network = start();
+    change(&mut network.0);
+    match network.read() {
+        Err(Error::Unsupported(nodes)) => {
+            assert_eq!(nodes.len(), 1);
+            assert_eq!(nodes[0].node, name);
+            assert!(nodes[0].problem.contains(words), "{}", nodes[0].problem);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// `x` as a sequence or an optional, which the decoder has no type for.
+fn no_tensor(graph: &mut GraphProto) {
+    graph.input[0].r#type.as_mut().unwrap().value = None;
+}
+
+/// `x` as texts, number 8 of the ONNX specification.
 fn text_input(graph: &mut GraphProto) {
     let kind = graph.input[0].r#type.as_mut().unwrap();
     let Some(TypeValue::TensorType(tensor)) = kind.value.as_mut() else {
@@ -116,7 +142,11 @@ fn text_input(graph: &mut GraphProto) {
 #[test]
 fn subgraphs_and_sparse_tensors() {
     let add = |attribute: AttributeProto| {
-        malformed(|g| g.node[1].attribute.push(attribute), "subgraphs");
+        refused(
+            |g| g.node[1].attribute.push(attribute),
+            "node of y",
+            "subgraphs",
+        );
     };
     let (graph, sparse) = (GraphProto::default(), SparseTensorProto::default());
     let empty = AttributeProto::default();
