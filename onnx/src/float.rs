@@ -3,7 +3,7 @@
 
 use zkernel_gadgets::model::{Along, Piece};
 
-use crate::model::FloatOp;
+use crate::model::{Conv, FloatOp};
 
 /// A tensor's values and shape.
 #[derive(Clone, Copy)]
@@ -26,6 +26,14 @@ impl FloatOp {
             }
             Self::Function(function, parameters) => each(&|v| function.float(v, *parameters)),
             Self::Reciprocal => each(&|v| 1.0 / v),
+            Self::Round(rounding) => {
+                let after = inputs[0].shape.iter().skip(rounding.axis + 1);
+                let after = after.product::<usize>().max(1);
+                let of = |(i, v): (usize, &f32)| rounding.value(*v, i / after);
+                x.iter().enumerate().map(of).collect()
+            }
+            Self::MatMul => matmul(&inputs[0], &inputs[1]),
+            Self::Conv(conv) => convolution(conv, &inputs[0], shape),
             Self::Positive => each(&|v| f64::from(u8::from(v > 0.0))),
             Self::Reshape => x.to_vec(),
             Self::Dense {
@@ -67,6 +75,61 @@ fn dense(x: &[f32], cols: usize, weights: &[f32], bias: Option<&[f32]>) -> Vec<f
         .collect()
     };
     x.chunks(cols).flat_map(row_of).collect()
+}
+
+fn matmul(a: &View<'_>, b: &View<'_>) -> Vec<f32> {
+    let last = |shape: &[usize]| shape.last().copied().unwrap_or(1).max(1);
+    let (inner, columns) = (last(a.shape), last(b.shape));
+    let rows = a.shape.iter().rev().nth(1).copied().unwrap_or(1).max(1);
+    let products = a
+        .values
+        .chunks(rows * inner)
+        .zip(b.values.chunks(inner * columns));
+    let product = |(a, b): (&[f32], &[f32])| -> Vec<f32> {
+        let of = |p: usize| {
+            let row = a[p / columns * inner..].iter().take(inner);
+            let terms = row.zip(b.iter().skip(p % columns).step_by(columns));
+            terms
+                .map(|(a, b)| f64::from(*a) * f64::from(*b))
+                .sum::<f64>() as f32
+        };
+        (0..rows * columns).map(of).collect()
+    };
+    products.flat_map(product).collect()
+}
+
+fn convolution(conv: &Conv, input: &View<'_>, shape: &[usize]) -> Vec<f32> {
+    let plane = |shape: &[usize]| match shape {
+        [_, _, w] => [1, *w],
+        [_, _, h, w] => [*h, *w],
+        _ => [1, 1],
+    };
+    let (from, to) = (plane(input.shape), plane(shape));
+    let (g, taps) = (&conv.geometry, conv.geometry.taps());
+    let channels = input.shape.get(1).copied().unwrap_or(1);
+    let group = channels / conv.groups.max(1);
+    let of = |p: usize| {
+        let (image, row) = (
+            p / (conv.rows * to[0] * to[1]),
+            p / (to[0] * to[1]) % conv.rows,
+        );
+        let (y, x) = (p / to[1] % to[0], p % to[1]);
+        let first = row / (conv.rows / conv.groups.max(1)) * group;
+        let mut sum = conv.bias.as_ref().map_or(0.0, |b| f64::from(b[row]));
+        for tap in 0..taps {
+            let [i, j] = g.tap(tap);
+            let (Some(i), Some(j)) = (g.read(0, y, i, from[0]), g.read(1, x, j, from[1])) else {
+                continue;
+            };
+            for channel in 0..group {
+                let at = ((image * channels + first + channel) * from[0] + i) * from[1] + j;
+                let weight = conv.weights[(row * taps + tap) * group + channel];
+                sum += f64::from(weight) * f64::from(input.values[at]);
+            }
+        }
+        sum as f32
+    };
+    (0..shape.iter().product()).map(of).collect()
 }
 
 /// The index of the first maximum.

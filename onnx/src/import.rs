@@ -24,6 +24,7 @@ mod inputs;
 mod named;
 mod operators;
 mod passes;
+mod quantized;
 mod supported;
 mod trees;
 mod views;
@@ -243,6 +244,8 @@ impl Import<'_> {
             nodes: build.nodes,
             inputs: build.inputs,
             kinds,
+            grids: build.grids,
+            operators: operators(self.graph),
             outputs,
             plan: Arc::clone(&plan),
             watched,
@@ -329,6 +332,9 @@ impl Import<'_> {
         if is_trees(node) {
             return self.taken_apart(node, build, |parts| parts.trees());
         }
+        if quantized::is_quantized(&node.op_type) {
+            return self.taken_apart(node, build, |parts| parts.quantized());
+        }
         let input_shape = build.tensors[inputs[0]].shape.clone();
         let output_shape = self.shape(output)?;
         let translation = match self.op(node, inputs.len(), &input_shape, &output_shape) {
@@ -341,7 +347,12 @@ impl Import<'_> {
         };
         let problem = match translation {
             Ok(Translated::Op(op)) => {
+                let rows = op.linear().map(|(rows, ..)| rows);
+                let steps = rows.and_then(|rows| self.weight_steps(node, rows));
                 build.push(node, op, inputs, output_shape);
+                if let Some(steps) = steps {
+                    build.grids.insert(build.tensors.len() - 1, steps);
+                }
                 return Ok(());
             }
             Ok(Translated::Affine(affine)) => {
@@ -382,6 +393,16 @@ impl Import<'_> {
     }
 }
 
+/// Names and operators of all nodes, by their names and those of what they write.
+fn operators(graph: &pb::GraphProto) -> BTreeMap<String, (String, String)> {
+    let named = |node: &pb::NodeProto| {
+        let own = (display_name(node), node.op_type.clone());
+        let names = node.output.iter().cloned().chain([own.0.clone()]);
+        names.map(|name| (name, own.clone())).collect::<Vec<_>>()
+    };
+    graph.node.iter().flat_map(named).collect()
+}
+
 /// The float network under construction.
 #[derive(Default)]
 struct Build {
@@ -389,6 +410,8 @@ struct Build {
     nodes: Vec<FloatNode>,
     inputs: Vec<usize>,
     ids: BTreeMap<String, usize>,
+    /// Steps of weights that are integers of the file, by the output of their layer.
+    grids: BTreeMap<usize, Vec<f32>>,
     refused: Vec<UnsupportedNode>,
 }
 

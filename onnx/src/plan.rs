@@ -6,7 +6,7 @@
 //! Error bound of a dense layer, in real units: with `|x - s_x X| <= e`, each output is off by at most
 //! `e sum|w| + s_w/2 sum|s_x X| + s_x s_w / 2`, from the input, the weights' rounding and the bias's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zkernel_gadgets::model::{
     Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, WeightValues,
@@ -20,6 +20,7 @@ mod elementwise;
 mod linear;
 mod lines;
 mod ranges;
+mod rounding;
 mod windows;
 
 pub(crate) use ranges::Ranges;
@@ -80,6 +81,8 @@ pub(crate) fn build(
         layers: Vec::new(),
         scaled: BTreeMap::new(),
         refined: BTreeMap::new(),
+        exact: BTreeSet::new(),
+        halves: BTreeMap::new(),
     };
     plan.inputs();
     model.nodes.iter().try_for_each(|n| plan.node(n))?;
@@ -118,6 +121,10 @@ struct Plan<'a> {
     scaled: BTreeMap<usize, u32>,
     /// Bits that values have beyond those of activations, because lines need them.
     refined: BTreeMap<TensorId, u32>,
+    /// Integers that the file means, and sums of them.
+    exact: BTreeSet<TensorId>,
+    /// Sums of which it is known whether they can lie half a step beyond a whole one.
+    halves: BTreeMap<TensorId, bool>,
 }
 
 /// What kind of integers a tensor holds.
@@ -165,7 +172,7 @@ impl Plan<'_> {
                 | FloatOp::Reciprocal
                 | FloatOp::Softmax => uses.factor = true,
                 FloatOp::Positive => uses.compared = true,
-                FloatOp::Constant(_) | FloatOp::Gather { .. } => {}
+                FloatOp::Constant(_) | FloatOp::Gather { .. } | FloatOp::Round(_) => {}
                 FloatOp::ArgMax => uses.argmax = true,
                 FloatOp::MaxPool(_) => uses.pool = true,
                 FloatOp::Affine { .. } => {
@@ -243,8 +250,9 @@ impl Plan<'_> {
             return Ok(());
         }
         let first = node.inputs.iter().find_map(|t| self.placed.get(t).copied());
-        let input = first.ok_or_else(|| {
-            Error::Float(format!("node `{}` reads nothing but constants", node.name))
+        let input = first.ok_or_else(|| Error::Plan {
+            node: node.name.clone(),
+            problem: "reads nothing but constants",
         })?;
         let output = match &node.op {
             FloatOp::Affine { pieces, constant } => self.affine(node, pieces, *constant)?,
@@ -253,6 +261,7 @@ impl Plan<'_> {
             FloatOp::MatMul => self.matmul(node)?,
             FloatOp::Reciprocal => self.reciprocal(node, input),
             FloatOp::Positive => self.positive(node, input)?,
+            FloatOp::Round(rounding) => self.rounded(node, rounding, input)?,
             FloatOp::Softmax => self.softmax(node, input),
             FloatOp::Gather {
                 rows,
@@ -319,7 +328,7 @@ impl Plan<'_> {
     fn layer_input(&mut self, node: &FloatNode, input: TensorId) -> TensorId {
         let exact = self.uses(node.output).compared && matches!(node.op, FloatOp::Dense { .. });
         let sums = self.origin(input) != Origin::Values;
-        if exact || !sums && !self.is_wide(input) {
+        if self.is_exact(input) || exact || !sums && !self.is_wide(input) {
             return input;
         }
         let bits = self.widths.activation;

@@ -80,9 +80,18 @@ impl Stop {
             let problem = problem.split("; node `").next().unwrap_or(problem);
             Some((node.op_type.clone(), problem.to_owned()))
         });
-        match named.into_iter().next() {
-            Some((op, problem)) => Self::Refused { op, problem },
-            None => Self::Failed(format!("names no operator: {words}")),
+        match (named.into_iter().next(), error) {
+            (Some((op, problem)), _) => Self::Refused { op, problem },
+            // No operator is to blame for what is not a number to begin with: the first that reads it is named.
+            (None, zkernel_onnx::Error::NotFinite { tensor, .. }) => {
+                let reader = nodes.iter().find(|node| node.input.contains(tensor));
+                reader.map_or(Self::Failed(words), |node| Self::Refused {
+                    op: node.op_type.clone(),
+                    problem: "infinities or numbers that are none, which no integer stands for"
+                        .into(),
+                })
+            }
+            (None, _) => Self::Failed(format!("names no operator: {words}")),
         }
     }
 }

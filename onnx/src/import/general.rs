@@ -201,6 +201,9 @@ impl<'a, 'b> Parts<'a, 'b> {
     }
 
     fn quotient(&mut self) -> Result<Outcome, Error> {
+        if !self.import.is_float(&self.node.output[0])? {
+            return Ok(Err("a division of integers is not built".into()));
+        }
         let (a, b) = (self.operand(0)?, self.operand(1)?);
         if let Some(values) = self.constant_of(b) {
             let inverse: Vec<f32> = values.iter().map(|v| 1.0 / v).collect();
@@ -297,7 +300,7 @@ impl<'a, 'b> Parts<'a, 'b> {
         )
     }
 
-    fn difference(
+    pub(super) fn difference(
         &mut self,
         operands: [usize; 2],
         factors: [f64; 2],

@@ -49,6 +49,9 @@ impl Import<'_> {
             "Add" | "Mul" if active == 1 && node.input.len() == 2 => {
                 self.constant_operand(node, output)?
             }
+            "Div" if !self.is_float(&node.output[0])? => {
+                Err("a division of integers is not built".into())
+            }
             "Sub" | "Div" if layer => self.constant_operand(node, output)?,
             "Clip" => self.clip(node)?,
             "MaxPool" | "AveragePool" | "GlobalMaxPool" | "GlobalAveragePool" => {
@@ -76,7 +79,7 @@ impl Import<'_> {
         })
     }
 
-    fn is_float(&self, tensor: &str) -> Result<bool, Error> {
+    pub(super) fn is_float(&self, tensor: &str) -> Result<bool, Error> {
         let outlet = self.names[tensor];
         let fact = self.inference.outlet_fact(outlet).map_err(malformed)?;
         let kind = fact.datum_type.concretize();

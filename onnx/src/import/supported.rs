@@ -4,6 +4,7 @@ use tract_onnx::pb;
 use zkernel_gadgets::model::Function;
 
 use super::attributes::int;
+use super::quantized::is_quantized;
 use crate::UnsupportedNode;
 
 /// Operators that are read beside the one-input functions; whether a node of theirs is built shows when it is translated.
@@ -170,7 +171,7 @@ fn problem(node: &pb::NodeProto) -> Option<&'static str> {
         "ArgMax" | "ArgMin" if int(node, "select_last_index", 0) != 0 => {
             Some("select_last_index is not built")
         }
-        op if READ.contains(&op) || function(op).is_some() => None,
+        op if READ.contains(&op) || function(op).is_some() || is_quantized(op) => None,
         _ => Some("operator not built"),
     }
 }

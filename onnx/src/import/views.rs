@@ -10,6 +10,28 @@ use crate::model::FloatOp;
 /// Most views of one sum.
 const MAX_PIECES: usize = 1 << 12;
 
+/// One view for each position of an axis, each with a factor of its own.
+pub(super) fn slices(shape: &[usize], axis: usize, factors: &[f64]) -> Vec<(f64, Piece)> {
+    let slice = |(position, factor): (usize, &f64)| {
+        let whole = shape.iter().enumerate();
+        let mut axes: Vec<Along> = whole.map(|(a, len)| Along::whole(*len, a)).collect();
+        axes[axis] = Along {
+            first: position,
+            source: Some((axis, position, 1)),
+            ..Along::repeated(1)
+        };
+        (
+            *factor,
+            Piece {
+                input: 0,
+                scale: 1,
+                axes,
+            },
+        )
+    };
+    factors.iter().enumerate().map(slice).collect()
+}
+
 impl Parts<'_, '_> {
     pub(super) fn views(&mut self) -> Result<Option<Outcome>, Error> {
         Ok(Some(match &*self.node.op_type {

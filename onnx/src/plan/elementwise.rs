@@ -8,6 +8,8 @@ use crate::model::{FloatNode, FloatOp, MASKING};
 
 /// Bits of accuracy of the ratio of two scales that are added.
 const RATIO_BITS: i32 = 8;
+/// The same, of a sum of the file's integers that is rounded at once.
+const EXACT_BITS: i32 = 16;
 /// Distances to a maximum beyond which an exponential is nothing.
 pub(super) const MASK_DISTANCE: f64 = 24.0;
 
@@ -15,6 +17,9 @@ impl Plan<'_> {
     /// Values of at most `bits` bits within the calibrated range, with the margin of every table: a tensor whose integers
     /// are larger is requantized.
     pub(super) fn narrow(&mut self, name: &str, float: usize, id: TensorId, bits: u32) -> TensorId {
+        if self.is_exact(id) {
+            return id;
+        }
         let (scale, range) = (self.read(id).scale, self.read(id).range);
         let largest = range.max.unsigned_abs().max(range.min.unsigned_abs());
         if self.origin(id) == Origin::Values && largest < 1 << (bits + MARGIN + 1) {
@@ -110,10 +115,10 @@ impl Plan<'_> {
         };
         let steps: Vec<f64> = pieces.iter().filter_map(|p| step_of(self, p)).collect();
         let Some(scale) = self.common_step(node, &steps) else {
-            return Err(Error::Float(format!(
-                "node `{}` sums nothing but constants",
-                node.name
-            )));
+            return Err(Error::Plan {
+                node: node.name.clone(),
+                problem: "sums nothing but constants",
+            });
         };
         let scale = self.exact_step(node, scale, constant);
         let distance = 2.0 * self.ranges.magnitude[node.output] + MASK_DISTANCE;
@@ -188,7 +193,7 @@ impl Plan<'_> {
             .then(|| Interval::new(range.min.min(0), range.max.max(0)))
     }
 
-    fn worst_sum(&self, pieces: &[Piece], inputs: &[TensorId], offset: f64) -> i128 {
+    pub(super) fn worst_sum(&self, pieces: &[Piece], inputs: &[TensorId], offset: f64) -> i128 {
         let of_piece = |piece: &Piece| {
             let tensor = self.read(inputs[piece.input]);
             let read = |axis: usize| {
@@ -220,6 +225,12 @@ impl Plan<'_> {
             |step: &f64| (step / finest - (step / finest).round()).abs() < 1e-9 * step / finest;
         if steps.iter().all(whole) {
             return Some(finest);
+        }
+        if let Some(to) = self
+            .rounded_to(node.output)
+            .filter(|_| self.sums_exact(&node.inputs))
+        {
+            return Some(finest.min(to) / f64::from(EXACT_BITS).exp2());
         }
         let ratio = (coarsest / finest).log2();
         // No finer than what one requantization can drop again.
@@ -263,6 +274,9 @@ impl Plan<'_> {
         let scale = self.read(a).scale * self.read(b).scale;
         let worst = worst as i64;
         let output = self.tensor(node.output, scale, Interval::new(-worst, worst));
+        if self.is_exact(a) && self.is_exact(b) {
+            self.exact.insert(output);
+        }
         self.emit_all(&node.name, Op::MatMul, vec![a, b], output);
         Ok(output)
     }

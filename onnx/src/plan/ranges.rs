@@ -103,7 +103,7 @@ impl Need {
     fn of(model: &Model, tensor: usize) -> Self {
         let readers = model.readers(tensor).map(|node| match &node.op {
             FloatOp::Gather { rows, .. } => Self::Numbers(*rows),
-            FloatOp::Positive => Self::Comparisons,
+            FloatOp::Positive | FloatOp::Round(_) => Self::Comparisons,
             FloatOp::Affine { .. }
             | FloatOp::Dense { .. }
             | FloatOp::Reshape
