@@ -17,14 +17,21 @@ use crate::samples::read_capped;
 use crate::{Error, UnsupportedNode};
 
 mod affine;
+mod arithmetic;
 mod attributes;
 mod check;
-mod general;
+mod gathers;
+mod images;
 mod inputs;
+mod logic;
+mod maps;
 mod named;
+mod normalize;
 mod operators;
+mod parts;
 mod passes;
 mod quantized;
+mod reduce;
 mod supported;
 mod trees;
 mod views;
@@ -32,8 +39,8 @@ mod windows;
 
 use affine::Affine;
 use check::check;
-use general::Parts;
 use operators::Translated;
+use parts::Parts;
 use supported::{display_name, is_onnx, is_trees, refuse, unsupported};
 
 /// Bounds on what is read from a file that nobody vouches for.
@@ -373,7 +380,7 @@ impl Import<'_> {
         &'a self,
         node: &'a pb::NodeProto,
         build: &mut Build,
-        translate: impl FnOnce(&mut Parts<'a, '_>) -> Result<general::Outcome, Error>,
+        translate: impl FnOnce(&mut Parts<'a, '_>) -> Result<parts::Outcome, Error>,
     ) -> Result<(), Error> {
         let outcome = match translate(&mut Parts::new(self, node, build)) {
             Err(Error::Malformed(problem)) => Err(problem),

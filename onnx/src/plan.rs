@@ -31,6 +31,8 @@ const MARGIN: u32 = 2;
 /// Bits of the keys of one-input functions within the calibrated range: of those that jump, and of those that lines approximate.
 const FUNCTION_BITS: u32 = 9;
 const SMOOTH_BITS: u32 = 12;
+/// Bits that the values of an exponential have beyond the calibrated ones.
+const EXP_MARGIN: f64 = 8.0;
 /// Bits of the keys of functions that are steep somewhere.
 const STEEP_BITS: u32 = 12;
 /// Weight bits of accumulators that are shown as they are, and of those compared by argmax.
@@ -407,13 +409,21 @@ impl Plan<'_> {
         }
     }
 
-    fn keys(&self, function: Function, input: TensorId) -> Interval {
-        if self.origin(input) == Origin::Values {
-            return self.read(input).range;
-        }
+    /// Keys of a table: the calibrated range with a margin. An exponential's ends where its values have one, of [`EXP_MARGIN`] bits.
+    fn keys(&self, node: &FloatNode, function: Function, input: TensorId) -> Interval {
         let half = 1i64 << (self.key_bits(function) + MARGIN);
         let min = if function == Function::Log { 0 } else { -half };
-        Interval::new(min, half - 1)
+        let mut keys = match self.origin(input) {
+            Origin::Values => self.read(input).range,
+            _ => Interval::new(min, half - 1),
+        };
+        if function == Function::Exp {
+            let bits = self.key_bits(function);
+            let step = self.key_scale(node.inputs[0], input, bits).0;
+            let top = self.ranges.magnitude[node.output].ln() + EXP_MARGIN * std::f64::consts::LN_2;
+            keys.max = keys.max.min((top / step) as i64).max(keys.min);
+        }
+        keys
     }
 
     /// As fine as the next layer's weights allow where there is one, else 16 bits.
@@ -431,8 +441,8 @@ impl Plan<'_> {
                 VALUE_BITS
             };
         let top = f64::from(ceil_log2(magnitude)) - f64::from(bits);
-        // Exp grows beyond the calibrated range: its values stay below 2^40 all the same.
-        let keys = self.keys(function, input);
+        // Some functions grow beyond the calibrated range: their values stay below 2^40 all the same.
+        let keys = self.keys(node, function, input);
         let step = self
             .key_scale(node.inputs[0], input, self.key_bits(function))
             .0;
@@ -457,14 +467,19 @@ impl Plan<'_> {
         let table = Table {
             function,
             parameters,
-            keys: self.keys(function, input),
+            keys: self.keys(node, function, input),
             input_scale: if homogeneous { 1.0 } else { key_scale },
             output_scale: if homogeneous { 1.0 } else { output_scale },
             low: 0,
         };
-        let bits = self.widths.activation.max(FUNCTION_BITS) + 1;
-        let tolerance = self.ranges.magnitude[node.output] / f64::from(bits).exp2();
-        let (table, refined) = lines::split(table, tolerance);
+        let bits = self.widths.activation.max(FUNCTION_BITS);
+        let magnitude = self.ranges.magnitude[node.output];
+        let (mut table, refined) = lines::split(table, magnitude, 1.0 / f64::from(bits + 1).exp2());
+        let dropped = lines::too_fine(&table, bits + MARGIN + 1).min(MOST_DROPPED - shift);
+        if dropped > 0 {
+            table = lines::coarser(table, dropped);
+        }
+        let shift = shift + dropped;
         let range = table.values();
         let scale = if homogeneous {
             key_scale

@@ -6,7 +6,7 @@ use tract_onnx::prelude::DatumType;
 use tract_onnx::tract_hir::infer::Factoid as _;
 
 use super::attributes::{attribute, int};
-use super::general::{Outcome, Parts};
+use super::parts::{Outcome, Parts};
 use super::{Constant, Import, malformed};
 use crate::Error;
 use crate::model::{FloatOp, Mode, Rounding};
@@ -139,7 +139,7 @@ impl Parts<'_, '_> {
             Err(problem) => return Ok(Err(problem)),
         };
         if let ([step], [zero]) = (steps.as_slice(), zeros.as_slice()) {
-            let op = super::general::whole(&[(*step, 0)], -step * *zero as f64, &[&shape], &shape);
+            let op = super::parts::whole(&[(*step, 0)], -step * *zero as f64, &[&shape], &shape);
             return self.finish(op, vec![x]);
         }
         let along: Vec<usize> = (0..shape.len())

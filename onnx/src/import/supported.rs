@@ -8,7 +8,7 @@ use super::quantized::is_quantized;
 use crate::UnsupportedNode;
 
 /// Operators that are read beside the one-input functions; whether a node of theirs is built shows when it is translated.
-const READ: [&str; 66] = [
+const READ: [&str; 76] = [
     "Add",
     "And",
     "ArgMax",
@@ -56,6 +56,16 @@ const READ: [&str; 66] = [
     "ReduceSum",
     "Reshape",
     "Shape",
+    "CumSum",
+    "DepthToSpace",
+    "GatherElements",
+    "GatherND",
+    "Resize",
+    "Scatter",
+    "ScatterElements",
+    "ScatterND",
+    "SpaceToDepth",
+    "Upsample",
     "Size",
     "Slice",
     "Softmax",

@@ -97,7 +97,7 @@ impl Plan<'_> {
             output_scale: 1.0 / f64::from(EXP_BITS).exp2(),
             low: 0,
         };
-        let (table, refined) = lines::split(table, EXP_TOLERANCE);
+        let (table, refined) = lines::split(table, 1.0, EXP_TOLERANCE);
         let bits = EXP_BITS + refined;
         let most = 1i64 << bits;
         let table = self.table(table);

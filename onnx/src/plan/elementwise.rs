@@ -114,7 +114,13 @@ impl Plan<'_> {
             Some(plan.read(*id).scale * factor.abs()).filter(|step| *step > 0.0)
         };
         let steps: Vec<f64> = pieces.iter().filter_map(|p| step_of(self, p)).collect();
-        let Some(scale) = self.common_step(node, &steps) else {
+        // Nothing may be left of an activation: an empty triangle, say.
+        let nothing = pieces.is_empty() && node.inputs.iter().any(|t| self.placed.contains_key(t));
+        let step = match constant.abs() {
+            0.0 => 1.0,
+            constant => constant,
+        };
+        let Some(scale) = self.common_step(node, &steps).or(nothing.then_some(step)) else {
             return Err(Error::Plan {
                 node: node.name.clone(),
                 problem: "sums nothing but constants",
@@ -232,7 +238,10 @@ impl Plan<'_> {
         {
             return Some(finest.min(to) / f64::from(EXACT_BITS).exp2());
         }
-        let ratio = (coarsest / finest).log2();
+        // What adds next to nothing need not be told from nothing: many small parts may add up, though.
+        let many = f64::from(ceil_log2(steps.len() as f64)) / 2.0;
+        let finest = finest.max(coarsest / (f64::from(2 * RATIO_BITS) + many).exp2());
+        let ratio = (coarsest / finest).log2() - many;
         // No finer than what one requantization can drop again.
         let bits = self.key_bits(Function::Relu) + MOST_DROPPED - 8;
         let used = ceil_log2(self.ranges.magnitude[node.output] / finest);

@@ -13,7 +13,7 @@ use crate::Error;
 use crate::model::{FloatNode, FloatOp, Mode, Rounding, Values};
 
 /// Most bits dropped, and bits of the factors of steps that are no simple fraction.
-const MOST_DROPPED: u32 = 40;
+const MOST_DROPPED: u32 = 39;
 const FACTOR_BITS: u32 = 24;
 /// Most bits of what is rounded.
 const SUM_BITS: u32 = 60;
@@ -297,11 +297,7 @@ impl Plan<'_> {
     ) -> Result<TensorId, Error> {
         let worst = self.worst_sum(&pieces, &inputs, constant as f64);
         let bits = 128 - worst.leading_zeros();
-        if bits > 61
-            || pieces
-                .iter()
-                .any(|p| p.scale.unsigned_abs() >= 1 << MOST_DROPPED)
-        {
+        if bits > 61 || pieces.iter().any(|p| p.scale.unsigned_abs() >= 1 << 40) {
             return Err(Error::Overflow {
                 node: name.into(),
                 bits,
