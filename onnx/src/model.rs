@@ -359,6 +359,8 @@ impl Model {
             Error::Graph(GraphError::Invalid { name, .. }) => name,
             Error::Plan { node, .. } => node,
             Error::NotFinite { tensor, .. } => tensor,
+            // tract quotes the name of the node that it fails at.
+            Error::Float(problem) => problem.split('"').nth(1).unwrap_or_default(),
             _ => return error,
         };
         let known = |name: &str| self.operators.get(name).cloned();

@@ -62,7 +62,9 @@ impl Import<'_> {
                 Ok(FloatOp::ArgMax.into())
             }
             "ArgMax" if int(node, "axis", 0) == -1 => Ok(FloatOp::ArgMax.into()),
-            "Dropout" if active > 1 => Err("training mode is not built".into()),
+            "Dropout" if active > 1 || self.drops(node)? => {
+                Err("training mode is not built".into())
+            }
             "Cast" if self.is_float(&node.input[0])? && !self.is_float(&node.output[0])? => {
                 Err("a cast that rounds is not built".into())
             }
@@ -84,6 +86,22 @@ impl Import<'_> {
         let fact = self.inference.outlet_fact(outlet).map_err(malformed)?;
         let kind = fact.datum_type.concretize();
         Ok(kind.is_some_and(|kind| kind.is_float()))
+    }
+
+    /// Whether a dropout does what it does in training.
+    fn drops(&self, node: &pb::NodeProto) -> Result<bool, Error> {
+        let constant =
+            |index: usize, default: f32| match node.input.get(index).filter(|n| !n.is_empty()) {
+                Some(name) => Ok::<_, Error>(
+                    self.constant(name)?
+                        .values
+                        .first()
+                        .copied()
+                        .unwrap_or(default),
+                ),
+                None => Ok(default),
+            };
+        Ok(constant(2, 0.0)? != 0.0 && constant(1, 0.5)? != 0.0)
     }
 
     fn prelu(&self, node: &pb::NodeProto) -> Result<Translation, Error> {

@@ -9,7 +9,7 @@ use crate::model::{FloatNode, FloatOp, MASKING};
 /// Bits of accuracy of the ratio of two scales that are added.
 const RATIO_BITS: i32 = 8;
 /// The same, of a sum of the file's integers that is rounded at once.
-const EXACT_BITS: i32 = 16;
+const EXACT_BITS: i32 = 24;
 /// Distances to a maximum beyond which an exponential is nothing.
 pub(super) const MASK_DISTANCE: f64 = 24.0;
 
@@ -162,6 +162,7 @@ impl Plan<'_> {
             scale,
             self.view_range(&whole, &inputs, offset).unwrap_or(range),
         );
+        self.note_halves(node, output, &steps);
         let op = Op::Affine {
             pieces: whole,
             constant: offset as i64,
@@ -195,8 +196,9 @@ impl Plan<'_> {
         let range = self.read(inputs[piece.input]).range;
         let rank = self.read(inputs[piece.input]).shape.len();
         let read = piece.axes.iter().filter(|a| a.source.is_some()).count();
-        (piece.scale == 1 && offset == 0.0 && read == rank)
-            .then(|| Interval::new(range.min.min(0), range.max.max(0)))
+        let offset = offset as i64;
+        (piece.scale == 1 && read == rank)
+            .then(|| Interval::new(range.min.min(0) + offset, range.max.max(0) + offset))
     }
 
     pub(super) fn worst_sum(&self, pieces: &[Piece], inputs: &[TensorId], offset: f64) -> i128 {
@@ -236,7 +238,7 @@ impl Plan<'_> {
             .rounded_to(node.output)
             .filter(|_| self.sums_exact(&node.inputs))
         {
-            return Some(finest.min(to) / f64::from(EXACT_BITS).exp2());
+            return Some(to / f64::from(EXACT_BITS).exp2());
         }
         // What adds next to nothing need not be told from nothing: many small parts may add up, though.
         let many = f64::from(ceil_log2(steps.len() as f64)) / 2.0;

@@ -494,6 +494,19 @@ impl Plan<'_> {
         output
     }
 
+    /// Notes of a sum of the file's integers that is rounded at once whether it can lie half a step beyond a whole one.
+    pub(super) fn note_halves(&mut self, node: &FloatNode, sum: TensorId, steps: &[f64]) {
+        let Some(to) = self
+            .rounded_to(node.output)
+            .filter(|_| self.sums_exact(&node.inputs))
+        else {
+            return;
+        };
+        let ratios: Vec<f64> = steps.iter().map(|step| step / to).collect();
+        self.halves
+            .insert(sum, Fraction::new(&ratios, 1 << (SUM_BITS / 2)).exact);
+    }
+
     /// Whether all inputs of a sum are integers of the file, or sums of such.
     pub(super) fn sums_exact(&self, inputs: &[usize]) -> bool {
         let exact = |float: &usize| match self.placed.get(float) {

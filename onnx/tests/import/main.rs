@@ -4,6 +4,7 @@ mod errors;
 mod general;
 mod layers;
 mod network;
+mod quantized;
 mod refused;
 mod visibility;
 mod wiring;
