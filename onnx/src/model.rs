@@ -101,6 +101,15 @@ pub enum FloatOp {
     Function(Function, [f64; 2]),
     /// Index of the first maximum along the last axis.
     ArgMax,
+    /// The k largest or smallest values along the last axis, in order, equal ones by position; or their positions.
+    TopK {
+        /// How many, at most the length of the axis.
+        k: usize,
+        /// Whether the largest.
+        largest: bool,
+        /// Whether values, else positions.
+        values: bool,
+    },
     /// The same values under another shape.
     Reshape,
 }
@@ -472,6 +481,9 @@ impl FloatOp {
             Self::Transpose(axes) => format!("Transpose {axes:?}"),
             Self::Function(f, _) => format!("{f:?}"),
             Self::ArgMax => "ArgMax".into(),
+            Self::TopK { k, largest, .. } => {
+                format!("TopK {k} {}", if *largest { "largest" } else { "smallest" })
+            }
             Self::Reshape => "Reshape".into(),
         }
     }

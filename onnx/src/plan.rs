@@ -21,6 +21,7 @@ mod linear;
 mod lines;
 mod ranges;
 mod rounding;
+mod selection;
 mod windows;
 
 pub(crate) use ranges::Ranges;
@@ -85,6 +86,7 @@ pub(crate) fn build(
         refined: BTreeMap::new(),
         exact: BTreeSet::new(),
         halves: BTreeMap::new(),
+        chosen: BTreeMap::new(),
     };
     plan.inputs();
     model.nodes.iter().try_for_each(|n| plan.node(n))?;
@@ -121,6 +123,8 @@ struct Plan<'a> {
     layers: Vec<(TensorId, usize)>,
     /// Layers whose weights were scaled so that a chosen number of bits is dropped, and that number.
     scaled: BTreeMap<usize, u32>,
+    /// The largest or smallest values of a tensor, by what they were asked for.
+    chosen: BTreeMap<(TensorId, usize, bool), TensorId>,
     /// Bits that values have beyond those of activations, because lines need them.
     refined: BTreeMap<TensorId, u32>,
     /// Integers that the file means, and sums of them.
@@ -173,7 +177,7 @@ impl Plan<'_> {
                 | FloatOp::Scale { .. }
                 | FloatOp::Reciprocal
                 | FloatOp::Softmax => uses.factor = true,
-                FloatOp::Positive => uses.compared = true,
+                FloatOp::Positive | FloatOp::TopK { .. } => uses.compared = true,
                 FloatOp::Constant(_) | FloatOp::Gather { .. } | FloatOp::Round(_) => {}
                 FloatOp::ArgMax => uses.argmax = true,
                 FloatOp::MaxPool(_) => uses.pool = true,
@@ -315,6 +319,9 @@ impl Plan<'_> {
                 self.emit(&node.name, Op::ArgMax, input, output);
                 output
             }
+            FloatOp::TopK { k, largest, values } => {
+                self.top_k(node, (*k, *largest, *values), input)?
+            }
             FloatOp::Reshape => {
                 let (scale, range) = (self.read(input).scale, self.read(input).range);
                 let output = self.tensor(node.output, scale, range);
@@ -345,7 +352,7 @@ impl Plan<'_> {
     fn key_bits(&self, function: Function) -> u32 {
         match function {
             Function::Relu => self.widths.activation,
-            Function::Log | Function::Reciprocal | Function::Pow => STEEP_BITS,
+            Function::Log | Function::Reciprocal | Function::Pow | Function::Tan => STEEP_BITS,
             Function::Clip | Function::Relu6 => FUNCTION_BITS.max(self.widths.activation),
             _ if lines::jumps(function) => FUNCTION_BITS.max(self.widths.activation),
             _ => SMOOTH_BITS.max(self.widths.activation),
@@ -403,13 +410,15 @@ impl Plan<'_> {
                 let float = self.layers.iter().find(|(tensor, _)| *tensor == id);
                 float.map_or(Origin::Sums, |(_, float)| Origin::Layer(*float))
             }
+            Op::Affine { .. } if self.is_view_of_values(n) => Origin::Values,
             Op::SumPool { .. } | Op::Affine { .. } | Op::Product | Op::MatMul => Origin::Sums,
             Op::Reshape | Op::Transpose { .. } => self.origin(n.inputs[0]),
             _ => Origin::Values,
         }
     }
 
-    /// Keys of a table: the calibrated range with a margin. An exponential's ends where its values have one, of [`EXP_MARGIN`] bits.
+    /// Keys of a table: the calibrated range with a margin. That of exponentials ends where their values have one, of
+    /// [`EXP_MARGIN`] bits.
     fn keys(&self, node: &FloatNode, function: Function, input: TensorId) -> Interval {
         let half = 1i64 << (self.key_bits(function) + MARGIN);
         let min = if function == Function::Log { 0 } else { -half };
@@ -417,11 +426,15 @@ impl Plan<'_> {
             Origin::Values => self.read(input).range,
             _ => Interval::new(min, half - 1),
         };
-        if function == Function::Exp {
+        let grows = matches!(function, Function::Exp | Function::Sinh | Function::Cosh);
+        if grows {
             let bits = self.key_bits(function);
             let step = self.key_scale(node.inputs[0], input, bits).0;
             let top = self.ranges.magnitude[node.output].ln() + EXP_MARGIN * std::f64::consts::LN_2;
             keys.max = keys.max.min((top / step) as i64).max(keys.min);
+            if function != Function::Exp {
+                keys.min = keys.min.max(-keys.max);
+            }
         }
         keys
     }

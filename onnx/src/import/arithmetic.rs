@@ -1,11 +1,15 @@
-//! Sums, products, quotients, powers, matrix products and extremes of two.
+//! Sums, products, quotients, powers, matrix products and extremes.
 
 use zkernel_gadgets::model::Function;
 
 use super::attributes::{attribute, int};
+use super::maps::Entry;
 use super::parts::{Outcome, Parts, whole};
 use crate::Error;
 use crate::model::FloatOp;
+
+/// Most different exponents of one power.
+const MAX_EXPONENTS: usize = 16;
 
 impl Parts<'_, '_> {
     /// `first x_0 + other (x_1 + x_2 + ..)`, or the mean for a negative count.
@@ -24,29 +28,39 @@ impl Parts<'_, '_> {
         self.finish(op, inputs)
     }
 
-    pub(super) fn products(&mut self, operands: &[usize]) -> Outcome {
+    pub(super) fn products(&mut self, operands: &[usize]) -> Result<Outcome, Error> {
         let &[a, b] = operands else {
-            return Err("two inputs are expected".into());
+            return Ok(Err("two inputs are expected".into()));
         };
-        let shape = self.target(0).map_err(|e| e.to_string())?;
+        let shape = self.target(0)?;
         let (a, b) = (self.broadcast(a, &shape), self.broadcast(b, &shape));
         self.finish(FloatOp::Product, vec![a, b])
-            .map_err(|e| e.to_string())?
     }
 
+    /// The product of two tensors, both broadcast to a shape.
+    pub(super) fn times(&mut self, a: usize, b: usize, shape: &[usize]) -> usize {
+        let (a, b) = (self.broadcast(a, shape), self.broadcast(b, shape));
+        self.part(FloatOp::Product, vec![a, b], shape.to_vec())
+    }
+
+    /// A quotient of reals; that of integers is rounded towards zero, and built for a constant divisor.
     pub(super) fn quotient(&mut self) -> Result<Outcome, Error> {
-        if !self.import.is_float(&self.node.output[0])? {
-            return Ok(Err("a division of integers is not built".into()));
-        }
         let (a, b) = (self.operand(0)?, self.operand(1)?);
-        if let Some(values) = self.constant_of(b) {
+        let divisor = self.constant_of(b);
+        if divisor.iter().flatten().any(|v| *v == 0.0) {
+            return Ok(Err("a division by zero".into()));
+        }
+        if !self.import.is_float(&self.node.output[0])? {
+            return self.by_parameter(a, divisor, |divisor| (Function::Trunc, [divisor, 0.0]));
+        }
+        if let Some(values) = divisor {
             let inverse: Vec<f32> = values.iter().map(|v| 1.0 / v).collect();
             if inverse.iter().any(|v| !v.is_finite()) {
                 return Ok(Err("a division by zero".into()));
             }
             let shape = self.shape(b);
             let b = self.constant(shape, inverse);
-            return Ok(self.products(&[a, b]));
+            return self.products(&[a, b]);
         }
         let shape = self.shape(b);
         let inverse = self.part(FloatOp::Reciprocal, vec![b], shape);
@@ -55,36 +69,159 @@ impl Parts<'_, '_> {
             let op = whole(&[(factor, 0)], 0.0, &[&shape], &self.target(0)?);
             return self.finish(op, vec![inverse]);
         }
-        Ok(self.products(&[a, inverse]))
+        self.products(&[a, inverse])
     }
 
-    pub(super) fn power(&mut self) -> Result<Outcome, Error> {
-        let exponent = self.import.constant(&self.node.input[1]).ok();
-        let Some([exponent]) = exponent.as_ref().map(|c| c.values.as_slice()) else {
-            return Ok(Err("only one constant exponent is built".into()));
+    /// The remainder by a constant, of the sign of the divisor or, with `fmod`, of the dividend.
+    pub(super) fn modulo(&mut self) -> Result<Outcome, Error> {
+        let (a, b) = (self.operand(0)?, self.operand(1)?);
+        let divisor = self.constant_of(b);
+        if divisor.iter().flatten().any(|v| *v == 0.0) {
+            return Ok(Err("a division by zero".into()));
+        }
+        let of_dividend = f64::from(u8::from(int(self.node, "fmod", 0) != 0));
+        self.by_parameter(a, divisor, |divisor| {
+            (Function::Mod, [divisor, of_dividend])
+        })
+    }
+
+    /// A function of x whose first parameter is a constant input: one table for each of its values.
+    fn by_parameter(
+        &mut self,
+        x: usize,
+        values: Option<Vec<f32>>,
+        function: impl Fn(f64) -> (Function, [f64; 2]),
+    ) -> Result<Outcome, Error> {
+        let Some(values) = values else {
+            return Ok(Err("only a constant second input is built".into()));
         };
-        let x = self.operand(0)?;
-        let function = |f, a: f64| FloatOp::Function(f, [a, 0.0]);
-        match *exponent {
-            2.0 => self.finish(FloatOp::Product, vec![x, x]),
-            1.0 => self.view_of(1.0, 0.0),
-            0.5 => self.finish(function(Function::Sqrt, 0.0), vec![x]),
-            -0.5 => self.finish(function(Function::Rsqrt, 0.0), vec![x]),
-            exponent => self.finish(function(Function::Pow, f64::from(exponent)), vec![x]),
+        let mut different: Vec<f32> = values.clone();
+        different.sort_by(f32::total_cmp);
+        different.dedup();
+        if different.len() > MAX_EXPONENTS {
+            return Ok(Err(format!(
+                "more than {MAX_EXPONENTS} different values of its second input"
+            )));
+        }
+        let shape = self.target(0)?;
+        let x = self.broadcast(x, &shape);
+        let tables = different.iter().map(|value| {
+            let (function, parameters) = function(f64::from(*value));
+            self.part(
+                FloatOp::Function(function, parameters),
+                vec![x],
+                shape.clone(),
+            )
+        });
+        let tables: Vec<usize> = tables.collect();
+        if let [only] = tables.as_slice() {
+            return self.finish_as(0, *only);
+        }
+        let values = self.constant(self.shape_of_input(1)?, values);
+        let spread = self.broadcast(values, &shape);
+        let chosen = self.constant_of(spread).unwrap_or_default();
+        let entry = |(at, value): (usize, &f32)| Entry {
+            to: at,
+            input: different.iter().position(|v| v == value).unwrap_or(0),
+            from: at,
+            factor: 1.0,
+        };
+        let entries: Vec<Entry> = chosen.iter().enumerate().map(entry).collect();
+        match self.linear_map(&tables, &shape, &entries, 0.0) {
+            Ok(mapped) => self.finish_as(0, mapped),
+            Err(problem) => Ok(Err(problem)),
         }
     }
 
-    /// Leading axes broadcast to each other.
-    pub(super) fn matmul(&mut self) -> Result<Outcome, Error> {
-        let (a, b) = (self.operand(0)?, self.operand(1)?);
-        let (left, right, shape) = (self.shape(a), self.shape(b), self.target(0)?);
-        let ([.., i, k], [.., _, j]) = (left.as_slice(), right.as_slice()) else {
-            return Ok(Err("a product with a vector is not built".into()));
+    fn shape_of_input(&self, index: usize) -> Result<Vec<usize>, Error> {
+        self.import.shape(&self.node.input[index])
+    }
+
+    /// A power by its constant exponent, or of a constant base, or of a positive base: `exp(y log x)`.
+    pub(super) fn power(&mut self) -> Result<Outcome, Error> {
+        let (x, y) = (self.operand(0)?, self.operand(1)?);
+        let exponents = self.constant_of(y);
+        if let Some([exponent]) = exponents.as_deref() {
+            return self.power_of(x, f64::from(*exponent));
+        }
+        if exponents.is_some() {
+            return self.by_parameter(x, exponents, |exponent| (Function::Pow, [exponent, 0.0]));
+        }
+        let shape = self.target(0)?;
+        let logarithms = match self.constant_of(x) {
+            Some(bases) if bases.iter().all(|base| *base > 0.0) => {
+                let own = self.shape(x);
+                self.constant(own, bases.iter().map(|base| base.ln()).collect())
+            }
+            Some(_) => return Ok(Err("a base that is not positive".into())),
+            None => self.apply(x, Function::Log),
         };
-        let lead = &shape[..shape.len() - 2];
-        let a = self.broadcast(a, &[lead, &[*i, *k]].concat());
-        let b = self.broadcast(b, &[lead, &[*k, *j]].concat());
-        self.finish(FloatOp::MatMul, vec![a, b])
+        let products = self.times(logarithms, y, &shape);
+        let function = FloatOp::Function(Function::Exp, [0.0; 2]);
+        self.finish(function, vec![products])
+    }
+
+    fn power_of(&mut self, x: usize, exponent: f64) -> Result<Outcome, Error> {
+        let shape = self.target(0)?;
+        let x = self.broadcast(x, &shape);
+        let function = |f, a: f64| FloatOp::Function(f, [a, 0.0]);
+        if exponent == 2.0 {
+            return self.finish(FloatOp::Product, vec![x, x]);
+        }
+        if exponent == 1.0 || exponent == 0.0 {
+            let op = whole(&[(exponent, 0)], 1.0 - exponent, &[&shape], &shape);
+            return self.finish(op, vec![x]);
+        }
+        let op = match exponent {
+            0.5 => function(Function::Sqrt, 0.0),
+            -0.5 => function(Function::Rsqrt, 0.0),
+            exponent => function(Function::Pow, exponent),
+        };
+        self.finish(op, vec![x])
+    }
+
+    /// Leading axes broadcast to each other; a vector is a matrix of one row on the left, of one column on the right.
+    pub(super) fn matmul(&mut self) -> Result<Outcome, Error> {
+        let (mut a, mut b) = (self.operand(0)?, self.operand(1)?);
+        if let &[k] = self.shape(a).as_slice() {
+            a = self.part(FloatOp::Reshape, vec![a], vec![1, k]);
+        }
+        if let &[k] = self.shape(b).as_slice() {
+            b = self.part(FloatOp::Reshape, vec![b], vec![k, 1]);
+        }
+        let y = self.matrix_product(a, b);
+        if self.shape(y) == self.target(0)? {
+            return self.finish_as(0, y);
+        }
+        self.finish(FloatOp::Reshape, vec![y])
+    }
+
+    /// `(.., i, k)` times `(.., k, j)`, leading axes broadcast; a constant right side is a layer.
+    pub(super) fn matrix_product(&mut self, a: usize, b: usize) -> usize {
+        let (left, right) = (self.shape(a), self.shape(b));
+        let (leads, [i, k], j) = (
+            [&left[..left.len() - 2], &right[..right.len() - 2]],
+            [left[left.len() - 2], left[left.len() - 1]],
+            right[right.len() - 1],
+        );
+        let weights = self
+            .constant_of(b)
+            .filter(|_| leads[1].iter().product::<usize>() == 1);
+        let lead = broadcast_shape(leads);
+        let shape = [&lead[..], &[i, j]].concat();
+        if let Some(weights) = weights {
+            let matrix = super::Constant {
+                shape: vec![k, j],
+                values: weights,
+            };
+            if let Ok(op) = super::operators::dense(&matrix, false, 1.0, None) {
+                let a = self.broadcast(a, &[&lead[..], &[i, k]].concat());
+                return self.part(op, vec![a], shape);
+            }
+        }
+        let a = self.broadcast(a, &[&lead[..], &[i, k]].concat());
+        let b = self.broadcast(b, &[&lead[..], &[k, j]].concat());
+        self.part(FloatOp::MatMul, vec![a, b], shape)
     }
 
     pub(super) fn gemm_of_activations(&mut self) -> Result<Outcome, Error> {
@@ -111,20 +248,41 @@ impl Parts<'_, '_> {
         self.finish(whole(&factors, 0.0, &shapes, &shape), inputs)
     }
 
-    /// `max(a, b) = b + relu(a - b)`; with sign -1 the minimum, `b - relu(b - a)`.
+    /// `max(a, b) = b + relu(a - b)`; with sign -1 the minimum, `b - relu(b - a)`; of several, one after the other.
     pub(super) fn extreme(&mut self, sign: f64) -> Result<Outcome, Error> {
         let operands = self.operands()?;
-        let &[a, b] = operands.as_slice() else {
-            return Ok(Err("two inputs are built".into()));
-        };
         let shape = self.target(0)?;
-        let difference = self.difference([a, b], [sign, -sign], 0.0, &shape);
-        let gain = self.apply(difference, Function::Relu);
-        let shapes = [&*self.shape(b), &shape].map(<[usize]>::to_vec);
-        let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
-        self.finish(
-            whole(&[(1.0, 0), (sign, 1)], 0.0, &shapes, &shape),
-            vec![b, gain],
-        )
+        let mut best = self.broadcast(operands[0], &shape);
+        for other in &operands[1..] {
+            let difference = self.difference([best, *other], [sign, -sign], 0.0, &shape);
+            let gain = self.apply(difference, Function::Relu);
+            best = self.difference([*other, gain], [1.0, sign], 0.0, &shape);
+        }
+        self.finish_as(0, best)
     }
+
+    /// `relu(x) + slope (x - relu(x))`.
+    pub(super) fn parametric_relu(&mut self) -> Result<Outcome, Error> {
+        let (x, slope) = (self.operand(0)?, self.operand(1)?);
+        let shape = self.target(0)?;
+        let above = self.apply(x, Function::Relu);
+        let below = self.difference([x, above], [1.0, -1.0], 0.0, &shape);
+        let sloped = self.times(below, slope, &shape);
+        let y = self.difference([above, sloped], [1.0, 1.0], 0.0, &shape);
+        self.finish_as(0, y)
+    }
+}
+
+/// The shape that two shapes broadcast to.
+fn broadcast_shape([a, b]: [&[usize]; 2]) -> Vec<usize> {
+    let rank = a.len().max(b.len());
+    let at = |shape: &[usize], axis: usize| match (axis + shape.len()).checked_sub(rank) {
+        Some(own) => shape[own],
+        None => 1,
+    };
+    let len = |axis: usize| match at(a, axis) {
+        1 => at(b, axis),
+        len => len,
+    };
+    (0..rank).map(len).collect()
 }

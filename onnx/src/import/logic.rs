@@ -1,5 +1,8 @@
 //! Comparisons, bits and choices.
 
+use zkernel_gadgets::model::Function;
+
+use super::operators::Cast;
 use super::parts::{Outcome, Parts, whole};
 use crate::Error;
 use crate::model::FloatOp;
@@ -30,6 +33,24 @@ impl Parts<'_, '_> {
         });
         let op = whole(&[(-1.0, 0), (-1.0, 1)], 1.0, &[&shape, &shape], &shape);
         self.finish(op, sides.to_vec())
+    }
+
+    /// A cast to integers rounds towards zero; one to bits says what is not zero.
+    pub(super) fn cast(&mut self) -> Result<Outcome, Error> {
+        let x = self.operand(0)?;
+        let shape = self.shape(x);
+        match self.import.cast_kind(self.node)? {
+            Cast::Same => self.finish(FloatOp::Reshape, vec![x]),
+            Cast::Whole => self.finish(FloatOp::Function(Function::Trunc, [1.0, 0.0]), vec![x]),
+            Cast::Bit => {
+                let sides = [1.0, -1.0].map(|sign| {
+                    let x = self.scaled(x, sign, 0.0);
+                    self.part(FloatOp::Positive, vec![x], shape.clone())
+                });
+                let y = self.difference(sides, [1.0, 1.0], 0.0, &shape);
+                self.finish_as(0, y)
+            }
+        }
     }
 
     /// `a + b + factor a b` of bits: or with -1, exclusive or with -2.

@@ -6,6 +6,7 @@ use zkernel_gadgets::model::{Along, Function, Piece};
 use super::attributes::int;
 use super::{Build, Import};
 use crate::Error;
+use crate::float::View;
 use crate::model::FloatOp;
 
 /// What became of a node: nothing more to do, or why it cannot be translated.
@@ -39,42 +40,63 @@ impl<'a, 'b> Parts<'a, 'b> {
     }
 
     /// Translates the node; `None` if it is of another kind.
+    /// Translates the node; `None` if it is of another kind.
     pub(super) fn translate(&mut self) -> Result<Option<Outcome>, Error> {
         Ok(Some(match &*self.node.op_type {
             "Add" | "Sum" => self.sum(1.0, 1.0)?,
             "Sub" => self.sum(1.0, -1.0)?,
             "Mean" => self.sum(1.0, self.node.input.len() as f64)?,
-            "Mul" => {
+            "Mul" | "And" => {
                 let operands = self.operands()?;
-                self.products(&operands)
+                self.products(&operands)?
             }
             "Div" => self.quotient()?,
+            "Mod" => self.modulo()?,
             "Neg" => self.view_of(-1.0, 0.0)?,
             "Pow" => self.power()?,
             "MatMul" => self.matmul()?,
             "Gemm" => self.gemm_of_activations()?,
+            "Einsum" => self.einsum()?,
             "Max" => self.extreme(1.0)?,
             "Min" => self.extreme(-1.0)?,
+            "PRelu" => self.parametric_relu()?,
             "Greater" => self.compare([1.0, -1.0], 0.0, false)?,
             "Less" => self.compare([-1.0, 1.0], 0.0, false)?,
             "GreaterOrEqual" => self.compare([-1.0, 1.0], 0.0, true)?,
             "LessOrEqual" => self.compare([1.0, -1.0], 0.0, true)?,
             "Equal" => self.equal()?,
             "Not" => self.view_of(-1.0, 1.0)?,
-            "And" => {
-                let operands = self.operands()?;
-                self.products(&operands)
-            }
             "Or" => self.logic(-1.0)?,
             "Xor" => self.logic(-2.0)?,
             "Where" => self.choose()?,
+            "Cast" => self.cast()?,
+            "OneHot" => self.one_hot()?,
+            "TopK" => self.top_k()?,
+            _ => return self.translate_rows(),
+        }))
+    }
+
+    /// Operators over rows and windows.
+    fn translate_rows(&mut self) -> Result<Option<Outcome>, Error> {
+        Ok(Some(match &*self.node.op_type {
             "Softmax" | "LogSoftmax" => self.softmax()?,
-            "LayerNormalization" => self.layer_normalization()?,
-            "ReduceMean" | "ReduceSum" => self.reduce()?,
+            "Hardmax" => self.hardmax()?,
+            "LayerNormalization" | "RMSNormalization" | "SimplifiedLayerNormalization" => {
+                self.layer_normalization()?
+            }
+            "InstanceNormalization" | "GroupNormalization" => self.group_normalization()?,
+            "MeanVarianceNormalization" => self.mean_variance_normalization()?,
+            "LpNormalization" => self.lp_normalization()?,
+            "LRN" => self.local_response()?,
             "ReduceMax" => self.reduce_extreme(1.0)?,
             "ReduceMin" => self.reduce_extreme(-1.0)?,
+            op if op.starts_with("Reduce") => self.reduce()?,
             "ArgMax" => self.arg_extreme(1.0)?,
             "ArgMin" => self.arg_extreme(-1.0)?,
+            "AveragePool" => self.average_pool()?,
+            "MaxPool" => self.max_pool()?,
+            "GlobalAveragePool" | "GlobalMaxPool" | "GlobalLpPool" => self.global_pool()?,
+            "ConvTranspose" => self.transposed_convolution()?,
             _ => return self.views(),
         }))
     }
@@ -104,11 +126,29 @@ impl<'a, 'b> Parts<'a, 'b> {
         self.import.shape(&self.node.output[output])
     }
 
-    /// A part of the node: a tensor that the file does not name.
+    /// A part of the node: a tensor that the file does not name. What constants alone make is a constant.
     pub(super) fn part(&mut self, op: FloatOp, inputs: Vec<usize>, shape: Vec<usize>) -> usize {
+        let op = match self.folded(&op, &inputs, &shape) {
+            Some(values) => return self.constant(shape, values),
+            None => op,
+        };
         let name = format!("{}#{}", super::display_name(self.node), self.count);
         self.count += 1;
         self.build.add(&name.clone(), name, op, inputs, shape)
+    }
+
+    fn folded(&self, op: &FloatOp, inputs: &[usize], shape: &[usize]) -> Option<Vec<f32>> {
+        let constants = inputs.iter().map(|id| self.constant_of(*id));
+        let constants: Vec<Vec<f32>> = constants.collect::<Option<_>>()?;
+        let pairs = constants.iter().zip(inputs);
+        let views = pairs.map(|(values, id)| View {
+            shape: &self.build.tensors[*id].shape,
+            values,
+        });
+        let views: Vec<View<'_>> = views.collect();
+        let values = op.evaluate(&views, shape);
+        let known = !inputs.is_empty() && values.len() == shape.iter().product::<usize>();
+        known.then_some(values)
     }
 
     /// The last part: the node's output.

@@ -190,15 +190,16 @@ impl Plan<'_> {
         finer.into_iter().find(|step| whole(*step)).unwrap_or(scale)
     }
 
-    /// The range of one view at the same scale: that of its input, and zero where it may read nothing.
+    /// The range of views at the same scale: that of their inputs, and zero where they may read nothing.
     fn view_range(&self, pieces: &[Piece], inputs: &[TensorId], offset: f64) -> Option<Interval> {
-        let [piece] = pieces else { return None };
-        let range = self.read(inputs[piece.input]).range;
-        let rank = self.read(inputs[piece.input]).shape.len();
-        let read = piece.axes.iter().filter(|a| a.source.is_some()).count();
-        let offset = offset as i64;
-        (piece.scale == 1 && read == rank)
-            .then(|| Interval::new(range.min.min(0) + offset, range.max.max(0) + offset))
+        let union = |range: Interval, id: &TensorId| {
+            let own = self.read(*id).range;
+            Interval::new(range.min.min(own.min), range.max.max(own.max))
+        };
+        self.is_view(pieces, inputs).then(|| {
+            let Interval { min, max } = inputs.iter().fold(Interval::new(0, 0), union);
+            Interval::new(min + offset as i64, max + offset as i64)
+        })
     }
 
     pub(super) fn worst_sum(&self, pieces: &[Piece], inputs: &[TensorId], offset: f64) -> i128 {

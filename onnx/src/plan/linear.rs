@@ -69,6 +69,12 @@ impl Plan<'_> {
         let writer = self.graph.nodes.iter().find(|n| n.output == id);
         match writer.map(|n| (&n.op, n.inputs.first())) {
             Some((Op::Reshape | Op::Transpose { .. }, Some(input))) => self.excess_bits(*input),
+            Some((Op::Affine { .. }, Some(_)))
+                if writer.is_some_and(|n| self.is_view_of_values(n)) =>
+            {
+                let inputs = writer.iter().flat_map(|n| &n.inputs);
+                inputs.map(|id| self.excess_bits(*id)).max().unwrap_or(0)
+            }
             _ => self.refined.get(&id).copied().unwrap_or(0),
         }
     }

@@ -22,6 +22,9 @@ pub(super) const fn jumps(function: Function) -> bool {
             | Function::ThresholdedRelu
             | Function::Relu
             | Function::Identity
+            | Function::Mod
+            | Function::Trunc
+            | Function::Shrink
     )
 }
 
@@ -63,7 +66,7 @@ pub(super) fn split(table: Table, magnitude: f64, tolerance: f64) -> (Table, u32
 pub(super) fn too_fine(table: &Table, bits: u32) -> u32 {
     let steep = matches!(
         table.function,
-        Function::Log | Function::Reciprocal | Function::Pow
+        Function::Log | Function::Reciprocal | Function::Pow | Function::Tan
     );
     if table.low > 0 || steep || jumps(table.function) {
         return 0;
