@@ -64,6 +64,7 @@ const POSITIONS: &[(&str, &[usize])] = &[
     ("LSTM", &[FROM | 1]),
     ("LayerNormalization", &[1, 2]),
     ("MatMulInteger", &[2, 3]),
+    ("Mod", &[1]),
     ("PRelu", &[1]),
     ("Pow", &[1]),
     ("QLinearConv", &[FROM | 1]),
