@@ -75,12 +75,13 @@ impl Function {
             Self::Shrink if x < -a => x + b,
             Self::Shrink => 0.0,
             Self::Tan => libm::tan(x),
-            Self::Asin => libm::asin(x),
-            Self::Acos => libm::acos(x),
+            Self::Asin => libm::asin(x.clamp(-1.0, 1.0)),
+            Self::Acos => libm::acos(x.clamp(-1.0, 1.0)),
             Self::Sinh => libm::sinh(x),
             Self::Cosh => libm::cosh(x),
             Self::Asinh => libm::asinh(x),
-            Self::Acosh => libm::acosh(x),
+            Self::Acosh => libm::acosh(x.max(1.0)),
+            Self::Atanh if x.abs() >= 1.0 => 0.0,
             Self::Atanh => libm::atanh(x),
         }
     }

@@ -460,7 +460,12 @@ impl Plan<'_> {
             .key_scale(node.inputs[0], input, self.key_bits(function))
             .0;
         let worst = function.float(keys.max as f64 * step, parameters).abs();
-        top.exp2().max(worst.min(f64::MAX) / 40f64.exp2())
+        let worst = if worst.is_nan() {
+            0.0
+        } else {
+            worst.min(f64::MAX)
+        };
+        top.exp2().max(worst / 40f64.exp2())
     }
 
     fn requantize(

@@ -158,9 +158,9 @@ pub enum Function {
     Shrink = 38,
     /// tan(x).
     Tan = 39,
-    /// asin(x); 0 where |x| > 1.
+    /// asin(min(max(x, -1), 1)).
     Asin = 40,
-    /// acos(x); 0 where |x| > 1.
+    /// acos(min(max(x, -1), 1)).
     Acos = 41,
     /// sinh(x).
     Sinh = 42,
@@ -168,7 +168,7 @@ pub enum Function {
     Cosh = 43,
     /// asinh(x).
     Asinh = 44,
-    /// acosh(x); 0 where x < 1.
+    /// acosh(max(x, 1)).
     Acosh = 45,
     /// atanh(x); 0 where |x| >= 1.
     Atanh = 46,
