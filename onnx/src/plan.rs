@@ -42,6 +42,8 @@ const ARGMAX_WEIGHT_BITS: u32 = 11;
 /// Values of a table whose result is not multiplied by weights: steps in the calibrated range.
 const VALUE_BITS: i32 = 16;
 
+/// Bits of what is divided by beyond which a quotient costs less than a table.
+const WIDE_BITS: u32 = 14;
 /// Most bits of a limb.
 const LIMB_BITS: u32 = 8;
 /// Most bits dropped by a requantization.
@@ -369,6 +371,10 @@ impl Plan<'_> {
         if matches!(function, Function::Sqrt | Function::Rsqrt) {
             return self.root(node, function, input);
         }
+        let range = self.read(input).range;
+        if function == Function::Reciprocal && range.min >= 0 && range.max >= 1 << WIDE_BITS {
+            return Ok(self.reciprocal(node, input));
+        }
         let input = if self.is_wide(input) && self.origin(input) == Origin::Values {
             let bits = self.key_bits(function);
             self.narrow(&format!("{}.input", node.name), node.inputs[0], input, bits)
@@ -465,6 +471,12 @@ impl Plan<'_> {
         } else {
             worst.min(f64::MAX)
         };
+        let whole = |x: f64| x.fract() == 0.0;
+        let power = function == Function::Pow && parameters[0] >= 0.0 && whole(parameters[0]);
+        if power && whole(step) && worst < 39f64.exp2() {
+            // Powers of integers are integers.
+            return step.powf(parameters[0]);
+        }
         top.exp2().max(worst / 40f64.exp2())
     }
 

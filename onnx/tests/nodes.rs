@@ -26,7 +26,10 @@ fn rows() -> BTreeMap<String, [usize; 2]> {
         let &[_, operator, proven, refused, ..] = cells.as_slice() else {
             return None;
         };
-        Some((operator.to_owned(), [proven.parse().ok()?, refused.parse().ok()?]))
+        Some((
+            operator.to_owned(),
+            [proven.parse().ok()?, refused.parse().ok()?],
+        ))
     };
     PAGE.lines().filter_map(row).collect()
 }
@@ -36,20 +39,30 @@ fn outcomes(cases: &[Case], depth: impl Fn(usize) -> Depth + Sync) -> Vec<Outcom
     let every_second = |first: usize| {
         let mut known = KnownGenerators::new();
         let chosen = cases.iter().enumerate().skip(first).step_by(2);
-        chosen.map(|(i, case)| outcome(case, depth(i), &mut known)).collect::<Vec<_>>()
+        chosen
+            .map(|(i, case)| outcome(case, depth(i), &mut known))
+            .collect::<Vec<_>>()
     };
     let (even, odd) = std::thread::scope(|scope| {
         let odd = scope.spawn(|| every_second(1));
         (every_second(0), odd.join().unwrap())
     });
     let mut parts = [even.into_iter(), odd.into_iter()];
-    (0..cases.len()).map(|i| parts[i % 2].next().unwrap()).collect()
+    (0..cases.len())
+        .map(|i| parts[i % 2].next().unwrap())
+        .collect()
 }
 
 #[test]
 fn cases_are_as_expected_or_refused_by_name() {
     let cases = cases();
-    let depth = |i: usize| if i.is_multiple_of(PROVEN_EVERY) { Depth::Proof } else { Depth::Run };
+    let depth = |i: usize| {
+        if i.is_multiple_of(PROVEN_EVERY) {
+            Depth::Proof
+        } else {
+            Depth::Run
+        }
+    };
     let (mut proven, mut refused) = (BTreeSet::new(), BTreeSet::new());
     let mut wrong = Vec::new();
     for (case, outcome) in cases.iter().zip(outcomes(&cases, depth)) {
@@ -67,10 +80,16 @@ fn cases_are_as_expected_or_refused_by_name() {
     // What the page says of an operator holds here.
     let rows = rows();
     for (operator, name) in &proven {
-        assert!(rows[operator][0] > 0, "{name} is proven, the page says that no case of {operator} is");
+        assert!(
+            rows[operator][0] > 0,
+            "{name} is proven, the page says that no case of {operator} is"
+        );
     }
     for (operator, name) in &refused {
-        assert!(rows[operator][1] > 0, "{name} is refused, the page says that no case of {operator} is");
+        assert!(
+            rows[operator][1] > 0,
+            "{name} is refused, the page says that no case of {operator} is"
+        );
     }
     assert!(proven.len() >= 120, "only {} are proven", proven.len());
     assert!(refused.len() >= 40, "only {} are refused", refused.len());

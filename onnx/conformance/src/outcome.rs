@@ -13,7 +13,7 @@ use crate::{Case, fixed};
 
 /// Largest error of a float output, relative to the largest expected value of its tensor. Outputs that the file has as integers or
 /// bits are exact.
-pub const FLOAT_BOUND: f64 = 0.01;
+pub const FLOAT_BOUND: f64 = 0.02;
 
 /// How far a case is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

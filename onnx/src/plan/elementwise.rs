@@ -10,6 +10,9 @@ use crate::model::{FloatNode, FloatOp, MASKING};
 const RATIO_BITS: i32 = 8;
 /// The same, of a sum of the file's integers that is rounded at once.
 const EXACT_BITS: i32 = 24;
+/// Bits of accuracy of a constant that is added, of the calibrated range; parts of a step that are tried to have it exact.
+const CONSTANT_BITS: u32 = 13;
+const MOST_PARTS: u32 = 16;
 /// Distances to a maximum beyond which an exponential is nothing.
 pub(super) const MASK_DISTANCE: f64 = 24.0;
 
@@ -127,6 +130,7 @@ impl Plan<'_> {
             });
         };
         let scale = self.exact_step(node, scale, constant);
+        let scale = self.fine_step(node, scale, pieces, constant);
         let distance = 2.0 * self.ranges.magnitude[node.output] + MASK_DISTANCE;
         let mask = self.model.masks(node).then_some(-distance);
         let mut inputs = Vec::new();
@@ -188,6 +192,36 @@ impl Plan<'_> {
         };
         let finer = (0..=RATIO_BITS).map(|bits| scale / f64::from(bits).exp2());
         finer.into_iter().find(|step| whole(*step)).unwrap_or(scale)
+    }
+
+    /// A step at which constants lie: what is added to integers or bits need not be a multiple of theirs.
+    fn fine_step(
+        &self,
+        node: &FloatNode,
+        scale: f64,
+        pieces: &[(f64, Piece)],
+        constant: f64,
+    ) -> f64 {
+        let tolerance = self.ranges.magnitude[node.output] / f64::from(CONSTANT_BITS).exp2();
+        if scale <= 2.0 * tolerance || self.model.masks(node) {
+            return scale;
+        }
+        let of_piece = |(factor, piece): &(f64, Piece)| -> Vec<f64> {
+            let values = self.constant_values(node.inputs[piece.input]);
+            let values = values.unwrap_or_default().iter();
+            values.map(|v| f64::from(*v) * factor).collect()
+        };
+        let constants: Vec<f64> = pieces.iter().flat_map(of_piece).chain([constant]).collect();
+        let near = |step: &f64| {
+            let off = |v: &f64| (v - (v / step).round() * step).abs();
+            constants.iter().all(|v| off(v) <= tolerance)
+        };
+        let finer = (1..=MOST_PARTS).map(|parts| scale / f64::from(parts));
+        let halves = ceil_log2(scale / (2.0 * tolerance));
+        finer
+            .into_iter()
+            .find(near)
+            .unwrap_or(scale / f64::from(halves).exp2())
     }
 
     /// The range of views at the same scale: that of their inputs, and zero where they may read nothing.
