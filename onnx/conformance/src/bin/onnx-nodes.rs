@@ -13,8 +13,8 @@ use zkernel_onnx_conformance::proof::KnownGenerators;
 use zkernel_onnx_conformance::{Case, Depth, Outcome, outcome};
 
 /// Most bytes of a case of the subset, and most cases of one operator in it.
-const SMALL: usize = 6_000;
-const OF_ONE_OPERATOR: usize = 6;
+const SMALL: usize = 4_000;
+const OF_ONE_OPERATOR: usize = 2;
 
 #[derive(Default)]
 struct Arguments {
