@@ -342,6 +342,10 @@ impl Import<'_> {
         if is_trees(node) {
             return self.taken_apart(node, build, |parts| parts.trees());
         }
+        // Tensors without elements hold nothing: only concatenations read them, and leave them out.
+        if node.output.len() == 1 && self.shape(output)?.contains(&0) {
+            return Ok(());
+        }
         if quantized::is_quantized(&node.op_type) {
             return self.taken_apart(node, build, |parts| parts.quantized());
         }

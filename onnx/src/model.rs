@@ -393,7 +393,7 @@ impl Model {
             .filter(move |n| n.inputs.contains(&tensor))
     }
 
-    /// Whether a node adds a mask: a constant with very negative entries, to what softmaxes alone read.
+    /// Whether a node adds a mask: a constant with very negative entries, to what softmaxes alone read in the end.
     pub(crate) fn masks(&self, node: &FloatNode) -> bool {
         let masking = |t: &usize| {
             let writer = self.nodes.iter().find(|n| n.output == *t);
@@ -401,10 +401,47 @@ impl Model {
         };
         matches!(node.op, FloatOp::Affine { .. })
             && node.inputs.iter().any(masking)
-            && !self.outputs.contains(&node.output)
-            && self
-                .readers(node.output)
-                .all(|reader| reader.op == FloatOp::Softmax)
+            && self.softmaxed(node.output).is_some()
+    }
+
+    /// The softmax inputs and what lies before them, from a tensor on, if softmaxes alone read it: as it is, or in sums.
+    pub(crate) fn softmaxed(&self, tensor: usize) -> Option<Vec<usize>> {
+        if self.outputs.contains(&tensor) {
+            return None;
+        }
+        let mut on_the_way = vec![tensor];
+        let mut read = false;
+        for reader in self.readers(tensor) {
+            read = true;
+            match &reader.op {
+                FloatOp::Softmax => {}
+                FloatOp::Reshape => on_the_way.extend(self.softmaxed(reader.output)?),
+                FloatOp::Affine { pieces, .. }
+                    if pieces.iter().all(|(factor, _)| *factor == 1.0) =>
+                {
+                    on_the_way.extend(self.softmaxed(reader.output)?);
+                }
+                _ => return None,
+            }
+        }
+        read.then_some(on_the_way)
+    }
+
+    /// The tensors with masked entries that a tensor comes from, itself first; none if it has no masked entries.
+    pub(crate) fn masked(&self, tensor: usize) -> Vec<usize> {
+        let Some(writer) = self.nodes.iter().find(|n| n.output == tensor) else {
+            return Vec::new();
+        };
+        let from: Vec<usize> = match &writer.op {
+            FloatOp::Reshape | FloatOp::Affine { .. } if self.softmaxed(tensor).is_some() => {
+                writer.inputs.iter().flat_map(|t| self.masked(*t)).collect()
+            }
+            _ => Vec::new(),
+        };
+        if from.is_empty() && !self.masks(writer) {
+            return from;
+        }
+        [vec![tensor], from].concat()
     }
 
     /// Layers, shapes, parameters and multiply-accumulates.

@@ -26,8 +26,14 @@ pub(super) fn refused(graph: &pb::GraphProto) -> Vec<UnsupportedNode> {
         let Some(problem) = problem(input) else {
             continue;
         };
-        let readers = graph.node.iter().filter(|n| n.input.contains(&input.name));
-        refused.extend(readers.map(|node| refuse(node, problem.clone())));
+        let reads = |node: &&pb::NodeProto| node.input.contains(&input.name);
+        let readers: Vec<_> = graph.node.iter().filter(reads).collect();
+        // What nobody reads is the model's: its first node stands for it.
+        let named = match readers.is_empty() {
+            true => graph.node.iter().take(1).collect(),
+            false => readers,
+        };
+        refused.extend(named.into_iter().map(|node| refuse(node, problem.clone())));
     }
     refused
 }
@@ -37,16 +43,16 @@ fn problem(input: &pb::ValueInfoProto) -> Option<String> {
     let name = &input.name;
     let kind = input.r#type.as_ref()?;
     let Some(pb::type_proto::Value::TensorType(tensor)) = &kind.value else {
-        return Some(format!("its input `{name}` is no tensor"));
+        return Some(format!("input `{name}` is no tensor"));
     };
     if element(tensor.elem_type).is_none() {
-        return Some(format!("its input `{name}` is of a type that is not read"));
+        return Some(format!("input `{name}` is of a type that is not read"));
     }
     let dims = tensor.shape.iter().flat_map(|shape| &shape.dim);
     let empty = dims
         .into_iter()
         .any(|dim| dim.value == Some(Value::DimValue(0)));
-    empty.then(|| format!("its input `{name}` is empty"))
+    empty.then(|| format!("input `{name}` is empty"))
 }
 
 /// The numbers of elements in the ONNX specification, and what values they can have.

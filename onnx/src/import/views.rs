@@ -108,6 +108,9 @@ impl Parts<'_, '_> {
         let mut inputs = Vec::new();
         let (mut pieces, mut first) = (Vec::new(), 0);
         for index in 0..self.node.input.len() {
+            if self.import.shape(&self.node.input[index])?.contains(&0) {
+                continue;
+            }
             let id = self.operand(index)?;
             let own = self.shape(id);
             let mut axes: Vec<Along> = own
@@ -120,7 +123,7 @@ impl Parts<'_, '_> {
             pieces.push((
                 1.0,
                 Piece {
-                    input: index,
+                    input: inputs.len(),
                     scale: 1,
                     axes,
                 },
@@ -143,6 +146,9 @@ impl Parts<'_, '_> {
         let mut first = 0;
         for output in 0..self.node.output.len() {
             let len = self.target(output)?[axis];
+            if len == 0 {
+                continue;
+            }
             let mut axes: Vec<Along> = shape
                 .iter()
                 .enumerate()

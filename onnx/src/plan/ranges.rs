@@ -21,7 +21,7 @@ pub(crate) struct Ranges {
 
 impl Ranges {
     pub(crate) fn new(model: &Model, floats: &[Vec<Vec<f32>>]) -> Self {
-        let masked = |t: usize| model.nodes.iter().any(|n| n.output == t && model.masks(n));
+        let masked = |t: usize| !model.masked(t).is_empty();
         let mut magnitude: Vec<f64> = (0..model.tensors.len())
             .map(|t| {
                 let masked = masked(t);
@@ -42,7 +42,7 @@ impl Ranges {
             }
             if let (FloatOp::Affine { pieces, .. }, [a, b]) = (&node.op, &node.inputs[..])
                 && let [(x, _), (y, _)] = pieces.as_slice()
-                && !model.masks(node)
+                && model.masked(node.output).is_empty()
                 && !is_maximum(model, *b, *a)
             {
                 let floor = (magnitude[*a] * x).hypot(magnitude[*b] * y);
