@@ -12,6 +12,7 @@ use tract_onnx::pb;
 use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, OutletId};
 use tract_onnx::tract_hir::infer::{Factoid, InferenceModel};
 
+use crate::float::View;
 use crate::model::{FloatNode, FloatOp, FloatTensor, MASKED, Model, Values};
 use crate::samples::read_capped;
 use crate::{Error, UnsupportedNode};
@@ -426,6 +427,8 @@ struct Build {
     ids: BTreeMap<String, usize>,
     /// Steps of weights that are integers of the file, by the output of their layer.
     grids: BTreeMap<usize, Vec<f32>>,
+    /// Constants among the tensors, and the nodes that write them.
+    constants: BTreeMap<usize, usize>,
     refused: Vec<UnsupportedNode>,
 }
 
@@ -443,6 +446,15 @@ impl Build {
         self.add(&node.output[0], display_name(node), op, inputs, shape);
     }
 
+    /// The values of a constant.
+    fn constant(&self, tensor: usize) -> Option<&[f32]> {
+        match &self.nodes.get(*self.constants.get(&tensor)?)?.op {
+            FloatOp::Constant(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// A node; what constants alone make is a constant.
     fn add(
         &mut self,
         tensor: &str,
@@ -451,7 +463,14 @@ impl Build {
         inputs: Vec<usize>,
         shape: Vec<usize>,
     ) -> usize {
+        let (op, inputs) = match self.folded(&op, &inputs, &shape) {
+            Some(values) => (FloatOp::Constant(values), Vec::new()),
+            None => (op, inputs),
+        };
         let output = self.tensor(tensor, shape);
+        if matches!(op, FloatOp::Constant(_)) {
+            self.constants.insert(output, self.nodes.len());
+        }
         self.nodes.push(FloatNode {
             name,
             op,
@@ -459,6 +478,18 @@ impl Build {
             output,
         });
         output
+    }
+
+    fn folded(&self, op: &FloatOp, inputs: &[usize], shape: &[usize]) -> Option<Vec<f32>> {
+        let view = |id: &usize| {
+            let values = self.constant(*id)?;
+            let shape = &self.tensors[*id].shape;
+            Some(View { shape, values })
+        };
+        let views = inputs.iter().map(view).collect::<Option<Vec<_>>>()?;
+        let values = op.evaluate(&views, shape);
+        let known = !inputs.is_empty() && values.len() == shape.iter().product::<usize>();
+        known.then_some(values)
     }
 
     /// Fuses `y_c = scale_c x_c + shift_c` into the layer before it, if nobody else reads that layer's output; else it

@@ -393,7 +393,17 @@ impl Model {
             .filter(move |n| n.inputs.contains(&tensor))
     }
 
-    /// Whether a node adds a mask: a constant with very negative entries, to what softmaxes alone read in the end.
+    /// Whether softmaxes alone read a tensor, seen through views.
+    fn is_for_softmaxes(&self, tensor: usize) -> bool {
+        let read = |reader: &FloatNode| match reader.op {
+            FloatOp::Softmax => true,
+            FloatOp::Reshape | FloatOp::Transpose(_) => self.is_for_softmaxes(reader.output),
+            _ => false,
+        };
+        !self.outputs.contains(&tensor) && self.readers(tensor).all(read)
+    }
+
+    /// Whether a node adds a mask: a constant with very negative entries, to what softmaxes alone read.
     pub(crate) fn masks(&self, node: &FloatNode) -> bool {
         let masking = |t: &usize| {
             let writer = self.nodes.iter().find(|n| n.output == *t);
@@ -401,47 +411,16 @@ impl Model {
         };
         matches!(node.op, FloatOp::Affine { .. })
             && node.inputs.iter().any(masking)
-            && self.softmaxed(node.output).is_some()
+            && self.is_for_softmaxes(node.output)
     }
 
-    /// The softmax inputs and what lies before them, from a tensor on, if softmaxes alone read it: as it is, or in sums.
-    pub(crate) fn softmaxed(&self, tensor: usize) -> Option<Vec<usize>> {
-        if self.outputs.contains(&tensor) {
-            return None;
-        }
-        let mut on_the_way = vec![tensor];
-        let mut read = false;
-        for reader in self.readers(tensor) {
-            read = true;
-            match &reader.op {
-                FloatOp::Softmax => {}
-                FloatOp::Reshape => on_the_way.extend(self.softmaxed(reader.output)?),
-                FloatOp::Affine { pieces, .. }
-                    if pieces.iter().all(|(factor, _)| *factor == 1.0) =>
-                {
-                    on_the_way.extend(self.softmaxed(reader.output)?);
-                }
-                _ => return None,
-            }
-        }
-        read.then_some(on_the_way)
-    }
-
-    /// The tensors with masked entries that a tensor comes from, itself first; none if it has no masked entries.
-    pub(crate) fn masked(&self, tensor: usize) -> Vec<usize> {
-        let Some(writer) = self.nodes.iter().find(|n| n.output == tensor) else {
-            return Vec::new();
-        };
-        let from: Vec<usize> = match &writer.op {
-            FloatOp::Reshape | FloatOp::Affine { .. } if self.softmaxed(tensor).is_some() => {
-                writer.inputs.iter().flat_map(|t| self.masked(*t)).collect()
-            }
-            _ => Vec::new(),
-        };
-        if from.is_empty() && !self.masks(writer) {
-            return from;
-        }
-        [vec![tensor], from].concat()
+    /// Whether a tensor has masked entries, seen through views.
+    pub(crate) fn is_masked(&self, tensor: usize) -> bool {
+        let writer = self.nodes.iter().find(|n| n.output == tensor);
+        writer.is_some_and(|node| match node.op {
+            FloatOp::Reshape | FloatOp::Transpose(_) => self.is_masked(node.inputs[0]),
+            _ => self.masks(node),
+        })
     }
 
     /// Layers, shapes, parameters and multiply-accumulates.

@@ -179,9 +179,9 @@ impl Plan<'_> {
                 | FloatOp::Scale { .. }
                 | FloatOp::Reciprocal
                 | FloatOp::Softmax => uses.factor = true,
-                FloatOp::Positive | FloatOp::TopK { .. } => uses.compared = true,
+                FloatOp::Positive => uses.compared = true,
                 FloatOp::Constant(_) | FloatOp::Gather { .. } | FloatOp::Round(_) => {}
-                FloatOp::ArgMax => uses.argmax = true,
+                FloatOp::ArgMax | FloatOp::TopK { .. } => uses.argmax = true,
                 FloatOp::MaxPool(_) => uses.pool = true,
                 FloatOp::Affine { .. } => {
                     let next = self.uses(reader.output);
@@ -460,7 +460,7 @@ impl Plan<'_> {
                 VALUE_BITS
             };
         let top = f64::from(ceil_log2(magnitude)) - f64::from(bits);
-        // Some functions grow beyond the calibrated range: their values stay below 2^40 all the same.
+        // Some functions grow beyond the calibrated range: their values stay below 2^40 all the same, with room for rounding.
         let keys = self.keys(node, function, input);
         let step = self
             .key_scale(node.inputs[0], input, self.key_bits(function))
@@ -477,7 +477,7 @@ impl Plan<'_> {
             // Powers of integers are integers.
             return step.powf(parameters[0]);
         }
-        top.exp2().max(worst / 40f64.exp2())
+        top.exp2().max(worst / 39f64.exp2())
     }
 
     fn requantize(
@@ -504,11 +504,16 @@ impl Plan<'_> {
         };
         let bits = self.widths.activation.max(FUNCTION_BITS);
         let magnitude = self.ranges.magnitude[node.output];
-        let (mut table, refined) = lines::split(table, magnitude, 1.0 / f64::from(bits + 1).exp2());
-        let dropped = lines::too_fine(&table, bits + MARGIN + 1).min(MOST_DROPPED - shift);
-        if dropped > 0 {
-            table = lines::coarser(table, dropped);
-        }
+        let (table, refined, dropped) = {
+            let (split, refined) =
+                lines::split(table.clone(), magnitude, 1.0 / f64::from(bits + 1).exp2());
+            let dropped =
+                lines::too_fine(&split, &table, bits + MARGIN + 1).min(MOST_DROPPED - shift);
+            match dropped {
+                0 => (split, refined, 0),
+                dropped => (lines::coarser(table, dropped), 0, dropped),
+            }
+        };
         let shift = shift + dropped;
         let range = table.values();
         let scale = if homogeneous {

@@ -77,6 +77,7 @@ impl Import<'_> {
             "Dropout" if active > 1 || self.drops(node)? => {
                 Err("training mode is not built".into())
             }
+            "CastLike" => Err("a cast of a constant".into()),
             "Cast" if self.cast_kind(node)? != Cast::Same => Err("a cast that rounds".into()),
             "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout" | "Cast" => {
                 Ok(FloatOp::Reshape.into())

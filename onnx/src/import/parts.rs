@@ -6,7 +6,6 @@ use zkernel_gadgets::model::{Along, Function, Piece};
 use super::attributes::int;
 use super::{Build, Import};
 use crate::Error;
-use crate::float::View;
 use crate::model::FloatOp;
 
 /// What became of a node: nothing more to do, or why it cannot be translated.
@@ -69,7 +68,7 @@ impl<'a, 'b> Parts<'a, 'b> {
             "Or" => self.logic(-1.0)?,
             "Xor" => self.logic(-2.0)?,
             "Where" => self.choose()?,
-            "Cast" => self.cast()?,
+            "Cast" | "CastLike" => self.cast()?,
             "OneHot" => self.one_hot()?,
             "TopK" => self.top_k()?,
             _ => return self.translate_rows(),
@@ -126,29 +125,11 @@ impl<'a, 'b> Parts<'a, 'b> {
         self.import.shape(&self.node.output[output])
     }
 
-    /// A part of the node: a tensor that the file does not name. What constants alone make is a constant.
+    /// A part of the node: a tensor that the file does not name.
     pub(super) fn part(&mut self, op: FloatOp, inputs: Vec<usize>, shape: Vec<usize>) -> usize {
-        let op = match self.folded(&op, &inputs, &shape) {
-            Some(values) => return self.constant(shape, values),
-            None => op,
-        };
         let name = format!("{}#{}", super::display_name(self.node), self.count);
         self.count += 1;
         self.build.add(&name.clone(), name, op, inputs, shape)
-    }
-
-    fn folded(&self, op: &FloatOp, inputs: &[usize], shape: &[usize]) -> Option<Vec<f32>> {
-        let constants = inputs.iter().map(|id| self.constant_of(*id));
-        let constants: Vec<Vec<f32>> = constants.collect::<Option<_>>()?;
-        let pairs = constants.iter().zip(inputs);
-        let views = pairs.map(|(values, id)| View {
-            shape: &self.build.tensors[*id].shape,
-            values,
-        });
-        let views: Vec<View<'_>> = views.collect();
-        let values = op.evaluate(&views, shape);
-        let known = !inputs.is_empty() && values.len() == shape.iter().product::<usize>();
-        known.then_some(values)
     }
 
     /// The last part: the node's output.
@@ -229,11 +210,7 @@ impl<'a, 'b> Parts<'a, 'b> {
     }
 
     pub(super) fn constant_of(&self, id: usize) -> Option<Vec<f32>> {
-        let node = self.build.nodes.iter().find(|n| n.output == id)?;
-        match &node.op {
-            FloatOp::Constant(values) => Some(values.clone()),
-            _ => None,
-        }
+        self.build.constant(id).map(<[f32]>::to_vec)
     }
 
     pub(super) fn transpose(&mut self, x: usize, axes: Vec<usize>) -> usize {

@@ -7,7 +7,7 @@ use super::quantized::is_quantized;
 use crate::UnsupportedNode;
 
 /// Operators that are read beside the one-input functions; whether a node of theirs is built shows when it is translated.
-const READ: [&str; 90] = [
+const READ: [&str; 92] = [
     "Add",
     "And",
     "ArgMax",
@@ -15,6 +15,8 @@ const READ: [&str; 90] = [
     "AveragePool",
     "BatchNormalization",
     "Cast",
+    "CastLike",
+    "Compress",
     "Clip",
     "Concat",
     "Constant",

@@ -170,9 +170,12 @@ impl Plan<'_> {
     /// Largest distance to a maximum that the table of a softmax covers.
     fn softmax_span(&self, float: usize) -> f64 {
         let margin = f64::from(MARGIN).exp2();
-        let masked = self.model.masked(float).into_iter();
-        let largest = masked.map(|t| self.ranges.magnitude[t]).reduce(f64::max);
-        let distance = largest.map_or(0.0, |largest| 2.0 * largest + MASK_DISTANCE);
+        let masks = self.model.is_masked(float);
+        let distance = if masks {
+            2.0 * self.ranges.magnitude[float] + MASK_DISTANCE
+        } else {
+            0.0
+        };
         (2.0 * margin * self.ranges.magnitude[float] + distance).max(1.0)
     }
 

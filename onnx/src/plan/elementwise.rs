@@ -131,14 +131,8 @@ impl Plan<'_> {
         };
         let scale = self.exact_step(node, scale, constant);
         let scale = self.fine_step(node, scale, pieces, constant);
-        let way = self
-            .model
-            .softmaxed(node.output)
-            .filter(|_| self.model.masks(node));
-        let mask = way.map(|way| {
-            let largest = way.iter().map(|t| self.ranges.magnitude[*t]);
-            -(2.0 * largest.fold(0.0, f64::max) + MASK_DISTANCE)
-        });
+        let distance = 2.0 * self.ranges.magnitude[node.output] + MASK_DISTANCE;
+        let mask = self.model.masks(node).then_some(-distance);
         let mut inputs = Vec::new();
         for (index, &float) in node.inputs.iter().enumerate() {
             let factor = pieces.iter().find(|(_, piece)| piece.input == index);

@@ -61,17 +61,17 @@ pub(super) fn split(table: Table, magnitude: f64, tolerance: f64) -> (Table, u32
     good.next().unwrap_or((table, 0))
 }
 
-/// Bits of the keys of a smooth function's table beyond that many: where no lines were found, rows cost more than they are worth.
-/// Functions that are steep somewhere keep theirs.
-pub(super) fn too_fine(table: &Table, bits: u32) -> u32 {
+/// Bits of the keys of a smooth function's table beyond that many, where lines save too few rows: rows cost more than they are
+/// worth. Functions that are steep somewhere keep theirs.
+pub(super) fn too_fine(split: &Table, whole: &Table, bits: u32) -> u32 {
     let steep = matches!(
-        table.function,
+        whole.function,
         Function::Log | Function::Reciprocal | Function::Pow | Function::Tan
     );
-    if table.low > 0 || steep || jumps(table.function) {
+    if split.row_counts()[0] <= 1 << bits || steep || jumps(whole.function) {
         return 0;
     }
-    let keys = table.keys.max.abs_diff(table.keys.min) + 1;
+    let keys = whole.keys.max.abs_diff(whole.keys.min) + 1;
     (u64::BITS - (keys - 1).leading_zeros()).saturating_sub(bits)
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use zkernel_gadgets::model::{Function, Interval};
 
 use super::MARGIN;
+use super::lines::jumps;
 use crate::Model;
 use crate::model::{FloatNode, FloatOp, MASKING, Values};
 
@@ -21,10 +22,9 @@ pub(crate) struct Ranges {
 
 impl Ranges {
     pub(crate) fn new(model: &Model, floats: &[Vec<Vec<f32>>]) -> Self {
-        let masked = |t: usize| !model.masked(t).is_empty();
         let mut magnitude: Vec<f64> = (0..model.tensors.len())
             .map(|t| {
-                let masked = masked(t);
+                let masked = model.is_masked(t);
                 let shown = all(floats, t).filter(|v| !masked || *v > f64::from(MASKING));
                 shown.fold(0.0, |m, v| v.abs().max(m))
             })
@@ -42,7 +42,7 @@ impl Ranges {
             }
             if let (FloatOp::Affine { pieces, .. }, [a, b]) = (&node.op, &node.inputs[..])
                 && let [(x, _), (y, _)] = pieces.as_slice()
-                && model.masked(node.output).is_empty()
+                && !model.is_masked(node.output)
                 && !is_maximum(model, *b, *a)
             {
                 let floor = (magnitude[*a] * x).hypot(magnitude[*b] * y);
@@ -57,7 +57,7 @@ impl Ranges {
             .map(|(&t, kind)| InputGrid::new(floats, t, Need::of(model, t), *kind))
             .collect();
         let softmaxes = model.nodes.iter().filter(|n| n.op == FloatOp::Softmax);
-        let rows_of = softmaxes.map(|n| n.inputs[0]).filter(|t| !masked(*t));
+        let rows_of = softmaxes.map(|n| n.inputs[0]).filter(|t| !model.is_masked(*t));
         let spread = |t: usize| (t, spread(floats, t, model.tensors[t].shape.last().copied()));
         Self {
             magnitude,
@@ -144,6 +144,8 @@ enum Need {
     Distances,
     /// Row numbers of a matrix of so many rows.
     Numbers(usize),
+    /// Rounded, or put through another function that jumps: whole numbers and halves must be what they are.
+    Jumps,
 }
 
 impl Need {
@@ -151,8 +153,10 @@ impl Need {
     fn of(model: &Model, tensor: usize) -> Self {
         let readers = model.readers(tensor).map(|node| match &node.op {
             FloatOp::Gather { rows, .. } => Self::Numbers(*rows),
-            FloatOp::Positive | FloatOp::Round(_) => Self::Comparisons,
+            FloatOp::Positive | FloatOp::Round(_) | FloatOp::TopK { .. } => Self::Comparisons,
             FloatOp::Softmax | FloatOp::Function(Function::Exp, _) => Self::Distances,
+            FloatOp::Function(Function::Relu | Function::Identity, _) => Self::Values,
+            FloatOp::Function(function, _) if jumps(*function) => Self::Jumps,
             FloatOp::Affine { .. }
             | FloatOp::Dense { .. }
             | FloatOp::Reshape
@@ -240,7 +244,10 @@ impl InputGrid {
             let range = Interval::new(if negative { -256 } else { 0 }, 255);
             return exact(1.0 / BYTE_STEPS, range);
         }
-        let scale = max * 0.5f64.powi(INPUT_BITS);
+        let mut scale = max * 0.5f64.powi(INPUT_BITS);
+        if need == Need::Jumps {
+            scale = 0.5f64.powi(INPUT_BITS - ceil_log2(max) as i32);
+        }
         Self {
             excess: (INPUT_BITS - GRID_BITS).unsigned_abs(),
             ..exact(scale, covered(scale))

@@ -3,8 +3,10 @@
 mod errors;
 mod general;
 mod layers;
+mod linear;
 mod network;
 mod quantized;
 mod refused;
+mod rows;
 mod visibility;
 mod wiring;
