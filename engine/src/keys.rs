@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use ff::Field as _;
 use group::Group as _;
 use zkernel_backend::{Backend, Body, HostColumns};
 use zkernel_verifier::curve::{Curve, Generators, Point, Scalar};
+use zkernel_verifier::domain::Domain;
 use zkernel_verifier::form::TrackId;
 use zkernel_verifier::key::VerifyingKey;
 use zkernel_verifier::msm::Executor;
@@ -35,6 +37,8 @@ pub struct ProvingKey<C: Curve, B: Backend<C>> {
     pub(crate) blinders: BTreeMap<TrackId, Vec<Scalar<C>>>,
     /// The gates' programs.
     pub(crate) kernels: Vec<B::Kernel>,
+    /// `b / (g^n - 1)` on each coset gH of the quotient.
+    pub(crate) vanishing: Vec<B::Columns>,
 }
 
 impl<F: zkernel_verifier::curve::Field> Tensors<F> {
@@ -122,14 +126,38 @@ impl<C: Curve, B: Backend<C>> ProvingKey<C, B> {
             .iter()
             .map(|gate| backend.prepare(&gate.program))
             .collect::<Result<_, _>>()?;
+        let vanishing = vanishing_factors::<C, B>(backend, &verifying.domain)?;
         Ok(Self {
             verifying,
             bases,
             columns,
             blinders,
             kernels,
+            vanishing,
         })
     }
+}
+
+/// `b / (g^n - 1)` on each coset gH, transformed from its coefficients.
+fn vanishing_factors<C: Curve, B: Backend<C>>(
+    backend: &B,
+    domain: &Domain<Scalar<C>>,
+) -> Result<Vec<B::Columns>> {
+    let polynomial = domain.blinding_polynomial();
+    let of_coset = |shift: &Scalar<C>| {
+        let power = domain.power_n(*shift) - Scalar::<C>::ONE;
+        let inverse = power.invert().unwrap_or(Scalar::<C>::ZERO);
+        let mut coefficients: Vec<_> = polynomial.iter().map(|c| inverse * c).collect();
+        coefficients.resize(domain.rows(), Scalar::<C>::ZERO);
+        let host = HostColumns {
+            rows: domain.rows(),
+            columns: 1,
+            body: Body::Full(coefficients),
+            tail: Vec::new(),
+        };
+        Ok(backend.coset_evaluate(&backend.upload(&host)?, *shift)?)
+    };
+    domain.shifts.iter().map(of_coset).collect()
 }
 
 /// A verifier's MSM executor on a backend; a failing device gives a point that is not the identity.

@@ -43,6 +43,7 @@ pub mod product_chain;
 pub mod prover;
 pub mod randomness;
 pub mod witness;
+pub mod workers;
 
 pub use error::{Error, Result};
 pub use keys::{ProvingKey, Tensors, executor};

@@ -2,7 +2,7 @@
 
 use zkernel_verifier::challenge::{Challenge, Challenges, Coefficient};
 use zkernel_verifier::expression::{Expression, VirtualId};
-use zkernel_verifier::fold::{Folded, RowMajor, fold_cells};
+use zkernel_verifier::fold::{Folded, RowMajor, Tails, fold_cells};
 use zkernel_verifier::form::{Axis, Factor, Source as Cells, Strided, TrackId};
 use zkernel_verifier::system::{Track, TrackKind};
 
@@ -65,14 +65,21 @@ pub fn forms(bytes: &[u8]) {
     let challenges = challenges(&mut source);
     let first = source.below(4) * columns.next_power_of_two();
     let log_columns = (first + columns).next_power_of_two().trailing_zeros();
-    let mut fold = |bits: u32| Folded::new((0..bits).map(|_| source.field()).collect());
+    let mut fold = |bits: u32| {
+        let challenges: Vec<F> = (0..bits).map(|_| source.field()).collect();
+        Folded::new(&challenges)
+    };
     let (of_columns, of_rows) = (fold(log_columns), fold(log_n as u32));
-    let by_cells = fold_cells(&form, &challenges, &track, first, &of_columns, &of_rows);
+    let mut tails = Tails::new(&of_rows);
+    let mut cells = || fold_cells(&form, &challenges, &track, first, &of_columns, &mut tails);
+    let by_cells = cells();
+    // From some number of cells on they are sums that are known.
+    (0..4).for_each(|_| assert_eq!(cells(), by_cells));
     let Some(closed) = RowMajor::recognise(&form, &track, &challenges) else {
         assert!(stride > n, "rows within a column are always recognised");
         return;
     };
-    assert_eq!(closed.fold(first, &of_columns, &of_rows), by_cells);
+    assert_eq!(closed.fold(first, &of_columns, &mut tails), by_cells);
     let vector = of_rows.dot(&closed.vector(n));
     let scalars = closed
         .column_scalars()

@@ -100,6 +100,22 @@ impl<F: PrimeField> Domain<F> {
         })
     }
 
+    /// Coefficients of b, lowest first.
+    #[must_use]
+    pub fn blinding_polynomial(&self) -> Vec<F> {
+        let first = self.rows().saturating_sub(self.blinding);
+        let mut root = self.omega.pow_vartime([u64::try_from(first).unwrap_or(0)]);
+        let mut coefficients = alloc::vec![F::ONE];
+        for _ in 0..self.blinding {
+            // times X - root
+            let lower = coefficients.iter().map(|c| -root * c).chain([F::ZERO]);
+            let upper = [F::ZERO].into_iter().chain(coefficients.iter().copied());
+            coefficients = lower.zip(upper).map(|(l, u)| l + u).collect();
+            root *= self.omega;
+        }
+        coefficients
+    }
+
     /// Coefficients k_j with `Q(zeta) = sum_j k_j Q_j(zeta)`: `prod_{i != j} (zeta^n - g_i^n) / (g_j^n - g_i^n)`.
     #[must_use]
     pub fn coset_coefficients(&self, zeta: F) -> Option<Vec<F>> {
@@ -117,11 +133,11 @@ impl<F: PrimeField> Domain<F> {
             .map(|shift| self.power_n(*shift))
             .collect();
         let coefficient = |gj: &F| {
-            g.iter()
-                .filter(|gi| *gi != gj)
-                .try_fold(F::ONE, |product, gi| {
-                    Some(product * (zeta_n - gi) * Option::<F>::from((*gj - gi).invert())?)
-                })
+            let others = g.iter().filter(|gi| *gi != gj);
+            let (above, below) = others.fold((F::ONE, F::ONE), |(above, below), gi| {
+                (above * (zeta_n - gi), below * (*gj - gi))
+            });
+            Some(above * Option::<F>::from(below.invert())?)
         };
         g.iter().map(coefficient).collect()
     }

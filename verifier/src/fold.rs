@@ -1,8 +1,9 @@
 //! The verifier's folds of linear forms: `a* = sum_q W_q sum_i R_i a_q[i]` with W the weights of the columns and R those
 //! of the rows after all rounds.
 //!
-//! A form along a tensor's rows with geometric factors is one vector times a scalar per column and is summed in closed
-//! form over dyadic blocks; everything else cell by cell.
+//! A form along a tensor's rows with geometric factors is one vector times a scalar per column; everything else is summed
+//! stretch by stretch of neighbouring cells. A stretch with geometric factors is a difference of two sums that are known
+//! for all rows ([`Tails`]), whatever its length; others take one product a cell.
 
 use alloc::vec::Vec;
 
@@ -18,16 +19,14 @@ use crate::system::{Track, TrackKind};
 pub struct Folded<F> {
     /// The weight of item i.
     pub weights: Vec<F>,
-    challenges: Vec<F>,
 }
 
 impl<F: PrimeField> Folded<F> {
     /// Folds with those challenges, bit 0 first: item i has weight `prod over bits b of i, challenge_b`.
     #[must_use]
-    pub fn new(challenges: Vec<F>) -> Self {
+    pub fn new(challenges: &[F]) -> Self {
         Self {
-            weights: fold_weights(&challenges),
-            challenges,
+            weights: fold_weights(challenges),
         }
     }
 
@@ -42,47 +41,79 @@ impl<F: PrimeField> Folded<F> {
     pub fn dot(&self, values: &[F]) -> F {
         self.weights.iter().zip(values).map(|(w, v)| *w * v).sum()
     }
+}
 
-    /// `products[b] = prod_{c < b} (1 + challenge_c ratio^(2^c))`: the sum over an aligned block of 2^b items, relative to
-    /// its first.
-    fn block_sums(&self, ratio: F) -> Vec<F> {
-        let mut power = ratio;
-        let mut sums = alloc::vec![F::ONE];
-        let mut last = F::ONE;
-        for challenge in &self.challenges {
-            last *= F::ONE + *challenge * power;
-            sums.push(last);
-            power = power.square();
+/// Sums of row weights with geometric factors: `T_s = sum_{i >= s} R_i ratio^(i - s)` for all s, made for a ratio when so
+/// many cells have asked for it that summing them would have cost as much.
+#[derive(Debug)]
+pub struct Tails<'a, F> {
+    rows: &'a Folded<F>,
+    known: Vec<Tail<F>>,
+}
+
+/// What is known of a ratio.
+#[derive(Debug)]
+struct Tail<F> {
+    ratio: F,
+    /// Cells summed one by one so far.
+    cells: usize,
+    /// `T_0 .. T_n`, none before they are worth it.
+    sums: Vec<F>,
+}
+
+impl<'a, F: PrimeField> Tails<'a, F> {
+    /// Of rows with those weights.
+    #[must_use]
+    pub const fn new(rows: &'a Folded<F>) -> Self {
+        Self {
+            rows,
+            known: Vec::new(),
         }
-        sums
     }
 
-    /// `sum_{i < len} weight_{start + i} ratio^i`, over dyadic blocks.
-    fn geometric(&self, start: usize, len: usize, ratio: F, blocks: &[F]) -> F {
-        let mut sum = F::ZERO;
-        let (mut position, mut left, mut offset) = (start, len, F::ONE);
-        while left > 0 {
-            let aligned = if position == 0 {
-                usize::BITS
-            } else {
-                position.trailing_zeros()
-            };
-            let bits = aligned.min(left.ilog2());
-            let block = usize::try_from(bits)
-                .ok()
-                .and_then(|b| blocks.get(b))
-                .copied()
-                .unwrap_or(F::ZERO);
-            sum += offset * self.weight(position) * block;
-            let size = 1usize << bits;
-            offset *= ratio.pow_vartime([u64::try_from(size).unwrap_or(0)]);
-            position = position.saturating_add(size);
-            left = left.saturating_sub(size);
+    /// `sum_{i < len} R_{row + i} ratio^i = T_row - ratio^len T_{row + len}`, `power` being `ratio^len`.
+    fn stretch(&mut self, ratio: F, row: usize, len: usize, power: F) -> F {
+        let weights = &self.rows.weights;
+        let known = self.known.iter().position(|tail| tail.ratio == ratio);
+        let index = known.unwrap_or(self.known.len());
+        if known.is_none() {
+            self.known.push(Tail {
+                ratio,
+                cells: 0,
+                sums: Vec::new(),
+            });
         }
-        sum
+        let Some(tail) = self.known.get_mut(index) else {
+            return F::ZERO;
+        };
+        tail.cells = tail.cells.saturating_add(len);
+        if tail.sums.is_empty() && tail.cells < weights.len() {
+            let own = weights.get(row..).unwrap_or(&[]).iter().take(len);
+            return own.rev().fold(F::ZERO, |sum, w| sum * ratio + w);
+        }
+        if tail.sums.is_empty() {
+            tail.sums = tail_sums(weights, ratio);
+        }
+        let of = |row| tail.sums.get(row).copied().unwrap_or(F::ZERO);
+        of(row) - power * of(row.saturating_add(len))
     }
 }
 
+fn power_of<F: PrimeField>(ratio: F, exponent: usize) -> F {
+    ratio.pow_vartime([u64::try_from(exponent).unwrap_or(0)])
+}
+
+/// `T_0 .. T_n`, the last one zero.
+fn tail_sums<F: PrimeField>(weights: &[F], ratio: F) -> Vec<F> {
+    let mut sums = alloc::vec![F::ZERO; weights.len().saturating_add(1)];
+    let mut sum = F::ZERO;
+    let places = sums.iter_mut().rev().skip(1);
+    for (place, weight) in places.zip(weights.iter().rev()) {
+        sum = sum * ratio + weight;
+        *place = sum;
+    }
+    sums
+}
 /// A form over a tensor that is one vector over the rows of a column times a geometric scalar per column.
 #[derive(Clone, Debug)]
 pub struct RowMajor<F> {
@@ -173,7 +204,7 @@ impl<F: PrimeField> RowMajor<F> {
 
     /// The fold: (sum over columns of weight times scalar) times (sum over rows of weight times vector).
     #[must_use]
-    pub fn fold(&self, first_position: usize, columns: &Folded<F>, rows: &Folded<F>) -> F {
+    pub fn fold(&self, first_position: usize, columns: &Folded<F>, rows: &mut Tails<'_, F>) -> F {
         let start = first_position.saturating_add(self.first_column);
         let weights = columns.weights.iter().skip(start);
         let over_columns: F = weights
@@ -183,20 +214,17 @@ impl<F: PrimeField> RowMajor<F> {
         over_columns * self.fold_rows(rows)
     }
 
-    fn fold_rows(&self, rows: &Folded<F>) -> F {
-        let blocks = self
-            .inner_ratio
-            .map(|ratio| (ratio, rows.block_sums(ratio)));
+    fn fold_rows(&self, rows: &mut Tails<'_, F>) -> F {
         let first = self.inner.factor.first().copied().unwrap_or(F::ZERO);
+        let len = self.inner.factor.len();
+        let inner = self.inner_ratio.map(|ratio| (ratio, power_of(ratio, len)));
         let mut row_factor = F::ONE;
         let mut sum = F::ZERO;
         for row in 0..self.rows_per_column {
             let start = row.saturating_mul(self.row_stride);
-            let of_row = match &blocks {
-                Some((ratio, blocks)) => {
-                    first * rows.geometric(start, self.inner.factor.len(), *ratio, blocks)
-                }
-                None => cell_by_cell(&self.inner, start, rows),
+            let of_row = match inner {
+                Some((ratio, power)) => first * rows.stretch(ratio, start, len, power),
+                None => cell_by_cell(&self.inner, start, rows.rows),
             };
             sum += row_factor * of_row;
             row_factor *= self.row_ratio;
@@ -214,7 +242,7 @@ fn cell_by_cell<F: PrimeField>(axis: &EvaluatedAxis<F>, start: usize, rows: &Fol
         .sum()
 }
 
-/// Folds a form cell by cell: position p of the track has weight `W_{first + p / width} R_{p mod width}`. One product a cell.
+/// Folds a form: position p of the track has weight `W_{first + p / width} R_{p mod width}`.
 #[must_use]
 pub fn fold_cells<F: PrimeField>(
     form: &Strided<F>,
@@ -222,33 +250,60 @@ pub fn fold_cells<F: PrimeField>(
     track: &Track,
     first_position: usize,
     columns: &Folded<F>,
-    rows: &Folded<F>,
+    rows: &mut Tails<'_, F>,
 ) -> F {
-    let view = form.evaluate(challenges);
-    let weights = Weights {
+    let axis = form
+        .neighbours()
+        .and_then(|index| Some((index, form.axes.get(index)?)));
+    let ratio = axis.and_then(|(_, axis)| axis.factor.ratio(challenges));
+    let (view, neighbours) = match axis.zip(ratio) {
+        Some(((index, axis), ratio)) => {
+            let mut view = form.evaluate_others(Some(index), challenges);
+            let first = axis.factor.evaluate(1, challenges);
+            view.scale *= first.first().copied().unwrap_or(F::ZERO);
+            let (len, power) = (axis.len, power_of(ratio, axis.len));
+            (view, Some(Neighbours { len, ratio, power }))
+        }
+        None => (form.evaluate(challenges), None),
+    };
+    let mut weights = Weights {
         width: track.width,
         first_position,
         columns,
         rows,
+        neighbours,
     };
     view.scale * weights.fold(&view.axes, view.start)
 }
 
+/// An innermost dimension of neighbouring cells with factors `ratio^i`.
+#[derive(Clone, Copy)]
+struct Neighbours<F> {
+    len: usize,
+    ratio: F,
+    /// `ratio^len`.
+    power: F,
+}
+
 /// The weights of a track's cells.
-struct Weights<'a, F> {
+struct Weights<'a, 'r, F> {
     width: usize,
     first_position: usize,
     columns: &'a Folded<F>,
-    rows: &'a Folded<F>,
+    rows: &'a mut Tails<'r, F>,
+    neighbours: Option<Neighbours<F>>,
 }
 
-impl<F: PrimeField> Weights<'_, F> {
-    /// `sum_{i_1..i_d} prod_k factor_k[i_k] weight(start + sum_k i_k stride_k)`.
-    fn fold(&self, axes: &[EvaluatedAxis<F>], start: usize) -> F {
+impl<F: PrimeField> Weights<'_, '_, F> {
+    /// `sum_{i_1..i_d} prod_k factor_k[i_k] weight(start + sum_k i_k stride_k)`, the neighbours being one more dimension.
+    fn fold(&mut self, axes: &[EvaluatedAxis<F>], start: usize) -> F {
         let Some((axis, inner)) = axes.split_first() else {
-            return self.run(&[F::ONE], start);
+            return match self.neighbours {
+                Some(neighbours) => self.geometric(neighbours, start),
+                None => self.run(&[F::ONE], start),
+            };
         };
-        if inner.is_empty() && axis.stride == 1 {
+        if inner.is_empty() && axis.stride == 1 && self.neighbours.is_none() {
             return self.run(&axis.factor, start);
         }
         let mut position = start;
@@ -264,24 +319,44 @@ impl<F: PrimeField> Weights<'_, F> {
     fn run(&self, mut factors: &[F], mut position: usize) -> F {
         let mut sum = F::ZERO;
         while !factors.is_empty() {
-            let (Some(column), Some(row)) = (
-                position.checked_div(self.width),
-                position.checked_rem(self.width),
-            ) else {
+            let Some((column, row, stretch)) = self.stretch(position, factors.len()) else {
                 return F::ZERO;
             };
-            let stretch = factors.len().min(self.width.saturating_sub(row));
             let (here, rest) = factors.split_at(stretch);
-            let rows = self.rows.weights.iter().skip(row);
+            let rows = self.rows.rows.weights.iter().skip(row);
             let of_rows: F = here.iter().zip(rows).map(|(f, w)| *f * w).sum();
-            sum += self
-                .columns
-                .weight(self.first_position.saturating_add(column))
-                * of_rows;
+            sum += column * of_rows;
             position = position.saturating_add(stretch);
             factors = rest;
         }
         sum
+    }
+
+    /// As [`Weights::run`] with factors `ratio^i`.
+    fn geometric(&mut self, neighbours: Neighbours<F>, mut position: usize) -> F {
+        let Neighbours { len, ratio, power } = neighbours;
+        let (mut sum, mut left, mut factor) = (F::ZERO, len, F::ONE);
+        while left != 0 {
+            let Some((column, row, stretch)) = self.stretch(position, left) else {
+                return F::ZERO;
+            };
+            let whole = (stretch == len).then_some(power);
+            let own = whole.unwrap_or_else(|| power_of(ratio, stretch));
+            sum += factor * column * self.rows.stretch(ratio, row, stretch, own);
+            factor *= own;
+            position = position.saturating_add(stretch);
+            left = left.saturating_sub(stretch);
+        }
+        sum
+    }
+
+    /// The weight of the column that a position is in, its row there, and how many of so many cells are in that column.
+    fn stretch(&self, position: usize, left: usize) -> Option<(F, usize, usize)> {
+        let column = position.checked_div(self.width)?;
+        let row = position.checked_rem(self.width)?;
+        let column = self.first_position.saturating_add(column);
+        let stretch = left.min(self.width.saturating_sub(row));
+        Some((self.columns.weight(column), row, stretch))
     }
 }
 

@@ -115,6 +115,15 @@ pub struct Axis<F> {
     pub factor: Factor<F>,
 }
 
+impl<F: PrimeField> Axis<F> {
+    fn evaluate(&self, challenges: &Challenges<F>) -> EvaluatedAxis<F> {
+        EvaluatedAxis {
+            stride: self.stride,
+            factor: self.factor.evaluate(self.len, challenges),
+        }
+    }
+}
+
 /// A strided view times an outer product times a scale.
 ///
 /// ```
@@ -318,20 +327,38 @@ impl<F: PrimeField> Strided<F> {
             .fold(1, |n, axis| n.saturating_mul(axis.len))
     }
 
-    /// The form with all factors evaluated; dimensions that repeat the same cells are summed into the scale.
+    /// The form with all factors evaluated. Dimensions of one index and those that repeat the same cells are part of the
+    /// scale; one of neighbouring cells is the innermost.
     #[must_use]
     pub fn evaluate(&self, challenges: &Challenges<F>) -> EvaluatedView<F> {
+        let neighbours = self.neighbours();
+        let mut view = self.evaluate_others(neighbours, challenges);
+        let axis = neighbours.and_then(|index| self.axes.get(index));
+        view.axes.extend(axis.map(|axis| axis.evaluate(challenges)));
+        view
+    }
+
+    /// The dimension of neighbouring cells, if there is one: the last of them.
+    pub(crate) fn neighbours(&self) -> Option<usize> {
+        let neighbours = |axis: &Axis<F>| axis.stride == 1 && axis.len > 1;
+        self.axes.iter().rposition(neighbours)
+    }
+
+    /// As [`Strided::evaluate`] without one of the dimensions.
+    pub(crate) fn evaluate_others(
+        &self,
+        without: Option<usize>,
+        challenges: &Challenges<F>,
+    ) -> EvaluatedView<F> {
         let mut scale = self.scale.evaluate(challenges);
         let mut axes = Vec::new();
-        for axis in &self.axes {
-            let factor = axis.factor.evaluate(axis.len, challenges);
-            if axis.stride == 0 {
-                scale *= factor.iter().sum::<F>();
+        let axes_of_form = self.axes.iter().enumerate();
+        for (_, axis) in axes_of_form.filter(|(index, _)| Some(*index) != without) {
+            let evaluated = axis.evaluate(challenges);
+            if axis.stride == 0 || axis.len == 1 {
+                scale *= evaluated.factor.iter().sum::<F>();
             } else {
-                axes.push(EvaluatedAxis {
-                    stride: axis.stride,
-                    factor,
-                });
+                axes.push(evaluated);
             }
         }
         EvaluatedView {
@@ -347,7 +374,7 @@ impl<F: PrimeField> Strided<F> {
 pub struct EvaluatedView<F> {
     /// Position of index (0, .., 0).
     pub start: usize,
-    /// The dimensions, outermost first.
+    /// The dimensions, innermost last.
     pub axes: Vec<EvaluatedAxis<F>>,
     /// A common factor.
     pub scale: F,

@@ -8,7 +8,7 @@ use crate::challenge::{Challenge, Challenges};
 use crate::claims::{BatchedClaim, fold_weights};
 use crate::curve::{Curve, Scalar};
 use crate::domain::batch_invert;
-use crate::fold::{Folded, RowMajor, cell_weight, fold_cells};
+use crate::fold::{Folded, RowMajor, Tails, cell_weight, fold_cells};
 use crate::form::{LinearForm, Source};
 use crate::key::VerifyingKey;
 use crate::msm::{DeferredMsm, Executor};
@@ -117,8 +117,8 @@ pub fn reduce<C: Curve>(
         .collect::<Result<Vec<_>, _>>()?;
     let e = rounds.schnorr(&proof.schnorr)?;
 
-    let columns = Folded::new(inverses(&us)?);
-    let rows = Folded::new(inverses(&vs)?);
+    let columns = Folded::new(&inverses(&us)?);
+    let rows = Folded::new(&inverses(&vs)?);
     let folded = fold_claim(key, &challenges, &claim, &columns, &rows).ok_or(Rejection::Shape)?;
     let last = Last {
         us,
@@ -160,31 +160,65 @@ fn fold_claim<C: Curve>(
     rows: &Folded<Scalar<C>>,
 ) -> Option<Scalar<C>> {
     let zeta = challenges.get(Challenge::Zeta);
-    let mut sum = Scalar::<C>::ZERO;
-    for opening in &claim.openings {
-        let lagrange = key.domain.lagrange_rotated(zeta, opening.rotation)?;
-        sum += columns.dot(&opening.coefficients) * rows.dot(&lagrange);
-    }
-    for ((coefficient, shift), position) in claim
-        .quotient
-        .iter()
-        .zip(&key.domain.shifts)
-        .zip(key.layout.quotient..)
-    {
-        let point = zeta * Option::<Scalar<C>>::from(shift.invert())?;
-        sum += *coefficient * columns.weight(position) * rows.dot(&key.domain.lagrange(point)?);
-    }
+    let opened = parallel_sum(&claim.openings, 1, |openings| {
+        openings.iter().try_fold(Scalar::<C>::ZERO, |sum, opening| {
+            let lagrange = key.domain.lagrange_rotated(zeta, opening.rotation)?;
+            Some(sum + columns.dot(&opening.coefficients) * rows.dot(&lagrange))
+        })
+    })?;
+    let quotient = claim.quotient.iter().zip(&key.domain.shifts);
+    let quotient: Vec<_> = quotient.zip(key.layout.quotient..).collect();
+    let divided = parallel_sum(&quotient, 1, |quotient| {
+        let mut quotient = quotient.iter();
+        quotient.try_fold(
+            Scalar::<C>::ZERO,
+            |sum, ((coefficient, shift), position)| {
+                let point = zeta * Option::<Scalar<C>>::from(shift.invert())?;
+                let weight = **coefficient * columns.weight(*position);
+                Some(sum + weight * rows.dot(&key.domain.lagrange(point)?))
+            },
+        )
+    })?;
+    let mut masked = Scalar::<C>::ZERO;
     if let Some(masks) = &key.system.masks {
         let track = key.system.track(masks.track)?;
         let first = key.layout.first(masks.track);
         for (cell, coefficient) in &claim.masks {
-            sum += *coefficient * cell_weight(*cell, track, first, columns, rows);
+            masked += *coefficient * cell_weight(*cell, track, first, columns, rows);
         }
     }
-    for weighted in &claim.forms {
-        sum += weighted.weight * fold_form(key, challenges, claim, weighted.form, columns, rows)?;
+    let formed = parallel_sum(&claim.forms, FORMS_TOGETHER, |forms| {
+        let mut tails = Tails::new(rows);
+        forms.iter().try_fold(Scalar::<C>::ZERO, |sum, weighted| {
+            let rows = (rows, &mut tails);
+            let own = fold_form(key, challenges, claim, weighted.form, columns, rows)?;
+            Some(sum + weighted.weight * own)
+        })
+    })?;
+    Some(opened + divided + masked + formed)
+}
+
+/// Forms that one thread sums at least: with fewer, others would make the same tails for little.
+const FORMS_TOGETHER: usize = 32;
+
+/// The sum of what the parts of a slice sum to: one part a thread with feature `parallel`, of at least so many items.
+fn parallel_sum<T: Sync, F: crate::curve::Field>(
+    items: &[T],
+    least: usize,
+    sum: impl Fn(&[T]) -> Option<F> + Send + Sync,
+) -> Option<F> {
+    #[cfg(feature = "parallel")]
+    {
+        use rayon::prelude::*;
+        let share = items.len().div_ceil(rayon::current_num_threads());
+        let parts = items.par_chunks(share.max(least).max(1));
+        parts.map(sum).try_reduce(|| F::ZERO, |a, b| Some(a + b))
     }
-    Some(sum)
+    #[cfg(not(feature = "parallel"))]
+    {
+        let _ = least;
+        sum(items)
+    }
 }
 
 fn fold_form<C: Curve>(
@@ -193,7 +227,7 @@ fn fold_form<C: Curve>(
     claim: &BatchedClaim<'_, Scalar<C>>,
     form: &LinearForm<Scalar<C>>,
     columns: &Folded<Scalar<C>>,
-    rows: &Folded<Scalar<C>>,
+    (rows, tails): (&Folded<Scalar<C>>, &mut Tails<'_, Scalar<C>>),
 ) -> Option<Scalar<C>> {
     match form {
         LinearForm::Strided(strided) => {
@@ -203,8 +237,8 @@ fn fold_form<C: Curve>(
             let track = key.system.track(id)?;
             let first = key.layout.first(id);
             Some(match RowMajor::recognise(strided, track, challenges) {
-                Some(tensor) => tensor.fold(first, columns, rows),
-                None => fold_cells(strided, challenges, track, first, columns, rows),
+                Some(tensor) => tensor.fold(first, columns, tails),
+                None => fold_cells(strided, challenges, track, first, columns, tails),
             })
         }
         LinearForm::Sparse(entries) => entries.iter().try_fold(Scalar::<C>::ZERO, |sum, entry| {

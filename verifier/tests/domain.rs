@@ -85,6 +85,9 @@ proptest! {
         let n = 1usize << log_n;
         for (row, root) in powers(domain.omega, n).into_iter().enumerate() {
             prop_assert_eq!(domain.blinding_factor(root) == Fp::ZERO, row >= n - blinding);
+            let point = root * Fp::DELTA;
+            let coefficients = domain.blinding_polynomial();
+            prop_assert_eq!(horner(&coefficients, point), domain.blinding_factor(point));
         }
     }
 

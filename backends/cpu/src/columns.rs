@@ -1,5 +1,6 @@
 //! Columns in memory: small integers stay small.
 
+use core::ops::Range;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use zkernel_backend::shape::{self, Shape};
@@ -7,10 +8,19 @@ use zkernel_backend::{Body, ColumnRef, Field, HostColumns, Result};
 
 use crate::kernels;
 use crate::level::Level;
+use crate::room;
 
 /// A batch of columns.
 #[derive(Clone)]
-pub struct Columns<F>(HostColumns<F>);
+pub struct Columns<F: Field>(HostColumns<F>);
+
+impl<F: Field> Drop for Columns<F> {
+    fn drop(&mut self) {
+        if let Body::Full(cells) = &mut self.0.body {
+            room::give(core::mem::take(cells));
+        }
+    }
+}
 
 /// The body cells of one column.
 pub(crate) enum Cells<'a, F> {
@@ -78,15 +88,45 @@ impl<F: Field> Columns<F> {
 
     /// Writes one column, as field elements, to as many cells.
     pub(crate) fn fill(&self, level: Level, column: usize, cells: &mut [F]) {
+        self.fill_rows(level, column, 0, cells);
+    }
+
+    /// Writes neighbouring rows of a column, as field elements, to as many cells.
+    fn fill_rows(&self, level: Level, column: usize, first: usize, cells: &mut [F]) {
         let (own, tail) = self.column(column);
-        let (body, rest) = cells.split_at_mut(self.0.rows - tail.len());
+        let above = self.0.rows - tail.len();
+        let end = first + cells.len();
+        let (body, rest) = cells.split_at_mut(above.clamp(first, end) - first);
+        let rows = first.min(above)..end.min(above);
         match own {
-            Cells::Full(values) => body.copy_from_slice(values),
-            // All zeros, as the cells are.
-            Cells::Small(0, _) => {}
-            Cells::Small(_, values) => kernels::widen(level, values, body),
+            Cells::Full(values) => body.copy_from_slice(&values[rows]),
+            Cells::Small(0, _) => body.fill(F::ZERO),
+            Cells::Small(_, values) => kernels::widen(level, &values[rows], body),
         }
-        rest.copy_from_slice(tail);
+        rest.copy_from_slice(&tail[first.max(above) - above..end.max(above) - above]);
+    }
+
+    /// The cells at some positions as field elements, position p being column `p / width`, row `p mod width`.
+    pub(crate) fn dense(
+        &self,
+        level: Level,
+        width: usize,
+        positions: Range<usize>,
+    ) -> Cow<'_, [F]> {
+        let all = (&self.0.body, self.0.tail.is_empty(), width == self.0.rows);
+        if let (Body::Full(values), true, true) = all {
+            return Cow::Borrowed(&values[positions]);
+        }
+        let mut cells = vec![F::ZERO; positions.len()];
+        let (mut rest, mut position) = (&mut cells[..], positions.start);
+        while !rest.is_empty() {
+            let row = position % width;
+            let (own, others) = rest.split_at_mut(rest.len().min(width - row));
+            self.fill_rows(level, position / width, row, own);
+            position += own.len();
+            rest = others;
+        }
+        Cow::Owned(cells)
     }
 
     /// All cells as field elements, column by column.
@@ -94,14 +134,26 @@ impl<F: Field> Columns<F> {
         if let (Body::Full(values), true) = (&self.0.body, self.0.tail.is_empty()) {
             return Cow::Borrowed(values);
         }
-        let fill = |(column, cells): (usize, &mut [F])| self.fill(level, column, cells);
-        Cow::Owned(by_column(self.shape(), fill))
+        let (columns, rows) = self.shape();
+        // Not room that is kept: it would not come back.
+        let mut cells = vec![F::ZERO; columns * rows];
+        each_column(rows, &mut cells, |(column, cells)| {
+            self.fill(level, column, cells);
+        });
+        Cow::Owned(cells)
+    }
+
+    /// A copy of all cells as field elements, for a new batch.
+    pub(crate) fn copied(&self, level: Level) -> Vec<F> {
+        by_column(self.shape(), |(column, cells)| {
+            self.fill(level, column, cells);
+        })
     }
 
     /// All cells for writing, as field elements.
     pub(crate) fn full_mut(&mut self, level: Level) -> &mut [F] {
         if !self.0.tail.is_empty() || matches!(self.0.body, Body::Small { .. }) {
-            self.0.body = Body::Full(self.full(level).into_owned());
+            self.0.body = Body::Full(self.copied(level));
             self.0.tail = Vec::new();
         }
         match &mut self.0.body {
@@ -122,18 +174,26 @@ impl<F: Field> Columns<F> {
 /// Cells below which one thread is enough.
 const PARALLEL_CELLS: usize = 1 << 13;
 
-/// All cells of a batch, column by column, zeros where they are not written.
+/// All cells of a new batch, column by column, each of which is to be written as a whole.
 pub(crate) fn by_column<F: Field>(
     (columns, rows): Shape,
     fill: impl Fn((usize, &mut [F])) + Send + Sync,
 ) -> Vec<F> {
-    let mut cells = vec![F::ZERO; columns * rows];
+    let mut cells = room::take(columns * rows);
+    each_column(rows, &mut cells, fill);
+    cells
+}
+
+fn each_column<F: Field>(
+    rows: usize,
+    cells: &mut [F],
+    fill: impl Fn((usize, &mut [F])) + Send + Sync,
+) {
     if rows != 0 && cells.len() < PARALLEL_CELLS {
         cells.chunks_mut(rows).enumerate().for_each(fill);
     } else if rows != 0 {
         cells.par_chunks_mut(rows).enumerate().for_each(fill);
     }
-    cells
 }
 
 #[tracing::instrument(skip_all, fields(columns = chosen.len()))]
@@ -185,7 +245,9 @@ pub(crate) fn take<F: Field>(
 ) -> Result<Columns<F>> {
     shape::take(indices, dictionary.shape(), tails, rows)?;
     let entries = dictionary.full(level);
-    let mut cells: Vec<F> = indices.par_iter().map(|i| entries[*i as usize]).collect();
+    let mut cells: Vec<F> = room::take(indices.len());
+    let pairs = cells.par_iter_mut().zip(indices);
+    pairs.for_each(|(cell, i)| *cell = entries[*i as usize]);
     for (column, tail) in tails.iter().enumerate() {
         let end = (column + 1) * rows;
         cells[end - tail.len()..end].copy_from_slice(tail);

@@ -26,6 +26,9 @@ const ADDITIONS_TO_SHARE: usize = 1 << 12;
 /// Additions for which another thread is worth waking.
 const ADDITIONS_OF_A_THREAD: usize = 1 << 10;
 
+/// Parts of a commitment for each thread, so that all end at about the same time.
+const PARTS: usize = 4;
+
 /// Full scalars from which all digits of a window are had at once.
 const MANY: usize = 256;
 
@@ -203,29 +206,47 @@ pub(crate) fn commit_scalars<C: Curve>(
         column.body_len() * windows(column.bits, table.width)
             + column.rest_len() * windows(MAGNITUDE_BITS, table.width)
     };
-    let most = columns.iter().map(additions).max().unwrap_or(0).max(1);
+    let costs: Vec<usize> = columns.iter().map(additions).collect();
+    let (most, all) = (costs.iter().max(), costs.iter().sum::<usize>());
     let threads = rayon::current_num_threads();
-    let threads = threads
-        .min(columns.len() * most / ADDITIONS_OF_A_THREAD)
-        .max(1);
-    if columns.len() < threads && most >= ADDITIONS_TO_SHARE {
-        let parts = threads.div_ceil(columns.len().max(1));
+    let useful = threads.min(all / ADDITIONS_OF_A_THREAD).max(1);
+    if columns.len() < useful && most.is_some_and(|most| *most >= ADDITIONS_TO_SHARE) {
+        let parts = useful.div_ceil(columns.len().max(1));
         return columns
             .iter()
             .map(|column| shared(bases, table, column, parts))
             .collect();
     }
-    let at_once = columns
-        .len()
-        .div_ceil(threads)
-        .min(TERMS_TOGETHER / most)
-        .max(1);
-    let all = |columns| tabled(bases, table, columns, &(0..usize::MAX));
-    if at_once >= columns.len() {
-        return all(columns);
+    let share = match useful {
+        1 => TERMS_TOGETHER,
+        _ => (all / (PARTS * useful)).clamp(ADDITIONS_OF_A_THREAD, TERMS_TOGETHER),
+    };
+    let own = |column: &Scalars<'_, Scalar<C>>| windows(column.bits, table.width);
+    let parts = parts(&costs, share, |i, j| own(&columns[i]) == own(&columns[j]));
+    let sum = |part: Range<usize>| tabled(bases, table, &columns[part], &(0..usize::MAX));
+    if useful == 1 {
+        return parts.into_iter().flat_map(sum).collect();
     }
-    let groups = columns.par_chunks(at_once);
-    groups.flat_map_iter(all).collect()
+    parts.into_par_iter().flat_map_iter(sum).collect()
+}
+
+/// Neighbours of about a share of the cost, all alike: those of few bits do not get the buckets of those of many.
+fn parts(costs: &[usize], share: usize, alike: impl Fn(usize, usize) -> bool) -> Vec<Range<usize>> {
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    let mut filled = 0;
+    for (i, cost) in costs.iter().enumerate() {
+        match parts.last_mut() {
+            Some(part) if filled + cost <= share && alike(part.start, i) => {
+                part.end = i + 1;
+                filled += cost;
+            }
+            _ => {
+                parts.push(i..i + 1);
+                filled = *cost;
+            }
+        }
+    }
+    parts
 }
 
 /// A column over several threads.

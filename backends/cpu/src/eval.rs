@@ -87,7 +87,7 @@ pub(crate) fn multiply<F: Field>(
     b: &Columns<F>,
 ) -> Result<Columns<F>> {
     shape::same("multiply", a.shape(), b.shape())?;
-    let (mut cells, other) = (a.full(level).into_owned(), b.full(level));
+    let (mut cells, other) = (a.copied(level), b.full(level));
     let blocks = cells.par_chunks_mut(BLOCK).zip(other.par_chunks(BLOCK));
     blocks.for_each(|(a, b)| kernels::multiply(level, a, b));
     Ok(Columns::new(a.shape().0, a.shape().1, cells))
@@ -95,7 +95,7 @@ pub(crate) fn multiply<F: Field>(
 
 #[tracing::instrument(skip_all, fields(shape = ?columns.shape()))]
 pub(crate) fn invert<F: Field>(level: Level, columns: &Columns<F>, constant: F) -> Columns<F> {
-    let mut cells = columns.full(level).into_owned();
+    let mut cells = columns.copied(level);
     cells.par_chunks_mut(4 * BLOCK).for_each(|block| {
         kernels::invert(level, block, constant);
     });

@@ -19,6 +19,7 @@ mod msm;
 mod ntt;
 mod packed;
 mod plan;
+mod room;
 #[cfg(target_arch = "x86_64")]
 mod trees;
 

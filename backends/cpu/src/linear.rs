@@ -1,7 +1,5 @@
 //! Inner products, combinations, linear forms and folds.
 
-use std::borrow::Cow;
-
 use rayon::prelude::*;
 use zkernel_backend::{ColumnRef, Field, Result, Term, shape};
 use zkernel_verifier::form::{EvaluatedAxis, EvaluatedView};
@@ -238,9 +236,15 @@ pub(crate) fn contract<F: Field>(
     }
     let mut entries = Vec::new();
     inner.for_each(|position, coefficient| entries.push((position, coefficient)));
-    let cells = source.full(level);
-    let dense = dense(&cells, from.1, source_width);
     let offsets: Vec<usize> = (0..outputs).map(|j| offset(outer, j)).collect();
+    // Nothing but what is read is made dense: a track may be many times that.
+    let positions = || entries.iter().map(|(position, _)| *position);
+    let first = positions().min().unwrap_or(0);
+    let end = positions().max().map_or(0, |last| last + 1) + offsets.iter().max().unwrap_or(&0);
+    let dense = source.dense(level, source_width, first..end.max(first));
+    entries
+        .iter_mut()
+        .for_each(|(position, _)| *position -= first);
     let least = BLOCK.div_ceil(entries.len().max(1));
     let share = outputs.div_ceil(4 * rayon::current_num_threads());
     let least = least.max(share).next_multiple_of(8);
@@ -255,15 +259,6 @@ pub(crate) fn contract<F: Field>(
         written[place.of(start + j)] += sum;
     }
     Ok(())
-}
-
-/// Cells in the order of positions: the first `width` rows of every column.
-fn dense<F: Field>(cells: &[F], rows: usize, width: usize) -> Cow<'_, [F]> {
-    if width == rows {
-        return Cow::Borrowed(cells);
-    }
-    let columns = cells.chunks(rows.max(1));
-    Cow::Owned(columns.flat_map(|c| &c[..width]).copied().collect())
 }
 
 /// `<j, outer>`, j row-major.

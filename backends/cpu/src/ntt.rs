@@ -14,6 +14,8 @@ use crate::level::Level;
 use crate::packed::prime::Prime;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::transform::{self as packed, Parcel, Plan, SIZES};
+#[cfg(target_arch = "x86_64")]
+use crate::room;
 
 /// Rows from which a single column is worth more than one thread.
 const PARALLEL_ROWS: usize = 1 << 12;
@@ -101,7 +103,7 @@ pub(crate) fn interpolate<F: Field>(level: Level, values: &Columns<F>) -> Result
         return Ok(Columns::new(columns, rows, cells));
     }
     let powers = half_period(log_n);
-    let mut cells = values.full(level).into_owned();
+    let mut cells = values.copied(level);
     cells.par_chunks_mut(rows).for_each(|column| {
         transform(column, &powers);
         // The inverse transform is the transform with the rows 1.. reversed, over n.
@@ -128,7 +130,7 @@ pub(crate) fn coset_evaluate<F: Field>(
         return Ok(Columns::new(columns, rows, cells));
     }
     let (powers, shifts) = (half_period(log_n), shifts(log_n, shift, F::ONE));
-    let mut cells = coefficients.full(level).into_owned();
+    let mut cells = coefficients.copied(level);
     cells.par_chunks_mut(rows).for_each(|column| {
         let shifted = column.iter_mut().zip(&*shifts);
         shifted.for_each(|(cell, shift)| *cell *= shift);
@@ -140,7 +142,7 @@ pub(crate) fn coset_evaluate<F: Field>(
 /// Transforms of all columns: many at a time, or one by several threads.
 #[cfg(target_arch = "x86_64")]
 fn transform_packed<F: Field>(prime: Prime<F>, plan: &Plan, cells: &[F], shifts: &[F]) -> Vec<F> {
-    let mut outputs = vec![F::ZERO; cells.len()];
+    let mut outputs = room::take(cells.len());
     let rows = plan.rows() * 8 * plan.first_tasks();
     let parcels = || vec![Parcel::default(); rows / 8];
     let first = |column: &[F], task, parcels: &mut [Parcel], buffer: &mut Vec<_>| {

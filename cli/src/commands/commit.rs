@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use pasta_curves::Fp;
+use zkernel_engine::workers::awake;
 use zkernel_gadgets::model::{Graph, Segment, Statement, lower};
 use zkernel_onnx::{Model, Options, Quantized, Samples, quantize};
 use zkernel_verifier::system::TrackKind;
@@ -49,7 +50,9 @@ impl Wishes {
         let ((graph, log_n), _) = timed("choosing the layout", || {
             Machine::load().choose_layout(&graph, self.memory)
         })?;
-        let (secret, _) = timed("committing", || crate::files::commit(graph, weights, log_n))?;
+        let (secret, _) = timed("committing", || {
+            awake(|| crate::files::commit(graph, weights, log_n))
+        })?;
         Ok(secret)
     }
 }
@@ -127,7 +130,9 @@ fn segments(
         let nodes = graph.nodes.len();
         let about = format!("segment {number}: `{}`, {nodes} nodes", graph.name);
         report.text.push(about);
-        let (secret, _) = timed("committing", || crate::files::commit(graph, weights, log_n))?;
+        let (secret, _) = timed("committing", || {
+            awake(|| crate::files::commit(graph, weights, log_n))
+        })?;
         keep(report, &with_suffix(base, &number.to_string()), &secret)?;
     }
     // They are two systems: what describes one of them would mislead.

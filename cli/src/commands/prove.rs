@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use pasta_curves::Fp;
 use zkernel_backend_cpu::Cpu;
+use zkernel_engine::workers::awake;
 use zkernel_engine::{Boundary, ProvingKey, Witness, prove};
 use zkernel_gadgets::model::{Graph, Honest, Lowered, Said, TensorId, Trace, Visibility, run};
 use zkernel_gadgets::opening::OPENING_MAGIC;
@@ -15,6 +16,7 @@ use super::commit::{Wishes, accuracy_report};
 use super::verify::verify_bytes;
 use super::words::said;
 use super::{Result, describe, fields, one_sample, reals, timed};
+use crate::device::device;
 use crate::error::CliError;
 use crate::files::{C, Opening, ProofFile, SecretModel, load_prover, read, write};
 use crate::memory::Memory;
@@ -167,7 +169,7 @@ fn prove_given(
 ) -> Result<Proven> {
     let execution = execute(secret, lowered, given)?;
     let instances = execution.instances.clone();
-    let proof = prove(&Cpu::new(), key, &fields(&instances), &execution.witness)?;
+    let proof = prove(&device(), key, &fields(&instances), &execution.witness)?;
     Ok(Proven {
         file: ProofFile {
             digest: key.verifying.digest,
@@ -187,9 +189,11 @@ pub fn prove_model(
 ) -> Result<Report> {
     let secret = SecretModel::decode(&read(zkm)?)?;
     let given = Given::read(input, &secret.public.graph)?;
-    let ((lowered, key), load) = timed("loading", || load_prover(&secret))?;
+    let ((lowered, key), load) = timed("loading", || awake(|| load_prover(&secret)))?;
     Machine::load().check_memory(&lowered.system, memory)?;
-    let (proven, seconds) = timed("proving", || prove_given(&secret, &lowered, &key, &given))?;
+    let (proven, seconds) = timed("proving", || {
+        awake(|| prove_given(&secret, &lowered, &key, &given))
+    })?;
     let path = output.unwrap_or_else(|| zkm.with_extension("zkp"));
     let mut report = Report {
         command: "prove",
@@ -258,12 +262,16 @@ pub fn prove_onnx(
     let start = Instant::now();
     let secret = wishes.committed(wishes.applied(&quantized)?)?;
     report.commit_seconds = Some(seconds + start.elapsed().as_secs_f64());
-    let ((lowered, key), load) = timed("loading", || load_prover(&secret))?;
+    let ((lowered, key), load) = timed("loading", || awake(|| load_prover(&secret)))?;
     let values = one_sample(input, &secret.public.graph)?;
     let given = Given::Sample(values.clone());
-    let (proven, seconds) = timed("proving", || prove_given(&secret, &lowered, &key, &given))?;
+    let (proven, seconds) = timed("proving", || {
+        awake(|| prove_given(&secret, &lowered, &key, &given))
+    })?;
     let bytes = proven.file.encode();
-    let (_, verified) = timed("verifying", || verify_bytes(&key.verifying, &bytes))?;
+    let (_, verified) = timed("verifying", || {
+        awake(|| verify_bytes(&key.verifying, &bytes))
+    })?;
     finish_proof(&mut report, &secret, &lowered, &proven, seconds);
     if wishes.statement.is_none() {
         compare_with_float(&mut report, &model.run(&values)?);

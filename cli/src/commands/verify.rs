@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use zkernel_backend_cpu::Cpu;
 use zkernel_engine::executor;
+use zkernel_engine::workers::awake;
 use zkernel_gadgets::model::TensorId;
 use zkernel_verifier::batch::{BatchRejection, Claim, Link, verify_batch};
 use zkernel_verifier::form::TrackId;
@@ -14,6 +14,7 @@ use zkernel_verifier::verify::verify as verify_proof;
 use super::compare::{Comparison, compare};
 use super::words::describe_proof;
 use super::{Result, describe, fields, timed};
+use crate::device::device;
 use crate::error::CliError;
 use crate::files::{C, GeneratorsBySize, Loaded, ProofFile, PublicModel, load_key, read};
 use crate::report::Report;
@@ -80,12 +81,14 @@ pub struct Checked {
 
 /// Loads all keys and verifies all proofs, and that keys that are not `apart` share their boundaries.
 pub fn check_proofs(files: &[PathBuf], apart: bool) -> Result<Checked> {
-    let (groups, load_seconds) = timed("loading", || load_groups(files))?;
+    let (groups, load_seconds) = timed("loading", || awake(|| load_groups(files)))?;
     let ((groups, links), verify_seconds) = timed("verifying", || {
-        let groups = read_proofs(groups)?;
-        let links = if apart { Vec::new() } else { links(&groups)? };
-        verify_groups(&groups, &links)?;
-        Ok((groups, links))
+        awake(|| {
+            let groups = read_proofs(groups)?;
+            let links = if apart { Vec::new() } else { links(&groups)? };
+            verify_groups(&groups, &links)?;
+            Ok((groups, links))
+        })
     })?;
     Ok(Checked {
         groups,
@@ -156,7 +159,7 @@ fn decode_proof(key: &VerifyingKey<C>, bytes: &[u8]) -> Result<ProofFile> {
 /// Verifies the bytes of one proof.
 pub(super) fn verify_bytes(key: &VerifyingKey<C>, bytes: &[u8]) -> Result<ProofFile> {
     let file = decode_proof(key, bytes)?;
-    let (backend, instances) = (Cpu::new(), fields(&file.instances));
+    let (backend, instances) = (device(), fields(&file.instances));
     verify_proof(key, &instances, &file.proof, &executor::<C, _>(&backend))
         .map_err(|e| CliError::Rejected(e.to_string()))?;
     Ok(file)
@@ -182,7 +185,7 @@ fn verify_groups(groups: &[Group], links: &[Joint]) -> Result<()> {
         });
     let claims: Vec<_> = claims.collect();
     let tracks: Vec<Link> = links.iter().map(|joint| joint.link).collect();
-    let backend = Cpu::new();
+    let backend = device();
     let executor = executor::<C, _>(&backend);
     verify_batch(&claims, &tracks, &executor).map_err(|rejection| match rejection {
         BatchRejection::Proof { index, reason } => {

@@ -9,6 +9,7 @@ use super::Work;
 use super::bench::Bench;
 use super::unit::{Operation, Unit};
 use crate::error::Result;
+use crate::workers::awake;
 
 /// Prices of a machine: seconds of each unit measured so far. Only good for the backend and the number of threads that
 /// they were measured with.
@@ -34,12 +35,15 @@ impl Prices {
     pub fn measure<C: Curve, B: Backend<C>>(&mut self, backend: &B, work: &Work) -> Result<bool> {
         let missing = work.counts.keys().filter(|unit| !self.0.contains_key(unit));
         let missing: Vec<Unit> = missing.copied().collect();
-        let mut bench = Bench::new(backend);
-        for unit in &missing {
-            let price = bench.price(unit)?;
-            self.set(*unit, price);
-        }
-        Ok(!missing.is_empty())
+        // As the prover has them.
+        awake(|| {
+            let mut bench = Bench::new(backend);
+            for unit in &missing {
+                let price = bench.price(unit)?;
+                self.set(*unit, price);
+            }
+            Ok(!missing.is_empty())
+        })
     }
 
     /// One line a price: operation, log2 of the rows, width, lanes, seconds.

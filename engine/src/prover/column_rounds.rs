@@ -17,6 +17,9 @@ use super::committed::Committed;
 use super::inconsistent;
 use crate::error::Result;
 
+/// Columns up to which a tensor is written out like other columns: to join them later would copy all of these.
+const FEW_COLUMNS: usize = 4;
+
 /// One column that is left, its form, and the blinding factors of its commitment and of the claim.
 pub(super) struct Folded<C: Curve, B: Backend<C>> {
     pub(super) f: B::Columns,
@@ -105,7 +108,8 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         let mut subtrees = Vec::new();
         let tensors = self.system().tracks_of(TrackKind::Tensor);
         // A tensor that is also opened at zeta has coefficients of another kind.
-        for (id, track) in tensors.filter(|(id, _)| self.system().mask_of(*id, 0).is_none()) {
+        let tensors = tensors.filter(|(id, _)| self.system().mask_of(*id, 0).is_none());
+        for (id, track) in tensors.filter(|(_, track)| track.columns > FEW_COLUMNS) {
             let forms = claim
                 .forms
                 .iter()

@@ -1,6 +1,7 @@
 //! Columns with written-out coefficients in the column rounds. Neighbours on the current level lie side by side, a zero column where
 //! the list has none, so that a level is folded where it lies.
 
+use rayon::prelude::*;
 use zkernel_backend::{Backend, ColumnRef};
 use zkernel_verifier::challenge::{Challenge, Challenges};
 use zkernel_verifier::curve::{Curve, Scalar};
@@ -166,26 +167,32 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             let masks: Vec<_> = masks.collect();
             self.backend.accumulate_sparse(a, width, &masks)?;
         }
-        for weighted in &claim.forms {
-            match weighted.form {
-                LinearForm::Strided(strided) if strided.source == Source::Track(id) => {
-                    let mut view = strided.evaluate(challenges);
-                    view.scale *= weighted.weight;
-                    view.start += start;
-                    self.backend.accumulate(a, width, &view)?;
-                }
-                LinearForm::Strided(_) => {}
-                LinearForm::Sparse(entries) => {
-                    let of_track = entries.iter().filter(|entry| entry.cell.track == id);
-                    let entries = of_track.map(|entry| {
-                        let power = claim.lambda_powers[entry.claim as usize];
-                        let coefficient = entry.coefficient * power * weighted.weight;
-                        (start + entry.cell.position, coefficient)
-                    });
-                    let entries: Vec<_> = entries.collect();
-                    self.backend.accumulate_sparse(a, width, &entries)?;
-                }
+        let forms = claim.forms.par_iter();
+        let views = forms.filter_map(|weighted| match weighted.form {
+            LinearForm::Strided(strided) if strided.source == Source::Track(id) => {
+                let mut view = strided.evaluate(challenges);
+                view.scale *= weighted.weight;
+                view.start += start;
+                Some(view)
             }
+            _ => None,
+        });
+        for view in views.collect::<Vec<_>>() {
+            self.backend.accumulate(a, width, &view)?;
+        }
+        let mut cells = Vec::new();
+        for weighted in &claim.forms {
+            if let LinearForm::Sparse(entries) = weighted.form {
+                let of_track = entries.iter().filter(|entry| entry.cell.track == id);
+                cells.extend(of_track.map(|entry| {
+                    let power = claim.lambda_powers[entry.claim as usize];
+                    let coefficient = entry.coefficient * power * weighted.weight;
+                    (start + entry.cell.position, coefficient)
+                }));
+            }
+        }
+        if !cells.is_empty() {
+            self.backend.accumulate_sparse(a, width, &cells)?;
         }
         Ok(())
     }

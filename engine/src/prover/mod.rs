@@ -29,6 +29,7 @@ use crate::error::{Error, Result};
 use crate::keys::{ProvingKey, with_executor};
 use crate::randomness::Randomness;
 use crate::witness::{Assignment, Witness};
+use crate::workers::awake;
 use committed::Committed;
 
 /// A bad challenge has probability about n/p: more than a few in a row is not chance.
@@ -40,6 +41,15 @@ const ATTEMPTS: usize = 4;
 /// # Errors
 /// [`Error`]: the witness does not fit or does not satisfy the constraints, or the device failed.
 pub fn prove<C: Curve, B: Backend<C>>(
+    backend: &B,
+    key: &ProvingKey<C, B>,
+    instances: &[Vec<Scalar<C>>],
+    witness: &Witness<Scalar<C>>,
+) -> Result<Proof<C>> {
+    awake(|| prove_checked(backend, key, instances, witness))
+}
+
+fn prove_checked<C: Curve, B: Backend<C>>(
     backend: &B,
     key: &ProvingKey<C, B>,
     instances: &[Vec<Scalar<C>>],
@@ -162,12 +172,13 @@ pub(crate) fn assignment_bytes<F: zkernel_verifier::curve::Field>(
     assignment: &Assignment<F>,
 ) -> Vec<u8> {
     let mut bytes = Vec::new();
+    let mut push = |value: &[u8]| bytes.extend_from_slice(value);
     let boundaries = assignment.boundaries.iter().flat_map(|b| &b.values);
-    bytes.extend(boundaries.flat_map(|v| v.to_le_bytes()));
+    boundaries.for_each(|v| push(&v.to_le_bytes()));
     for (_, body) in &assignment.tracks {
         match body {
-            Body::Small { values, .. } => bytes.extend(values.iter().flat_map(|v| v.to_le_bytes())),
-            Body::Full(values) => bytes.extend(values.iter().flat_map(|v| v.to_repr())),
+            Body::Small { values, .. } => values.iter().for_each(|v| push(&v.to_le_bytes())),
+            Body::Full(values) => values.iter().for_each(|v| push(&v.to_repr())),
         }
     }
     bytes

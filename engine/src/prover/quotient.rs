@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 
 use ff::Field as _;
+use rayon::prelude::*;
 use zkernel_backend::{Backend, Body, ColumnRef, HostColumns, Term};
 use zkernel_verifier::challenge::Challenges;
 use zkernel_verifier::claims::gate_weights;
-use zkernel_verifier::curve::{Curve, Scalar, powers};
+use zkernel_verifier::curve::{Curve, Scalar};
 use zkernel_verifier::expression::{CompiledGate, VirtualId};
 use zkernel_verifier::system::VirtualColumn;
 
@@ -69,9 +70,9 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             });
         };
         let mut polynomials = Vec::new();
-        for ((sum, shift), to) in sums.iter().zip(&domain.shifts).zip(&mut *terms) {
-            let factor = self.upload_column(self.vanishing_factor(*shift))?;
-            let part = self.backend.multiply(sum, &factor)?;
+        let factors = domain.shifts.iter().zip(&self.key.vanishing);
+        for ((sum, (shift, factor)), to) in sums.iter().zip(factors).zip(&mut *terms) {
+            let part = self.backend.multiply(sum, factor)?;
             if sums.len() < domain.shifts.len() {
                 polynomials.push((self.backend.interpolate(&part)?, *shift));
             }
@@ -152,7 +153,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             .iter()
             .map(|c| c.evaluate(challenges))
             .collect();
-        for (sum, shift) in sums.iter_mut().zip(&domain.shifts) {
+        let run = |(sum, shift): (&mut B::Columns, &Scalar<C>)| {
             let on_coset = inputs.iter().map(|(polynomial, rotation)| {
                 let shift = *shift * domain.rotation(*rotation);
                 self.backend
@@ -162,21 +163,9 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             let batches: Vec<&B::Columns> = on_coset.iter().collect();
             self.backend
                 .run(kernel, &batches, &constants, weights, sum)?;
-        }
-        Ok(())
-    }
-
-    /// `b / (g^n - 1)` on the coset gH.
-    fn vanishing_factor(&self, shift: Scalar<C>) -> Vec<Scalar<C>> {
-        let domain = &self.key.verifying.domain;
-        let inverse = (domain.power_n(shift) - Scalar::<C>::ONE)
-            .invert()
-            .unwrap_or(Scalar::<C>::ZERO);
-        let points = powers(domain.omega, domain.rows());
-        points
-            .into_iter()
-            .map(|root| domain.blinding_factor(shift * root) * inverse)
-            .collect()
+            Ok(())
+        };
+        sums.par_iter_mut().zip(&domain.shifts).try_for_each(run)
     }
 
     /// One column of field elements.
