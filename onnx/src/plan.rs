@@ -511,7 +511,7 @@ impl Plan<'_> {
                 lines::too_fine(&split, &table, bits + MARGIN + 1).min(MOST_DROPPED - shift);
             match dropped {
                 0 => (split, refined, 0),
-                dropped => (lines::coarser(table, dropped), 0, dropped),
+                dropped => (lines::coarser(&table, dropped), 0, dropped),
             }
         };
         let shift = shift + dropped;

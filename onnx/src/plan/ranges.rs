@@ -57,7 +57,9 @@ impl Ranges {
             .map(|(&t, kind)| InputGrid::new(floats, t, Need::of(model, t), *kind))
             .collect();
         let softmaxes = model.nodes.iter().filter(|n| n.op == FloatOp::Softmax);
-        let rows_of = softmaxes.map(|n| n.inputs[0]).filter(|t| !model.is_masked(*t));
+        let rows_of = softmaxes
+            .map(|n| n.inputs[0])
+            .filter(|t| !model.is_masked(*t));
         let spread = |t: usize| (t, spread(floats, t, model.tensors[t].shape.last().copied()));
         Self {
             magnitude,

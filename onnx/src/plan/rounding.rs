@@ -41,7 +41,7 @@ impl Fraction {
         let whole = |r: f64| (r - r.round()).abs() <= 1e-12 * r && r.round() >= 1.0;
         let shifts = (0..=MOST_DROPPED).filter(fits);
         let exact = shifts.clone().find(|shift| at(*shift).all(whole));
-        let shift = exact.or(shifts.last()).unwrap_or(0);
+        let shift = exact.or(shifts.max()).unwrap_or(0);
         Self {
             factors: at(shift).map(|r| r.round() as i64).collect(),
             shift,
@@ -202,7 +202,7 @@ impl Plan<'_> {
             keys,
         );
         if halves {
-            value = self.to_even(node, sums, value, (fraction.shift, keys));
+            value = self.even(node, sums, value, (fraction.shift, keys));
         }
         let sign = if rounding.mode == Mode::Up { -1 } else { 1 };
         if !simple {
@@ -332,7 +332,7 @@ impl Plan<'_> {
     }
 
     /// `u - [u is odd] [sums + half = 2^shift u]`.
-    fn to_even(
+    fn even(
         &mut self,
         node: &FloatNode,
         sums: TensorId,

@@ -47,7 +47,7 @@ fn arguments() -> Result<Arguments, String> {
         match &*argument {
             "--only" => found.only.push(value()?),
             "--threads" => {
-                found.threads = value()?.parse().map_err(|_| "--threads needs a number")?
+                found.threads = value()?.parse().map_err(|_| "--threads needs a number")?;
             }
             "--page" => found.page = Some(value()?),
             "--subset" => found.subset = Some(value()?),
