@@ -26,6 +26,12 @@ impl FloatOp {
             }
             Self::Function(function, parameters) => each(&|v| function.float(v, *parameters)),
             Self::Reciprocal => each(&|v| 1.0 / v),
+            Self::Round(rounding) => {
+                let after = inputs[0].shape.iter().skip(rounding.axis + 1);
+                let after = after.product::<usize>().max(1);
+                let of = |(i, v): (usize, &f32)| rounding.value(*v, i / after);
+                x.iter().enumerate().map(of).collect()
+            }
             Self::Positive => each(&|v| f64::from(u8::from(v > 0.0))),
             Self::Reshape => x.to_vec(),
             Self::Dense {

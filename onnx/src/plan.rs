@@ -6,7 +6,7 @@
 //! Error bound of a dense layer, in real units: with `|x - s_x X| <= e`, each output is off by at most
 //! `e sum|w| + s_w/2 sum|s_x X| + s_x s_w / 2`, from the input, the weights' rounding and the bias's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zkernel_gadgets::model::{
     Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, WeightValues,
@@ -20,6 +20,7 @@ mod elementwise;
 mod linear;
 mod lines;
 mod ranges;
+mod rounding;
 mod selection;
 mod windows;
 
@@ -41,6 +42,8 @@ const ARGMAX_WEIGHT_BITS: u32 = 11;
 /// Values of a table whose result is not multiplied by weights: steps in the calibrated range.
 const VALUE_BITS: i32 = 16;
 
+/// Bits of what is divided by beyond which a quotient costs less than a table.
+const WIDE_BITS: u32 = 14;
 /// Most bits of a limb.
 const LIMB_BITS: u32 = 8;
 /// Most bits dropped by a requantization.
@@ -83,6 +86,8 @@ pub(crate) fn build(
         layers: Vec::new(),
         scaled: BTreeMap::new(),
         refined: BTreeMap::new(),
+        exact: BTreeSet::new(),
+        halves: BTreeMap::new(),
         chosen: BTreeMap::new(),
     };
     plan.inputs();
@@ -124,6 +129,10 @@ struct Plan<'a> {
     chosen: BTreeMap<(TensorId, usize, bool), TensorId>,
     /// Bits that values have beyond those of activations, because lines need them.
     refined: BTreeMap<TensorId, u32>,
+    /// Integers that the file means, and sums of them.
+    exact: BTreeSet<TensorId>,
+    /// Sums of which it is known whether they can lie half a step beyond a whole one.
+    halves: BTreeMap<TensorId, bool>,
 }
 
 /// What kind of integers a tensor holds.
@@ -171,7 +180,7 @@ impl Plan<'_> {
                 | FloatOp::Reciprocal
                 | FloatOp::Softmax => uses.factor = true,
                 FloatOp::Positive => uses.compared = true,
-                FloatOp::Constant(_) | FloatOp::Gather { .. } => {}
+                FloatOp::Constant(_) | FloatOp::Gather { .. } | FloatOp::Round(_) => {}
                 FloatOp::ArgMax | FloatOp::TopK { .. } => uses.argmax = true,
                 FloatOp::MaxPool(_) => uses.pool = true,
                 FloatOp::Affine { .. } => {
@@ -249,8 +258,9 @@ impl Plan<'_> {
             return Ok(());
         }
         let first = node.inputs.iter().find_map(|t| self.placed.get(t).copied());
-        let input = first.ok_or_else(|| {
-            Error::Float(format!("node `{}` reads nothing but constants", node.name))
+        let input = first.ok_or_else(|| Error::Plan {
+            node: node.name.clone(),
+            problem: "reads nothing but constants",
         })?;
         let output = match &node.op {
             FloatOp::Affine { pieces, constant } => self.affine(node, pieces, *constant)?,
@@ -259,6 +269,7 @@ impl Plan<'_> {
             FloatOp::MatMul => self.matmul(node)?,
             FloatOp::Reciprocal => self.reciprocal(node, input),
             FloatOp::Positive => self.positive(node, input)?,
+            FloatOp::Round(rounding) => self.rounded(node, rounding, input)?,
             FloatOp::Softmax => self.softmax(node, input),
             FloatOp::Gather {
                 rows,
@@ -328,7 +339,7 @@ impl Plan<'_> {
     fn layer_input(&mut self, node: &FloatNode, input: TensorId) -> TensorId {
         let exact = self.uses(node.output).compared && matches!(node.op, FloatOp::Dense { .. });
         let sums = self.origin(input) != Origin::Values;
-        if exact || !sums && !self.is_wide(input) {
+        if self.is_exact(input) || exact || !sums && !self.is_wide(input) {
             return input;
         }
         let bits = self.widths.activation;
@@ -359,6 +370,10 @@ impl Plan<'_> {
     ) -> Result<TensorId, Error> {
         if matches!(function, Function::Sqrt | Function::Rsqrt) {
             return self.root(node, function, input);
+        }
+        let range = self.read(input).range;
+        if function == Function::Reciprocal && range.min >= 0 && range.max >= 1 << WIDE_BITS {
+            return Ok(self.reciprocal(node, input));
         }
         let input = if self.is_wide(input) && self.origin(input) == Origin::Values {
             let bits = self.key_bits(function);
@@ -456,6 +471,12 @@ impl Plan<'_> {
         } else {
             worst.min(f64::MAX)
         };
+        let whole = |x: f64| x.fract() == 0.0;
+        let power = function == Function::Pow && parameters[0] >= 0.0 && whole(parameters[0]);
+        if power && whole(step) && worst < 39f64.exp2() {
+            // Powers of integers are integers.
+            return step.powf(parameters[0]);
+        }
         top.exp2().max(worst / 39f64.exp2())
     }
 
@@ -490,7 +511,7 @@ impl Plan<'_> {
                 lines::too_fine(&split, &table, bits + MARGIN + 1).min(MOST_DROPPED - shift);
             match dropped {
                 0 => (split, refined, 0),
-                dropped => (lines::coarser(table, dropped), 0, dropped),
+                dropped => (lines::coarser(&table, dropped), 0, dropped),
             }
         };
         let shift = shift + dropped;

@@ -64,6 +64,10 @@ const SEARCH_SAMPLES: usize = 64;
 /// [`Error::Overflow`] if accumulators may exceed 62 bits; [`Error::Float`] if the reference fails; [`Error::Graph`] if
 /// the network has another number of inputs or outputs than one.
 pub fn quantize(model: &Model, samples: &Samples, options: &Options) -> Result<Quantized, Error> {
+    planned(model, samples, options).map_err(|error| model.named(error))
+}
+
+fn planned(model: &Model, samples: &Samples, options: &Options) -> Result<Quantized, Error> {
     let floats = samples
         .as_slice()
         .iter()

@@ -507,7 +507,7 @@ impl Piece {
             let common = greatest_divisor(step(a), step(b));
             last(a) < b.first
                 || last(b) < a.first
-                || common > 1 && a.first.abs_diff(b.first) % common != 0
+                || common > 1 && !a.first.abs_diff(b.first).is_multiple_of(common)
         };
         let mut axes = self.axes.iter().zip(&other.axes);
         axes.any(|(a, b)| apart(a, b))

@@ -130,6 +130,9 @@ impl Run {
     }
 }
 
+/// Length, step, and the input axis and stride of a run along an output axis.
+type AxisRun = (usize, usize, Option<(usize, usize)>);
+
 /// A box of entries of one factor: first output and input positions by axis, and the runs along output axes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Cuboid {
@@ -137,8 +140,8 @@ struct Cuboid {
     factor: u64,
     to: Vec<usize>,
     from: Vec<usize>,
-    /// Length, step, and the input axis and stride, by output axis; `None` where no run is yet.
-    along: Vec<Option<(usize, usize, Option<(usize, usize)>)>>,
+    /// By output axis; `None` where no run is yet.
+    along: Vec<Option<AxisRun>>,
 }
 
 impl Parts<'_, '_> {

@@ -74,7 +74,9 @@ impl Import<'_> {
             }
             "Transpose" => Ok(transpose(node, input.len()).into()),
             "ArgMax" if along_last(node, input.len()) => Ok(FloatOp::ArgMax.into()),
-            "Dropout" if active > 1 => Err("training mode is not built".into()),
+            "Dropout" if active > 1 || self.drops(node)? => {
+                Err("training mode is not built".into())
+            }
             "CastLike" => Err("a cast of a constant".into()),
             "Cast" if self.cast_kind(node)? != Cast::Same => Err("a cast that rounds".into()),
             "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout" | "Cast" => {
@@ -95,6 +97,22 @@ impl Import<'_> {
         let fact = self.inference.outlet_fact(outlet).map_err(malformed)?;
         let kind = fact.datum_type.concretize();
         Ok(kind.is_some_and(|kind| kind.is_float()))
+    }
+
+    /// Whether a dropout does what it does in training.
+    fn drops(&self, node: &pb::NodeProto) -> Result<bool, Error> {
+        let constant =
+            |index: usize, default: f32| match node.input.get(index).filter(|n| !n.is_empty()) {
+                Some(name) => Ok::<_, Error>(
+                    self.constant(name)?
+                        .values
+                        .first()
+                        .copied()
+                        .unwrap_or(default),
+                ),
+                None => Ok(default),
+            };
+        Ok(constant(2, 0.0)? != 0.0 && constant(1, 0.5)? != 0.0)
     }
 
     /// What a cast changes: nothing, digits after the point, or everything but whether it is zero.

@@ -3,6 +3,7 @@
 use tract_onnx::pb;
 use zkernel_gadgets::model::Function;
 
+use super::quantized::is_quantized;
 use crate::UnsupportedNode;
 
 /// Operators that are read beside the one-input functions; whether a node of theirs is built shows when it is translated.
@@ -180,8 +181,17 @@ pub(super) fn is_trees(node: &pb::NodeProto) -> bool {
         )
 }
 
+/// Whether an attribute is a subgraph, a sparse tensor or a list of tensors.
+fn is_nested(attribute: &pb::AttributeProto) -> bool {
+    let sparse = attribute.sparse_tensor.is_some() || !attribute.sparse_tensors.is_empty();
+    sparse || attribute.g.is_some() || !attribute.graphs.is_empty() || !attribute.tensors.is_empty()
+}
+
 /// Why a node cannot be translated, whatever its inputs are.
 fn problem(node: &pb::NodeProto) -> Option<&'static str> {
+    if node.attribute.iter().any(is_nested) {
+        return Some("operator not built: subgraphs and sparse tensors are not read");
+    }
     if is_trees(node) {
         return None;
     }
@@ -190,7 +200,7 @@ fn problem(node: &pb::NodeProto) -> Option<&'static str> {
     }
     match &*node.op_type {
         "MaxPool" if node.output.len() > 1 => Some("indices are not built"),
-        op if READ.contains(&op) || function(op).is_some() => None,
+        op if READ.contains(&op) || function(op).is_some() || is_quantized(op) => None,
         _ => Some("operator not built"),
     }
 }

@@ -11,6 +11,28 @@ use crate::model::FloatOp;
 /// Most views of one sum.
 pub(super) const MAX_PIECES: usize = 1 << 12;
 
+/// One view for each position of an axis, each with a factor of its own.
+pub(super) fn slices(shape: &[usize], axis: usize, factors: &[f64]) -> Vec<(f64, Piece)> {
+    let slice = |(position, factor): (usize, &f64)| {
+        let whole = shape.iter().enumerate();
+        let mut axes: Vec<Along> = whole.map(|(a, len)| Along::whole(*len, a)).collect();
+        axes[axis] = Along {
+            first: position,
+            source: Some((axis, position, 1)),
+            ..Along::repeated(1)
+        };
+        (
+            *factor,
+            Piece {
+                input: 0,
+                scale: 1,
+                axes,
+            },
+        )
+    };
+    factors.iter().enumerate().map(slice).collect()
+}
+
 impl Parts<'_, '_> {
     pub(super) fn views(&mut self) -> Result<Option<Outcome>, Error> {
         Ok(Some(match &*self.node.op_type {
@@ -86,6 +108,9 @@ impl Parts<'_, '_> {
         let mut inputs = Vec::new();
         let (mut pieces, mut first) = (Vec::new(), 0);
         for index in 0..self.node.input.len() {
+            if self.import.shape(&self.node.input[index])?.contains(&0) {
+                continue;
+            }
             let id = self.operand(index)?;
             let own = self.shape(id);
             let mut axes: Vec<Along> = own
@@ -98,7 +123,7 @@ impl Parts<'_, '_> {
             pieces.push((
                 1.0,
                 Piece {
-                    input: index,
+                    input: inputs.len(),
                     scale: 1,
                     axes,
                 },
@@ -121,6 +146,9 @@ impl Parts<'_, '_> {
         let mut first = 0;
         for output in 0..self.node.output.len() {
             let len = self.target(output)?[axis];
+            if len == 0 {
+                continue;
+            }
             let mut axes: Vec<Along> = shape
                 .iter()
                 .enumerate()

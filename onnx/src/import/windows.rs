@@ -3,9 +3,9 @@
 use tract_onnx::pb;
 use zkernel_gadgets::model::Geometry;
 
-use super::Import;
 use super::attributes::{int, ints, string};
 use super::operators::Translation;
+use super::{Constant, Import};
 use crate::Error;
 use crate::model::{Conv, FloatOp};
 
@@ -17,32 +17,38 @@ impl Import<'_> {
             Some(name) => Some(self.constant(name)?.values),
             None => None,
         };
-        let Some((&[rows, channels], kernel)) = weights.shape.split_first_chunk::<2>() else {
-            return Ok(Err("its weights have fewer than three axes".into()));
-        };
-        let groups = int(node, "group", 1).max(1) as usize;
-        let geometry = match geometry(node, input, kernel) {
-            Ok(geometry) => geometry,
-            Err(problem) => return Ok(Err(problem)),
-        };
-        if rows == 0 || channels == 0 || rows % groups != 0 {
-            return Ok(Err("its weights do not fit its groups".into()));
-        }
-        let taps = geometry.taps();
-        let at = |p: usize| {
-            let (row, tap, channel) = (p / (taps * channels), p / channels % taps, p % channels);
-            weights.values[(row * channels + channel) * taps + tap]
-        };
-        let weights = (0..rows * taps * channels).map(at).collect();
-        Ok(Ok(FloatOp::Conv(Conv {
-            rows,
-            groups,
-            geometry,
-            weights,
-            bias,
-        })
-        .into()))
+        Ok(conv_of(node, input, &weights, bias).map(Into::into))
     }
+}
+
+/// The convolution of a node whose weights and bias are at hand.
+pub(super) fn conv_of(
+    node: &pb::NodeProto,
+    input: &[usize],
+    weights: &Constant,
+    bias: Option<Vec<f32>>,
+) -> Result<FloatOp, String> {
+    let Some((&[rows, channels], kernel)) = weights.shape.split_first_chunk::<2>() else {
+        return Err("its weights have fewer than three axes".into());
+    };
+    let groups = int(node, "group", 1).max(1) as usize;
+    let geometry = geometry(node, input, kernel)?;
+    if rows == 0 || channels == 0 || rows % groups != 0 {
+        return Err("its weights do not fit its groups".into());
+    }
+    let taps = geometry.taps();
+    let at = |p: usize| {
+        let (row, tap, channel) = (p / (taps * channels), p / channels % taps, p % channels);
+        weights.values[(row * channels + channel) * taps + tap]
+    };
+    let weights = (0..rows * taps * channels).map(at).collect();
+    Ok(FloatOp::Conv(Conv {
+        rows,
+        groups,
+        geometry,
+        weights,
+        bias,
+    }))
 }
 
 /// Max and average pooling over windows of one or two axes that fit as they are.

@@ -17,6 +17,8 @@ const EXP_TOLERANCE: f64 = 0.000_2;
 const EXP_BITS: u32 = 12;
 const INVERSE_BITS: u32 = 14;
 /// Most bits of what is divided by, and bits of a square root at the calibrated range.
+/// How much less than the values the differences within a row are, where they count for its exponentials.
+const NARROW_ROWS: f64 = 16.0;
 const DIVISOR_BITS: u32 = 22;
 const ROOT_BITS: u32 = 16;
 impl Plan<'_> {
@@ -92,7 +94,10 @@ impl Plan<'_> {
         let table = Table {
             function: Function::Exp,
             parameters: [0.0; 2],
-            keys: Interval::new(-((span / step).ceil() as i64).max(1), 0),
+            keys: Interval::new(
+                -((self.row_span(node.inputs[0], span) / step).ceil() as i64).max(1),
+                0,
+            ),
             input_scale: step,
             output_scale: 1.0 / f64::from(EXP_BITS).exp2(),
             low: 0,
@@ -172,6 +177,16 @@ impl Plan<'_> {
             0.0
         };
         (2.0 * margin * self.ranges.magnitude[float] + distance).max(1.0)
+    }
+
+    /// That of one softmax, with the margin of magnitudes; where rows differ by far less than their values are large, differences count.
+    fn row_span(&self, float: usize, span: f64) -> f64 {
+        let seen = self.ranges.spread.get(&float).map(|spread| {
+            let margin = f64::from(MARGIN + 1).exp2();
+            (margin * spread).max(1.0)
+        });
+        seen.filter(|rows| rows * NARROW_ROWS < span)
+            .unwrap_or(span)
     }
 
     /// Drops bits without a change of what is covered.

@@ -8,8 +8,11 @@ use crate::model::{FloatNode, FloatOp, MASKING};
 
 /// Bits of accuracy of the ratio of two scales that are added.
 const RATIO_BITS: i32 = 8;
-/// Bits of constants that are added, within the calibrated range.
-const CONSTANT_BITS: u32 = 12;
+/// The same, of a sum of the file's integers that is rounded at once.
+const EXACT_BITS: i32 = 24;
+/// Bits of accuracy of a constant that is added, of the calibrated range; parts of a step that are tried to have it exact.
+const CONSTANT_BITS: u32 = 13;
+const MOST_PARTS: u32 = 16;
 /// Distances to a maximum beyond which an exponential is nothing.
 pub(super) const MASK_DISTANCE: f64 = 24.0;
 
@@ -17,6 +20,9 @@ impl Plan<'_> {
     /// Values of at most `bits` bits within the calibrated range, with the margin of every table: a tensor whose integers
     /// are larger is requantized.
     pub(super) fn narrow(&mut self, name: &str, float: usize, id: TensorId, bits: u32) -> TensorId {
+        if self.is_exact(id) {
+            return id;
+        }
         let (scale, range) = (self.read(id).scale, self.read(id).range);
         let largest = range.max.unsigned_abs().max(range.min.unsigned_abs());
         if self.origin(id) == Origin::Values && largest < 1 << (bits + MARGIN + 1) {
@@ -118,13 +124,13 @@ impl Plan<'_> {
             constant => constant,
         };
         let Some(scale) = self.common_step(node, &steps).or(nothing.then_some(step)) else {
-            return Err(Error::Float(format!(
-                "node `{}` sums nothing but constants",
-                node.name
-            )));
+            return Err(Error::Plan {
+                node: node.name.clone(),
+                problem: "sums nothing but constants",
+            });
         };
         let scale = self.exact_step(node, scale, constant);
-        let scale = self.step_of_constants(node, scale, constant);
+        let scale = self.fine_step(node, scale, pieces, constant);
         let distance = 2.0 * self.ranges.magnitude[node.output] + MASK_DISTANCE;
         let mask = self.model.masks(node).then_some(-distance);
         let mut inputs = Vec::new();
@@ -160,6 +166,7 @@ impl Plan<'_> {
             scale,
             self.view_range(&whole, &inputs, offset).unwrap_or(range),
         );
+        self.note_halves(node, output, &steps);
         let op = Op::Affine {
             pieces: whole,
             constant: offset as i64,
@@ -187,18 +194,34 @@ impl Plan<'_> {
         finer.into_iter().find(|step| whole(*step)).unwrap_or(scale)
     }
 
-    /// A step that constants are no worse off with than activations are: finer, if they are no multiples of it.
-    fn step_of_constants(&self, node: &FloatNode, scale: f64, constant: f64) -> f64 {
-        let constants = node.inputs.iter().filter_map(|&t| self.constant_values(t));
-        let mut all = constants.flatten().map(|v| f64::from(*v)).chain([constant]);
-        let whole = |v: f64| (v / scale - (v / scale).round()).abs() < 1e-6;
-        let bits = (self.widths.activation + MARGIN).max(CONSTANT_BITS);
-        let needed = self.ranges.magnitude[node.output] / f64::from(bits).exp2();
-        let shown = |v: &f64| *v > f64::from(MASKING);
-        if scale <= needed || all.all(|v| !shown(&v) || whole(v)) {
+    /// A step at which constants lie: what is added to integers or bits need not be a multiple of theirs.
+    fn fine_step(
+        &self,
+        node: &FloatNode,
+        scale: f64,
+        pieces: &[(f64, Piece)],
+        constant: f64,
+    ) -> f64 {
+        let tolerance = self.ranges.magnitude[node.output] / f64::from(CONSTANT_BITS).exp2();
+        if scale <= 2.0 * tolerance || self.model.masks(node) {
             return scale;
         }
-        scale / f64::from(ceil_log2(scale / needed)).exp2()
+        let of_piece = |(factor, piece): &(f64, Piece)| -> Vec<f64> {
+            let values = self.constant_values(node.inputs[piece.input]);
+            let values = values.unwrap_or_default().iter();
+            values.map(|v| f64::from(*v) * factor).collect()
+        };
+        let constants: Vec<f64> = pieces.iter().flat_map(of_piece).chain([constant]).collect();
+        let near = |step: &f64| {
+            let off = |v: &f64| (v - (v / step).round() * step).abs();
+            constants.iter().all(|v| off(v) <= tolerance)
+        };
+        let finer = (1..=MOST_PARTS).map(|parts| scale / f64::from(parts));
+        let halves = ceil_log2(scale / (2.0 * tolerance));
+        finer
+            .into_iter()
+            .find(near)
+            .unwrap_or(scale / f64::from(halves).exp2())
     }
 
     /// The range of views at the same scale: that of their inputs, and zero where they may read nothing.
@@ -207,11 +230,13 @@ impl Plan<'_> {
             let own = self.read(*id).range;
             Interval::new(range.min.min(own.min), range.max.max(own.max))
         };
-        (offset == 0.0 && self.is_view(pieces, inputs))
-            .then(|| inputs.iter().fold(Interval::new(0, 0), union))
+        self.is_view(pieces, inputs).then(|| {
+            let Interval { min, max } = inputs.iter().fold(Interval::new(0, 0), union);
+            Interval::new(min + offset as i64, max + offset as i64)
+        })
     }
 
-    fn worst_sum(&self, pieces: &[Piece], inputs: &[TensorId], offset: f64) -> i128 {
+    pub(super) fn worst_sum(&self, pieces: &[Piece], inputs: &[TensorId], offset: f64) -> i128 {
         let of_piece = |piece: &Piece| {
             let tensor = self.read(inputs[piece.input]);
             let read = |axis: usize| {
@@ -243,6 +268,12 @@ impl Plan<'_> {
             |step: &f64| (step / finest - (step / finest).round()).abs() < 1e-9 * step / finest;
         if steps.iter().all(whole) {
             return Some(finest);
+        }
+        if let Some(to) = self
+            .rounded_to(node.output)
+            .filter(|_| self.sums_exact(&node.inputs))
+        {
+            return Some(to / f64::from(EXACT_BITS).exp2());
         }
         // What adds next to nothing need not be told from nothing: many small parts may add up, though.
         let many = f64::from(ceil_log2(steps.len() as f64)) / 2.0;
@@ -289,6 +320,9 @@ impl Plan<'_> {
         let scale = self.read(a).scale * self.read(b).scale;
         let worst = worst as i64;
         let output = self.tensor(node.output, scale, Interval::new(-worst, worst));
+        if self.is_exact(a) && self.is_exact(b) {
+            self.exact.insert(output);
+        }
         self.emit_all(&node.name, Op::MatMul, vec![a, b], output);
         Ok(output)
     }

@@ -76,13 +76,13 @@ pub(super) fn too_fine(split: &Table, whole: &Table, bits: u32) -> u32 {
 }
 
 /// The table of keys with that many bits less, rounded half up.
-pub(super) fn coarser(table: Table, dropped: u32) -> Table {
+pub(super) fn coarser(table: &Table, dropped: u32) -> Table {
     let half = 1i64 << dropped >> 1;
     let Interval { min, max } = table.keys;
     Table {
         keys: Interval::new((min + half) >> dropped, (max + half) >> dropped),
         input_scale: table.input_scale * f64::from(dropped).exp2(),
-        ..table
+        ..table.clone()
     }
 }
 

@@ -5,6 +5,7 @@ mod general;
 mod layers;
 mod linear;
 mod network;
+mod quantized;
 mod refused;
 mod rows;
 mod visibility;

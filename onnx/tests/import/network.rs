@@ -43,6 +43,18 @@ impl Network {
         self
     }
 
+    /// A constant of integers of few bits.
+    pub fn small(mut self, name: &str, shape: &[i64], kind: DataType, values: &[i32]) -> Self {
+        self.0.initializer.push(TensorProto {
+            name: name.into(),
+            dims: shape.to_vec(),
+            data_type: kind as i32,
+            int32_data: values.to_vec(),
+            ..TensorProto::default()
+        });
+        self
+    }
+
     /// A tensor of integers: positions.
     pub fn positions(mut self, name: &str, shape: &[i64], values: &[i64]) -> Self {
         self = self.integers(name, values);
@@ -70,6 +82,23 @@ impl Network {
             attribute: with.iter().map(Attribute::proto).collect(),
             ..NodeProto::default()
         });
+        self
+    }
+
+    /// Makes an input one of bytes.
+    pub fn with_bytes(mut self, name: &str) -> Self {
+        let input = self
+            .0
+            .input
+            .iter_mut()
+            .find(|input| input.name == name)
+            .unwrap();
+        let Some(TypeValue::TensorType(tensor)) =
+            input.r#type.as_mut().and_then(|t| t.value.as_mut())
+        else {
+            panic!("a tensor");
+        };
+        tensor.elem_type = DataType::Uint8 as i32;
         self
     }
 
