@@ -69,11 +69,25 @@ impl Function {
             Self::Atan => libm::atan(x),
             Self::Rsqrt if x <= 0.0 => 0.0,
             Self::Rsqrt => 1.0 / libm::sqrt(x),
+            Self::Mod => remainder(x, a, b == 1.0),
+            Self::Trunc => libm::trunc(x / a),
+            Self::Shrink if x > a => x - b,
+            Self::Shrink if x < -a => x + b,
+            Self::Shrink => 0.0,
+            Self::Tan => libm::tan(x),
+            Self::Asin => libm::asin(x.clamp(-1.0, 1.0)),
+            Self::Acos => libm::acos(x.clamp(-1.0, 1.0)),
+            Self::Sinh => libm::sinh(x),
+            Self::Cosh => libm::cosh(x),
+            Self::Asinh => libm::asinh(x),
+            Self::Acosh => libm::acosh(x.max(1.0)),
+            Self::Atanh if x.abs() >= 1.0 => 0.0,
+            Self::Atanh => libm::atanh(x),
         }
     }
 
     /// All functions, by their encoding.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 47] = [
         Self::Identity,
         Self::Relu,
         Self::Sigmoid,
@@ -110,6 +124,17 @@ impl Function {
         Self::Celu,
         Self::Atan,
         Self::Rsqrt,
+        Self::Mod,
+        Self::Trunc,
+        Self::Shrink,
+        Self::Tan,
+        Self::Asin,
+        Self::Acos,
+        Self::Sinh,
+        Self::Cosh,
+        Self::Asinh,
+        Self::Acosh,
+        Self::Atanh,
     ];
 }
 
@@ -121,6 +146,16 @@ fn power(x: f64, a: f64) -> f64 {
         -magnitude
     } else {
         magnitude
+    }
+}
+
+/// The remainder of x by a, of the sign of x (`truncated`) or of a.
+fn remainder(x: f64, a: f64, truncated: bool) -> f64 {
+    let rest = libm::fmod(x, a);
+    if truncated || rest == 0.0 || (rest < 0.0) == (a < 0.0) {
+        rest
+    } else {
+        rest + a
     }
 }
 

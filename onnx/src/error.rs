@@ -108,6 +108,24 @@ pub enum Error {
         /// Largest real value covered.
         max: f64,
     },
+    /// A node that cannot be planned.
+    #[error("node `{node}` {problem}")]
+    Plan {
+        /// The node.
+        node: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// Another error, about a node of the file.
+    #[error("node `{node}` ({op}): {source}")]
+    Node {
+        /// Its name.
+        node: String,
+        /// Its operator.
+        op: String,
+        /// What is wrong.
+        source: Box<Error>,
+    },
     /// The quantized graph is not one that can be proven, such as one with two outputs.
     #[error(transparent)]
     Graph(#[from] zkernel_gadgets::model::GraphError),

@@ -9,30 +9,43 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tract_onnx::pb;
-use tract_onnx::prelude::{
-    DatumType, Framework, InferenceFact, InferenceModelExt, IntoRunnable, OutletId,
-};
+use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, OutletId};
 use tract_onnx::tract_hir::infer::{Factoid, InferenceModel};
 
-use crate::model::{FloatNode, FloatOp, FloatTensor, MASKED, Model};
+use crate::Error;
+use crate::model::{MASKED, Model, Values};
 use crate::samples::read_capped;
-use crate::{Error, UnsupportedNode};
 
 mod affine;
+mod arithmetic;
 mod attributes;
+mod build;
 mod check;
-mod general;
+mod einsum;
+mod gathers;
+mod images;
+mod inputs;
+mod logic;
+mod maps;
+mod named;
+mod normalize;
 mod operators;
+mod parts;
 mod passes;
+mod pools;
+mod quantized;
+mod reduce;
+mod rewrite;
+mod selection;
 mod supported;
 mod trees;
 mod views;
 mod windows;
 
-use affine::Affine;
-use check::{check, product};
-use general::Parts;
+use build::Build;
+use check::check;
 use operators::Translated;
+use parts::Parts;
 use supported::{display_name, is_onnx, is_trees, refuse, unsupported};
 
 /// Bounds on what is read from a file that nobody vouches for.
@@ -112,24 +125,38 @@ fn cap(what: &str, found: u64, limit: u64) -> Result<(), Error> {
 }
 
 fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
-    let onnx = tract_onnx::onnx()
-        .with_ignore_output_shapes(true)
-        .with_ignore_output_types(true)
-        .with_ignore_value_info(true);
+    let onnx = rewrite::decoder();
     let mut reader = bytes;
-    let proto = onnx.proto_model_for_read(&mut reader).map_err(malformed)?;
+    let mut proto = onnx.proto_model_for_read(&mut reader).map_err(malformed)?;
+    if let Some(graph) = &mut proto.graph {
+        rewrite::rewrite(graph);
+    }
     let graph = proto.graph.as_ref().ok_or_else(|| malformed("no graph"))?;
-    if !proto.opset_import.iter().any(|set| is_onnx(&set.domain)) {
+    let versioned = proto.opset_import.iter().any(|set| is_onnx(&set.domain));
+    if !versioned && (graph.node.is_empty() || graph.node.iter().any(|n| is_onnx(&n.domain))) {
         return Err(malformed(
             "it does not say which version of the operators it means",
         ));
     }
     check(graph, limits)?;
-    let unsupported = unsupported(graph);
+    let mut unsupported = unsupported(graph);
+    if unsupported.is_empty() {
+        unsupported = inputs::refused(graph);
+    }
     if !unsupported.is_empty() {
         return Err(Error::Unsupported(unsupported));
     }
-    let parsed = onnx.parse(&proto, None).map_err(malformed)?;
+    translated(&onnx, &proto, graph, limits).map_err(|error| named::named(graph, error))
+}
+
+/// What tract makes of a graph, and we of it.
+fn translated(
+    onnx: &tract_onnx::Onnx,
+    proto: &pb::ModelProto,
+    graph: &pb::GraphProto,
+    limits: &Limits,
+) -> Result<Model, Error> {
+    let parsed = onnx.parse(proto, None).map_err(malformed)?;
     if !parsed.unresolved_inputs.is_empty() {
         return Err(malformed(format!(
             "undefined tensors {:?}",
@@ -137,7 +164,7 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
         )));
     }
     let mut inference = parsed.model;
-    fix_inputs(&mut inference, graph, limits)?;
+    let kinds = inputs::fix(&mut inference, graph, limits)?;
     inference.analyse(false).map_err(malformed)?;
     let names: BTreeMap<String, OutletId> = parsed.outlets_by_name.into_iter().collect();
     let versions = proto.opset_import.iter().filter(|set| is_onnx(&set.domain));
@@ -147,73 +174,7 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
         names,
         opset: versions.map(|set| set.version).max().unwrap_or(1),
     }
-    .model()
-}
-
-/// Batch 1, every other dimension known.
-fn fix_inputs(
-    inference: &mut InferenceModel,
-    graph: &pb::GraphProto,
-    limits: &Limits,
-) -> Result<(), Error> {
-    let initial: BTreeSet<&str> = graph.initializer.iter().map(|t| &*t.name).collect();
-    let real = graph.input.iter().filter(|i| !initial.contains(&*i.name));
-    for (index, input) in real.enumerate() {
-        let shape = input_shape(input)?;
-        let dims: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
-        cap(&input.name, product(&dims)?, limits.tensor_values)?;
-        let fact = InferenceFact::dt_shape(input_type(input)?, &*shape);
-        inference.set_input_fact(index, fact).map_err(malformed)?;
-    }
-    Ok(())
-}
-
-/// The numbers of elements in the ONNX specification.
-fn input_type(input: &pb::ValueInfoProto) -> Result<DatumType, Error> {
-    use pb::type_proto::Value;
-    match input.r#type.as_ref().and_then(|t| t.value.as_ref()) {
-        Some(Value::TensorType(kind)) => match kind.elem_type {
-            1 => Ok(DatumType::F32),
-            6 => Ok(DatumType::I32),
-            7 => Ok(DatumType::I64),
-            11 => Ok(DatumType::F64),
-            _ => Err(malformed(format!(
-                "input `{}` is of a type that is not read",
-                input.name
-            ))),
-        },
-        _ => Err(malformed(format!(
-            "input `{}` has no tensor type",
-            input.name
-        ))),
-    }
-}
-
-fn input_shape(input: &pb::ValueInfoProto) -> Result<Vec<usize>, Error> {
-    use pb::tensor_shape_proto::dimension::Value;
-    let kind = input.r#type.as_ref().and_then(|t| t.value.as_ref());
-    let Some(pb::type_proto::Value::TensorType(kind)) = kind else {
-        return Err(malformed(format!(
-            "input `{}` has no tensor type",
-            input.name
-        )));
-    };
-    let dims = kind
-        .shape
-        .as_ref()
-        .map(|s| s.dim.as_slice())
-        .unwrap_or_default();
-    dims.iter()
-        .enumerate()
-        .map(|(axis, dim)| match dim.value {
-            Some(Value::DimValue(d)) if d > 0 => Ok(d as usize),
-            _ if axis == 0 => Ok(1),
-            _ => Err(Error::Dynamic {
-                tensor: input.name.clone(),
-                axis,
-            }),
-        })
-        .collect()
+    .model(kinds)
 }
 
 struct Import<'a> {
@@ -225,15 +186,9 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    fn model(self) -> Result<Model, Error> {
+    fn model(self, kinds: Vec<Values>) -> Result<Model, Error> {
         let mut build = Build::default();
-        let initial: BTreeSet<&str> = self.graph.initializer.iter().map(|t| &*t.name).collect();
-        for input in self
-            .graph
-            .input
-            .iter()
-            .filter(|i| !initial.contains(&*i.name))
-        {
+        for input in inputs::real(self.graph) {
             let id = build.tensor(&input.name, self.shape(&input.name)?);
             build.inputs.push(id);
         }
@@ -245,18 +200,35 @@ impl Import<'_> {
         }
         let mut outputs = Vec::new();
         for output in &self.graph.output {
-            outputs.push(
-                *build
-                    .ids
-                    .get(&output.name)
-                    .ok_or_else(|| malformed("a constant output"))?,
-            );
+            let id = build.ids.get(&output.name).copied();
+            outputs.push(id.ok_or_else(|| self.constant_output(&output.name))?);
         }
         build.simplify(&outputs);
-        self.plan(build, outputs)
+        self.plan(build, outputs, kinds)
     }
 
-    fn plan(mut self, build: Build, outputs: Vec<usize>) -> Result<Model, Error> {
+    /// The refusal of an output that no input has a part in.
+    fn constant_output(&self, name: &str) -> Error {
+        let writer = self
+            .graph
+            .node
+            .iter()
+            .find(|n| n.output.iter().any(|o| o == name));
+        match writer {
+            Some(node) => Error::Unsupported(vec![refuse(
+                node,
+                format!("output `{name}` does not depend on the inputs: there is nothing to prove"),
+            )]),
+            None => malformed(format!("a constant output `{name}`")),
+        }
+    }
+
+    fn plan(
+        mut self,
+        build: Build,
+        outputs: Vec<usize>,
+        kinds: Vec<Values>,
+    ) -> Result<Model, Error> {
         let written = build.nodes.iter().map(|n| n.output);
         let trees = self.graph.node.iter().filter(|node| is_trees(node));
         // Labels of trees are ours: the reference run has been seen to give others than its own scores say.
@@ -283,6 +255,9 @@ impl Import<'_> {
             tensors: build.tensors,
             nodes: build.nodes,
             inputs: build.inputs,
+            kinds,
+            grids: build.grids,
+            operators: operators(self.graph),
             outputs,
             plan: Arc::clone(&plan),
             watched,
@@ -369,6 +344,13 @@ impl Import<'_> {
         if is_trees(node) {
             return self.taken_apart(node, build, |parts| parts.trees());
         }
+        // Tensors without elements hold nothing: only concatenations read them, and leave them out.
+        if node.output.len() == 1 && self.shape(output)?.contains(&0) {
+            return Ok(());
+        }
+        if quantized::is_quantized(&node.op_type) {
+            return self.taken_apart(node, build, |parts| parts.quantized());
+        }
         let input_shape = build.tensors[inputs[0]].shape.clone();
         let output_shape = self.shape(output)?;
         let translation = match self.op(node, inputs.len(), &input_shape, &output_shape) {
@@ -381,7 +363,12 @@ impl Import<'_> {
         };
         let problem = match translation {
             Ok(Translated::Op(op)) => {
+                let rows = op.linear().map(|(rows, ..)| rows);
+                let steps = rows.and_then(|rows| self.weight_steps(node, rows));
                 build.push(node, op, inputs, output_shape);
+                if let Some(steps) = steps {
+                    build.grids.insert(build.tensors.len() - 1, steps);
+                }
                 return Ok(());
             }
             Ok(Translated::Affine(affine)) => {
@@ -402,7 +389,7 @@ impl Import<'_> {
         &'a self,
         node: &'a pb::NodeProto,
         build: &mut Build,
-        translate: impl FnOnce(&mut Parts<'a, '_>) -> Result<general::Outcome, Error>,
+        translate: impl FnOnce(&mut Parts<'a, '_>) -> Result<parts::Outcome, Error>,
     ) -> Result<(), Error> {
         let outcome = match translate(&mut Parts::new(self, node, build)) {
             Err(Error::Malformed(problem)) => Err(problem),
@@ -422,72 +409,12 @@ impl Import<'_> {
     }
 }
 
-/// The float network under construction.
-#[derive(Default)]
-struct Build {
-    tensors: Vec<FloatTensor>,
-    nodes: Vec<FloatNode>,
-    inputs: Vec<usize>,
-    ids: BTreeMap<String, usize>,
-    refused: Vec<UnsupportedNode>,
-}
-
-impl Build {
-    fn tensor(&mut self, name: &str, shape: Vec<usize>) -> usize {
-        self.tensors.push(FloatTensor {
-            name: name.into(),
-            shape,
-        });
-        self.ids.insert(name.into(), self.tensors.len() - 1);
-        self.tensors.len() - 1
-    }
-
-    fn push(&mut self, node: &pb::NodeProto, op: FloatOp, inputs: Vec<usize>, shape: Vec<usize>) {
-        self.add(&node.output[0], display_name(node), op, inputs, shape);
-    }
-
-    fn add(
-        &mut self,
-        tensor: &str,
-        name: String,
-        op: FloatOp,
-        inputs: Vec<usize>,
-        shape: Vec<usize>,
-    ) -> usize {
-        let output = self.tensor(tensor, shape);
-        self.nodes.push(FloatNode {
-            name,
-            op,
-            inputs,
-            output,
-        });
-        output
-    }
-
-    /// Fuses `y_c = scale_c x_c + shift_c` into the layer before it, if nobody else reads that layer's output; else it
-    /// becomes a view or a layer of its own. False if it can be neither.
-    fn fuse(
-        &mut self,
-        node: &pb::NodeProto,
-        affine: &Affine,
-        input: usize,
-        shape: &[usize],
-        alone: bool,
-    ) -> bool {
-        let same_shape = self.tensors[input].shape == shape;
-        let producer = self.nodes.iter().position(|n| n.output == input);
-        let layer = producer.filter(|_| alone && same_shape);
-        if layer.is_some_and(|p| affine.fold_into(&mut self.nodes[p].op)) {
-            let output = &node.output[0];
-            self.ids.insert(output.clone(), input);
-            self.tensors[input].name.clone_from(output);
-            return true;
-        }
-        let layer = same_shape.then(|| affine.layer(shape)).flatten();
-        let fits = layer.is_some();
-        if let Some(op) = layer {
-            self.push(node, op, vec![input], shape.to_vec());
-        }
-        fits
-    }
+/// Names and operators of all nodes, by their names and those of what they write.
+fn operators(graph: &pb::GraphProto) -> BTreeMap<String, (String, String)> {
+    let named = |node: &pb::NodeProto| {
+        let own = (display_name(node), node.op_type.clone());
+        let names = node.output.iter().cloned().chain([own.0.clone()]);
+        names.map(|name| (name, own.clone())).collect::<Vec<_>>()
+    };
+    graph.node.iter().flat_map(named).collect()
 }

@@ -30,7 +30,7 @@ mod search;
 
 pub use error::{Error, UnsupportedNode};
 pub use import::Limits;
-pub use model::{FloatNode, FloatOp, FloatTensor, Layer, Model, Summary};
+pub use model::{FloatNode, FloatOp, FloatTensor, Layer, Mode, Model, Rounding, Summary};
 pub use plan::Widths;
 pub use quantize::{Options, Quantized, dequantize, quantize, quantize_input};
 pub use report::{HISTOGRAM_BINS, LayerReport, Report, evaluate};

@@ -1,6 +1,7 @@
 //! The float network: our own intermediate representation, and its run through tract, which is the reference.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tract_onnx::prelude::{Tensor as TractTensor, TypedRunnableModel, tvec};
@@ -75,6 +76,8 @@ pub enum FloatOp {
     Reciprocal,
     /// 1 where x > 0, else 0.
     Positive,
+    /// Whole numbers of steps.
+    Round(Rounding),
     /// Softmax along the last axis.
     Softmax,
     /// Rows of a constant matrix by number.
@@ -99,8 +102,81 @@ pub enum FloatOp {
     Function(Function, [f64; 2]),
     /// Index of the first maximum along the last axis.
     ArgMax,
+    /// The k largest or smallest values along the last axis, in order, equal ones by position; or their positions.
+    TopK {
+        /// How many, at most the length of the axis.
+        k: usize,
+        /// Whether the largest.
+        largest: bool,
+        /// Whether values, else positions.
+        values: bool,
+    },
     /// The same values under another shape.
     Reshape,
+}
+
+/// What values a tensor can have, by the type that the file gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// Real numbers.
+    Real,
+    /// Integers, with bounds if the type has few bits; bits are 0 and 1.
+    Whole(Option<[i64; 2]>),
+}
+
+/// `clamp(round(x / step) + zero)`, steps and zero points the same everywhere or along one axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rounding {
+    /// Real value of one step, one or one for each position of the axis.
+    pub steps: Vec<f64>,
+    /// What is added to the number of steps, as many as steps.
+    pub zeros: Vec<i64>,
+    /// The axis along which steps differ.
+    pub axis: usize,
+    /// Smallest and largest result.
+    pub range: Option<[i64; 2]>,
+    /// Which way.
+    pub mode: Mode,
+}
+
+/// Which way numbers between two whole ones are rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// To the nearest, halves to the even one.
+    HalfToEven,
+    /// To the one below.
+    Down,
+    /// To the one above.
+    Up,
+}
+
+impl Rounding {
+    /// To whole numbers.
+    #[must_use]
+    pub fn whole(mode: Mode) -> Self {
+        Self {
+            steps: vec![1.0],
+            zeros: vec![0],
+            axis: 0,
+            range: None,
+            mode,
+        }
+    }
+
+    /// The value for one real number at a position of the axis.
+    #[must_use]
+    pub fn value(&self, x: f32, position: usize) -> f32 {
+        let at = position % self.steps.len().max(1);
+        let steps = f64::from(x / self.steps[at] as f32);
+        let whole = match self.mode {
+            Mode::HalfToEven => steps.round_ties_even(),
+            Mode::Down => steps.floor(),
+            Mode::Up => steps.ceil(),
+        };
+        let moved = whole + self.zeros[at] as f64;
+        let [low, high] = self.range.unwrap_or([i64::MIN, i64::MAX]);
+        moved.clamp(low as f64, high as f64) as f32
+    }
 }
 
 /// A convolution over one or two spatial axes (one: a plane of one row).
@@ -162,6 +238,12 @@ pub struct Model {
     pub nodes: Vec<FloatNode>,
     /// Inputs, indices into `tensors`.
     pub inputs: Vec<usize>,
+    /// Steps of the weights of linear layers whose weights are integers of the file, by the layer's output: one, or one for each row.
+    pub(crate) grids: BTreeMap<usize, Vec<f32>>,
+    /// Names of the file's nodes and their operators, by the names of nodes and of what they write.
+    pub(crate) operators: BTreeMap<String, (String, String)>,
+    /// What values each input can have.
+    pub(crate) kinds: Vec<Values>,
     /// Outputs, indices into `tensors`.
     pub outputs: Vec<usize>,
     pub(crate) plan: Arc<TypedRunnableModel>,
@@ -206,7 +288,10 @@ impl Model {
                 .map_err(|e| failed(&e))?;
             fed.push(tensor.into_owned().into());
         }
-        let found = self.plan.run(fed).map_err(|e| failed(&e))?;
+        // Some operators of the reference panic on values that they do not expect.
+        let found = catch_unwind(AssertUnwindSafe(|| self.plan.run(fed)))
+            .map_err(|_| Error::Float("the reference gave up on these values".into()))?
+            .map_err(|e| failed(&e))?;
         let mut values = vec![Vec::new(); self.tensors.len()];
         for (&t, tensor) in self.watched.iter().zip(&found) {
             let float = tensor.cast_to::<f32>().map_err(|e| failed(&e))?;
@@ -279,11 +364,47 @@ impl Model {
             .try_for_each(|(tensor, values)| finite(&tensor.name, values))
     }
 
+    /// The error with the node and its operator, if it is about one whose operator it does not name.
+    pub(crate) fn named(&self, error: Error) -> Error {
+        use zkernel_gadgets::model::{GraphError, RunError};
+        let about = match &error {
+            Error::Overflow { node, .. } | Error::Run(RunError::OutOfRange { node, .. }) => node,
+            Error::Graph(GraphError::Invalid { name, .. }) => name,
+            Error::Plan { node, .. } => node,
+            Error::NotFinite { tensor, .. } => tensor,
+            // tract quotes the name of the node that it fails at.
+            Error::Float(problem) => problem.split('"').nth(1).unwrap_or_default(),
+            _ => return error,
+        };
+        let known = |name: &str| self.operators.get(name).cloned();
+        let start = |end: char| about.split_once(end).and_then(|(name, _)| known(name));
+        let cut = |end: char| about.rsplit_once(end).and_then(|(name, _)| known(name));
+        let found = known(about).or_else(|| start('#')).or_else(|| cut('.'));
+        match found {
+            Some((node, op)) => Error::Node {
+                node,
+                op,
+                source: Box::new(error),
+            },
+            None => error,
+        }
+    }
+
     /// The nodes that read a tensor.
     pub(crate) fn readers(&self, tensor: usize) -> impl Iterator<Item = &FloatNode> {
         self.nodes
             .iter()
             .filter(move |n| n.inputs.contains(&tensor))
+    }
+
+    /// Whether softmaxes alone read a tensor, seen through views.
+    fn is_for_softmaxes(&self, tensor: usize) -> bool {
+        let read = |reader: &FloatNode| match reader.op {
+            FloatOp::Softmax => true,
+            FloatOp::Reshape | FloatOp::Transpose(_) => self.is_for_softmaxes(reader.output),
+            _ => false,
+        };
+        !self.outputs.contains(&tensor) && self.readers(tensor).all(read)
     }
 
     /// Whether a node adds a mask: a constant with very negative entries, to what softmaxes alone read.
@@ -294,10 +415,16 @@ impl Model {
         };
         matches!(node.op, FloatOp::Affine { .. })
             && node.inputs.iter().any(masking)
-            && !self.outputs.contains(&node.output)
-            && self
-                .readers(node.output)
-                .all(|reader| reader.op == FloatOp::Softmax)
+            && self.is_for_softmaxes(node.output)
+    }
+
+    /// Whether a tensor has masked entries, seen through views.
+    pub(crate) fn is_masked(&self, tensor: usize) -> bool {
+        let writer = self.nodes.iter().find(|n| n.output == tensor);
+        writer.is_some_and(|node| match node.op {
+            FloatOp::Reshape | FloatOp::Transpose(_) => self.is_masked(node.inputs[0]),
+            _ => self.masks(node),
+        })
     }
 
     /// Layers, shapes, parameters and multiply-accumulates.
@@ -367,12 +494,16 @@ impl FloatOp {
             Self::MatMul => "MatMul".into(),
             Self::Reciprocal => "Reciprocal".into(),
             Self::Positive => "Positive".into(),
+            Self::Round(_) => "Round".into(),
             Self::Softmax => "Softmax".into(),
             Self::Gather { rows, cols, .. } => format!("Gather {rows} x {cols}"),
             Self::Scale { scale, .. } => format!("Scale {}", scale.len()),
             Self::Transpose(axes) => format!("Transpose {axes:?}"),
             Self::Function(f, _) => format!("{f:?}"),
             Self::ArgMax => "ArgMax".into(),
+            Self::TopK { k, largest, .. } => {
+                format!("TopK {k} {}", if *largest { "largest" } else { "smallest" })
+            }
             Self::Reshape => "Reshape".into(),
         }
     }

@@ -6,7 +6,7 @@
 //! Error bound of a dense layer, in real units: with `|x - s_x X| <= e`, each output is off by at most
 //! `e sum|w| + s_w/2 sum|s_x X| + s_x s_w / 2`, from the input, the weights' rounding and the bias's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zkernel_gadgets::model::{
     Function, Graph, Interval, Node, Op, Table, TableId, Tensor, TensorId, Visibility, WeightValues,
@@ -20,6 +20,8 @@ mod elementwise;
 mod linear;
 mod lines;
 mod ranges;
+mod rounding;
+mod selection;
 mod windows;
 
 pub(crate) use ranges::Ranges;
@@ -30,6 +32,8 @@ const MARGIN: u32 = 2;
 /// Bits of the keys of one-input functions within the calibrated range: of those that jump, and of those that lines approximate.
 const FUNCTION_BITS: u32 = 9;
 const SMOOTH_BITS: u32 = 12;
+/// Bits that the values of an exponential have beyond the calibrated ones.
+const EXP_MARGIN: f64 = 8.0;
 /// Bits of the keys of functions that are steep somewhere.
 const STEEP_BITS: u32 = 12;
 /// Weight bits of accumulators that are shown as they are, and of those compared by argmax.
@@ -38,6 +42,8 @@ const ARGMAX_WEIGHT_BITS: u32 = 11;
 /// Values of a table whose result is not multiplied by weights: steps in the calibrated range.
 const VALUE_BITS: i32 = 16;
 
+/// Bits of what is divided by beyond which a quotient costs less than a table.
+const WIDE_BITS: u32 = 14;
 /// Most bits of a limb.
 const LIMB_BITS: u32 = 8;
 /// Most bits dropped by a requantization.
@@ -81,6 +87,9 @@ pub(crate) fn build(
         scaled: BTreeMap::new(),
         refined: BTreeMap::new(),
         narrowed: BTreeMap::new(),
+        exact: BTreeSet::new(),
+        halves: BTreeMap::new(),
+        chosen: BTreeMap::new(),
     };
     plan.inputs();
     model.nodes.iter().try_for_each(|n| plan.node(n))?;
@@ -117,10 +126,16 @@ struct Plan<'a> {
     layers: Vec<(TensorId, usize)>,
     /// Layers whose weights were scaled so that a chosen number of bits is dropped, and that number.
     scaled: BTreeMap<usize, u32>,
+    /// The largest or smallest values of a tensor, by what they were asked for.
+    chosen: BTreeMap<(TensorId, usize, bool), TensorId>,
     /// Bits that values have beyond those of activations, because lines need them.
     refined: BTreeMap<TensorId, u32>,
     /// Tensors that have been requantized to so many bits, and the result: several readers share it.
     narrowed: BTreeMap<(TensorId, u32), TensorId>,
+    /// Integers that the file means, and sums of them.
+    exact: BTreeSet<TensorId>,
+    /// Sums of which it is known whether they can lie half a step beyond a whole one.
+    halves: BTreeMap<TensorId, bool>,
 }
 
 /// What kind of integers a tensor holds.
@@ -168,8 +183,8 @@ impl Plan<'_> {
                 | FloatOp::Reciprocal
                 | FloatOp::Softmax => uses.factor = true,
                 FloatOp::Positive => uses.compared = true,
-                FloatOp::Constant(_) | FloatOp::Gather { .. } => {}
-                FloatOp::ArgMax => uses.argmax = true,
+                FloatOp::Constant(_) | FloatOp::Gather { .. } | FloatOp::Round(_) => {}
+                FloatOp::ArgMax | FloatOp::TopK { .. } => uses.argmax = true,
                 FloatOp::MaxPool(_) => uses.pool = true,
                 FloatOp::Affine { .. } => {
                     let next = self.uses(reader.output);
@@ -246,8 +261,9 @@ impl Plan<'_> {
             return Ok(());
         }
         let first = node.inputs.iter().find_map(|t| self.placed.get(t).copied());
-        let input = first.ok_or_else(|| {
-            Error::Float(format!("node `{}` reads nothing but constants", node.name))
+        let input = first.ok_or_else(|| Error::Plan {
+            node: node.name.clone(),
+            problem: "reads nothing but constants",
         })?;
         let output = match &node.op {
             FloatOp::Affine { pieces, constant } => self.affine(node, pieces, *constant)?,
@@ -256,6 +272,7 @@ impl Plan<'_> {
             FloatOp::MatMul => self.matmul(node)?,
             FloatOp::Reciprocal => self.reciprocal(node, input),
             FloatOp::Positive => self.positive(node, input)?,
+            FloatOp::Round(rounding) => self.rounded(node, rounding, input)?,
             FloatOp::Softmax => self.softmax(node, input),
             FloatOp::Gather {
                 rows,
@@ -307,6 +324,9 @@ impl Plan<'_> {
                 self.emit(&node.name, Op::ArgMax, input, output);
                 output
             }
+            FloatOp::TopK { k, largest, values } => {
+                self.top_k(node, (*k, *largest, *values), input)?
+            }
             FloatOp::Reshape => {
                 let (scale, range) = (self.read(input).scale, self.read(input).range);
                 let output = self.tensor(node.output, scale, range);
@@ -322,7 +342,7 @@ impl Plan<'_> {
     fn layer_input(&mut self, node: &FloatNode, input: TensorId) -> TensorId {
         let exact = self.uses(node.output).compared && matches!(node.op, FloatOp::Dense { .. });
         let sums = self.origin(input) != Origin::Values;
-        if exact || !sums && !self.is_wide(input) {
+        if self.is_exact(input) || exact || !sums && !self.is_wide(input) {
             return input;
         }
         let bits = self.widths.activation;
@@ -337,7 +357,7 @@ impl Plan<'_> {
     fn key_bits(&self, function: Function) -> u32 {
         match function {
             Function::Relu => self.widths.activation,
-            Function::Log | Function::Reciprocal | Function::Pow => STEEP_BITS,
+            Function::Log | Function::Reciprocal | Function::Pow | Function::Tan => STEEP_BITS,
             Function::Clip | Function::Relu6 => FUNCTION_BITS.max(self.widths.activation),
             _ if lines::jumps(function) => FUNCTION_BITS.max(self.widths.activation),
             _ => SMOOTH_BITS.max(self.widths.activation),
@@ -353,6 +373,10 @@ impl Plan<'_> {
     ) -> Result<TensorId, Error> {
         if matches!(function, Function::Sqrt | Function::Rsqrt) {
             return self.root(node, function, input);
+        }
+        let range = self.read(input).range;
+        if function == Function::Reciprocal && range.min >= 0 && range.max >= 1 << WIDE_BITS {
+            return Ok(self.reciprocal(node, input));
         }
         let input = if self.is_wide(input) && self.origin(input) == Origin::Values {
             let bits = self.key_bits(function);
@@ -395,19 +419,33 @@ impl Plan<'_> {
                 let float = self.layers.iter().find(|(tensor, _)| *tensor == id);
                 float.map_or(Origin::Sums, |(_, float)| Origin::Layer(*float))
             }
+            Op::Affine { .. } if self.is_view_of_values(n) => Origin::Values,
             Op::SumPool { .. } | Op::Affine { .. } | Op::Product | Op::MatMul => Origin::Sums,
             Op::Reshape | Op::Transpose { .. } => self.origin(n.inputs[0]),
             _ => Origin::Values,
         }
     }
 
-    fn keys(&self, function: Function, input: TensorId) -> Interval {
-        if self.origin(input) == Origin::Values {
-            return self.read(input).range;
-        }
+    /// Keys of a table: the calibrated range with a margin. That of exponentials ends where their values have one, of
+    /// [`EXP_MARGIN`] bits.
+    fn keys(&self, node: &FloatNode, function: Function, input: TensorId) -> Interval {
         let half = 1i64 << (self.key_bits(function) + MARGIN);
         let min = if function == Function::Log { 0 } else { -half };
-        Interval::new(min, half - 1)
+        let mut keys = match self.origin(input) {
+            Origin::Values => self.read(input).range,
+            _ => Interval::new(min, half - 1),
+        };
+        let grows = matches!(function, Function::Exp | Function::Sinh | Function::Cosh);
+        if grows {
+            let bits = self.key_bits(function);
+            let step = self.key_scale(node.inputs[0], input, bits).0;
+            let top = self.ranges.magnitude[node.output].ln() + EXP_MARGIN * std::f64::consts::LN_2;
+            keys.max = keys.max.min((top / step) as i64).max(keys.min);
+            if function != Function::Exp {
+                keys.min = keys.min.max(-keys.max);
+            }
+        }
+        keys
     }
 
     /// As fine as the next layer's weights allow where there is one, else 16 bits.
@@ -425,13 +463,24 @@ impl Plan<'_> {
                 VALUE_BITS
             };
         let top = f64::from(ceil_log2(magnitude)) - f64::from(bits);
-        // Exp grows beyond the calibrated range: its values stay below 2^40 all the same.
-        let keys = self.keys(function, input);
+        // Some functions grow beyond the calibrated range: their values stay below 2^40 all the same, with room for rounding.
+        let keys = self.keys(node, function, input);
         let step = self
             .key_scale(node.inputs[0], input, self.key_bits(function))
             .0;
         let worst = function.float(keys.max as f64 * step, parameters).abs();
-        top.exp2().max(worst.min(f64::MAX) / 40f64.exp2())
+        let worst = if worst.is_nan() {
+            0.0
+        } else {
+            worst.min(f64::MAX)
+        };
+        let whole = |x: f64| x.fract() == 0.0;
+        let power = function == Function::Pow && parameters[0] >= 0.0 && whole(parameters[0]);
+        if power && whole(step) && worst < 39f64.exp2() {
+            // Powers of integers are integers.
+            return step.powf(parameters[0]);
+        }
+        top.exp2().max(worst / 39f64.exp2())
     }
 
     fn requantize(
@@ -451,14 +500,24 @@ impl Plan<'_> {
         let table = Table {
             function,
             parameters,
-            keys: self.keys(function, input),
+            keys: self.keys(node, function, input),
             input_scale: if homogeneous { 1.0 } else { key_scale },
             output_scale: if homogeneous { 1.0 } else { output_scale },
             low: 0,
         };
-        let bits = self.widths.activation.max(FUNCTION_BITS) + 1;
-        let tolerance = self.ranges.magnitude[node.output] / f64::from(bits).exp2();
-        let (table, refined) = lines::split(table, tolerance);
+        let bits = self.widths.activation.max(FUNCTION_BITS);
+        let magnitude = self.ranges.magnitude[node.output];
+        let (table, refined, dropped) = {
+            let (split, refined) =
+                lines::split(table.clone(), magnitude, 1.0 / f64::from(bits + 1).exp2());
+            let dropped =
+                lines::too_fine(&split, &table, bits + MARGIN + 1).min(MOST_DROPPED - shift);
+            match dropped {
+                0 => (split, refined, 0),
+                dropped => (lines::coarser(&table, dropped), 0, dropped),
+            }
+        };
+        let shift = shift + dropped;
         let range = table.values();
         let scale = if homogeneous {
             key_scale

@@ -77,6 +77,15 @@ pub fn quantize_for(
     options: &Options,
     goal: Goal,
 ) -> Result<Quantized, Error> {
+    searched(model, samples, options, goal).map_err(|error| model.named(error))
+}
+
+fn searched(
+    model: &Model,
+    samples: &Samples,
+    options: &Options,
+    goal: Goal,
+) -> Result<Quantized, Error> {
     let floats = samples.as_slice().iter().map(|s| model.run_all(s));
     let floats = floats.collect::<Result<Vec<_>, _>>()?;
     let mut search = Search {

@@ -4,7 +4,7 @@
 
 use super::encode::GraphError;
 use super::geometry::Geometry;
-use super::graph::{Along, Graph, Interval, Node, Op, Piece, Tensor, TensorId, Weight, WeightId};
+use super::graph::{Graph, Interval, Node, Op, Piece, Tensor, TensorId, Weight, WeightId};
 use super::registration::magnitude_bits;
 use super::statement::ASSERTED;
 
@@ -167,6 +167,13 @@ impl Graph {
                 Some(Bounds { min, max: 1 })
             }
             Op::MaxTable { table } => Some(self.tables[table.0 as usize].values().into()),
+            // Values of the input, and positions.
+            Op::TopK { .. } => {
+                let input = &self.tensors[node.inputs[0].0 as usize];
+                let count = input.shape.last().copied().unwrap_or(1);
+                let max = i128::try_from(count).ok()?;
+                Some(x.union(Bounds { min: 0, max }))
+            }
             Op::ArgMax => {
                 let input = &self.tensors[node.inputs[0].0 as usize];
                 let classes = input.shape.last().copied().unwrap_or(1);
@@ -201,7 +208,7 @@ impl Graph {
                 .times(summed.product())
         };
         let all = pieces.iter().map(of_piece).collect::<Option<Vec<_>>>()?;
-        let apart = (0..pieces.len()).all(|i| (0..i).all(|j| are_disjoint(&pieces[i], &pieces[j])));
+        let apart = (0..pieces.len()).all(|i| (0..i).all(|j| pieces[i].is_disjoint(&pieces[j])));
         let zero = Bounds { min: 0, max: 0 };
         let whole =
             matches!(pieces, [one] if covers(one, &self.tensors[node.output.0 as usize].shape));
@@ -243,13 +250,6 @@ impl Graph {
             Err(invalid(node, "its input may leave the declared range"))
         }
     }
-}
-
-/// Whether two pieces write no common element, seen along one axis.
-fn are_disjoint(one: &Piece, other: &Piece) -> bool {
-    let last = |a: &Along| a.first + a.len.saturating_sub(1) * a.step;
-    let mut axes = one.axes.iter().zip(&other.axes);
-    axes.any(|(a, b)| last(a) < b.first || last(b) < a.first)
 }
 
 /// Whether a piece writes every element of the output.

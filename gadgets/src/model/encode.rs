@@ -335,6 +335,11 @@ fn encode_op(op: &Op, w: &mut Writer) {
             w.u32(weights.0);
         }
         Op::Root => w.u8(17),
+        Op::TopK { k, largest } => {
+            w.u8(18);
+            w.len(*k);
+            w.u8(u8::from(*largest));
+        }
     }
 }
 
@@ -394,6 +399,14 @@ fn decode_op(r: &mut Reader<'_>) -> Result<Op, DecodeError> {
             weights: WeightId(r.u32()?),
         },
         17 => Op::Root,
+        18 => Op::TopK {
+            k: decode_size(r)?,
+            largest: match r.u8()? {
+                0 => false,
+                1 => true,
+                _ => return Err(DecodeError::Value("order")),
+            },
+        },
         _ => return Err(DecodeError::Value("operator")),
     })
 }

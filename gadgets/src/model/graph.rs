@@ -150,6 +150,28 @@ pub enum Function {
     Atan = 34,
     /// 1 / sqrt(x) for x > 0, else 0.
     Rsqrt = 35,
+    /// x - a floor(x / a), of the sign of a; where b is 1, of the sign of x.
+    Mod = 36,
+    /// x / a rounded towards zero.
+    Trunc = 37,
+    /// x - b for x > a, x + b for x < -a, else 0.
+    Shrink = 38,
+    /// tan(x).
+    Tan = 39,
+    /// asin(min(max(x, -1), 1)).
+    Asin = 40,
+    /// acos(min(max(x, -1), 1)).
+    Acos = 41,
+    /// sinh(x).
+    Sinh = 42,
+    /// cosh(x).
+    Cosh = 43,
+    /// asinh(x).
+    Asinh = 44,
+    /// acosh(max(x, 1)).
+    Acosh = 45,
+    /// atanh(x); 0 where |x| >= 1.
+    Atanh = 46,
 }
 
 /// Definition of a lookup table `key -> round(function(key * input_scale) / output_scale)`, rounding half up.
@@ -297,6 +319,14 @@ pub enum Op {
     },
     /// Index of the first maximum along the last axis; output shape without that axis (or with it as 1).
     ArgMax,
+    /// The k largest or smallest values of every row of `(.., n)`, in order, equal ones by position: output `(2, .., k)`, values
+    /// first, then their positions.
+    TopK {
+        /// How many, 1..=n.
+        k: usize,
+        /// Whether the largest, else the smallest.
+        largest: bool,
+    },
     /// The same values in the same row-major order under another shape.
     Reshape,
 }
@@ -406,6 +436,9 @@ impl Graph {
             Op::Transpose { axes } => format!("axes {axes:?}"),
             Op::Requantize { shift, table: t } => format!("{}, {shift} bits dropped", table(t)),
             Op::ArgMax => "argmax".into(),
+            Op::TopK { k, largest } => {
+                format!("the {k} {}", if *largest { "largest" } else { "smallest" })
+            }
             Op::Reshape => "reshape".into(),
         }
     }
@@ -465,6 +498,21 @@ impl Piece {
         all
     }
 
+    /// Whether it writes no element that another piece writes, seen along one axis: they lie apart, or their steps never meet.
+    #[must_use]
+    pub fn is_disjoint(&self, other: &Self) -> bool {
+        let last = |a: &Along| a.first + a.len.saturating_sub(1) * a.step;
+        let step = |a: &Along| if a.len > 1 { a.step } else { 0 };
+        let apart = |a: &Along, b: &Along| {
+            let common = greatest_divisor(step(a), step(b));
+            last(a) < b.first
+                || last(b) < a.first
+                || common > 1 && !a.first.abs_diff(b.first).is_multiple_of(common)
+        };
+        let mut axes = self.axes.iter().zip(&other.axes);
+        axes.any(|(a, b)| apart(a, b))
+    }
+
     /// All of an input of that shape, broadcast to an output shape from the last axis on.
     #[must_use]
     pub fn broadcast(input: usize, scale: i64, from: &[usize], to: &[usize]) -> Self {
@@ -503,6 +551,14 @@ impl Interval {
     pub const fn contains(self, value: i64) -> bool {
         self.min <= value && value <= self.max
     }
+}
+
+/// The greatest common divisor.
+const fn greatest_divisor(mut a: usize, mut b: usize) -> usize {
+    while b > 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 fn outer_sum(all: &[(usize, usize)], steps: &[(usize, usize)]) -> Vec<(usize, usize)> {

@@ -28,6 +28,19 @@ impl Graph {
         self.limbs(bits_of(span))
     }
 
+    /// Bits of a distance of `n x - position`, which orders `n` values in `range` and, among equal ones, their positions.
+    #[must_use]
+    pub const fn order_bits(range: Interval, n: usize) -> u32 {
+        let span = range.max.abs_diff(range.min).saturating_add(1);
+        bits_of(span.saturating_mul(n as u64))
+    }
+
+    /// Bits of each limb of a position below `n`.
+    #[must_use]
+    pub fn position_limbs(&self, n: usize) -> Vec<u32> {
+        self.limbs(bits_of(n.saturating_sub(1) as u64))
+    }
+
     /// Bits of each limb of an input less its minimum; none where one table covers the range.
     #[must_use]
     pub fn input_limbs(&self, range: Interval) -> Vec<u32> {

@@ -25,6 +25,7 @@ mod product;
 mod requantize;
 mod softmax;
 mod table;
+mod topk;
 mod weights;
 pub(crate) mod wiring;
 
@@ -206,6 +207,7 @@ impl<'a, F: PrimeField> Lowering<'a, F> {
             } => self.requantize_max(index, *shift, *table, geometry),
             Op::MaxPool { geometry, table } => self.max_pool(index, geometry, *table),
             Op::ArgMax => self.argmax(index),
+            Op::TopK { k, largest } => self.top_k(index, *k, *largest),
             Op::Reshape | Op::Transpose { .. } => self.view(index),
             Op::SumPool { geometry } => {
                 let shape = self.output_shape(index);

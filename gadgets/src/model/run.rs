@@ -63,6 +63,12 @@ pub enum Role {
     Cumulative,
     /// A limb of `maximum - value - 1 + cumulative`, low first.
     Margin(usize),
+    /// Where in a whole tensor a chosen value lies.
+    Position,
+    /// A limb of a position in its row, low first.
+    PositionLimb(usize),
+    /// A limb of the positions after it in its row, low first.
+    AfterLimb(usize),
 }
 
 /// Which of its owner's lookups in a table a cell belongs to.
@@ -220,6 +226,7 @@ pub fn run(
 mod elementwise;
 mod linear;
 mod pool;
+mod selection;
 mod table;
 
 struct Runner<'a, A> {
@@ -262,6 +269,7 @@ impl<A: Assign> Runner<'_, A> {
             Op::Gather { weights } => self.gather(index, *weights)?,
             Op::Transpose { axes } => self.transpose(index, axes),
             Op::ArgMax => self.argmax(index)?,
+            Op::TopK { k, largest } => self.top_k(index, *k, *largest)?,
             Op::Reshape => {
                 let values = self.operand(index).to_vec();
                 self.cells(Owner::Node(index), Role::Copy, values)

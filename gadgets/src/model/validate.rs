@@ -17,6 +17,8 @@ const MAX_ROWS: i64 = 1 << 21;
 const MAX_LIMB: u32 = 12;
 /// Most classes that an argmax chooses from.
 const MAX_CLASSES: usize = 1 << 20;
+/// Most bits of what orders values and positions.
+const MOST_ORDER_BITS: u32 = 60;
 /// Most input positions from one window that does not overlap to the next.
 const MAX_STEPS: usize = 1 << 16;
 /// Most pieces of a sum of views.
@@ -278,6 +280,13 @@ impl Graph {
             }
             Op::ArgMax => {
                 (1..=MAX_CLASSES).contains(&last) && elements(output) == elements(input) / last
+            }
+            Op::TopK { k, .. } => {
+                let (_, lead) = input.shape.split_last()?;
+                (1..=MAX_CLASSES).contains(&last)
+                    && (1..=last).contains(k)
+                    && output.shape == [&[2], lead, &[*k]].concat()
+                    && Graph::order_bits(input.range, last) <= MOST_ORDER_BITS
             }
             Op::Reshape => elements(input) == elements(output),
         })

@@ -2,6 +2,7 @@
 
 use zkernel_gadgets::model::{Function, Geometry, Interval, TensorId, Visibility};
 
+use crate::chosen;
 use crate::operators::{
     asserted, attention, comparison, distances, embedding, limbs, lines, roots, shown,
 };
@@ -40,6 +41,8 @@ pub fn samples() -> Vec<Sample> {
         distances(),
         limbs(),
         roots(),
+        chosen::largest(),
+        chosen::sorted(),
     ]
 }
 

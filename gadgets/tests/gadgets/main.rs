@@ -4,6 +4,7 @@
 
 mod algebra;
 mod cells;
+mod chosen;
 mod circuits;
 mod edges;
 mod exact;

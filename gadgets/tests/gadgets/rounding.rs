@@ -39,6 +39,9 @@ fn steepness(function: Function, largest: f64) -> Option<f64> {
         Function::Selu => b * a.max(1.0),
         Function::Erf => std::f64::consts::FRAC_2_SQRT_PI,
         Function::Exp => largest.exp(),
+        Function::Sinh => largest.cosh(),
+        Function::Cosh => largest.sinh(),
+        Function::Asinh => 1.0,
         Function::Pow => a * largest.powf(a - 1.0),
         _ => return None,
     })

@@ -362,6 +362,9 @@ pub fn parameters(function: Function) -> [f64; 2] {
         Function::HardSigmoid => [0.2, 0.5],
         Function::Pow => [3.0, 0.0],
         Function::Step | Function::Equal | Function::ThresholdedRelu => [0.5, 0.0],
+        Function::Mod => [0.75, 0.0],
+        Function::Trunc => [0.5, 0.0],
+        Function::Shrink => [0.5, 0.25],
         _ => [0.0; 2],
     }
 }

@@ -82,7 +82,7 @@ impl Affine {
     pub(super) fn layer(&self, shape: &[usize]) -> Option<FloatOp> {
         if self.uniform {
             let (factor, constant) = (f64::from(self.scale[0]), f64::from(self.shift[0]));
-            return Some(super::general::whole(
+            return Some(super::parts::whole(
                 &[(factor, 0)],
                 constant,
                 &[shape],

@@ -11,13 +11,8 @@ use crate::Error;
 pub(super) fn check(graph: &pb::GraphProto, limits: &Limits) -> Result<(), Error> {
     cap("number of nodes", graph.node.len() as u64, limits.nodes)?;
     let attributes = graph.node.iter().flat_map(|n| &n.attribute);
-    let nested = |a: &pb::AttributeProto| {
-        a.g.is_some()
-            || a.sparse_tensor.is_some()
-            || !(a.graphs.is_empty() && a.tensors.is_empty() && a.sparse_tensors.is_empty())
-    };
-    if attributes.clone().any(nested) || !graph.sparse_initializer.is_empty() {
-        return Err(malformed("subgraphs and sparse tensors are not read"));
+    if !graph.sparse_initializer.is_empty() {
+        return Err(malformed("sparse tensors are not read"));
     }
     for tensor in graph
         .initializer

@@ -1,6 +1,7 @@
 //! What each ONNX node computes, in our terms.
 
 use tract_onnx::pb;
+use tract_onnx::prelude::DatumType;
 use tract_onnx::tract_hir::infer::Factoid as _;
 use zkernel_gadgets::model::Function;
 
@@ -20,6 +21,17 @@ pub(super) enum Translated {
     Op(FloatOp),
     /// Constants that the layer before may absorb.
     Affine(Affine),
+}
+
+/// What a cast does to values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cast {
+    /// They stay.
+    Same,
+    /// They are rounded towards zero.
+    Whole,
+    /// 1 where they are not 0.
+    Bit,
 }
 
 impl From<FloatOp> for Translated {
@@ -45,28 +57,32 @@ impl Import<'_> {
                 dense(&self.constant(&node.input[1])?, false, 1.0, None).map(Into::into)
             }
             "Conv" => self.conv(node, input)?,
+            "BatchNormalization" if node.output.len() > 1 || int(node, "training_mode", 0) != 0 => {
+                Err("training mode is not built".into())
+            }
             "BatchNormalization" => self.batch_normalization(node)?,
             "Add" | "Mul" if active == 1 && node.input.len() == 2 => {
                 self.constant_operand(node, output)?
             }
-            "Sub" | "Div" if layer => self.constant_operand(node, output)?,
+            "Sub" if layer => self.constant_operand(node, output)?,
+            "Div" if layer && self.is_float(&node.output[0])? => {
+                self.constant_operand(node, output)?
+            }
             "Clip" => self.clip(node)?,
             "MaxPool" | "AveragePool" | "GlobalMaxPool" | "GlobalAveragePool" => {
                 super::windows::pool(node, input, output)
             }
             "Transpose" => Ok(transpose(node, input.len()).into()),
-            "ArgMax" if matches!(int(node, "axis", 0) - input.len() as i64, -1) => {
-                Ok(FloatOp::ArgMax.into())
+            "ArgMax" if along_last(node, input.len()) => Ok(FloatOp::ArgMax.into()),
+            "Dropout" if active > 1 || self.drops(node)? => {
+                Err("training mode is not built".into())
             }
-            "ArgMax" if int(node, "axis", 0) == -1 => Ok(FloatOp::ArgMax.into()),
-            "Dropout" if active > 1 => Err("training mode is not built".into()),
-            "Cast" if self.is_float(&node.input[0])? && !self.is_float(&node.output[0])? => {
-                Err("a cast that rounds is not built".into())
-            }
+            "CastLike" => Err("a cast of a constant".into()),
+            "Cast" if self.cast_kind(node)? != Cast::Same => Err("a cast that rounds".into()),
             "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout" | "Cast" => {
                 Ok(FloatOp::Reshape.into())
             }
-            "PRelu" => self.prelu(node)?,
+            "PRelu" if self.is_known(&node.input[1]) => self.prelu(node)?,
             "Gelu" if attribute(node, "approximate").is_some_and(|a| a.s == b"tanh") => {
                 Ok(FloatOp::Function(Function::GeluTanh, [0.0; 2]).into())
             }
@@ -76,11 +92,46 @@ impl Import<'_> {
         })
     }
 
-    fn is_float(&self, tensor: &str) -> Result<bool, Error> {
+    pub(super) fn is_float(&self, tensor: &str) -> Result<bool, Error> {
         let outlet = self.names[tensor];
         let fact = self.inference.outlet_fact(outlet).map_err(malformed)?;
         let kind = fact.datum_type.concretize();
         Ok(kind.is_some_and(|kind| kind.is_float()))
+    }
+
+    /// Whether a dropout does what it does in training.
+    fn drops(&self, node: &pb::NodeProto) -> Result<bool, Error> {
+        let constant =
+            |index: usize, default: f32| match node.input.get(index).filter(|n| !n.is_empty()) {
+                Some(name) => Ok::<_, Error>(
+                    self.constant(name)?
+                        .values
+                        .first()
+                        .copied()
+                        .unwrap_or(default),
+                ),
+                None => Ok(default),
+            };
+        Ok(constant(2, 0.0)? != 0.0 && constant(1, 0.5)? != 0.0)
+    }
+
+    /// What a cast changes: nothing, digits after the point, or everything but whether it is zero.
+    pub(super) fn cast_kind(&self, node: &pb::NodeProto) -> Result<Cast, Error> {
+        let kind = |tensor: &str| {
+            let outlet = self
+                .names
+                .get(tensor)
+                .ok_or_else(|| malformed("a cast of nothing"))?;
+            let fact = self.inference.outlet_fact(*outlet).map_err(malformed)?;
+            Ok::<_, Error>(fact.datum_type.concretize())
+        };
+        let (from, to) = (kind(&node.input[0])?, kind(&node.output[0])?);
+        let float = |kind: Option<DatumType>| kind.is_some_and(|kind| kind.is_float());
+        Ok(match (from, to) {
+            (from, Some(DatumType::Bool)) if from != Some(DatumType::Bool) => Cast::Bit,
+            _ if float(from) && !float(to) => Cast::Whole,
+            _ => Cast::Same,
+        })
     }
 
     fn prelu(&self, node: &pb::NodeProto) -> Result<Translation, Error> {
@@ -198,8 +249,15 @@ fn parameters(node: &pb::NodeProto, function: Function) -> [f64; 2] {
             given("gamma", 1.050_700_979_881_286_6),
         ],
         Function::HardSigmoid => [given("alpha", 0.2), given("beta", 0.5)],
+        Function::Shrink => [given("lambd", 0.5), given("bias", 0.0)],
         _ => [0.0; 2],
     }
+}
+
+/// Whether a node chooses the first extreme along the last axis.
+fn along_last(node: &pb::NodeProto, rank: usize) -> bool {
+    let axis = int(node, "axis", 0);
+    (axis == -1 || axis + 1 == rank as i64) && int(node, "select_last_index", 0) == 0
 }
 
 fn transpose(node: &pb::NodeProto, rank: usize) -> FloatOp {

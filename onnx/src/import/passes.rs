@@ -4,7 +4,7 @@
 use zkernel_gadgets::model::Function;
 
 use super::Build;
-use crate::model::{FloatNode, FloatOp};
+use crate::model::{FloatNode, FloatOp, Rounding};
 
 impl Build {
     /// All rewrites; `outputs` are the tensors to keep.
@@ -12,6 +12,7 @@ impl Build {
         for index in 0..self.nodes.len() {
             self.gelu(index, outputs);
             self.silu(index);
+            self.saturate(index, outputs);
         }
         self.drop_unread(outputs);
         self.absorb_scales(outputs);
@@ -114,6 +115,39 @@ impl Build {
         };
         self.nodes[index].op = FloatOp::Function(Function::Silu, [0.0; 2]);
         self.nodes[index].inputs = vec![x];
+    }
+
+    /// What is clipped before it is rounded saturates instead: rounding keeps the order, so `round(clip(x)) = clip'(round(x))` with
+    /// the ends rounded. Integers of the file stay integers.
+    fn saturate(&mut self, index: usize, outputs: &[usize]) {
+        let node = &self.nodes[index];
+        let (FloatOp::Round(rounding), &[input]) = (&node.op, node.inputs.as_slice()) else {
+            return;
+        };
+        let alone = self.readers(input).len() == 1 && !outputs.contains(&input);
+        let Some((range, [_])) = rounding
+            .range
+            .zip(rounding.steps.first_chunk::<1>())
+            .filter(|_| alone)
+        else {
+            return;
+        };
+        let Some(writer) = self.writer(input).filter(|_| rounding.steps.len() == 1) else {
+            return;
+        };
+        let [low, high] = match writer.op {
+            FloatOp::Function(Function::Relu, _) => [0.0, f64::from(f32::MAX)],
+            FloatOp::Function(Function::Relu6, _) => [0.0, 6.0],
+            FloatOp::Function(Function::Clip, ends) => ends,
+            _ => return,
+        };
+        let end = |x: f64| (rounding.value(x as f32, 0) as i64).clamp(range[0], range[1]);
+        let kept = Rounding {
+            range: Some([end(low), end(high)]),
+            ..rounding.clone()
+        };
+        let from = writer.inputs.clone();
+        (self.nodes[index].op, self.nodes[index].inputs) = (FloatOp::Round(kept), from);
     }
 
     /// A scaling along the last axis that dense layers alone read becomes part of their weights.

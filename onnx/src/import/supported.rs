@@ -3,11 +3,11 @@
 use tract_onnx::pb;
 use zkernel_gadgets::model::Function;
 
-use super::attributes::int;
+use super::quantized::is_quantized;
 use crate::UnsupportedNode;
 
 /// Operators that are read beside the one-input functions; whether a node of theirs is built shows when it is translated.
-const READ: [&str; 66] = [
+const READ: [&str; 90] = [
     "Add",
     "And",
     "ArgMax",
@@ -15,65 +15,89 @@ const READ: [&str; 66] = [
     "AveragePool",
     "BatchNormalization",
     "Cast",
+    "CastLike",
     "Clip",
     "Concat",
     "Constant",
     "ConstantOfShape",
     "Conv",
+    "ConvTranspose",
+    "CumSum",
+    "DepthToSpace",
     "Div",
     "Dropout",
+    "Einsum",
     "Equal",
     "Expand",
     "Flatten",
     "Gather",
+    "GatherElements",
+    "GatherND",
     "Gemm",
     "GlobalAveragePool",
     "GlobalMaxPool",
     "Greater",
     "GreaterOrEqual",
+    "GroupNormalization",
+    "Hardmax",
     "Identity",
+    "InstanceNormalization",
+    "LRN",
     "LayerNormalization",
     "Less",
     "LessOrEqual",
     "LogSoftmax",
+    "LpNormalization",
     "MatMul",
     "Max",
     "MaxPool",
     "Mean",
+    "MeanVarianceNormalization",
     "Min",
+    "Mod",
     "Mul",
     "Neg",
     "Not",
+    "OneHot",
     "Or",
     "PRelu",
     "Pad",
     "Pow",
+    "RMSNormalization",
     "Range",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
     "ReduceMax",
     "ReduceMean",
     "ReduceMin",
+    "ReduceProd",
     "ReduceSum",
+    "ReduceSumSquare",
     "Reshape",
+    "Resize",
+    "Scatter",
+    "ScatterElements",
+    "ScatterND",
     "Shape",
+    "SimplifiedLayerNormalization",
     "Size",
     "Slice",
     "Softmax",
+    "SpaceToDepth",
     "Split",
     "Squeeze",
     "Sub",
     "Sum",
     "Tile",
+    "TopK",
     "Transpose",
     "Trilu",
     "Unsqueeze",
+    "Upsample",
     "Where",
     "Xor",
-    "Softplus",
-    "Relu",
-    "Gelu",
-    "Erf",
-    "Exp",
-    "Tanh",
 ];
 
 pub(super) fn function(op: &str) -> Option<Function> {
@@ -105,6 +129,15 @@ pub(super) fn function(op: &str) -> Option<Function> {
         "Ceil" => Function::Ceil,
         "Round" => Function::Round,
         "Sign" => Function::Sign,
+        "Shrink" => Function::Shrink,
+        "Tan" => Function::Tan,
+        "Asin" => Function::Asin,
+        "Acos" => Function::Acos,
+        "Sinh" => Function::Sinh,
+        "Cosh" => Function::Cosh,
+        "Asinh" => Function::Asinh,
+        "Acosh" => Function::Acosh,
+        "Atanh" => Function::Atanh,
         _ => return None,
     })
 }
@@ -148,8 +181,17 @@ pub(super) fn is_trees(node: &pb::NodeProto) -> bool {
         )
 }
 
+/// Whether an attribute is a subgraph, a sparse tensor or a list of tensors.
+fn is_nested(attribute: &pb::AttributeProto) -> bool {
+    let sparse = attribute.sparse_tensor.is_some() || !attribute.sparse_tensors.is_empty();
+    sparse || attribute.g.is_some() || !attribute.graphs.is_empty() || !attribute.tensors.is_empty()
+}
+
 /// Why a node cannot be translated, whatever its inputs are.
 fn problem(node: &pb::NodeProto) -> Option<&'static str> {
+    if node.attribute.iter().any(is_nested) {
+        return Some("operator not built: subgraphs and sparse tensors are not read");
+    }
     if is_trees(node) {
         return None;
     }
@@ -158,10 +200,7 @@ fn problem(node: &pb::NodeProto) -> Option<&'static str> {
     }
     match &*node.op_type {
         "MaxPool" if node.output.len() > 1 => Some("indices are not built"),
-        "ArgMax" | "ArgMin" if int(node, "select_last_index", 0) != 0 => {
-            Some("select_last_index is not built")
-        }
-        op if READ.contains(&op) || function(op).is_some() => None,
+        op if READ.contains(&op) || function(op).is_some() || is_quantized(op) => None,
         _ => Some("operator not built"),
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::attributes::{attribute, floats, int_list, string, strings};
-use super::general::{Outcome, Parts, whole};
+use super::parts::{Outcome, Parts, whole};
 use crate::Error;
 use crate::model::FloatOp;
 use zkernel_gadgets::model::Function;

@@ -17,6 +17,8 @@ const EXP_TOLERANCE: f64 = 0.000_2;
 const EXP_BITS: u32 = 12;
 const INVERSE_BITS: u32 = 14;
 /// Most bits of what is divided by, and bits of a square root at the calibrated range.
+/// How much less than the values the differences within a row are, where they count for its exponentials.
+const NARROW_ROWS: f64 = 16.0;
 const DIVISOR_BITS: u32 = 22;
 const ROOT_BITS: u32 = 16;
 impl Plan<'_> {
@@ -92,12 +94,15 @@ impl Plan<'_> {
         let table = Table {
             function: Function::Exp,
             parameters: [0.0; 2],
-            keys: Interval::new(-((span / step).ceil() as i64).max(1), 0),
+            keys: Interval::new(
+                -((self.row_span(node.inputs[0], span) / step).ceil() as i64).max(1),
+                0,
+            ),
             input_scale: step,
             output_scale: 1.0 / f64::from(EXP_BITS).exp2(),
             low: 0,
         };
-        let (table, refined) = lines::split(table, EXP_TOLERANCE);
+        let (table, refined) = lines::split(table, 1.0, EXP_TOLERANCE);
         let bits = EXP_BITS + refined;
         let most = 1i64 << bits;
         let table = self.table(table);
@@ -165,17 +170,23 @@ impl Plan<'_> {
     /// Largest distance to a maximum that the table of a softmax covers.
     fn softmax_span(&self, float: usize) -> f64 {
         let margin = f64::from(MARGIN).exp2();
-        let masks = self
-            .model
-            .nodes
-            .iter()
-            .any(|n| n.output == float && self.model.masks(n));
+        let masks = self.model.is_masked(float);
         let distance = if masks {
             2.0 * self.ranges.magnitude[float] + MASK_DISTANCE
         } else {
             0.0
         };
         (2.0 * margin * self.ranges.magnitude[float] + distance).max(1.0)
+    }
+
+    /// That of one softmax, with the margin of magnitudes; where rows differ by far less than their values are large, differences count.
+    fn row_span(&self, float: usize, span: f64) -> f64 {
+        let seen = self.ranges.spread.get(&float).map(|spread| {
+            let margin = f64::from(MARGIN + 1).exp2();
+            (margin * spread).max(1.0)
+        });
+        seen.filter(|rows| rows * NARROW_ROWS < span)
+            .unwrap_or(span)
     }
 
     /// Drops bits without a change of what is covered.

@@ -10,6 +10,11 @@ use crate::model::{FloatNode, FloatOp, MASKING};
 
 /// Bits of accuracy of the ratio of two scales that are added.
 const RATIO_BITS: i32 = 8;
+/// The same, of a sum of the file's integers that is rounded at once.
+const EXACT_BITS: i32 = 24;
+/// Bits of accuracy of a constant that is added, of the calibrated range; parts of a step that are tried to have it exact.
+const CONSTANT_BITS: u32 = 13;
+const MOST_PARTS: u32 = 16;
 /// Distances to a maximum beyond which an exponential is nothing.
 pub(super) const MASK_DISTANCE: f64 = 24.0;
 
@@ -17,6 +22,9 @@ impl Plan<'_> {
     /// Values of at most `bits` bits within the calibrated range, with the margin of every table: a tensor whose integers
     /// are larger is requantized.
     pub(super) fn narrow(&mut self, name: &str, float: usize, id: TensorId, bits: u32) -> TensorId {
+        if self.is_exact(id) {
+            return id;
+        }
         let (scale, range) = (self.read(id).scale, self.read(id).range);
         let largest = range.max.unsigned_abs().max(range.min.unsigned_abs());
         if self.origin(id) == Origin::Values && largest < 1 << (bits + MARGIN + 1) {
@@ -152,13 +160,20 @@ impl Plan<'_> {
             Some(plan.read(*id).scale * factor.abs()).filter(|step| *step > 0.0)
         };
         let steps: Vec<f64> = pieces.iter().filter_map(|p| step_of(self, p)).collect();
-        let Some(scale) = self.common_step(node, &steps) else {
-            return Err(Error::Float(format!(
-                "node `{}` sums nothing but constants",
-                node.name
-            )));
+        // Nothing may be left of an activation: an empty triangle, say.
+        let nothing = pieces.is_empty() && node.inputs.iter().any(|t| self.placed.contains_key(t));
+        let step = match constant.abs() {
+            0.0 => 1.0,
+            constant => constant,
+        };
+        let Some(scale) = self.common_step(node, &steps).or(nothing.then_some(step)) else {
+            return Err(Error::Plan {
+                node: node.name.clone(),
+                problem: "sums nothing but constants",
+            });
         };
         let scale = self.exact_step(node, scale, constant);
+        let scale = self.fine_step(node, scale, pieces, constant);
         let distance = 2.0 * self.ranges.magnitude[node.output] + MASK_DISTANCE;
         let mask = self.model.masks(node).then_some(-distance);
         let mut inputs = Vec::new();
@@ -194,6 +209,7 @@ impl Plan<'_> {
             scale,
             self.view_range(&whole, &inputs, offset).unwrap_or(range),
         );
+        self.note_halves(node, output, &steps);
         let op = Op::Affine {
             pieces: whole,
             constant: offset as i64,
@@ -221,17 +237,49 @@ impl Plan<'_> {
         finer.into_iter().find(|step| whole(*step)).unwrap_or(scale)
     }
 
-    /// The range of one view at the same scale: that of its input, and zero where it may read nothing.
-    fn view_range(&self, pieces: &[Piece], inputs: &[TensorId], offset: f64) -> Option<Interval> {
-        let [piece] = pieces else { return None };
-        let range = self.read(inputs[piece.input]).range;
-        let rank = self.read(inputs[piece.input]).shape.len();
-        let read = piece.axes.iter().filter(|a| a.source.is_some()).count();
-        (piece.scale == 1 && offset == 0.0 && read == rank)
-            .then(|| Interval::new(range.min.min(0), range.max.max(0)))
+    /// A step at which constants lie: what is added to integers or bits need not be a multiple of theirs.
+    fn fine_step(
+        &self,
+        node: &FloatNode,
+        scale: f64,
+        pieces: &[(f64, Piece)],
+        constant: f64,
+    ) -> f64 {
+        let tolerance = self.ranges.magnitude[node.output] / f64::from(CONSTANT_BITS).exp2();
+        if scale <= 2.0 * tolerance || self.model.masks(node) {
+            return scale;
+        }
+        let of_piece = |(factor, piece): &(f64, Piece)| -> Vec<f64> {
+            let values = self.constant_values(node.inputs[piece.input]);
+            let values = values.unwrap_or_default().iter();
+            values.map(|v| f64::from(*v) * factor).collect()
+        };
+        let constants: Vec<f64> = pieces.iter().flat_map(of_piece).chain([constant]).collect();
+        let near = |step: &f64| {
+            let off = |v: &f64| (v - (v / step).round() * step).abs();
+            constants.iter().all(|v| off(v) <= tolerance)
+        };
+        let finer = (1..=MOST_PARTS).map(|parts| scale / f64::from(parts));
+        let halves = ceil_log2(scale / (2.0 * tolerance));
+        finer
+            .into_iter()
+            .find(near)
+            .unwrap_or(scale / f64::from(halves).exp2())
     }
 
-    fn worst_sum(&self, pieces: &[Piece], inputs: &[TensorId], offset: f64) -> i128 {
+    /// The range of views at the same scale: that of their inputs, and zero where they may read nothing.
+    fn view_range(&self, pieces: &[Piece], inputs: &[TensorId], offset: f64) -> Option<Interval> {
+        let union = |range: Interval, id: &TensorId| {
+            let own = self.read(*id).range;
+            Interval::new(range.min.min(own.min), range.max.max(own.max))
+        };
+        self.is_view(pieces, inputs).then(|| {
+            let Interval { min, max } = inputs.iter().fold(Interval::new(0, 0), union);
+            Interval::new(min + offset as i64, max + offset as i64)
+        })
+    }
+
+    pub(super) fn worst_sum(&self, pieces: &[Piece], inputs: &[TensorId], offset: f64) -> i128 {
         let of_piece = |piece: &Piece| {
             let tensor = self.read(inputs[piece.input]);
             let read = |axis: usize| {
@@ -264,7 +312,16 @@ impl Plan<'_> {
         if steps.iter().all(whole) {
             return Some(finest);
         }
-        let ratio = (coarsest / finest).log2();
+        if let Some(to) = self
+            .rounded_to(node.output)
+            .filter(|_| self.sums_exact(&node.inputs))
+        {
+            return Some(to / f64::from(EXACT_BITS).exp2());
+        }
+        // What adds next to nothing need not be told from nothing: many small parts may add up, though.
+        let many = f64::from(ceil_log2(steps.len() as f64)) / 2.0;
+        let finest = finest.max(coarsest / (f64::from(2 * RATIO_BITS) + many).exp2());
+        let ratio = (coarsest / finest).log2() - many;
         // No finer than what one requantization can drop again.
         let bits = self.key_bits(Function::Relu) + MOST_DROPPED - 8;
         let used = ceil_log2(self.ranges.magnitude[node.output] / finest);
@@ -306,6 +363,9 @@ impl Plan<'_> {
         let scale = self.read(a).scale * self.read(b).scale;
         let worst = worst as i64;
         let output = self.tensor(node.output, scale, Interval::new(-worst, worst));
+        if self.is_exact(a) && self.is_exact(b) {
+            self.exact.insert(output);
+        }
         self.emit_all(&node.name, Op::MatMul, vec![a, b], output);
         Ok(output)
     }

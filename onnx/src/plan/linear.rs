@@ -11,6 +11,11 @@ impl Plan<'_> {
     /// A linear layer, requantized if its reader needs values.
     pub(super) fn linear(&mut self, node: &FloatNode, input: TensorId) -> Result<TensorId, Error> {
         let uses = self.uses(node.output);
+        if !(uses.output && self.options.output == Visibility::Private)
+            && let Some(exact) = self.exact_linear(node, input)?
+        {
+            return Ok(exact);
+        }
         let private = uses.output && self.options.output == Visibility::Private;
         let through =
             uses.linear || uses.factor || private || (uses.pool && uses.function.is_none());
@@ -64,6 +69,12 @@ impl Plan<'_> {
         let writer = self.graph.nodes.iter().find(|n| n.output == id);
         match writer.map(|n| (&n.op, n.inputs.first())) {
             Some((Op::Reshape | Op::Transpose { .. }, Some(input))) => self.excess_bits(*input),
+            Some((Op::Affine { .. }, Some(_)))
+                if writer.is_some_and(|n| self.is_view_of_values(n)) =>
+            {
+                let inputs = writer.iter().flat_map(|n| &n.inputs);
+                inputs.map(|id| self.excess_bits(*id)).max().unwrap_or(0)
+            }
             _ => self.refined.get(&id).copied().unwrap_or(0),
         }
     }
@@ -74,13 +85,31 @@ impl Plan<'_> {
         input: TensorId,
         s_w: f64,
     ) -> Result<TensorId, Error> {
-        let Some((rows, weights, bias)) = node.op.linear() else {
+        let Some((_, weights, bias)) = node.op.linear() else {
             return Ok(input);
         };
+        let scale = self.read(input).scale * s_w;
+        let nearest = |real: &[f32], step: f64| -> Vec<i64> {
+            let whole = |w: &f32| (f64::from(*w) / step + 0.5).floor() as i64;
+            real.iter().map(whole).collect()
+        };
+        let integers = (nearest(weights, s_w), bias.map(|b| nearest(b, scale)));
+        self.accumulate_integers(node, input, integers, s_w)
+    }
+
+    /// Accumulators with the weights and the bias as integers, at that step of the weights.
+    pub(super) fn accumulate_integers(
+        &mut self,
+        node: &FloatNode,
+        input: TensorId,
+        (weights, bias): (Vec<i64>, Option<Vec<i64>>),
+        s_w: f64,
+    ) -> Result<TensorId, Error> {
+        let rows = node.op.linear().map_or(1, |(rows, ..)| rows);
         let cols = weights.len() / rows.max(1);
         let (scale, range) = (self.read(input).scale * s_w, self.read(input).range);
-        let matrix = self.weight(&node.name, "weight", weights, (rows, cols), s_w);
-        let bias = bias.map(|b| self.weight(&node.name, "bias", b, (1, rows), scale));
+        let matrix = self.weight_integers(&node.name, "weight", weights, (rows, cols), s_w);
+        let bias = bias.map(|b| self.weight_integers(&node.name, "bias", b, (1, rows), scale));
         let bound = |id: WeightId| i128::from(self.graph.weights[id.0 as usize].bound);
         let largest = i128::from(range.min.unsigned_abs().max(range.max.unsigned_abs()));
         let worst = bound(matrix)
@@ -116,10 +145,19 @@ impl Plan<'_> {
         (rows, cols): (usize, usize),
         scale: f64,
     ) -> WeightId {
-        let integers: Vec<i64> = real
-            .iter()
-            .map(|&w| (f64::from(w) / scale + 0.5).floor() as i64)
-            .collect();
+        let whole = |w: &f32| (f64::from(*w) / scale + 0.5).floor() as i64;
+        let integers = real.iter().map(whole).collect();
+        self.weight_integers(node, part, integers, (rows, cols), scale)
+    }
+
+    pub(super) fn weight_integers(
+        &mut self,
+        node: &str,
+        part: &str,
+        integers: Vec<i64>,
+        (rows, cols): (usize, usize),
+        scale: f64,
+    ) -> WeightId {
         let largest = integers.iter().map(|w| w.unsigned_abs()).max().unwrap_or(0);
         let bits = 64 - largest.max(1).leading_zeros();
         self.graph.weights.push(Weight {

@@ -22,12 +22,15 @@ pub(super) const fn jumps(function: Function) -> bool {
             | Function::ThresholdedRelu
             | Function::Relu
             | Function::Identity
+            | Function::Mod
+            | Function::Trunc
+            | Function::Shrink
     )
 }
 
-/// Splits a table of a smooth function as far as its lines stay within `tolerance` of it, in real units. Steps of the values are
-/// refined as much as the slopes of the lines need; also returns by how many bits.
-pub(super) fn split(table: Table, tolerance: f64) -> (Table, u32) {
+/// Splits a table of a smooth function as far as its lines stay within `tolerance` of it, relative to its value or, where that is
+/// smaller, to `magnitude`. Steps of the values are refined as much as the slopes of the lines need; also returns by how many bits.
+pub(super) fn split(table: Table, magnitude: f64, tolerance: f64) -> (Table, u32) {
     let keys = table.keys.max - table.keys.min + 1;
     if jumps(table.function) || keys <= FEW_KEYS || is_exact_in_segments(&table) {
         return (table, 0);
@@ -54,7 +57,7 @@ pub(super) fn split(table: Table, tolerance: f64) -> (Table, u32) {
         let Interval { min, max } = lines.values();
         -LARGEST < min && max < LARGEST
     };
-    let mut good = splits.filter(|(lines, _)| bend(lines) <= tolerance && small(lines));
+    let mut good = splits.filter(|(lines, _)| bend(lines, magnitude) <= tolerance && small(lines));
     good.next().unwrap_or((table, 0))
 }
 
@@ -71,8 +74,33 @@ fn is_exact_in_segments(table: &Table) -> bool {
     same && key.fract() == 0.0 && key as i64 % (1 << MOST_LOW) == 0
 }
 
-/// Largest distance of the function to its lines, in real units.
-fn bend(table: &Table) -> f64 {
+/// Bits of the keys of a smooth function's table beyond that many, where lines save too few rows: rows cost more than they are
+/// worth. Functions that are steep somewhere keep theirs.
+pub(super) fn too_fine(split: &Table, whole: &Table, bits: u32) -> u32 {
+    let steep = matches!(
+        whole.function,
+        Function::Log | Function::Reciprocal | Function::Pow | Function::Tan
+    );
+    if split.row_counts()[0] <= 1 << bits || steep || jumps(whole.function) {
+        return 0;
+    }
+    let keys = whole.keys.max.abs_diff(whole.keys.min) + 1;
+    (u64::BITS - (keys - 1).leading_zeros()).saturating_sub(bits)
+}
+
+/// The table of keys with that many bits less, rounded half up.
+pub(super) fn coarser(table: &Table, dropped: u32) -> Table {
+    let half = 1i64 << dropped >> 1;
+    let Interval { min, max } = table.keys;
+    Table {
+        keys: Interval::new((min + half) >> dropped, (max + half) >> dropped),
+        input_scale: table.input_scale * f64::from(dropped).exp2(),
+        ..table.clone()
+    }
+}
+
+/// Largest distance of the function to its lines, relative to its value or to `magnitude`.
+fn bend(table: &Table, magnitude: f64) -> f64 {
     let width = 1i64 << table.low;
     let real = |key: i64| {
         table
@@ -85,7 +113,8 @@ fn bend(table: &Table) -> f64 {
         let off = |eighth: i64| {
             let rest = eighth * (width - 1) / 8;
             let line = (base as f64 + slope as f64 * rest as f64) * table.output_scale;
-            (line - real(start + rest)).abs()
+            let value = real(start + rest);
+            (line - value).abs() / value.abs().max(magnitude)
         };
         (0..=8).map(off).fold(0.0, f64::max)
     };

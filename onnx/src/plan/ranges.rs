@@ -1,26 +1,30 @@
 //! What the calibration samples say about magnitudes.
 
-use zkernel_gadgets::model::Interval;
+use std::collections::BTreeMap;
+
+use zkernel_gadgets::model::{Function, Interval};
 
 use super::MARGIN;
+use super::lines::jumps;
 use crate::Model;
-use crate::model::{FloatOp, MASKING};
+use crate::model::{FloatNode, FloatOp, MASKING, Values};
 
 /// What calibration found out.
 #[derive(Clone, Debug)]
 pub(crate) struct Ranges {
     /// Largest magnitude of every tensor, with the floor that tiny calibration sets need.
     pub(crate) magnitude: Vec<f64>,
+    /// Largest difference within a row, of tensors whose rows a softmax reads; nothing where values are masked.
+    pub(crate) spread: BTreeMap<usize, f64>,
     /// Integers of every network input.
     pub(crate) inputs: Vec<InputGrid>,
 }
 
 impl Ranges {
     pub(crate) fn new(model: &Model, floats: &[Vec<Vec<f32>>]) -> Self {
-        let masked = |t: usize| model.nodes.iter().any(|n| n.output == t && model.masks(n));
         let mut magnitude: Vec<f64> = (0..model.tensors.len())
             .map(|t| {
-                let masked = masked(t);
+                let masked = model.is_masked(t);
                 let shown = all(floats, t).filter(|v| !masked || *v > f64::from(MASKING));
                 shown.fold(0.0, |m, v| v.abs().max(m))
             })
@@ -38,7 +42,8 @@ impl Ranges {
             }
             if let (FloatOp::Affine { pieces, .. }, [a, b]) = (&node.op, &node.inputs[..])
                 && let [(x, _), (y, _)] = pieces.as_slice()
-                && !model.masks(node)
+                && !model.is_masked(node.output)
+                && !is_maximum(model, *b, *a)
             {
                 let floor = (magnitude[*a] * x).hypot(magnitude[*b] * y);
                 magnitude[node.output] = magnitude[node.output].max(floor);
@@ -47,12 +52,20 @@ impl Ranges {
         for m in &mut magnitude {
             *m = if *m > 0.0 { *m } else { 1.0 };
         }
-        let inputs = model
-            .inputs
-            .iter()
-            .map(|&t| InputGrid::new(floats, t, Need::of(model, t)))
+        let kinds = model.inputs.iter().zip(&model.kinds);
+        let inputs = kinds
+            .map(|(&t, kind)| InputGrid::new(floats, t, Need::of(model, t), *kind))
             .collect();
-        Self { magnitude, inputs }
+        let softmaxes = model.nodes.iter().filter(|n| n.op == FloatOp::Softmax);
+        let rows_of = softmaxes
+            .map(|n| n.inputs[0])
+            .filter(|t| !model.is_masked(*t));
+        let spread = |t: usize| (t, spread(floats, t, model.tensors[t].shape.last().copied()));
+        Self {
+            magnitude,
+            spread: rows_of.map(spread).collect(),
+            inputs,
+        }
     }
 }
 
@@ -60,6 +73,40 @@ fn all(floats: &[Vec<Vec<f32>>], tensor: usize) -> impl Iterator<Item = f64> + C
     floats
         .iter()
         .flat_map(move |s| s[tensor].iter().map(|&v| f64::from(v)))
+}
+
+/// Whether a tensor is a maximum of another, seen through views: what is below it says how far values differ.
+fn is_maximum(model: &Model, tensor: usize, of: usize) -> bool {
+    let view = |node: &FloatNode| match &node.op {
+        FloatOp::Reshape | FloatOp::Transpose(_) => true,
+        FloatOp::Affine { pieces, .. } => pieces.len() == 1,
+        _ => false,
+    };
+    let (mut at, mut maximum) = (tensor, false);
+    while let Some(node) = model.nodes.iter().find(|n| n.output == at) {
+        maximum |= matches!(node.op, FloatOp::MaxPool(_));
+        if !view(node) && !matches!(node.op, FloatOp::MaxPool(_)) {
+            return false;
+        }
+        at = node.inputs[0];
+        if maximum && at == of {
+            return true;
+        }
+    }
+    false
+}
+
+/// Largest difference of two values of a row.
+fn spread(floats: &[Vec<Vec<f32>>], tensor: usize, cols: Option<usize>) -> f64 {
+    let rows = floats
+        .iter()
+        .flat_map(|s| s[tensor].chunks(cols.unwrap_or(1).max(1)));
+    let of_row = |row: &[f32]| {
+        let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let least = row.iter().copied().fold(f32::INFINITY, f32::min);
+        f64::from(most - least)
+    };
+    rows.map(of_row).fold(0.0, f64::max)
 }
 
 /// Largest norm of an input row divided by the square root of its length.
@@ -95,8 +142,12 @@ enum Need {
     Values,
     /// Compared with thresholds: as exact as the floats are.
     Comparisons,
+    /// Exponentiated, or the exponent of something: differences matter, not sizes.
+    Distances,
     /// Row numbers of a matrix of so many rows.
     Numbers(usize),
+    /// Rounded, or put through another function that jumps: whole numbers and halves must be what they are.
+    Jumps,
 }
 
 impl Need {
@@ -104,7 +155,10 @@ impl Need {
     fn of(model: &Model, tensor: usize) -> Self {
         let readers = model.readers(tensor).map(|node| match &node.op {
             FloatOp::Gather { rows, .. } => Self::Numbers(*rows),
-            FloatOp::Positive => Self::Comparisons,
+            FloatOp::Positive | FloatOp::Round(_) | FloatOp::TopK { .. } => Self::Comparisons,
+            FloatOp::Softmax | FloatOp::Function(Function::Exp, _) => Self::Distances,
+            FloatOp::Function(Function::Relu | Function::Identity, _) => Self::Values,
+            FloatOp::Function(function, _) if jumps(*function) => Self::Jumps,
             FloatOp::Affine { .. }
             | FloatOp::Dense { .. }
             | FloatOp::Reshape
@@ -116,6 +170,7 @@ impl Need {
         });
         readers.fold(Self::Values, |so_far, need| match need {
             Self::Values => so_far,
+            Self::Distances if so_far != Self::Values => so_far,
             _ => need,
         })
     }
@@ -125,6 +180,10 @@ impl Need {
 const GRID_BITS: i32 = 9;
 const INPUT_BITS: i32 = 13;
 const COMPARED_BITS: i32 = 26;
+/// Bits of an input that is exponentiated, if it lies on an exact grid.
+const DISTANCE_BITS: i32 = 20;
+/// Bits of integers that are kept as they are.
+const WHOLE_BITS: i32 = 31;
 /// Steps from 0 to 1 of images of bytes.
 const BYTE_STEPS: f64 = 255.0;
 
@@ -141,7 +200,7 @@ pub(crate) struct InputGrid {
 
 impl InputGrid {
     /// An exact grid where all samples lie on one, by powers of two or of bytes; else as many bits as needed.
-    fn new(floats: &[Vec<Vec<f32>>], tensor: usize, need: Need) -> Self {
+    fn new(floats: &[Vec<Vec<f32>>], tensor: usize, need: Need, kind: Values) -> Self {
         let exact = |scale, range| Self {
             scale,
             range,
@@ -157,22 +216,40 @@ impl InputGrid {
             let bits = ceil_log2(max / scale) + MARGIN;
             Interval::new(if negative { -(1 << bits) } else { 0 }, (1 << bits) - 1)
         };
+        match kind {
+            Values::Whole(Some([min, max])) => return exact(1.0, Interval::new(min, max)),
+            Values::Whole(None) if max < f64::from(WHOLE_BITS).exp2() => {
+                return exact(1.0, covered(1.0));
+            }
+            Values::Whole(None) | Values::Real => {}
+        }
         if need == Need::Comparisons {
             let scale = 0.5f64.powi(COMPARED_BITS - ceil_log2(max) as i32);
             return exact(scale, covered(scale));
         }
+        let most = if need == Need::Distances {
+            DISTANCE_BITS
+        } else {
+            INPUT_BITS
+        };
         let mut steps = (0..=GRID_BITS).map(|bits| 0.5f64.powi(bits));
         let on_grid = |step: &f64| all(floats, tensor).all(|v| (v / step).fract() == 0.0);
         let step = steps.find(on_grid);
-        if let Some(step) = step.filter(|step| max / step <= f64::from(GRID_BITS).exp2()) {
-            return exact(step, covered(step));
+        if let Some(step) = step.filter(|step| max / step <= f64::from(most).exp2()) {
+            return Self {
+                excess: ceil_log2(max / step).saturating_sub(GRID_BITS.unsigned_abs()),
+                ..exact(step, covered(step))
+            };
         }
         let near = |v: f64| (v * BYTE_STEPS - (v * BYTE_STEPS).round()).abs() < 1e-3;
         if max <= 1.0 && all(floats, tensor).all(near) {
             let range = Interval::new(if negative { -256 } else { 0 }, 255);
             return exact(1.0 / BYTE_STEPS, range);
         }
-        let scale = max * 0.5f64.powi(INPUT_BITS);
+        let mut scale = max * 0.5f64.powi(INPUT_BITS);
+        if need == Need::Jumps {
+            scale = 0.5f64.powi(INPUT_BITS - ceil_log2(max) as i32);
+        }
         Self {
             excess: (INPUT_BITS - GRID_BITS).unsigned_abs(),
             ..exact(scale, covered(scale))

@@ -78,7 +78,10 @@ fn sizes_beyond_the_limits() {
         .output("y");
     assert!(matches!(wide.read(), Err(Error::TooLarge { what, .. }) if what == "x"));
     wide.0.input = vec![value("x", &[1 << 40, 1 << 40])];
-    assert!(matches!(wide.read(), Err(Error::Malformed(problem)) if problem.contains("shape")));
+    match wide.read() {
+        Err(Error::Unsupported(nodes)) => assert!(nodes[0].problem.contains("shape")),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -99,12 +102,39 @@ fn graphs_that_contradict_themselves() {
         "shape",
     );
     malformed(|g| g.initializer[0].dims = vec![4, 4], "");
-    malformed(|g| g.initializer[0] = floats("w", &[5, 4], &[0.5; 20]), "");
+    let other = |g: &mut GraphProto| g.initializer[0] = floats("w", &[5, 4], &[0.5; 20]);
+    refused(other, "node of a", "Inconsistent");
     malformed(|g| g.input[0].r#type = None, "`x` has no");
-    malformed(text_input, "`x` is of a type that is not read");
+    refused(text_input, "node of a", "`x` is of a type that is not read");
+    refused(no_tensor, "node of a", "`x` is no tensor");
+    refused(
+        |g| g.input[0] = value("x", &[0, 3]),
+        "node of a",
+        "`x` is empty",
+    );
 }
 
-/// `x` as 64-bit integers, number 7 of the ONNX specification.
+/// The graph after a change, of which one node is refused in these words.
+#[track_caller]
+fn refused(change: impl FnOnce(&mut GraphProto), name: &str, words: &str) {
+    let mut network = start();
+    change(&mut network.0);
+    match network.read() {
+        Err(Error::Unsupported(nodes)) => {
+            assert_eq!(nodes.len(), 1);
+            assert_eq!(nodes[0].node, name);
+            assert!(nodes[0].problem.contains(words), "{}", nodes[0].problem);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// `x` as a sequence or an optional, which the decoder has no type for.
+fn no_tensor(graph: &mut GraphProto) {
+    graph.input[0].r#type.as_mut().unwrap().value = None;
+}
+
+/// `x` as texts, number 8 of the ONNX specification.
 fn text_input(graph: &mut GraphProto) {
     let kind = graph.input[0].r#type.as_mut().unwrap();
     let Some(TypeValue::TensorType(tensor)) = kind.value.as_mut() else {
@@ -116,7 +146,11 @@ fn text_input(graph: &mut GraphProto) {
 #[test]
 fn subgraphs_and_sparse_tensors() {
     let add = |attribute: AttributeProto| {
-        malformed(|g| g.node[1].attribute.push(attribute), "subgraphs");
+        refused(
+            |g| g.node[1].attribute.push(attribute),
+            "node of y",
+            "subgraphs",
+        );
     };
     let (graph, sparse) = (GraphProto::default(), SparseTensorProto::default());
     let empty = AttributeProto::default();
@@ -329,7 +363,10 @@ fn accumulators_that_may_overflow() {
     let model = network.read().unwrap();
     let samples = Samples::new(&model, vec![vec![vec![0.3, 1.0]]]).unwrap();
     match quantize(&model, &samples, &Options::default()) {
-        Err(Error::Overflow { node, bits }) => assert!(node == "node of y" && bits > 62),
+        Err(Error::Node { node, op, source }) => {
+            assert_eq!((node.as_str(), op.as_str()), ("node of y", "Gemm"));
+            assert!(matches!(*source, Error::Overflow { bits, .. } if bits > 62));
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -1,7 +1,7 @@
 //! Operators on several activations and those that are taken apart: the integer run follows the float run and the circuit
 //! accepts it, with private and public ends.
 
-use zkernel_gadgets::model::Visibility;
+use zkernel_gadgets::model::{Function, Table, Visibility};
 use zkernel_onnx::Options;
 
 use crate::network::{Attribute, Network};
@@ -171,6 +171,53 @@ fn normalisations() {
         .constant("s", &[4], &scale)
         .constant("t", &[4], &shift);
     check(layer.node("LayerNormalization", &["a", "s", "t"], "y", &[]));
+}
+
+/// Logits that span hundreds: their keys stay within a table.
+#[test]
+fn wide_softmax() {
+    let wide = two()
+        .constant("by", &[1], &[300.0])
+        .node("Mul", &["a", "by"], "l", &[])
+        .node("Softmax", &["l"], "y", &[Attribute::Int("axis", -1)]);
+    let model = wide.output("y").read().unwrap();
+    let logits = model.nodes.last().unwrap().inputs[0];
+    let samples = crate::visibility::samples(&model, 24);
+    let span = |sample: &Vec<Vec<f32>>| {
+        let values = &model.run_all(sample).unwrap()[logits];
+        let ends = [f32::max, f32::min].map(|pick| values.iter().copied().reduce(pick).unwrap());
+        ends[0] - ends[1]
+    };
+    assert!(samples.as_slice().iter().map(span).fold(0.0, f32::max) >= 128.0);
+    proven(&model, Options::default());
+}
+
+/// An exponential over many orders of magnitude, and a sine over many periods, which no lines follow: few keys in the table.
+#[test]
+fn steep_functions() {
+    for (op, factor) in [("Exp", 20.0), ("Sin", 300.0)] {
+        let wide = two()
+            .constant("by", &[1], &[factor])
+            .node("Mul", &["x", "by"], "l", &[])
+            .node(op, &["l"], "y", &[]);
+        let model = wide.output("y").read().unwrap();
+        let samples = crate::visibility::samples(&model, 24);
+        let quantized = zkernel_onnx::quantize(&model, &samples, &Options::default()).unwrap();
+        let named = |t: &&Table| matches!(t.function, Function::Exp | Function::Sin);
+        let rows = quantized
+            .graph
+            .tables
+            .iter()
+            .find(named)
+            .unwrap()
+            .row_counts()[0];
+        // Lines follow the exponential, beyond the calibrated range too.
+        if op == "Exp" {
+            assert!(rows < 1 << 11 && quantized.report.relative_error < 0.01);
+        }
+        let bits = quantized.report.widths.activation.max(9) + 3;
+        assert!(rows <= (1 << bits) + 1, "{rows} rows of {op}");
+    }
 }
 
 /// Very negative constants mask only what a softmax reads.

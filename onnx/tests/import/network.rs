@@ -43,6 +43,35 @@ impl Network {
         self
     }
 
+    /// A constant of integers of few bits.
+    pub fn small(mut self, name: &str, shape: &[i64], kind: DataType, values: &[i32]) -> Self {
+        self.0.initializer.push(TensorProto {
+            name: name.into(),
+            dims: shape.to_vec(),
+            data_type: kind as i32,
+            int32_data: values.to_vec(),
+            ..TensorProto::default()
+        });
+        self
+    }
+
+    /// A tensor of integers: positions.
+    pub fn positions(mut self, name: &str, shape: &[i64], values: &[i64]) -> Self {
+        self = self.integers(name, values);
+        if let Some(last) = self.0.initializer.last_mut() {
+            last.dims = shape.to_vec();
+        }
+        self
+    }
+
+    /// Another output of the last node.
+    pub fn and(mut self, output: &str) -> Self {
+        if let Some(last) = self.0.node.last_mut() {
+            last.output.push(output.into());
+        }
+        self
+    }
+
     /// A node that writes a tensor of its own name, made of the operator and a number.
     pub fn node(mut self, op: &str, inputs: &[&str], output: &str, with: &[Attribute]) -> Self {
         self.0.node.push(NodeProto {
@@ -53,6 +82,23 @@ impl Network {
             attribute: with.iter().map(Attribute::proto).collect(),
             ..NodeProto::default()
         });
+        self
+    }
+
+    /// Makes an input one of bytes.
+    pub fn with_bytes(mut self, name: &str) -> Self {
+        let input = self
+            .0
+            .input
+            .iter_mut()
+            .find(|input| input.name == name)
+            .unwrap();
+        let Some(TypeValue::TensorType(tensor)) =
+            input.r#type.as_mut().and_then(|t| t.value.as_mut())
+        else {
+            panic!("a tensor");
+        };
+        tensor.elem_type = DataType::Uint8 as i32;
         self
     }
 
@@ -88,6 +134,7 @@ pub enum Attribute {
     Int(&'static str, i64),
     Float(&'static str, f32),
     Text(&'static str, &'static str),
+    Ints(&'static str, &'static [i64]),
 }
 
 impl Attribute {
@@ -101,6 +148,10 @@ impl Attribute {
             Self::Float(name, value) => {
                 proto.f = *value;
                 (name, AttributeType::Float)
+            }
+            Self::Ints(name, values) => {
+                proto.ints = values.to_vec();
+                (name, AttributeType::Ints)
             }
             Self::Text(name, value) => {
                 proto.s = value.as_bytes().to_vec();

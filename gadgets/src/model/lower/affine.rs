@@ -50,7 +50,7 @@ impl<F: PrimeField> Lowering<'_, F> {
 
 impl Representation {
     /// The values that a piece reads of this tensor, zero where it reads nothing.
-    fn viewed(&self, piece: &Piece, shape: &[usize]) -> Self {
+    pub(super) fn viewed(&self, piece: &Piece, shape: &[usize]) -> Self {
         let terms = self.terms.iter().filter_map(|term| view(term, piece));
         Self {
             shape: shape.to_vec(),

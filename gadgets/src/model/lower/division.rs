@@ -58,7 +58,7 @@ impl<F: PrimeField> Lowering<'_, F> {
         self.represent(output, &y)
     }
 
-    fn tie_sum(
+    pub(super) fn tie_sum(
         &mut self,
         node: usize,
         what: &str,
