@@ -1,7 +1,8 @@
 //! Calibration: the cheapest bit widths that keep every decision on the samples, and quantized inputs.
 
-use zkernel_gadgets::model::{Graph, TensorId, Visibility, WeightValues};
+use zkernel_gadgets::model::{Function, Graph, TensorId, Visibility, WeightValues};
 
+use crate::model::FloatOp;
 use crate::plan::{Planned, Ranges, Widths, build};
 use crate::report::measure;
 use crate::{Error, Model, Report, Samples};
@@ -54,6 +55,10 @@ const CANDIDATES: [(u32, u32); 8] = [
 /// Output error that needs no better candidate, relative to the largest output; and what a candidate may err more than the best.
 const TOLERANCE: f64 = 0.003;
 const NEAR_BEST: f64 = 1.1;
+/// Error of the output, and of a function's values, relative to the largest: beyond it nothing is left of them.
+const HOPELESS: f64 = 0.5;
+/// The same of logarithms, of what no width tells from zero.
+const LOST_LOGARITHM: f64 = 0.05;
 /// Samples on which candidates are compared.
 const SEARCH_SAMPLES: usize = 64;
 
@@ -61,6 +66,7 @@ const SEARCH_SAMPLES: usize = 64;
 /// an output error of at most 0.3 %, or nearly the least error of all candidates.
 ///
 /// # Errors
+/// [`Error::Node`] names the node and its operator where one is at fault: of [`Error::Plan`] if no width keeps what it computes, of
 /// [`Error::Overflow`] if accumulators may exceed 62 bits; [`Error::Float`] if the reference fails; [`Error::Graph`] if
 /// the network has another number of inputs or outputs than one.
 pub fn quantize(model: &Model, samples: &Samples, options: &Options) -> Result<Quantized, Error> {
@@ -98,12 +104,34 @@ fn planned(model: &Model, samples: &Samples, options: &Options) -> Result<Quanti
     let planned = build(model, &ranges, widths, options)?;
     planned.graph.validate()?;
     let report = measure(model, &planned, widths, &floats)?;
+    check_error(model, &ranges, &report)?;
     Ok(Quantized {
         graph: planned.graph.clone(),
         weights: planned.weights.clone(),
         report,
         planned,
     })
+}
+
+/// Refuses a function whose values are lost at every width: of sums of exponentials of large numbers, say.
+fn check_error(model: &Model, ranges: &Ranges, report: &Report) -> Result<(), Error> {
+    let mut layers = model.nodes.iter().zip(&report.layers);
+    let lost = layers.find(|(node, layer)| {
+        let limit = match node.op {
+            FloatOp::Function(Function::Log, _) => LOST_LOGARITHM,
+            FloatOp::Function(..) => HOPELESS,
+            _ => return false,
+        };
+        let of_layer = layer.max_abs_error / ranges.magnitude[node.output];
+        of_layer.min(report.relative_error) > limit
+    });
+    match lost {
+        Some((node, _)) => Err(Error::Plan {
+            node: node.name.clone(),
+            problem: "spans too many orders of magnitude for integers: no width keeps its values",
+        }),
+        None => Ok(()),
+    }
 }
 
 impl Quantized {
