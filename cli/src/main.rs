@@ -269,7 +269,7 @@ fn main() -> ExitCode {
             tracing_subscriber::util::SubscriberInitExt::try_init(subscriber),
         )
     });
-    let result = execute(cli.command);
+    let result = on_worker(|| execute(cli.command));
     drop(guard);
     match result {
         Ok(report) => {
@@ -288,6 +288,18 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Stack of the pool's threads: as large as a main thread's.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Works on a thread of the pool from the start: what is freed before a proof is then at hand for it, allocators having a
+/// part for each thread.
+fn on_worker<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES);
+    // It exists already if this is not the first call; then it is used as it is.
+    let _ = pool.build_global();
+    rayon::scope(|_| work())
 }
 
 fn execute(command: Command) -> Result<report::Report, error::CliError> {

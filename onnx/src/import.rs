@@ -12,14 +12,14 @@ use tract_onnx::pb;
 use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, OutletId};
 use tract_onnx::tract_hir::infer::{Factoid, InferenceModel};
 
-use crate::float::View;
-use crate::model::{FloatNode, FloatOp, FloatTensor, MASKED, Model, Values};
+use crate::Error;
+use crate::model::{MASKED, Model, Values};
 use crate::samples::read_capped;
-use crate::{Error, UnsupportedNode};
 
 mod affine;
 mod arithmetic;
 mod attributes;
+mod build;
 mod check;
 mod einsum;
 mod gathers;
@@ -35,13 +35,14 @@ mod passes;
 mod pools;
 mod quantized;
 mod reduce;
+mod rewrite;
 mod selection;
 mod supported;
 mod trees;
 mod views;
 mod windows;
 
-use affine::Affine;
+use build::Build;
 use check::check;
 use operators::Translated;
 use parts::Parts;
@@ -124,12 +125,12 @@ fn cap(what: &str, found: u64, limit: u64) -> Result<(), Error> {
 }
 
 fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
-    let onnx = tract_onnx::onnx()
-        .with_ignore_output_shapes(true)
-        .with_ignore_output_types(true)
-        .with_ignore_value_info(true);
+    let onnx = rewrite::decoder();
     let mut reader = bytes;
-    let proto = onnx.proto_model_for_read(&mut reader).map_err(malformed)?;
+    let mut proto = onnx.proto_model_for_read(&mut reader).map_err(malformed)?;
+    if let Some(graph) = &mut proto.graph {
+        rewrite::rewrite(graph);
+    }
     let graph = proto.graph.as_ref().ok_or_else(|| malformed("no graph"))?;
     let versioned = proto.opset_import.iter().any(|set| is_onnx(&set.domain));
     if !versioned && (graph.node.is_empty() || graph.node.iter().any(|n| is_onnx(&n.domain))) {
@@ -416,106 +417,4 @@ fn operators(graph: &pb::GraphProto) -> BTreeMap<String, (String, String)> {
         names.map(|name| (name, own.clone())).collect::<Vec<_>>()
     };
     graph.node.iter().flat_map(named).collect()
-}
-
-/// The float network under construction.
-#[derive(Default)]
-struct Build {
-    tensors: Vec<FloatTensor>,
-    nodes: Vec<FloatNode>,
-    inputs: Vec<usize>,
-    ids: BTreeMap<String, usize>,
-    /// Steps of weights that are integers of the file, by the output of their layer.
-    grids: BTreeMap<usize, Vec<f32>>,
-    /// Constants among the tensors, and the nodes that write them.
-    constants: BTreeMap<usize, usize>,
-    refused: Vec<UnsupportedNode>,
-}
-
-impl Build {
-    fn tensor(&mut self, name: &str, shape: Vec<usize>) -> usize {
-        self.tensors.push(FloatTensor {
-            name: name.into(),
-            shape,
-        });
-        self.ids.insert(name.into(), self.tensors.len() - 1);
-        self.tensors.len() - 1
-    }
-
-    fn push(&mut self, node: &pb::NodeProto, op: FloatOp, inputs: Vec<usize>, shape: Vec<usize>) {
-        self.add(&node.output[0], display_name(node), op, inputs, shape);
-    }
-
-    /// The values of a constant.
-    fn constant(&self, tensor: usize) -> Option<&[f32]> {
-        match &self.nodes.get(*self.constants.get(&tensor)?)?.op {
-            FloatOp::Constant(values) => Some(values),
-            _ => None,
-        }
-    }
-
-    /// A node; what constants alone make is a constant.
-    fn add(
-        &mut self,
-        tensor: &str,
-        name: String,
-        op: FloatOp,
-        inputs: Vec<usize>,
-        shape: Vec<usize>,
-    ) -> usize {
-        let (op, inputs) = match self.folded(&op, &inputs, &shape) {
-            Some(values) => (FloatOp::Constant(values), Vec::new()),
-            None => (op, inputs),
-        };
-        let output = self.tensor(tensor, shape);
-        if matches!(op, FloatOp::Constant(_)) {
-            self.constants.insert(output, self.nodes.len());
-        }
-        self.nodes.push(FloatNode {
-            name,
-            op,
-            inputs,
-            output,
-        });
-        output
-    }
-
-    fn folded(&self, op: &FloatOp, inputs: &[usize], shape: &[usize]) -> Option<Vec<f32>> {
-        let view = |id: &usize| {
-            let values = self.constant(*id)?;
-            let shape = &self.tensors[*id].shape;
-            Some(View { shape, values })
-        };
-        let views = inputs.iter().map(view).collect::<Option<Vec<_>>>()?;
-        let values = op.evaluate(&views, shape);
-        let known = !inputs.is_empty() && values.len() == shape.iter().product::<usize>();
-        known.then_some(values)
-    }
-
-    /// Fuses `y_c = scale_c x_c + shift_c` into the layer before it, if nobody else reads that layer's output; else it
-    /// becomes a view or a layer of its own. False if it can be neither.
-    fn fuse(
-        &mut self,
-        node: &pb::NodeProto,
-        affine: &Affine,
-        input: usize,
-        shape: &[usize],
-        alone: bool,
-    ) -> bool {
-        let same_shape = self.tensors[input].shape == shape;
-        let producer = self.nodes.iter().position(|n| n.output == input);
-        let layer = producer.filter(|_| alone && same_shape);
-        if layer.is_some_and(|p| affine.fold_into(&mut self.nodes[p].op)) {
-            let output = &node.output[0];
-            self.ids.insert(output.clone(), input);
-            self.tensors[input].name.clone_from(output);
-            return true;
-        }
-        let layer = same_shape.then(|| affine.layer(shape)).flatten();
-        let fits = layer.is_some();
-        if let Some(op) = layer {
-            self.push(node, op, vec![input], shape.to_vec());
-        }
-        fits
-    }
 }

@@ -11,6 +11,8 @@ use zkernel_verifier::curve::powers;
 use crate::columns::Columns;
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
+use crate::packed::pages;
+#[cfg(target_arch = "x86_64")]
 use crate::packed::prime::Prime;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::transform::{self as packed, Parcel, Plan, SIZES};
@@ -144,7 +146,11 @@ pub(crate) fn coset_evaluate<F: Field>(
 fn transform_packed<F: Field>(prime: Prime<F>, plan: &Plan, cells: &[F], shifts: &[F]) -> Vec<F> {
     let mut outputs = room::take(cells.len());
     let rows = plan.rows() * 8 * plan.first_tasks();
-    let parcels = || vec![Parcel::default(); rows / 8];
+    let parcels = || {
+        let mut parcels = pages::with_capacity(rows / 8);
+        parcels.resize(rows / 8, Parcel::default());
+        parcels
+    };
     let first = |column: &[F], task, parcels: &mut [Parcel], buffer: &mut Vec<_>| {
         packed::first_pass(prime, plan, (column, shifts), task, parcels, buffer);
     };

@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use zkernel_backend::Field;
 
+use crate::packed::pages;
+
 /// Fewest cells that are worth keeping.
 const LEAST: usize = 1 << 12;
 
@@ -33,7 +35,9 @@ pub(crate) fn take<F: Field>(length: usize) -> Vec<F> {
             return cells;
         }
     }
-    vec![F::ZERO; length]
+    let mut cells = pages::with_capacity(length);
+    cells.resize(length, F::ZERO);
+    cells
 }
 
 /// Keeps the room of cells that are no longer wanted.

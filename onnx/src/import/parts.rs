@@ -94,7 +94,7 @@ impl<'a, 'b> Parts<'a, 'b> {
             "ArgMin" => self.arg_extreme(-1.0)?,
             "AveragePool" => self.average_pool()?,
             "MaxPool" => self.max_pool()?,
-            "GlobalAveragePool" | "GlobalMaxPool" | "GlobalLpPool" => self.global_pool()?,
+            "GlobalAveragePool" | "GlobalMaxPool" => self.global_pool()?,
             "ConvTranspose" => self.transposed_convolution()?,
             _ => return self.views(),
         }))
@@ -153,7 +153,13 @@ impl<'a, 'b> Parts<'a, 'b> {
     /// The node's output is a tensor that is there: one of the parts takes its name.
     pub(super) fn finish_as(&mut self, output: usize, id: usize) -> Result<Outcome, Error> {
         let shape = self.target(output)?;
-        let part = id >= self.first && self.shape(id) == shape;
+        let own = self.shape(id);
+        if own.iter().product::<usize>() != shape.iter().product::<usize>() {
+            return Ok(Err(format!(
+                "its output is read as {own:?} here and as {shape:?} by the reference"
+            )));
+        }
+        let part = id >= self.first && own == shape;
         let writer = self.build.nodes.iter_mut().rfind(|node| node.output == id);
         match writer.filter(|_| part) {
             Some(writer) => {

@@ -1,7 +1,5 @@
 //! Poolings and transposed convolutions by their axes: averages are fixed linear maps, maxima go axis by axis.
 
-use zkernel_gadgets::model::Function;
-
 use super::attributes::{int, ints, string};
 use super::maps::{AxisMap, axis_map};
 use super::parts::{Outcome, Parts};
@@ -87,32 +85,9 @@ impl Parts<'_, '_> {
         let count: usize = shape[2.min(shape.len())..].iter().product();
         let y = match &*self.node.op_type {
             "GlobalMaxPool" => self.maximum_over(x, &axes),
-            "GlobalAveragePool" => self.sum_over(x, &axes, 1.0 / count.max(1) as f64, 0.0),
-            _ => {
-                let order = int(self.node, "p", 2) as f64;
-                let powers = self.magnitude_power(x, order);
-                let sums = self.sum_over(powers, &axes, 1.0, 0.0);
-                self.magnitude_power(sums, 1.0 / order)
-            }
+            _ => self.sum_over(x, &axes, 1.0 / count.max(1) as f64, 0.0),
         };
         self.finish_as(0, y)
-    }
-
-    /// `|x|^a`.
-    fn magnitude_power(&mut self, x: usize, exponent: f64) -> usize {
-        let shape = self.shape(x);
-        let function = |f: Function| FloatOp::Function(f, [exponent, 0.0]);
-        if exponent == 2.0 {
-            return self.part(FloatOp::Product, vec![x, x], shape);
-        }
-        if exponent == 0.5 {
-            return self.part(function(Function::Sqrt), vec![x], shape);
-        }
-        let x = self.apply(x, Function::Abs);
-        match exponent {
-            1.0 => x,
-            _ => self.part(function(Function::Pow), vec![x], shape),
-        }
     }
 
     /// A convolution of the input with zeros between its positions, by the kernel turned around.

@@ -7,7 +7,7 @@ use super::quantized::is_quantized;
 use crate::UnsupportedNode;
 
 /// Operators that are read beside the one-input functions; whether a node of theirs is built shows when it is translated.
-const READ: [&str; 92] = [
+const READ: [&str; 90] = [
     "Add",
     "And",
     "ArgMax",
@@ -16,7 +16,6 @@ const READ: [&str; 92] = [
     "BatchNormalization",
     "Cast",
     "CastLike",
-    "Compress",
     "Clip",
     "Concat",
     "Constant",
@@ -36,7 +35,6 @@ const READ: [&str; 92] = [
     "GatherND",
     "Gemm",
     "GlobalAveragePool",
-    "GlobalLpPool",
     "GlobalMaxPool",
     "Greater",
     "GreaterOrEqual",

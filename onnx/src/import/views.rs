@@ -51,7 +51,6 @@ impl Parts<'_, '_> {
             "Tile" => self.tile()?,
             "Trilu" => self.triangle()?,
             "CumSum" => self.cumulative_sum()?,
-            "Compress" => self.compress()?,
             "Gather" => self.gather()?,
             "GatherElements" => self.gather_elements()?,
             "GatherND" => self.gather_nd()?,
@@ -266,27 +265,6 @@ impl Parts<'_, '_> {
         }
         let constant = 0.0;
         self.finish(FloatOp::Affine { pieces, constant }, vec![x])
-    }
-
-    /// The positions of an axis, or of all values in order, where a constant says so.
-    fn compress(&mut self) -> Result<Outcome, Error> {
-        let mut x = self.operand(0)?;
-        let chosen = self.import.integers(&self.node.input[1])?;
-        let axis = match attribute(self.node, "axis") {
-            Some(_) => self.axis(0, self.shape(x).len()),
-            None => {
-                let len = self.shape(x).iter().product();
-                x = self.part(FloatOp::Reshape, vec![x], vec![len]);
-                0
-            }
-        };
-        let shape = self.shape(x);
-        let kept = chosen.iter().take(shape[axis]).enumerate();
-        let kept = kept.filter(|(_, bit)| **bit != 0).enumerate();
-        let entries: Vec<_> = kept.map(|(to, (from, _))| (to, from, 1.0)).collect();
-        let mut maps = identities(&shape);
-        maps[axis] = axis_map(axis, &entries);
-        self.finish_map(x, &maps, 0.0)
     }
 
     /// Sums from one end: an axis is added to itself, shifted by every distance.

@@ -154,7 +154,7 @@ fn scatters() {
 }
 
 #[test]
-fn blocks_and_choices() {
+fn blocks() {
     for mode in ["DCR", "CRD"] {
         let with = [
             Attribute::Int("blocksize", 2),
@@ -168,17 +168,6 @@ fn blocks_and_choices() {
         "y",
         &[Attribute::Int("blocksize", 2)],
     ));
-    let bits = || {
-        let network = Network::new(&[2, 3]).constant("c", &[3], &[1.0, 0.0, 1.0]);
-        network.node("Cast", &["c"], "bits", &[Attribute::Int("to", 9)])
-    };
-    costs_nothing(bits().node(
-        "Compress",
-        &["x", "bits"],
-        "y",
-        &[Attribute::Int("axis", 1)],
-    ));
-    costs_nothing(bits().node("Compress", &["x", "bits"], "y", &[]));
 }
 
 #[test]

@@ -12,7 +12,8 @@
 //! * [`rows`]: rows of stored elements, cell by cell;
 //! * [`scalars`]: scalars as integers and digits;
 //! * [`program`]: gate programs;
-//! * [`transform`]: number-theoretic transforms.
+//! * [`transform`]: number-theoretic transforms;
+//! * [`pages`]: large pages for large vectors.
 
 /// An array of an expression of its index. Not by closures: they are compiled without the features of the function
 /// around them, and vectors go through memory where they are not inlined.
@@ -30,6 +31,7 @@ macro_rules! unrolled {
 mod doubling;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod lanes;
+pub(crate) mod pages;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod points;
 #[cfg(target_arch = "x86_64")]

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use zkernel_backend::Curve;
 
 use super::lanes::{LIMB, Lanes};
+use super::pages::with_capacity;
 use super::vector::{Ifma, Vector};
 use crate::affine::Xy;
 
@@ -183,7 +184,9 @@ impl<F: PrimeField> Prime<F> {
             point[0]
         };
         let chunks = words(points).par_iter().with_min_len(POINTS_TOGETHER);
-        Some(chunks.map(coordinates).collect())
+        let mut all = with_capacity(points.len());
+        chunks.map(coordinates).collect_into_vec(&mut all);
+        Some(all)
     }
 
     /// `value 2^260` in limbs: the form of factors.

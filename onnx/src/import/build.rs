@@ -1,0 +1,119 @@
+//! The float network under construction.
+
+use std::collections::BTreeMap;
+
+use tract_onnx::pb;
+
+use super::affine::Affine;
+use super::supported::display_name;
+use crate::UnsupportedNode;
+use crate::float::View;
+use crate::model::{FloatNode, FloatOp, FloatTensor};
+
+/// The float network under construction.
+#[derive(Default)]
+pub(super) struct Build {
+    pub(super) tensors: Vec<FloatTensor>,
+    pub(super) nodes: Vec<FloatNode>,
+    pub(super) inputs: Vec<usize>,
+    pub(super) ids: BTreeMap<String, usize>,
+    /// Steps of weights that are integers of the file, by the output of their layer.
+    pub(super) grids: BTreeMap<usize, Vec<f32>>,
+    /// Constants among the tensors, and the nodes that write them.
+    pub(super) constants: BTreeMap<usize, usize>,
+    pub(super) refused: Vec<UnsupportedNode>,
+}
+
+impl Build {
+    pub(super) fn tensor(&mut self, name: &str, shape: Vec<usize>) -> usize {
+        self.tensors.push(FloatTensor {
+            name: name.into(),
+            shape,
+        });
+        self.ids.insert(name.into(), self.tensors.len() - 1);
+        self.tensors.len() - 1
+    }
+
+    pub(super) fn push(
+        &mut self,
+        node: &pb::NodeProto,
+        op: FloatOp,
+        inputs: Vec<usize>,
+        shape: Vec<usize>,
+    ) {
+        self.add(&node.output[0], display_name(node), op, inputs, shape);
+    }
+
+    /// The values of a constant.
+    pub(super) fn constant(&self, tensor: usize) -> Option<&[f32]> {
+        match &self.nodes.get(*self.constants.get(&tensor)?)?.op {
+            FloatOp::Constant(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// A node; what constants alone make is a constant.
+    pub(super) fn add(
+        &mut self,
+        tensor: &str,
+        name: String,
+        op: FloatOp,
+        inputs: Vec<usize>,
+        shape: Vec<usize>,
+    ) -> usize {
+        let (op, inputs) = match self.folded(&op, &inputs, &shape) {
+            Some(values) => (FloatOp::Constant(values), Vec::new()),
+            None => (op, inputs),
+        };
+        let output = self.tensor(tensor, shape);
+        if matches!(op, FloatOp::Constant(_)) {
+            self.constants.insert(output, self.nodes.len());
+        }
+        self.nodes.push(FloatNode {
+            name,
+            op,
+            inputs,
+            output,
+        });
+        output
+    }
+
+    fn folded(&self, op: &FloatOp, inputs: &[usize], shape: &[usize]) -> Option<Vec<f32>> {
+        let view = |id: &usize| {
+            let values = self.constant(*id)?;
+            let shape = &self.tensors[*id].shape;
+            Some(View { shape, values })
+        };
+        let views = inputs.iter().map(view).collect::<Option<Vec<_>>>()?;
+        let values = op.evaluate(&views, shape);
+        let known = !inputs.is_empty() && values.len() == shape.iter().product::<usize>();
+        known.then_some(values)
+    }
+
+    /// Fuses `y_c = scale_c x_c + shift_c` into the layer before it, if nobody else reads that layer's output; else it
+    /// becomes a view or a layer of its own. False if it can be neither.
+    pub(super) fn fuse(
+        &mut self,
+        node: &pb::NodeProto,
+        affine: &Affine,
+        input: usize,
+        shape: &[usize],
+        alone: bool,
+    ) -> bool {
+        let same_shape = self.tensors[input].shape == shape;
+        let producer = self.nodes.iter().position(|n| n.output == input);
+        let layer = producer.filter(|_| alone && same_shape);
+        if layer.is_some_and(|p| affine.fold_into(&mut self.nodes[p].op)) {
+            let output = &node.output[0];
+            self.ids.insert(output.clone(), input);
+            self.tensors[input].name.clone_from(output);
+            return true;
+        }
+        let layer = same_shape.then(|| affine.layer(shape)).flatten();
+        let fits = layer.is_some();
+        if let Some(op) = layer {
+            self.push(node, op, vec![input], shape.to_vec());
+        }
+        fits
+    }
+}
