@@ -1,8 +1,9 @@
 //! Quantized networks and their inputs.
 
-use zkernel_gadgets::model::{Graph, TensorId, Visibility, WeightValues};
+use zkernel_gadgets::model::{Function, Graph, TensorId, Visibility, WeightValues};
 
-use crate::plan::Planned;
+use crate::model::FloatOp;
+use crate::plan::{Planned, Ranges};
 use crate::search::{Goal, quantize_for};
 use crate::{Error, Model, Report, Samples};
 
@@ -39,12 +40,38 @@ pub struct Quantized {
     pub(crate) planned: Planned,
 }
 
+/// Error of the output, and of a function's values, relative to the largest: beyond it nothing is left of them.
+const HOPELESS: f64 = 0.5;
+/// The same of logarithms, of what no width tells from zero.
+const LOST_LOGARITHM: f64 = 0.05;
+
 /// Quantizes a model as precisely as [`Goal::Accuracy`] asks; see [`quantize_for`].
 ///
 /// # Errors
 /// As [`quantize_for`].
 pub fn quantize(model: &Model, samples: &Samples, options: &Options) -> Result<Quantized, Error> {
     quantize_for(model, samples, options, Goal::Accuracy)
+}
+
+/// Refuses a function whose values are lost at every width: of sums of exponentials of large numbers, say.
+pub(crate) fn check_error(model: &Model, ranges: &Ranges, report: &Report) -> Result<(), Error> {
+    let mut layers = model.nodes.iter().zip(&report.layers);
+    let lost = layers.find(|(node, layer)| {
+        let limit = match node.op {
+            FloatOp::Function(Function::Log, _) => LOST_LOGARITHM,
+            FloatOp::Function(..) => HOPELESS,
+            _ => return false,
+        };
+        let of_layer = layer.max_abs_error / ranges.magnitude[node.output];
+        of_layer.min(report.relative_error) > limit
+    });
+    match lost {
+        Some((node, _)) => Err(Error::Plan {
+            node: node.name.clone(),
+            problem: "spans too many orders of magnitude for integers: no width keeps its values",
+        }),
+        None => Ok(()),
+    }
 }
 
 impl Quantized {

@@ -3,7 +3,7 @@
 use zkernel_gadgets::model::{Graph, Node, Op, Table, TableId};
 
 use crate::plan::{Planned, Ranges, Widths, build};
-use crate::quantize::{Options, Quantized};
+use crate::quantize::{Options, Quantized, check_error};
 use crate::report::measure;
 use crate::{Error, FloatNode, FloatOp, Model, Report, Samples};
 
@@ -69,6 +69,7 @@ const SEARCH_SAMPLES: usize = 64;
 /// are compared. If no widths meet the goal, those are taken that err the least, or hardly more with fewer bits: see [`Goal::is_met`].
 ///
 /// # Errors
+/// [`Error::Node`] names the node and its operator where one is at fault: of [`Error::Plan`] if no width keeps what it computes, of
 /// [`Error::Overflow`] if accumulators may exceed 62 bits; [`Error::Float`] if the reference fails; [`Error::Graph`] if
 /// the network is no valid graph.
 pub fn quantize_for(
@@ -96,13 +97,9 @@ fn searched(
         floats: &floats,
         tried: Vec::new(),
     };
-    for widths in search.ranked()? {
-        let quantized = search.quantized(widths)?;
-        if goal.is_met(&quantized.report) {
-            return Ok(quantized);
-        }
-    }
-    search.nearest()
+    let quantized = search.best()?;
+    check_error(model, &search.ranges, &quantized.report)?;
+    Ok(quantized)
 }
 
 /// Bytes that a calibration takes at once: the float values of all samples, and the weights and values of the integer networks compared.
@@ -200,6 +197,17 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// The cheapest that meets the goal on all samples, or the nearest to it.
+    fn best(&mut self) -> Result<Quantized, Error> {
+        for widths in self.ranked()? {
+            let quantized = self.quantized(widths)?;
+            if self.goal.is_met(&quantized.report) {
+                return Ok(quantized);
+            }
+        }
+        self.nearest()
+    }
+
     fn plan(&self, widths: Widths) -> Result<Planned, Error> {
         build(self.model, &self.ranges, widths, self.options)
     }
