@@ -21,7 +21,7 @@ pub fn prove_and_verify(
     known: &mut KnownGenerators,
 ) -> Result<(), String> {
     let words = |e: &dyn std::fmt::Display| e.to_string();
-    let cheapest = choose_layout::<Fp, LowerError>(&quantized.graph, |system| {
+    let cheapest = choose_layout::<Fp, LowerError>(&quantized.graph, |_, system| {
         Ok(cost::additions(system) as f64)
     });
     let (graph, log_n) = cheapest.map_err(|e| words(&e))?;
