@@ -1,6 +1,6 @@
 //! The network that decides as another does: for a class alone, final functions that keep the order of scores need no proof.
 
-use zkernel_gadgets::model::Function;
+use zkernel_gadgets::model::{Along, Function, Piece};
 
 use crate::Model;
 use crate::model::{FloatNode, FloatOp};
@@ -36,6 +36,7 @@ impl Model {
         while let Some(node) = self.nodes.iter().find(|n| n.output == here) {
             let increases = match node.op {
                 FloatOp::Softmax => true,
+                FloatOp::Affine { .. } => self.shifts_rows(node),
                 FloatOp::Function(f, _) => self.increases(f, node),
                 _ => false,
             };
@@ -65,6 +66,23 @@ impl Model {
             Function::Log => writer.is_some_and(|n| n.op == FloatOp::Softmax),
             _ => false,
         }
+    }
+
+    /// Whether to every row something is added that is the same for all of it: a log-softmax is `x - log(sum exp x)`.
+    fn shifts_rows(&self, node: &FloatNode) -> bool {
+        let FloatOp::Affine { pieces, .. } = &node.op else {
+            return false;
+        };
+        let [(factor, own), others @ ..] = pieces.as_slice() else {
+            return false;
+        };
+        let shape = &self.tensors[node.output].shape;
+        let input = node.inputs.first().map(|id| &self.tensors[*id].shape);
+        let whole = input == Some(shape) && *own == Piece::broadcast(0, 1, shape, shape);
+        let length = shape.last().copied().unwrap_or(1);
+        let same = |along: &Along| (along.source, along.first, along.len) == (None, 0, length);
+        let added = |(_, piece): &(f64, Piece)| piece.axes.last().is_some_and(same);
+        *factor > 0.0 && whole && !others.is_empty() && others.iter().all(added)
     }
 
     /// Whether the rows along the last axis stay what they are.

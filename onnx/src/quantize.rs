@@ -57,12 +57,14 @@ pub fn quantize(model: &Model, samples: &Samples, options: &Options) -> Result<Q
 pub(crate) fn check_error(model: &Model, ranges: &Ranges, report: &Report) -> Result<(), Error> {
     let mut layers = model.nodes.iter().zip(&report.layers);
     let lost = layers.find(|(node, layer)| {
-        let limit = match node.op {
-            FloatOp::Function(Function::Log, _) => LOST_LOGARITHM,
-            FloatOp::Function(..) => HOPELESS,
+        // A probability of a millionth is as good as none.
+        let (limit, least) = match node.op {
+            FloatOp::Function(Function::Log, _) => (LOST_LOGARITHM, 0.0),
+            FloatOp::Function(Function::Sigmoid, _) => (HOPELESS, 1.0),
+            FloatOp::Function(..) => (HOPELESS, 0.0),
             _ => return false,
         };
-        let of_layer = layer.max_abs_error / ranges.magnitude[node.output];
+        let of_layer = layer.max_abs_error / ranges.magnitude[node.output].max(least);
         of_layer.min(report.relative_error) > limit
     });
     match lost {
