@@ -44,6 +44,8 @@ pub struct Quantized {
 const HOPELESS: f64 = 0.5;
 /// The same of logarithms, of what no width tells from zero.
 const LOST_LOGARITHM: f64 = 0.05;
+/// The same of powers, roots being steep there.
+const LOST_ROOT: f64 = 0.02;
 
 /// Quantizes a model as precisely as [`Goal::Accuracy`] asks; see [`quantize_for`].
 ///
@@ -60,6 +62,7 @@ pub(crate) fn check_error(model: &Model, ranges: &Ranges, report: &Report) -> Re
         // A probability of a millionth is as good as none.
         let (limit, least) = match node.op {
             FloatOp::Function(Function::Log, _) => (LOST_LOGARITHM, 0.0),
+            FloatOp::Function(Function::Pow, _) => (LOST_ROOT, 0.0),
             FloatOp::Function(Function::Sigmoid, _) => (HOPELESS, 1.0),
             FloatOp::Function(..) => (HOPELESS, 0.0),
             _ => return false,

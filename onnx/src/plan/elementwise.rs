@@ -166,7 +166,9 @@ impl Plan<'_> {
             0.0 => 1.0,
             constant => constant,
         };
-        let Some(scale) = self.common_step(node, &steps).or(nothing.then_some(step)) else {
+        let largest = self.largest_terms(node, pieces);
+        let common = self.common_step(node, &steps, &largest);
+        let Some(scale) = common.or(nothing.then_some(step)) else {
             return Err(Error::Plan {
                 node: node.name.clone(),
                 problem: "sums nothing but constants",
@@ -303,8 +305,23 @@ impl Plan<'_> {
             .fold(offset.abs() as i128, i128::saturating_add)
     }
 
-    /// The step of a sum of those steps.
-    fn common_step(&self, node: &FloatNode, steps: &[f64]) -> Option<f64> {
+    /// The largest values of the terms that are no constants, in their order.
+    fn largest_terms(&self, node: &FloatNode, pieces: &[(f64, Piece)]) -> Vec<f64> {
+        let largest = |(factor, piece): &(f64, Piece)| {
+            let read = self.read(*self.placed.get(&node.inputs[piece.input])?);
+            let integer = read
+                .range
+                .max
+                .unsigned_abs()
+                .max(read.range.min.unsigned_abs());
+            let step = Some(read.scale * factor.abs()).filter(|step| *step > 0.0)?;
+            Some(integer as f64 * step)
+        };
+        pieces.iter().filter_map(largest).collect()
+    }
+
+    /// The step of a sum of terms with those steps and largest values.
+    fn common_step(&self, node: &FloatNode, steps: &[f64], largest: &[f64]) -> Option<f64> {
         let finest = steps.iter().copied().reduce(f64::min)?;
         let coarsest = steps.iter().copied().reduce(f64::max)?;
         let whole =
@@ -320,7 +337,10 @@ impl Plan<'_> {
         }
         // What adds next to nothing need not be told from nothing: many small parts may add up, though.
         let many = f64::from(ceil_log2(steps.len() as f64)) / 2.0;
-        let finest = finest.max(coarsest / (f64::from(2 * RATIO_BITS) + many).exp2());
+        let rough = coarsest / (f64::from(2 * RATIO_BITS) + many).exp2();
+        let counts = |(step, largest): (&f64, &f64)| (*largest > rough).then_some(*step);
+        let needed = steps.iter().zip(largest).filter_map(counts);
+        let finest = finest.max(needed.fold(rough, f64::min));
         let ratio = (coarsest / finest).log2() - many;
         // No finer than what one requantization can drop again.
         let bits = self.key_bits(Function::Relu) + MOST_DROPPED - 8;
