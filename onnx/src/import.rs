@@ -128,9 +128,7 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
     let onnx = rewrite::decoder();
     let mut reader = bytes;
     let mut proto = onnx.proto_model_for_read(&mut reader).map_err(malformed)?;
-    if let Some(graph) = &mut proto.graph {
-        rewrite::rewrite(graph);
-    }
+    let gone = proto.graph.as_mut().map(rewrite::rewrite);
     let graph = proto.graph.as_ref().ok_or_else(|| malformed("no graph"))?;
     let versioned = proto.opset_import.iter().any(|set| is_onnx(&set.domain));
     if !versioned && (graph.node.is_empty() || graph.node.iter().any(|n| is_onnx(&n.domain))) {
@@ -146,7 +144,10 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
     if !unsupported.is_empty() {
         return Err(Error::Unsupported(unsupported));
     }
-    translated(&onnx, &proto, graph, limits).map_err(|error| named::named(graph, error))
+    let model = translated(&onnx, &proto, graph, limits);
+    let mut model = model.map_err(|error| named::named(graph, error))?;
+    model.operators.extend(gone.unwrap_or_default());
+    Ok(model)
 }
 
 /// What tract makes of a graph, and we of it.

@@ -1,6 +1,6 @@
 //! Operators that the reference does not know, written in ones that it does, before the file is read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tract_onnx::onnx;
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -36,8 +36,10 @@ pub(super) fn decoder() -> tract_onnx::Onnx {
     decoder
 }
 
-/// Writes nodes of a graph in others: `Swish`, `LpPool`, equations of `Einsum` without an output, scales that are attributes.
-pub(super) fn rewrite(graph: &mut GraphProto) {
+/// Writes nodes of a graph in others: `Swish`, `LpPool`, equations of `Einsum` without an output, scales that are attributes. Gives the
+/// names and operators of those that are gone, by the names of what stands in their place.
+pub(super) fn rewrite(graph: &mut GraphProto) -> BTreeMap<String, (String, String)> {
+    let mut gone = BTreeMap::new();
     let mut nodes = Vec::with_capacity(graph.node.len());
     for mut node in std::mem::take(&mut graph.node) {
         let mut parts = Rewritten::new(&node);
@@ -53,12 +55,18 @@ pub(super) fn rewrite(graph: &mut GraphProto) {
             _ => {}
         }
         graph.initializer.append(&mut parts.constants);
+        for part in &parts.nodes {
+            let name = display_name(&node);
+            let keys = part.output.iter().chain([&part.name]);
+            gone.extend(keys.map(|key| (key.clone(), (name.clone(), node.op_type.clone()))));
+        }
         match parts.nodes.is_empty() {
             true => nodes.push(node),
             false => nodes.append(&mut parts.nodes),
         }
     }
     graph.node = nodes;
+    gone
 }
 
 /// All labels that come once, in the order of the alphabet, after the ellipsis.
