@@ -53,8 +53,8 @@ pub struct Aim {
 }
 
 /// Prices are the shortest times of warm loops. A process that proves or verifies once also fills its caches, gets its memory
-/// page by page and wakes its threads: so many times the seconds, and so many more. Fitted over ten networks of 6 to 105 ms, which they
-/// predict within 15 % (the book, "How to measure").
+/// page by page and wakes its threads: so many times the seconds, and so many more. Fitted over ten networks of 6 to 105 ms; how well they
+/// predict is in the book, "How to measure".
 const COLD_PROOF: f64 = 1.3;
 const COLD_PROOF_START: f64 = 0.001_6;
 const COLD_VERIFICATION: f64 = 1.0;
