@@ -3,6 +3,7 @@
 use zkernel_gadgets::model::{Along, Function, Interval, Op, Piece, Table, TensorId};
 
 use super::elementwise::MASK_DISTANCE;
+use super::rounding::identity;
 use super::{MARGIN, MOST_DROPPED, Origin, Plan, ceil_log2, lines};
 use crate::Error;
 use crate::model::FloatNode;
@@ -197,14 +198,7 @@ impl Plan<'_> {
         let scale = self.read(id).scale * f64::from(shift).exp2();
         let half = (span / scale).ceil() as i64 + 1;
         let keys = Interval::new(-half, half);
-        let table = self.table(Table {
-            function: Function::Identity,
-            parameters: [0.0; 2],
-            keys,
-            input_scale: 1.0,
-            output_scale: 1.0,
-            low: 0,
-        });
+        let table = self.table(identity(keys));
         let shape = self.read(id).shape.clone();
         let output = self.integers(name, &shape, scale, keys);
         self.emit(name, Op::Requantize { shift, table }, id, output);
