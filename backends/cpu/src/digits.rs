@@ -1,11 +1,15 @@
 //! Integers as signed digits.
 
-use rayon::prelude::*;
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use zkernel_backend::Field;
 
 use crate::affine::NEGATED;
+use crate::halves::{HALF_BITS, Lattice};
 use crate::kernels;
 use crate::level::Level;
+use crate::parallel;
 
 /// Bits of the largest magnitude: a scalar or its opposite is below 2^253 and a little.
 pub(crate) const MAGNITUDE_BITS: u32 = 254;
@@ -18,6 +22,11 @@ pub(crate) struct Magnitude {
 }
 
 impl Magnitude {
+    #[cfg(test)]
+    pub(crate) const fn new(negative: bool, limbs: [u64; 4]) -> Self {
+        Self { negative, limbs }
+    }
+
     pub(crate) fn small(value: i64) -> Self {
         Self {
             negative: value < 0,
@@ -49,6 +58,8 @@ impl Magnitude {
 pub(crate) struct Windows {
     width: u32,
     count: usize,
+    /// Of the halves of magnitudes, each with as many windows.
+    halves: bool,
     bias: [u64; 4],
 }
 
@@ -61,9 +72,32 @@ impl Windows {
             let position = window * width - 1;
             bias[(position / 64) as usize] |= 1 << (position % 64);
         }
-        Self { width, count, bias }
+        let halves = false;
+        Self {
+            width,
+            count,
+            halves,
+            bias,
+        }
     }
 
+    /// Windows of `width` bits for both halves of scalars.
+    pub(crate) fn of_halves(width: u32) -> Self {
+        let own = Self::new(HALF_BITS, width);
+        let [low, high, ..] = own.bias;
+        Self {
+            halves: true,
+            bias: [low, high, low, high],
+            ..own
+        }
+    }
+
+    /// Whether there is a second half, whose windows are counted on after those of the first.
+    pub(crate) const fn halves(&self) -> bool {
+        self.halves
+    }
+
+    /// Windows of a magnitude, or of each of its halves.
     pub(crate) const fn count(&self) -> usize {
         self.count
     }
@@ -96,11 +130,11 @@ impl Windows {
     }
 }
 
-/// Eight magnitudes, word by word, and their signs as bits.
+/// Eight magnitudes, word by word, and their signs as bits; or their halves, of two words and a sign each.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Octet {
     pub(crate) words: [[u64; 8]; 4],
-    pub(crate) negative: u8,
+    pub(crate) negative: [u8; 2],
 }
 
 impl Octet {
@@ -108,12 +142,27 @@ impl Octet {
     pub(crate) fn new(magnitudes: &[Magnitude]) -> Self {
         let mut octet = Self::default();
         for (lane, magnitude) in magnitudes.iter().enumerate() {
-            octet.negative |= u8::from(magnitude.negative) << lane;
+            octet.negative[0] |= u8::from(magnitude.negative) << lane;
             for (words, limb) in octet.words.iter_mut().zip(magnitude.limbs) {
                 words[lane] = limb;
             }
         }
         octet
+    }
+
+    /// Magnitudes as halves, in place.
+    pub(crate) fn halve(&mut self, lattice: &Lattice) {
+        let mut halved = Self::default();
+        for lane in 0..8 {
+            let negative = self.negative[0] >> lane & 1 != 0;
+            let halves = lattice.halves(&self.words.map(|words| words[lane]));
+            for (half, (sign, magnitude)) in halves.into_iter().enumerate() {
+                halved.negative[half] |= u8::from(sign != negative) << lane;
+                halved.words[2 * half][lane] = magnitude as u64;
+                halved.words[2 * half + 1][lane] = (magnitude >> 64) as u64;
+            }
+        }
+        *self = halved;
     }
 
     /// The bits of any of them.
@@ -129,7 +178,9 @@ pub(crate) enum Integers {
     /// Of less than 31 bits.
     Narrow(Vec<i32>),
     /// Of any size, the last octet padded with zeros.
-    Wide(usize, Vec<Octet>),
+    Wide(Vec<Octet>),
+    /// The halves of those.
+    Halved(Vec<Octet>),
 }
 
 /// Octets made by a thread at a time.
@@ -137,31 +188,44 @@ const OCTETS_TOGETHER: usize = 512;
 
 impl Integers {
     pub(crate) fn new<F: Field>(level: Level, values: &[F]) -> Self {
-        if let Some(narrow) = kernels::narrow(level, values) {
+        if let Some(narrow) = narrow(level, values) {
             return Self::Narrow(narrow);
         }
         let mut octets = vec![Octet::default(); values.len().div_ceil(8)];
-        let chunks = octets.par_chunks_mut(OCTETS_TOGETHER);
-        chunks
-            .zip(values.par_chunks(8 * OCTETS_TOGETHER))
-            .for_each(|(octets, values)| kernels::octets(level, values, octets));
-        Self::Wide(values.len(), octets)
+        let parts = octets.chunks_mut(OCTETS_TOGETHER);
+        parallel::each(
+            parts.zip(values.chunks(8 * OCTETS_TOGETHER)),
+            |(octets, values)| kernels::octets(level, values, octets),
+        );
+        Self::Wide(octets)
     }
 
     pub(crate) fn of_magnitudes(magnitudes: &[Magnitude]) -> Self {
         let octets = magnitudes.chunks(8).map(Octet::new).collect();
-        Self::Wide(magnitudes.len(), octets)
+        Self::Wide(octets)
+    }
+
+    /// Magnitudes of any size as their halves.
+    pub(crate) fn halved<F: Field>(self, level: Level) -> Self {
+        let Self::Wide(mut octets) = self else {
+            return self;
+        };
+        parallel::each(octets.chunks_mut(OCTETS_TOGETHER), |octets| {
+            kernels::halve::<F>(level, octets);
+        });
+        Self::Halved(octets)
     }
 
     /// Bits of the largest magnitude.
     pub(crate) fn bits(&self) -> u32 {
         let limbs = match self {
             Self::Narrow(_) => [self.largest(), 0, 0, 0],
-            Self::Wide(_, octets) => {
+            Self::Wide(octets) => {
                 let mut union = [0; 4];
                 octets.iter().for_each(|octet| octet.union(&mut union));
                 union
             }
+            Self::Halved(_) => return HALF_BITS,
         };
         let negative = false;
         Magnitude { negative, limbs }.bits()
@@ -171,7 +235,7 @@ impl Integers {
     pub(crate) fn digit_bits(&self) -> u32 {
         match self {
             Self::Narrow(_) => u64::BITS - self.largest().saturating_sub(1).leading_zeros(),
-            Self::Wide(..) => self.bits(),
+            Self::Wide(_) | Self::Halved(_) => self.bits(),
         }
     }
 
@@ -182,41 +246,50 @@ impl Integers {
                 let largest = |most: u32, value: &i32| most.max(value.unsigned_abs());
                 u64::from(values.iter().fold(0, largest))
             }
-            Self::Wide(..) => u64::MAX,
+            Self::Wide(_) | Self::Halved(_) => u64::MAX,
         }
     }
 
     /// Adds the bias of the windows, once, so that digits can be had.
     pub(crate) fn bias(&mut self, windows: &Windows) {
-        if let Self::Wide(_, octets) = self {
-            octets
-                .par_iter_mut()
-                .for_each(|octet| octet.add(windows.bias));
+        if let Self::Wide(octets) | Self::Halved(octets) = self {
+            parallel::each(octets.chunks_mut(OCTETS_TOGETHER), |octets| {
+                octets.iter_mut().for_each(|octet| octet.add(windows.bias));
+            });
         }
     }
 
-    /// The digits of a window of biased scalars as references to buckets, from 1: [`NEGATED`] ones negated, 0 for none.
+    /// The digits of a window of biased scalars as references to buckets, from 1: [`NEGATED`] ones negated, 0 for none. Those
+    /// of a range, which starts with an octet.
     #[inline(always)]
-    pub(crate) fn digits(&self, windows: &Windows, window: usize, digits: &mut Vec<u32>) {
+    pub(crate) fn digits(
+        &self,
+        (windows, window): (&Windows, usize),
+        range: &Range<usize>,
+        digits: &mut Vec<u32>,
+    ) {
+        debug_assert!(range.start.is_multiple_of(8));
         let place = windows.place(window);
         digits.clear();
         match self {
-            Self::Narrow(values) => digits.extend(values.iter().map(|value| {
+            Self::Narrow(values) => digits.extend(values[range.clone()].iter().map(|value| {
                 let sum = u64::from(value.unsigned_abs()) + windows.bias[0];
                 place.digit([sum, 0], *value < 0)
             })),
-            Self::Wide(length, octets) => {
+            Self::Wide(octets) | Self::Halved(octets) => {
+                let octets = &octets[range.start / 8..range.end.div_ceil(8)];
                 digits.resize(8 * octets.len(), 0);
                 let all = digits.as_chunks_mut::<8>().0.iter_mut();
                 for (digits, octet) in all.zip(octets) {
                     let low = &octet.words[place.word];
                     let high = octet.words.get(place.word + 1).unwrap_or(&[0; 8]);
+                    let signs = octet.negative[place.half];
                     for (lane, digit) in digits.iter_mut().enumerate() {
-                        let negative = octet.negative >> lane & 1 != 0;
+                        let negative = signs >> lane & 1 != 0;
                         *digit = place.digit([low[lane], high[lane]], negative);
                     }
                 }
-                digits.truncate(*length);
+                digits.truncate(range.len());
             }
         }
     }
@@ -240,6 +313,7 @@ impl Octet {
 /// Where the bits of a window are.
 #[derive(Clone, Copy)]
 struct Place {
+    half: usize,
     word: usize,
     shift: u32,
     mask: u64,
@@ -261,12 +335,23 @@ impl Place {
 impl Windows {
     /// Where a window is.
     const fn place(&self, window: usize) -> Place {
+        let (half, window) = match window.checked_sub(self.count) {
+            Some(window) => (1, window),
+            None => (0, window),
+        };
         let position = window as u32 * self.width;
         let last = window + 1 == self.count;
+        // What follows the last window of the first half is the second.
+        let width = if self.halves && self.width > 128 - position {
+            128 - position
+        } else {
+            self.width
+        };
         Place {
-            word: (position / 64) as usize,
+            half,
+            word: 2 * half + (position / 64) as usize,
             shift: position % 64,
-            mask: (1 << self.width) - 1,
+            mask: (1 << width) - 1,
             bias: if last { 0 } else { 1 << (self.width - 1) },
         }
     }
@@ -275,6 +360,25 @@ impl Windows {
 /// Windows that a magnitude of so many bits needs in signed digits.
 pub(crate) const fn windows(bits: u32, width: u32) -> usize {
     (bits / width + 1) as usize
+}
+
+/// Integers as they are, if all are of less than 31 bits: mostly the first few tell.
+fn narrow<F: Field>(level: Level, values: &[F]) -> Option<Vec<i32>> {
+    let first = &values[..values.len().min(8)];
+    if !kernels::narrow(level, first, &mut [0; 8]) {
+        return None;
+    }
+    let (mut narrow, all) = (vec![0; values.len()], AtomicBool::new(true));
+    let parts = narrow.chunks_mut(8 * OCTETS_TOGETHER);
+    parallel::each(
+        parts.zip(values.chunks(8 * OCTETS_TOGETHER)),
+        |(narrow, values)| {
+            if !kernels::narrow(level, values, narrow) {
+                all.store(false, Ordering::Relaxed);
+            }
+        },
+    );
+    all.into_inner().then_some(narrow)
 }
 
 /// The canonical words of an element.
@@ -301,7 +405,8 @@ mod tests {
             integers.bias(&windows);
             let (mut sums, mut digits) = (vec![F::ZERO; values.len()], Vec::new());
             for window in (0..windows.count()).rev() {
-                kernels::digits::<F>(level, &integers, (&windows, window), &mut digits);
+                let all = 0..values.len();
+                kernels::digits::<F>(level, &integers, (&windows, window), &all, &mut digits);
                 assert_eq!(digits.len(), values.len());
                 for (sum, digit) in sums.iter_mut().zip(&digits) {
                     let magnitude = F::from(u64::from(digit & !NEGATED));

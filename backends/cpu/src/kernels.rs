@@ -1,15 +1,18 @@
 //! Operations on slices of field elements at a [`Level`]: packed where the level has it, plain `pasta_curves` otherwise.
 //! Both give the same elements.
 
+use core::ops::Range;
+
 use zkernel_backend::Field;
 use zkernel_verifier::curve::signed;
 use zkernel_verifier::expression::Program;
 
 use crate::digits::{Integers, Magnitude, Octet, Windows};
 use crate::eval::{Lane, invert_block};
+use crate::halves::Lattice;
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::{program, rows, scalars};
+use crate::packed::{halves, program, rows, scalars};
 
 /// Slices shorter than this are not worth the packed constants.
 #[cfg(target_arch = "x86_64")]
@@ -91,14 +94,14 @@ pub(crate) fn contract<F: Field>(
     offsets.iter().map(sum).collect()
 }
 
-/// Integers as integers, if all are of less than 31 bits; never where the level has no quick way to see that.
-pub(crate) fn narrow<F: Field>(level: Level, values: &[F]) -> Option<Vec<i32>> {
+/// Integers as integers, as many, if all are of less than 31 bits; says so. Never where the level has no quick way to see that.
+pub(crate) fn narrow<F: Field>(level: Level, values: &[F], narrow: &mut [i32]) -> bool {
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime() {
-        return scalars::narrow(prime, values);
+        return scalars::narrow(prime, values, narrow);
     }
-    let _ = (level, values);
-    None
+    let _ = (level, values, narrow);
+    false
 }
 
 /// Integers as magnitudes, eight an octet, the last one padded with zeros.
@@ -114,19 +117,31 @@ pub(crate) fn octets<F: Field>(level: Level, values: &[F], octets: &mut [Octet])
     }
 }
 
+/// Magnitudes as halves, in place.
+pub(crate) fn halve<F: Field>(level: Level, octets: &mut [Octet]) {
+    let lattice = Lattice::of::<F>();
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime::<F>() {
+        return halves::halve(prime, &lattice, octets);
+    }
+    let _ = level;
+    octets.iter_mut().for_each(|octet| octet.halve(&lattice));
+}
+
 /// [`Integers::digits`].
 pub(crate) fn digits<F: Field>(
     level: Level,
     scalars: &Integers,
-    (windows, window): (&Windows, usize),
+    window: (&Windows, usize),
+    range: &Range<usize>,
     digits: &mut Vec<u32>,
 ) {
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime::<F>() {
-        return scalars::digits(prime, scalars, (windows, window), digits);
+        return scalars::digits(prime, scalars, window, range, digits);
     }
     let _ = level;
-    scalars.digits(windows, window, digits);
+    scalars.digits(window, range, digits);
 }
 
 /// A gate program on rows of input batches.

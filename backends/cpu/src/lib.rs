@@ -11,13 +11,16 @@ mod buckets;
 pub mod columns;
 mod commit;
 mod digits;
+mod division;
 mod eval;
+mod halves;
 mod kernels;
 pub mod level;
 mod linear;
 mod msm;
 mod ntt;
 mod packed;
+mod parallel;
 mod plan;
 mod room;
 #[cfg(target_arch = "x86_64")]

@@ -10,7 +10,7 @@
 //! * [`points`], [`doubling`], [`special`], [`transfer`]: affine additions, eight at a time, and points into lanes and back;
 //! * [`sums`]: sums of products with one reduction;
 //! * [`rows`]: rows of stored elements, cell by cell;
-//! * [`scalars`]: scalars as integers and digits;
+//! * [`scalars`], [`halves`]: scalars as integers and digits;
 //! * [`program`]: gate programs;
 //! * [`transform`]: number-theoretic transforms;
 //! * [`pages`]: large pages for large vectors.
@@ -29,6 +29,8 @@ macro_rules! unrolled {
 
 #[cfg(target_arch = "x86_64")]
 mod doubling;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod halves;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod lanes;
 pub(crate) mod pages;

@@ -18,6 +18,9 @@ use crate::affine::Xy;
 /// Points copied by a thread at a time.
 const POINTS_TOGETHER: usize = 4096;
 
+/// Points that are worth waking threads for: a copy takes some nanoseconds each.
+const MANY_POINTS: usize = 1 << 15;
+
 /// Constants of a prime p, broadcast.
 #[derive(Clone, Copy)]
 pub(crate) struct Constants {
@@ -183,9 +186,14 @@ impl<F: PrimeField> Prime<F> {
             self.points_mut(&mut point)[0] = *words;
             point[0]
         };
-        let chunks = words(points).par_iter().with_min_len(POINTS_TOGETHER);
+        let words = words(points);
         let mut all = with_capacity(points.len());
-        chunks.map(coordinates).collect_into_vec(&mut all);
+        if points.len() < MANY_POINTS {
+            all.extend(words.iter().map(coordinates));
+        } else {
+            let chunks = words.par_iter().with_min_len(POINTS_TOGETHER);
+            chunks.map(coordinates).collect_into_vec(&mut all);
+        }
         Some(all)
     }
 
