@@ -111,6 +111,11 @@ impl Windows {
         1 << (self.width - 1)
     }
 
+    /// Buckets of a window, of both halves if there are two.
+    pub(crate) const fn all_buckets(&self) -> usize {
+        self.buckets() << self.halves as u32
+    }
+
     /// Visits `(window, negative, magnitude)` of the digits that are not zero.
     #[inline]
     pub(crate) fn each(&self, magnitude: &Magnitude, mut visit: impl FnMut(usize, bool, u32)) {
@@ -312,13 +317,13 @@ impl Octet {
 
 /// Where the bits of a window are.
 #[derive(Clone, Copy)]
-struct Place {
-    half: usize,
-    word: usize,
-    shift: u32,
-    mask: u64,
+pub(crate) struct Place {
+    pub(crate) half: usize,
+    pub(crate) word: usize,
+    pub(crate) shift: u32,
+    pub(crate) mask: u64,
     /// What was added to them.
-    bias: i64,
+    pub(crate) bias: i64,
 }
 
 impl Place {
@@ -334,7 +339,7 @@ impl Place {
 
 impl Windows {
     /// Where a window is.
-    const fn place(&self, window: usize) -> Place {
+    pub(crate) const fn place(&self, window: usize) -> Place {
         let (half, window) = match window.checked_sub(self.count) {
             Some(window) => (1, window),
             None => (0, window),

@@ -8,8 +8,8 @@ use crate::halves::HALF_BITS;
 /// Terms of windows that are worked on together.
 pub(crate) const TERMS_TOGETHER: usize = 1 << 14;
 
-/// Buckets of windows that are worked on together.
-const BUCKETS_TOGETHER: usize = 1 << 13;
+/// Buckets of windows that are worked on together: they stay in the second-level cache.
+const BUCKETS_TOGETHER: usize = 1 << 12;
 
 /// Widest window.
 const WIDEST: u32 = 17;
@@ -19,6 +19,13 @@ const ADDITIONS_OF_A_THREAD: usize = 1 << 11;
 
 /// What every window costs besides the additions of its points and buckets, in additions.
 const OF_A_WINDOW: usize = 16;
+
+/// What a bucket costs, in halves of an addition: about one and a half with its parts of the last sums, and twice as much
+/// where the points fill the caches.
+const OF_A_BUCKET: [usize; 2] = [3, 6];
+
+/// Points that fill the caches.
+const FAR: usize = 1 << 16;
 
 /// What a bit of the scalars costs in the end, a doubling and about an addition one by one, in additions.
 const OF_A_BIT: usize = 5;
@@ -53,10 +60,14 @@ impl Division {
             true => Windows::of_halves(way.width),
             false => Windows::new(way.bits, way.width),
         };
-        let at_once = (TERMS_TOGETHER / points).max(BUCKETS_TOGETHER / windows.buckets());
+        let at_once = (TERMS_TOGETHER / points).max(BUCKETS_TOGETHER / windows.all_buckets());
         Self {
             windows,
-            together: together(windows.count() * way.shares, at_once, threads),
+            together: if forced != 0 {
+                forced
+            } else {
+                together(windows.count() * way.shares, at_once, threads)
+            },
             share: points.div_ceil(way.shares).next_multiple_of(8),
         }
     }
@@ -92,25 +103,37 @@ impl Way {
 
     fn new(points: usize, (bits, width): (u32, u32), shares: usize, threads: usize) -> Self {
         let buckets = 1 << width.min(bits + 1).saturating_sub(1);
+        Self::of_terms((points, points), buckets, (bits, width), shares, threads)
+    }
+
+    /// The same with the halves of scalars that are not much shorter than those.
+    fn halved(self, points: usize, threads: usize) -> Option<Self> {
+        let (terms, width) = ((points, 2 * points), (HALF_BITS, self.width));
+        let own = Self::of_terms(terms, 1 << self.width, width, self.shares, threads);
+        (self.bits > HALF_BITS + 8).then_some(Self {
+            halves: true,
+            ..own
+        })
+    }
+
+    /// A way with so many points, terms in all of them and buckets in a window.
+    fn of_terms(
+        (points, terms): (usize, usize),
+        buckets: usize,
+        (bits, width): (u32, u32),
+        shares: usize,
+        threads: usize,
+    ) -> Self {
         let rounds = (windows(bits, width) * shares).div_ceil(threads);
-        let each = points.div_ceil(shares) + 2 * buckets + OF_A_WINDOW;
-        let cost = rounds * each + OF_A_BIT * bits as usize;
+        let of_buckets = buckets * OF_A_BUCKET[usize::from(points >= FAR)] / 2;
+        let each = terms.div_ceil(shares) + of_buckets + OF_A_WINDOW;
         Self {
             bits,
             width,
             halves: false,
             shares,
-            cost,
+            cost: rounds * each + OF_A_BIT * bits as usize,
         }
-    }
-
-    /// The same with the halves of scalars that are not much shorter than those.
-    fn halved(self, points: usize, threads: usize) -> Option<Self> {
-        let own = Self::new(2 * points, (HALF_BITS, self.width), self.shares, threads);
-        (self.bits > HALF_BITS + 8).then_some(Self {
-            halves: true,
-            ..own
-        })
     }
 }
 

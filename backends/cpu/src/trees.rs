@@ -34,7 +34,7 @@ pub(crate) struct Trees {
     waves: Vec<Wave>,
     pairs: Vec<Pair>,
     blocks: Vec<Block>,
-    /// First blocks of the roots of a wave.
+    /// Weighted sums at work.
     roots: Vec<Block>,
 }
 
@@ -59,6 +59,7 @@ struct Wave {
 
 impl Trees {
     /// Sums points by bucket until few of each are left: `counts` consecutive references each; afterwards as many points.
+    /// Where one of each would be left, empty buckets get the identity.
     pub(crate) fn reduce<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
@@ -92,10 +93,10 @@ impl Trees {
         roots
     }
 
-    /// Cuts buckets into pieces, sorted by length, and counts those of each bucket. Gives the number of all.
+    /// Cuts buckets into pieces, sorted by length, and counts those of each bucket. Gives the number of places of all.
     fn cut(&mut self, counts: &mut [u32]) -> usize {
         let mut lengths = [0u32; LONGEST as usize + 1];
-        let (mut start, mut total) = (0, 0);
+        let (mut start, mut total, buckets) = (0, 0, counts.len());
         for count in &*counts {
             for_pieces(*count, |length| lengths[length as usize] += 1);
         }
@@ -106,6 +107,22 @@ impl Trees {
         }
         self.pieces.clear();
         self.pieces.resize(total as usize, Piece::default());
+        if counts.iter().all(|count| *count <= LONGEST) {
+            for (place, count) in (0..).zip(counts) {
+                if *count != 0 {
+                    let slot = &mut next[*count as usize];
+                    self.pieces[*slot as usize] = Piece {
+                        start,
+                        length: *count,
+                        place,
+                    };
+                    *slot += 1;
+                    start += *count;
+                }
+                *count = 1;
+            }
+            return buckets;
+        }
         let mut place = 0;
         for count in counts {
             let first = place;
@@ -198,15 +215,13 @@ impl Trees {
         let done =
             |wave: &Wave, pieces: &[Piece]| wave.stride >= pieces[wave.pieces.0].length as usize;
         for wave in self.waves.iter().filter(|wave| done(wave, &self.pieces)) {
-            self.roots.clear();
-            self.places.clear();
             let mut block = wave.block;
             for group in self.pieces[wave.pieces.0..wave.pieces.1].chunks(8) {
-                self.roots.push(self.blocks[block]);
+                self.places.clear();
                 self.places.extend(group.iter().map(|piece| piece.place));
+                packed.scatter(&self.blocks[block..=block], &self.places, sums);
                 block += group[0].length as usize;
             }
-            packed.scatter(&self.roots, &self.places, sums);
         }
         self.waves.retain(|wave| !done(wave, &self.pieces));
     }

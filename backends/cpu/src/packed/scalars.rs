@@ -7,8 +7,9 @@ use ff::PrimeField;
 use super::lanes::Lanes;
 use super::prime::Prime;
 use super::rows::{PLACE, Word, read};
-use super::vector::Vector;
-use crate::digits::{Integers, Octet, Windows};
+use super::vector::{Ifma, Vector};
+use crate::affine::NEGATED;
+use crate::digits::{Integers, Octet, Place, Windows};
 
 /// Integers as integers, as many, if all are of less than 31 bits; says so.
 pub(crate) fn narrow<F: PrimeField>(prime: Prime<F>, values: &[F], narrow: &mut [i32]) -> bool {
@@ -83,11 +84,44 @@ pub(crate) fn digits<F: PrimeField>(
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn digits_here<F: PrimeField>(
-    _: Prime<F>,
+    prime: Prime<F>,
     scalars: &Integers,
-    window: (&Windows, usize),
+    (windows, window): (&Windows, usize),
     range: &Range<usize>,
     digits: &mut Vec<u32>,
 ) {
-    scalars.digits(window, range, digits);
+    match scalars {
+        Integers::Narrow(_) => scalars.digits((windows, window), range, digits),
+        Integers::Wide(octets) | Integers::Halved(octets) => {
+            let octets = &octets[range.start / 8..range.end.div_ceil(8)];
+            digits.clear();
+            digits.resize(8 * octets.len(), 0);
+            let all = digits.as_chunks_mut::<8>().0.iter_mut();
+            octet_digits(prime.ifma, windows.place(window), octets, all);
+            digits.truncate(range.len());
+        }
+    }
+}
+
+/// The digits at a place, an octet at a time.
+#[inline(always)]
+fn octet_digits<'a>(
+    ifma: Ifma,
+    place: Place,
+    octets: &[Octet],
+    digits: impl Iterator<Item = &'a mut [u32; 8]>,
+) {
+    let splat = |word| Vector::splat(ifma, word);
+    let (zero, sign) = (splat(0), splat(u64::from(NEGATED)));
+    let (shift, mask) = (splat(u64::from(place.shift)), splat(place.mask));
+    let bias = splat(place.bias.cast_unsigned());
+    for (digits, octet) in digits.zip(octets) {
+        let low = Vector::load(ifma, &octet.words[place.word]);
+        let high = octet.words.get(place.word + 1);
+        let high = high.map_or(zero, |words| Vector::load(ifma, words));
+        let digit = low.funnel_by(high, shift).and(mask).sub(bias);
+        let digit = digit.select(octet.negative[place.half], zero.sub(digit));
+        let sign = zero.select(digit.negative(), sign);
+        digit.magnitudes().or(sign).store_low_halves(digits);
+    }
 }

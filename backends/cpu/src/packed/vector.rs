@@ -110,6 +110,30 @@ impl Vector {
         Self(unsafe { _mm512_shrdi_epi64::<N>(self.0, high.0) })
     }
 
+    /// The low word of `(high : self) >> by` in every lane.
+    #[inline(always)]
+    pub(crate) fn funnel_by(self, high: Self, by: Self) -> Self {
+        // SAFETY: a `Vector` exists.
+        Self(unsafe { _mm512_shrdv_epi64(self.0, high.0, by.0) })
+    }
+
+    /// Magnitudes of signed words.
+    #[inline(always)]
+    pub(crate) fn magnitudes(self) -> Self {
+        // SAFETY: a `Vector` exists.
+        Self(unsafe { _mm512_abs_epi64(self.0) })
+    }
+
+    /// Writes the low halves of the words in order.
+    #[inline(always)]
+    pub(crate) fn store_low_halves(self, halves: &mut [u32; 8]) {
+        // SAFETY: a `Vector` exists; the reference is valid for 32 bytes and the store may be unaligned.
+        unsafe {
+            let low = _mm512_cvtepi64_epi32(self.0);
+            _mm256_storeu_si256(halves.as_mut_ptr().cast(), low);
+        }
+    }
+
     /// Lanes that are zero, as bits.
     #[inline(always)]
     pub(crate) fn zeros(self) -> u8 {
