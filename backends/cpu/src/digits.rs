@@ -189,7 +189,7 @@ pub(crate) enum Integers {
 }
 
 /// Octets made by a thread at a time.
-const OCTETS_TOGETHER: usize = 512;
+const OCTETS_TOGETHER: usize = 128;
 
 impl Integers {
     pub(crate) fn new<F: Field>(level: Level, values: &[F]) -> Self {
