@@ -63,11 +63,7 @@ impl Division {
         let at_once = (TERMS_TOGETHER / points).max(BUCKETS_TOGETHER / windows.all_buckets());
         Self {
             windows,
-            together: if forced != 0 {
-                forced
-            } else {
-                together(windows.count() * way.shares, at_once, threads)
-            },
+            together: together(windows.count() * way.shares, at_once, threads),
             share: points.div_ceil(way.shares).next_multiple_of(8),
         }
     }

@@ -263,7 +263,7 @@ mod tests {
     /// Transforms of every size class against the sum they stand for, at a few rows, and back.
     #[test]
     fn transforms_of_large_columns() {
-        for log_n in [6, 7, 11, 13] {
+        for log_n in [6, 7, 11, 13, 17] {
             let n = 1usize << log_n;
             let mut cells = powers(Fp::from(3), n);
             cells[..n / 2].fill(-Fp::ONE);

@@ -12,7 +12,7 @@
 //! * [`rows`]: rows of stored elements, cell by cell;
 //! * [`scalars`], [`halves`]: scalars as integers and digits;
 //! * [`program`]: gate programs;
-//! * [`transform`]: number-theoretic transforms;
+//! * [`transform`], [`butterflies`], [`known`]: number-theoretic transforms, and products by factors that are known;
 //! * [`pages`]: large pages for large vectors.
 
 /// An array of an expression of its index. Not by closures: they are compiled without the features of the function
@@ -28,9 +28,13 @@ macro_rules! unrolled {
 }
 
 #[cfg(target_arch = "x86_64")]
+mod butterflies;
+#[cfg(target_arch = "x86_64")]
 mod doubling;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod halves;
+#[cfg(target_arch = "x86_64")]
+mod known;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod lanes;
 pub(crate) mod pages;

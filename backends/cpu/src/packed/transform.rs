@@ -4,22 +4,19 @@
 //! `X[k] = sum_c w^(R c k2) (w^(c k1) sum_r w^(C r k1) x[r C + c])`. The first pass transforms over r, eight columns in
 //! lanes, and multiplies by `w^(c k1)`; the second over c, eight k1 in lanes, and its outputs are eight neighbours again.
 //! Between them tiles of eight by eight are transposed. In both, all lanes have the same twiddle.
-//!
-//! Decimation in time: the first three layers leave values below 16 p; afterwards a butterfly adds at most 2 p to the
-//! bound of its operands, whatever they are, and nothing is reduced before the end. Nor are limbs carried but in front of
-//! a product: a layer adds less than 2^57 to each ([`Loose`]).
 
 use rayon::prelude::*;
 use zkernel_backend::Field;
 use zkernel_verifier::curve::powers;
 
-use super::lanes::{Lanes, carry};
-use super::prime::{Constants, Prime};
+use super::butterflies::{LAYERS, Loose, vertical};
+use super::lanes::Lanes;
+use super::prime::Prime;
 use super::rows::{ORDER, Word, load, store};
 use super::vector::{Ifma, NEAR, Vector, prefetch};
 
-/// Sizes of packed transforms: whole tiles, and bounds that hold: `16 + 2 (log_n / 2 - 2) < 62`.
-pub(crate) const SIZES: core::ops::RangeInclusive<u32> = 6..=28;
+/// Sizes of packed transforms: whole tiles, and passes of at most [`LAYERS`] layers.
+pub(crate) const SIZES: core::ops::RangeInclusive<u32> = 6..=2 * LAYERS;
 
 /// Sizes up to which the twiddles between the passes are tabled.
 const TABLED: u32 = 16;
@@ -33,17 +30,13 @@ const AHEAD: usize = 12;
 /// Eight elements between the passes: four words, lanes in [`ORDER`].
 pub(crate) type Parcel = [[u64; 8]; 4];
 
-/// Values whose limbs are signed and below 2^62: up to 16 sums of products that are not carried.
-#[derive(Clone, Copy)]
-pub(crate) struct Loose([Vector; 5]);
-
 /// What a transform of one size and direction needs.
 pub(crate) struct Plan {
     log_rows: u32,
     log_columns: u32,
-    /// `w^(C i)` and `w^(R i)`, half a period each, as factors.
-    by_row: Vec<[u64; 5]>,
-    by_column: Vec<[u64; 5]>,
+    /// `w^(C i)` and `w^(R i)`, half a period each, as known factors.
+    by_row: Vec<[[u64; 5]; 2]>,
+    by_column: Vec<[[u64; 5]; 2]>,
     /// For each eight columns, as factors in words: `scale w^(c k1)` for all k1, or scale and `w^c` if not tabled.
     between: Vec<Parcel>,
     tabled: bool,
@@ -54,9 +47,9 @@ impl Plan {
     pub(crate) fn new<F: Field>(prime: Prime<F>, log_n: u32, omega: F, scale: F) -> Self {
         let log_rows = log_n.div_ceil(2);
         let log_columns = log_n - log_rows;
-        let factors = |root: F, log: u32| -> Vec<[u64; 5]> {
+        let factors = |root: F, log: u32| -> Vec<[[u64; 5]; 2]> {
             let half = powers(root, 1 << (log - 1));
-            half.into_iter().map(|w| prime.factor(w)).collect()
+            half.into_iter().map(|w| prime.known(w)).collect()
         };
         let squared = |log: u32| (0..log).fold(omega, |w, _| w.square());
         let tabled = log_n <= TABLED;
@@ -266,109 +259,5 @@ unsafe fn second_words<F: Field>(
     for (k2, value) in buffer.iter().enumerate() {
         // SAFETY: rows `8 task ..` are this task's.
         unsafe { column.write(k2 * rows + 8 * task, &value.carried(k).canonical(k)) };
-    }
-}
-
-/// Transforms whole vectors below 2 p from bit-reversed to natural order; twiddles are half a period.
-#[inline(always)]
-fn vertical(ifma: Ifma, buffer: &mut [Loose], twiddles: &[[u64; 5]], k: &Constants) {
-    let eighth = twiddles.len() / 4;
-    let third = unrolled!(4, i => Lanes::splat(ifma, twiddles[i * eighth]));
-    // SAFETY: `Ifma` proves the features.
-    unsafe { layers(ifma, buffer, twiddles, &third, k) }
-}
-
-/// All layers of a part, of a power of two from 8 on: those of its quarters first, which stay in the first-level cache.
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn layers(
-    ifma: Ifma,
-    part: &mut [Loose],
-    twiddles: &[[u64; 5]],
-    third: &[Lanes; 4],
-    k: &Constants,
-) {
-    if part.len() >= 32 {
-        let quarter = part.len() / 4;
-        for part in part.chunks_exact_mut(quarter) {
-            layers(ifma, part, twiddles, third, k);
-        }
-        return two_layers(ifma, part, twiddles, k);
-    }
-    for eight in part.as_chunks_mut::<8>().0 {
-        first_layers(eight, third, k);
-    }
-    if part.len() == 16 {
-        let stride = twiddles.len() / 8;
-        let (low, high) = part.split_at_mut(8);
-        let twiddles = twiddles.iter().step_by(stride);
-        for ((a, b), w) in low.iter_mut().zip(high).zip(twiddles) {
-            (*a, *b) = butterfly(a, b, &Lanes::splat(ifma, *w), k);
-        }
-    }
-}
-
-/// Two layers on four quarters.
-#[inline(always)]
-fn two_layers(ifma: Ifma, part: &mut [Loose], twiddles: &[[u64; 5]], k: &Constants) {
-    let quarter = part.len() / 4;
-    let stride = twiddles.len() / (2 * quarter);
-    let (low, high) = part.split_at_mut(2 * quarter);
-    let ((a, b), (c, d)) = (low.split_at_mut(quarter), high.split_at_mut(quarter));
-    for i in 0..quarter {
-        let first = Lanes::splat(ifma, twiddles[2 * stride * i]);
-        let (second, third) = (twiddles[stride * i], twiddles[stride * (i + quarter)]);
-        let (a0, b0) = butterfly(&a[i], &b[i], &first, k);
-        let (c0, d0) = butterfly(&c[i], &d[i], &first, k);
-        (a[i], c[i]) = butterfly(&a0, &c0, &Lanes::splat(ifma, second), k);
-        (b[i], d[i]) = butterfly(&b0, &d0, &Lanes::splat(ifma, third), k);
-    }
-}
-
-/// `a + w b` and `a - w b`: at most 2 p are added to the bound of a.
-#[inline(always)]
-fn butterfly(a: &Loose, b: &Loose, w: &Lanes, k: &Constants) -> (Loose, Loose) {
-    let product = Loose(b.carried(k).multiply_uncarried(w, k));
-    (a.plus(&product), a.minus(&product, &k.p2))
-}
-
-/// Three layers on eight values below 2 p, in bit-reversed order: below 16 p.
-#[inline(always)]
-fn first_layers(v: &mut [Loose; 8], twiddles: &[Lanes; 4], k: &Constants) {
-    for i in [0, 2, 4, 6] {
-        (v[i], v[i + 1]) = (v[i].plus(&v[i + 1]), v[i].minus(&v[i + 1], &k.p2));
-    }
-    for i in [0, 4] {
-        // Sums are below 4 p.
-        (v[i], v[i + 2]) = (v[i].plus(&v[i + 2]), v[i].minus(&v[i + 2], &k.p5));
-        (v[i + 1], v[i + 3]) = butterfly(&v[i + 1], &v[i + 3], &twiddles[2], k);
-    }
-    // Sums are below 8 p.
-    (v[0], v[4]) = (v[0].plus(&v[4]), v[0].minus(&v[4], &k.p8));
-    for i in 1..4 {
-        (v[i], v[i + 4]) = butterfly(&v[i], &v[i + 4], &twiddles[i], k);
-    }
-}
-
-impl Loose {
-    #[inline(always)]
-    const fn new(value: Lanes) -> Self {
-        Self(value.0)
-    }
-
-    /// The same value in normal limbs.
-    #[inline(always)]
-    fn carried(&self, k: &Constants) -> Lanes {
-        carry(self.0, k)
-    }
-
-    #[inline(always)]
-    fn plus(&self, other: &Self) -> Self {
-        Self(unrolled!(5, i => self.0[i].add(other.0[i])))
-    }
-
-    /// `self - other + multiple`, which is not negative.
-    #[inline(always)]
-    fn minus(&self, other: &Self, multiple: &[Vector; 5]) -> Self {
-        Self(unrolled!(5, i => self.0[i].sub(other.0[i]).add(multiple[i])))
     }
 }
