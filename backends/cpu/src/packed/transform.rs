@@ -87,6 +87,45 @@ impl Plan {
     }
 }
 
+/// Powers of a shift, `s^(r C)` of every row and `s^c` of every column, as factors: `s^j` of all cells in so much less room.
+pub(crate) struct Shift {
+    rows: Vec<[u64; 5]>,
+    /// Eight columns each.
+    columns: Vec<Parcel>,
+}
+
+impl Shift {
+    /// For transforms of `2^log_n`.
+    pub(crate) fn new<F: Field>(prime: Prime<F>, log_n: u32, shift: F) -> Self {
+        let log_rows = log_n.div_ceil(2);
+        let log_columns = log_n - log_rows;
+        let columns = powers(shift, 1 << log_columns).into_iter();
+        let columns: Vec<F> = columns.map(|power| power * F::from(16)).collect();
+        let step = (0..log_columns).fold(shift, |s, _| s.square());
+        let rows = powers(step, 1 << log_rows).into_iter();
+        Self {
+            rows: rows.map(|power| prime.factor(power)).collect(),
+            columns: prime.words(&columns).chunks(8).map(parcel).collect(),
+        }
+    }
+}
+
+/// What the cells of a column are multiplied by before its transform.
+pub(crate) enum Shifts<'a, F> {
+    /// A factor each, or nothing if there are none.
+    Cells(&'a [F]),
+    /// A factor of their row and one of their column.
+    Powers(&'a Shift),
+}
+
+impl<F> Clone for Shifts<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for Shifts<'_, F> {}
+
 /// Eight words of elements as a parcel.
 fn parcel(words: &[Word]) -> Parcel {
     core::array::from_fn(|i| core::array::from_fn(|lane| words[ORDER[lane]][i]))
@@ -130,16 +169,16 @@ impl<'a, F: Field> Shared<'a, F> {
     }
 }
 
-/// One task of the first pass: columns `8 task ..`, each cell times that of `shifts` (factors) if there are any.
+/// One task of the first pass: columns `8 task ..`, each cell times its shift.
 pub(crate) fn first_pass<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
-    (column, shifts): (&[F], &[F]),
+    (column, shifts): (&[F], Shifts<'_, F>),
     task: usize,
     parcels: &mut [Parcel],
     buffer: &mut Vec<Loose>,
 ) {
-    let (column, shifts) = (prime.words(column), prime.words(shifts));
+    let column = prime.words(column);
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
     unsafe { first_words(prime, plan, (column, shifts), task, parcels, buffer) }
 }
@@ -171,7 +210,7 @@ pub(crate) fn second_pass<F: Field>(
 fn first_words<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
-    (column, shifts): (&[Word], &[Word]),
+    (column, shifts): (&[Word], Shifts<'_, F>),
     task: usize,
     parcels: &mut [Parcel],
     buffer: &mut Vec<Loose>,
@@ -179,7 +218,12 @@ fn first_words<F: Field>(
     let (k, ifma) = (prime.constants(), prime.ifma);
     let (rows, groups) = (plan.rows(), plan.first_tasks());
     let (column, _) = column.as_chunks::<8>();
-    let (shifts, _) = shifts.as_chunks::<8>();
+    let (shifts, powers): (&[F], _) = match shifts {
+        Shifts::Cells(shifts) => (shifts, None),
+        Shifts::Powers(shift) => (&[], Some(shift)),
+    };
+    let (shifts, _) = prime.words(shifts).as_chunks::<8>();
+    let own = powers.map(|powers| open(ifma, &powers.columns[task]));
     buffer.clear();
     let row = |place: usize| place.reverse_bits() >> (usize::BITS - plan.log_rows);
     for place in 0..rows {
@@ -187,8 +231,11 @@ fn first_words<F: Field>(
             fetch(&column[row(place + AHEAD) * groups + task]);
         }
         let cells = load(ifma, &column[row(place) * groups + task]);
-        buffer.push(Loose::new(match shifts.get(row(place) * groups + task) {
-            Some(shifts) => cells.multiply(&load(ifma, shifts), k),
+        let by_row = powers.map(|powers| Lanes::splat(ifma, powers.rows[row(place)]));
+        let shifts = shifts.get(row(place) * groups + task);
+        let factor = by_row.or_else(|| shifts.map(|shifts| load(ifma, shifts)));
+        buffer.push(Loose::new(match factor {
+            Some(factor) => cells.multiply(&factor, k),
             None => cells,
         }));
     }
@@ -196,10 +243,12 @@ fn first_words<F: Field>(
     if plan.tabled {
         let between = &plan.between[task * rows..][..rows];
         for ((value, factor), parcel) in buffer.iter().zip(between).zip(parcels) {
-            seal(parcel, &value.carried(k).multiply(&open(ifma, factor), k));
+            let value = value.carried(k).multiply(&open(ifma, factor), k);
+            seal(parcel, &own.map_or(value, |own| value.multiply(&own, k)));
         }
     } else {
-        let mut factor = open(ifma, &plan.between[2 * task]);
+        let first = open(ifma, &plan.between[2 * task]);
+        let mut factor = own.map_or(first, |own| first.multiply(&own, k));
         let step = open(ifma, &plan.between[2 * task + 1]);
         for (value, parcel) in buffer.iter().zip(parcels) {
             seal(parcel, &value.carried(k).multiply(&factor, k));
