@@ -11,11 +11,9 @@ use zkernel_verifier::curve::powers;
 use crate::columns::Columns;
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::pages;
-#[cfg(target_arch = "x86_64")]
 use crate::packed::prime::Prime;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::transform::{self as packed, Parcel, Plan, SIZES, Shift, Shifts};
+use crate::packed::transform::{self as packed, Plan, SIZES, Shift, Shifts};
 #[cfg(target_arch = "x86_64")]
 use crate::room;
 
@@ -169,38 +167,27 @@ fn transform_packed<F: Field>(
     shifts: Shifts<'_, F>,
 ) -> Vec<F> {
     let mut outputs = room::take(cells.len());
-    let rows = plan.rows() * 8 * plan.first_tasks();
-    let parcels = || {
-        let mut parcels = pages::with_capacity(rows / 8);
-        parcels.resize(rows / 8, Parcel::default());
-        parcels
+    let rows = plan.cells();
+    let first = |column: &[F], (task, cells): (usize, &mut [F]), buffer: &mut Vec<_>| {
+        packed::first_pass(prime, plan, (column, shifts), task, cells, buffer);
     };
-    let first = |column: &[F], task, parcels: &mut [Parcel], buffer: &mut Vec<_>| {
-        packed::first_pass(prime, plan, (column, shifts), task, parcels, buffer);
+    let alone = |buffer: &mut Vec<_>, (column, output): (&[F], &mut [F])| {
+        let tasks = output.chunks_mut(plan.task_cells()).enumerate();
+        tasks.for_each(|task| first(column, task, buffer));
+        packed::second_pass(prime, plan, output, (false, buffer));
     };
-    let alone = |(parcels, buffer): &mut (Vec<Parcel>, Vec<_>),
-                 (column, output): (&[F], &mut [F])| {
-        for (task, parcels) in parcels.chunks_mut(plan.rows()).enumerate() {
-            first(column, task, parcels, buffer);
-        }
-        packed::second_pass(prime, plan, parcels, output, (false, buffer));
-    };
-    let room = || (parcels(), Vec::new());
     if cells.len() < PARALLEL_CELLS {
-        let mut room = room();
+        let mut buffer = Vec::new();
         let columns = cells.chunks(rows).zip(outputs.chunks_mut(rows));
-        columns.for_each(|both| alone(&mut room, both));
+        columns.for_each(|both| alone(&mut buffer, both));
     } else if cells.len() / rows >= rayon::current_num_threads() || rows < PARALLEL_ROWS {
         let columns = cells.par_chunks(rows).zip(outputs.par_chunks_mut(rows));
-        columns.for_each_init(room, alone);
+        columns.for_each_init(Vec::new, alone);
     } else {
-        let mut parcels = parcels();
         for (column, output) in cells.chunks(rows).zip(outputs.chunks_mut(rows)) {
-            let tasks = parcels.par_chunks_mut(plan.rows()).enumerate();
-            tasks.for_each_init(Vec::new, |buffer, (task, parcels)| {
-                first(column, task, parcels, buffer);
-            });
-            packed::second_pass(prime, plan, &parcels, output, (true, &mut Vec::new()));
+            let tasks = output.par_chunks_mut(plan.task_cells()).enumerate();
+            tasks.for_each_init(Vec::new, |buffer, task| first(column, task, buffer));
+            packed::second_pass(prime, plan, output, (true, &mut Vec::new()));
         }
     }
     outputs

@@ -13,7 +13,7 @@ use super::butterflies::{LAYERS, Loose, vertical};
 use super::lanes::Lanes;
 use super::prime::Prime;
 use super::rows::{ORDER, Word, load, store};
-use super::vector::{Ifma, NEAR, Vector, prefetch};
+use super::vector::{Ifma, NEAR, Vector, fetch_at, prefetch};
 
 /// Sizes of packed transforms: whole tiles, and passes of at most [`LAYERS`] layers.
 pub(crate) const SIZES: core::ops::RangeInclusive<u32> = 6..=2 * LAYERS;
@@ -76,13 +76,23 @@ impl Plan {
         }
     }
 
-    /// Parcels of one task of the first pass.
-    pub(crate) const fn rows(&self) -> usize {
+    /// Rows, and parcels of one task of the first pass.
+    const fn rows(&self) -> usize {
         1 << self.log_rows
     }
 
+    /// Cells of a column.
+    pub(crate) const fn cells(&self) -> usize {
+        1 << (self.log_rows + self.log_columns)
+    }
+
+    /// Cells that one task of the first pass writes: eight rows of the result.
+    pub(crate) const fn task_cells(&self) -> usize {
+        8 * self.rows()
+    }
+
     /// Tasks of the first pass, each of eight columns.
-    pub(crate) const fn first_tasks(&self) -> usize {
+    const fn first_tasks(&self) -> usize {
         1 << (self.log_columns - 3)
     }
 }
@@ -157,6 +167,25 @@ impl<'a, F: Field> Shared<'a, F> {
         }
     }
 
+    /// The parcel in place of eight neighbours.
+    ///
+    /// # Safety
+    /// No other task writes to these cells.
+    #[inline(always)]
+    unsafe fn parcel(&self, start: usize) -> &Parcel {
+        assert!(start + 8 <= self.length);
+        // SAFETY: inside the slice that is borrowed for as long as self lives, and 32 words as eight cells are; nobody writes
+        // to them, nor does this task while it reads.
+        unsafe { &*self.cells.add(start).cast() }
+    }
+
+    /// Asks for the lines of eight neighbours.
+    #[inline(always)]
+    fn fetch(&self, start: usize) {
+        assert!(start + 8 <= self.length);
+        (0..4).for_each(|line| fetch_at::<NEAR>(self.cells.wrapping_add(start + 2 * line).cast()));
+    }
+
     /// Writes eight neighbours.
     ///
     /// # Safety
@@ -169,32 +198,38 @@ impl<'a, F: Field> Shared<'a, F> {
     }
 }
 
-/// One task of the first pass: columns `8 task ..`, each cell times its shift.
+/// One task of the first pass: columns `8 task ..`, each cell times its shift, to the cells of the task as parcels. That of row k1
+/// lies where the second pass writes row `k1 mod 8` of the task's eight, eight cells from `k1 - k1 mod 8` on.
 pub(crate) fn first_pass<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
     (column, shifts): (&[F], Shifts<'_, F>),
     task: usize,
-    parcels: &mut [Parcel],
+    cells: &mut [F],
     buffer: &mut Vec<Loose>,
 ) {
     let column = prime.words(column);
+    let words = prime
+        .words_mut(cells)
+        .as_flattened_mut()
+        .as_chunks_mut::<8>()
+        .0;
+    let parcels = words.as_chunks_mut::<4>().0;
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
     unsafe { first_words(prime, plan, (column, shifts), task, parcels, buffer) }
 }
 
-/// The second pass, over the parcels of all tasks of the first, on all threads if wanted.
+/// The second pass, in place of the parcels of all tasks of the first, on all threads if wanted.
 pub(crate) fn second_pass<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
-    parcels: &[Parcel],
     column: &mut [F],
     (parallel, buffer): (bool, &mut Vec<Loose>),
 ) {
     let column = Shared::new(prime, column);
     let task = |buffer: &mut Vec<Loose>, task: usize| {
         // SAFETY: `prime` holds an `Ifma`, which proves the features; every task is done once.
-        unsafe { second_words(prime, plan, parcels, task, &column, buffer) }
+        unsafe { second_words(prime, plan, task, &column, buffer) }
     };
     let tasks = 0..1 << (plan.log_rows - 3);
     if parallel {
@@ -240,18 +275,27 @@ fn first_words<F: Field>(
         }));
     }
     vertical(ifma, buffer, &plan.by_row, k);
+    let place = |row: usize| row % 8 * (rows / 8) + row / 8;
     if plan.tabled {
         let between = &plan.between[task * rows..][..rows];
-        for ((value, factor), parcel) in buffer.iter().zip(between).zip(parcels) {
-            let value = value.carried(k).multiply(&open(ifma, factor), k);
-            seal(parcel, &own.map_or(value, |own| value.multiply(&own, k)));
+        for (row, (value, factor)) in buffer.iter().zip(between).enumerate() {
+            let mut value = value.carried(k).multiply(&open(ifma, factor), k);
+            if let Some(own) = &own {
+                value = value.multiply(own, k);
+            }
+            seal(&mut parcels[place(row)], &value);
         }
     } else {
-        let first = open(ifma, &plan.between[2 * task]);
-        let mut factor = own.map_or(first, |own| first.multiply(&own, k));
+        let mut factor = open(ifma, &plan.between[2 * task]);
+        if let Some(own) = &own {
+            factor = factor.multiply(own, k);
+        }
         let step = open(ifma, &plan.between[2 * task + 1]);
-        for (value, parcel) in buffer.iter().zip(parcels) {
-            seal(parcel, &value.carried(k).multiply(&factor, k));
+        for (row, value) in buffer.iter().enumerate() {
+            seal(
+                &mut parcels[place(row)],
+                &value.carried(k).multiply(&factor, k),
+            );
             factor = factor.multiply(&step, k);
         }
     }
@@ -278,7 +322,6 @@ fn seal(parcel: &mut Parcel, lanes: &Lanes) {
 unsafe fn second_words<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
-    parcels: &[Parcel],
     task: usize,
     column: &Shared<'_, F>,
     buffer: &mut Vec<Loose>,
@@ -287,15 +330,15 @@ unsafe fn second_words<F: Field>(
     let (rows, columns) = (plan.rows(), 1 << plan.log_columns);
     buffer.clear();
     buffer.resize(columns, Loose::new(k.one));
-    let mut next = parcels.chunks(rows).skip(1);
-    for (group, parcels) in parcels.chunks(rows).enumerate() {
-        let tile = &parcels[8 * task..][..8];
-        if let Some(next) = next.next().filter(|_| plan.log_columns >= FAR) {
-            let next = next[8 * task..][..8].as_flattened();
-            next.iter().for_each(prefetch::<NEAR, _>);
+    for group in 0..columns / 8 {
+        let start = |row: usize| (8 * group + row) * rows + 8 * task;
+        if plan.log_columns >= FAR && group + 1 < columns / 8 {
+            (0..8).for_each(|row| column.fetch(start(8 + row)));
         }
+        // SAFETY: rows `8 task ..` are this task's.
+        let tile = unsafe { unrolled!(8, row => column.parcel(start(ORDER[row]))) };
         let words = unrolled!(4, i => {
-            Vector::transpose(unrolled!(8, row => Vector::load(ifma, &tile[ORDER[row]][i])))
+            Vector::transpose(unrolled!(8, row => Vector::load(ifma, &tile[row][i])))
         });
         for lane in 0..8 {
             let place =

@@ -241,6 +241,12 @@ pub(crate) const FAR: i32 = _MM_HINT_T1;
 /// Asks for the line that holds a value.
 #[inline(always)]
 pub(crate) fn prefetch<const HINT: i32, T>(value: &T) {
-    // SAFETY: prefetching reads nothing and the address is valid.
-    unsafe { _mm_prefetch::<HINT>(core::ptr::from_ref(value).cast()) }
+    fetch_at::<HINT>(core::ptr::from_ref(value).cast());
+}
+
+/// Asks for the line of an address, of which nothing is read.
+#[inline(always)]
+pub(crate) fn fetch_at<const HINT: i32>(address: *const i8) {
+    // SAFETY: prefetching reads nothing and never fails, whatever the address.
+    unsafe { _mm_prefetch::<HINT>(address) }
 }
