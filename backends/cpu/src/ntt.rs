@@ -15,6 +15,8 @@ use crate::packed::prime::Prime;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::transform::{self as packed, Plan, SIZES, Shift, Shifts};
 #[cfg(target_arch = "x86_64")]
+use crate::parallel;
+#[cfg(target_arch = "x86_64")]
 use crate::room;
 
 /// Rows from which a single column is worth more than one thread.
@@ -181,12 +183,12 @@ fn transform_packed<F: Field>(
         let columns = cells.chunks(rows).zip(outputs.chunks_mut(rows));
         columns.for_each(|both| alone(&mut buffer, both));
     } else if cells.len() / rows >= rayon::current_num_threads() || rows < PARALLEL_ROWS {
-        let columns = cells.par_chunks(rows).zip(outputs.par_chunks_mut(rows));
-        columns.for_each_init(Vec::new, alone);
+        let columns = cells.chunks(rows).zip(outputs.chunks_mut(rows));
+        parallel::each_with(columns, Vec::new, alone);
     } else {
         for (column, output) in cells.chunks(rows).zip(outputs.chunks_mut(rows)) {
-            let tasks = output.par_chunks_mut(plan.task_cells()).enumerate();
-            tasks.for_each_init(Vec::new, |buffer, task| first(column, task, buffer));
+            let tasks = output.chunks_mut(plan.task_cells()).enumerate();
+            parallel::each_with(tasks, Vec::new, |buffer, task| first(column, task, buffer));
             packed::second_pass(prime, plan, output, (true, &mut Vec::new()));
         }
     }

@@ -17,13 +17,30 @@ pub(crate) fn each<I>(items: I, work: impl Fn(I::Item) + Sync)
 where
     I: ExactSizeIterator<Item: Send> + Send,
 {
+    each_with(items, || (), |(), item| work(item));
+}
+
+/// As [`each`], with something that every thread makes for itself.
+pub(crate) fn each_with<I, S>(
+    items: I,
+    own: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, I::Item) + Sync,
+) where
+    I: ExactSizeIterator<Item: Send> + Send,
+{
     let others = rayon::current_num_threads().min(items.len());
     if others <= 1 {
-        return items.for_each(work);
+        let mut own = own();
+        return items.for_each(|item| work(&mut own, item));
     }
     let (items, done) = (Mutex::new(items), AtomicUsize::new(0));
     let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let run = || core::iter::from_fn(&next).for_each(&work);
+    let run = || {
+        let mut own = own();
+        while let Some(item) = next() {
+            work(&mut own, item);
+        }
+    };
     rayon::in_place_scope(|scope| {
         for _ in 1..others {
             scope.spawn(|_| {

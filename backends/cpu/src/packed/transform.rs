@@ -5,7 +5,6 @@
 //! lanes, and multiplies by `w^(c k1)`; the second over c, eight k1 in lanes, and its outputs are eight neighbours again.
 //! Between them tiles of eight by eight are transposed. In both, all lanes have the same twiddle.
 
-use rayon::prelude::*;
 use zkernel_backend::Field;
 use zkernel_verifier::curve::powers;
 
@@ -14,6 +13,7 @@ use super::lanes::Lanes;
 use super::prime::Prime;
 use super::rows::{ORDER, Word, load, store};
 use super::vector::{Ifma, NEAR, Vector, fetch_at, prefetch};
+use crate::parallel;
 
 /// Sizes of packed transforms: whole tiles, and passes of at most [`LAYERS`] layers.
 pub(crate) const SIZES: core::ops::RangeInclusive<u32> = 6..=2 * LAYERS;
@@ -233,7 +233,7 @@ pub(crate) fn second_pass<F: Field>(
     };
     let tasks = 0..1 << (plan.log_rows - 3);
     if parallel {
-        tasks.into_par_iter().for_each_init(Vec::new, task);
+        parallel::each_with(tasks, Vec::new, task);
     } else {
         tasks.for_each(|number| task(buffer, number));
     }
