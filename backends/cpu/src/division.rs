@@ -2,8 +2,9 @@
 
 use core::ops::Range;
 
-use crate::digits::{Integers, Windows, windows};
+use crate::digits::{Windows, windows};
 use crate::halves::HALF_BITS;
+use crate::integers::Integers;
 
 /// Terms of windows that are worked on together.
 pub(crate) const TERMS_TOGETHER: usize = 1 << 14;

@@ -129,7 +129,8 @@ mod tests {
 
     use super::*;
     use crate::affine::NEGATED;
-    use crate::digits::{Integers, Windows};
+    use crate::digits::Windows;
+    use crate::integers::Integers;
     use crate::kernels;
     use crate::level::Level;
 

@@ -7,9 +7,10 @@ use zkernel_backend::Field;
 use zkernel_verifier::curve::signed;
 use zkernel_verifier::expression::Program;
 
-use crate::digits::{Integers, Magnitude, Octet, Windows};
+use crate::digits::{Magnitude, Windows};
 use crate::eval::{Lane, invert_block};
 use crate::halves::Lattice;
+use crate::integers::{Integers, Octet};
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::{halves, program, rows, scalars};

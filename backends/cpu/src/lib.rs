@@ -14,6 +14,7 @@ mod digits;
 mod division;
 mod eval;
 mod halves;
+mod integers;
 mod kernels;
 pub mod level;
 mod linear;
@@ -21,6 +22,7 @@ mod msm;
 mod ntt;
 mod packed;
 mod parallel;
+mod parts;
 mod plan;
 mod room;
 #[cfg(target_arch = "x86_64")]

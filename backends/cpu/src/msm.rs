@@ -9,8 +9,9 @@ use zkernel_verifier::curve::Point;
 
 use crate::affine::{Adder, NEGATED, Xy, normalize};
 use crate::buckets::{self, Section, horner};
-use crate::digits::{Integers, Magnitude, Windows};
+use crate::digits::{Magnitude, Windows};
 use crate::division::Division;
+use crate::integers::Integers;
 use crate::kernels;
 use crate::level::Level;
 use crate::parallel;

@@ -94,7 +94,7 @@ mod tests {
     fn every_item_is_worked_on_once() {
         let mut cells = vec![0u8; 1001];
         each(cells.chunks_mut(7), |cells| {
-            cells.iter_mut().for_each(|cell| *cell += 1)
+            cells.iter_mut().for_each(|cell| *cell += 1);
         });
         assert_eq!(cells, vec![1; 1001]);
         each(core::iter::empty::<u8>(), |_| unreachable!("there is none"));

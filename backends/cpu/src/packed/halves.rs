@@ -5,8 +5,8 @@ use ff::PrimeField;
 use super::lanes::{LIMB, Lanes};
 use super::prime::Prime;
 use super::vector::{Ifma, Vector};
-use crate::digits::Octet;
 use crate::halves::{HALF_BITS, Lattice};
+use crate::integers::Octet;
 
 /// Limbs of a half and of what is subtracted: computed mod `2^156`.
 type Half = [Vector; 3];

@@ -9,7 +9,8 @@ use super::prime::Prime;
 use super::rows::{PLACE, Word, read};
 use super::vector::{Ifma, Vector};
 use crate::affine::NEGATED;
-use crate::digits::{Integers, Octet, Place, Windows};
+use crate::digits::{Place, Windows};
+use crate::integers::{Integers, Octet};
 
 /// Integers as integers, as many, if all are of less than 31 bits; says so.
 pub(crate) fn narrow<F: PrimeField>(prime: Prime<F>, values: &[F], narrow: &mut [i32]) -> bool {

@@ -9,6 +9,12 @@ use crate::packed::points::{NOTHING, Packed, Pair};
 /// Buckets worked on together by [`Trees::bit_sums`].
 pub(crate) const BUCKETS: usize = 8192;
 
+/// Buckets `(x, y)` that stand for `(zeta x, y)`.
+struct Images<'a, B> {
+    buckets: &'a [[u64; 8]],
+    zeta: B,
+}
+
 impl Trees {
     /// For every group of `size` buckets, a power of two: the sum of all, then for every bit the sum of those whose index
     /// has it. With zeta there are as many groups again, whose buckets `(x, y)` are added to those before as `(zeta x, y)`.
@@ -29,8 +35,9 @@ impl Trees {
         let mut others = others.chunks(size * at_once);
         let groups = own.chunks(size * at_once);
         for (own, points) in groups.zip(points.chunks_mut(sums * at_once)) {
-            let others = others.next().zip(zeta);
-            self.bit_sums_together(packed, (own, others), size, points);
+            let images = others.next().zip(zeta);
+            let images = images.map(|(buckets, zeta)| Images { buckets, zeta });
+            self.bit_sums_together(packed, (own, images), size, points);
         }
         points
     }
@@ -38,7 +45,7 @@ impl Trees {
     fn bit_sums_together<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
-        (buckets, others): (&[[u64; 8]], Option<(&[[u64; 8]], B)>),
+        (buckets, images): (&[[u64; 8]], Option<Images<'_, B>>),
         size: usize,
         points: &mut [Xy<B>],
     ) {
@@ -59,8 +66,8 @@ impl Trees {
         let blocks = self.leaves.len().div_ceil(8);
         self.roots.resize(blocks, packed.nothing());
         packed.gather(buckets, &self.leaves, &mut self.roots);
-        if let Some((others, zeta)) = others {
-            self.add_images(packed, others, zeta);
+        if let Some(images) = images {
+            self.add_images(packed, images);
         }
         let mut arrays = vec![0];
         let mut span = size * lanes;
@@ -86,12 +93,11 @@ impl Trees {
     fn add_images<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
-        others: &[[u64; 8]],
-        zeta: B,
+        Images { buckets, zeta }: Images<'_, B>,
     ) {
         let blocks = self.roots.len();
         self.roots.resize(2 * blocks, packed.nothing());
-        packed.gather(others, &self.leaves, &mut self.roots[blocks..]);
+        packed.gather(buckets, &self.leaves, &mut self.roots[blocks..]);
         packed.scale(&mut self.roots[blocks..], zeta);
         self.pairs.clear();
         let pairs = (0..blocks).map(|i| Pair::new(i, blocks + i));
