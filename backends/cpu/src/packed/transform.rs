@@ -170,12 +170,11 @@ impl<'a, F: Field> Shared<'a, F> {
     /// The parcel in place of eight neighbours.
     ///
     /// # Safety
-    /// No other task writes to these cells.
+    /// Nobody writes to these cells while the reference is used.
     #[inline(always)]
     unsafe fn parcel(&self, start: usize) -> &Parcel {
         assert!(start + 8 <= self.length);
-        // SAFETY: inside the slice that is borrowed for as long as self lives, and 32 words as eight cells are; nobody writes
-        // to them, nor does this task while it reads.
+        // SAFETY: inside the slice that is borrowed for as long as self lives: 32 words as eight cells are, and no more aligned.
         unsafe { &*self.cells.add(start).cast() }
     }
 
@@ -335,7 +334,7 @@ unsafe fn second_words<F: Field>(
         if plan.log_columns >= FAR && group + 1 < columns / 8 {
             (0..8).for_each(|row| column.fetch(start(8 + row)));
         }
-        // SAFETY: rows `8 task ..` are this task's.
+        // SAFETY: columns `8 task ..` are this task's, and written to only after all are read.
         let tile = unsafe { unrolled!(8, row => column.parcel(start(ORDER[row]))) };
         let words = unrolled!(4, i => {
             Vector::transpose(unrolled!(8, row => Vector::load(ifma, &tile[row][i])))
@@ -349,7 +348,7 @@ unsafe fn second_words<F: Field>(
     }
     vertical(ifma, buffer, &plan.by_column, k);
     for (k2, value) in buffer.iter().enumerate() {
-        // SAFETY: rows `8 task ..` are this task's.
+        // SAFETY: columns `8 task ..` are this task's.
         unsafe { column.write(k2 * rows + 8 * task, &value.carried(k).canonical(k)) };
     }
 }
