@@ -33,7 +33,8 @@ pub(crate) fn each_with<I, S>(
         let mut own = own();
         return items.for_each(|item| work(&mut own, item));
     }
-    let (items, done) = (Mutex::new(items), AtomicUsize::new(0));
+    let items = Mutex::new(items);
+    let (started, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
     let run = || {
         let mut own = own();
@@ -44,14 +45,17 @@ pub(crate) fn each_with<I, S>(
     rayon::in_place_scope(|scope| {
         for _ in 1..others {
             scope.spawn(|_| {
+                started.fetch_add(1, Ordering::Relaxed);
                 run();
                 done.fetch_add(1, Ordering::Release);
             });
         }
         run();
         if rayon::current_thread_index().is_none() {
+            // One that has not even started has no processor: this thread's will be free when it sleeps.
+            let waits = started.load(Ordering::Relaxed) == others - 1;
             let start = Instant::now();
-            while done.load(Ordering::Acquire) < others - 1 && start.elapsed() < PATIENCE {
+            while waits && done.load(Ordering::Acquire) < others - 1 && start.elapsed() < PATIENCE {
                 spin_loop();
             }
         }
