@@ -190,10 +190,13 @@ pub fn load_prover(secret: &SecretModel) -> Result<(Lowered<Fp>, ProvingKey<C, C
 /// Columns as field elements that a proof has in memory, for each column of its system: coefficients, folds and transforms.
 const COPIES: usize = 6;
 
-/// Bytes of memory that a proof uses for the first time.
-fn room(system: &ConstraintSystem<Fp>) -> usize {
+/// Most bytes that are made ready before a proof.
+const MOST_ROOM: usize = 48 << 20;
+
+/// Bytes of memory that are made ready for a proof, so that it finds its pages mapped.
+pub fn room(system: &ConstraintSystem<Fp>) -> usize {
     let columns: usize = system.tracks.iter().map(|track| track.columns).sum();
-    COPIES * columns * system.rows() * size_of::<Fp>()
+    (COPIES * columns * system.rows() * size_of::<Fp>()).min(MOST_ROOM)
 }
 
 /// The committed tensors of a secret model.

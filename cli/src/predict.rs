@@ -15,7 +15,7 @@ use zkernel_verifier::system::{ConstraintSystem, Phase, TrackKind};
 use crate::commands::Result;
 use crate::device::device;
 use crate::error::CliError;
-use crate::files::C;
+use crate::files::{C, room};
 use crate::memory::Memory;
 use crate::report::{Prediction, peak_rss_bytes};
 
@@ -126,7 +126,7 @@ impl Machine {
                 if let Entry::Vacant(unknown) = ranges.entry(key) {
                     unknown.insert(self.range_bytes(graph, system.log_n)?);
                 }
-                let own = device_bytes(&trace) + host_bytes(system);
+                let own = device_bytes(&trace).max(room(system) as u64) + host_bytes(system);
                 let peak = host + with_slack(own.max(ranges[&key]));
                 least = least.min(peak);
                 if peak > bound {
@@ -185,7 +185,7 @@ impl Machine {
         trace.keep_shortest(&self.trace(system)?);
         let ranges = self.range_seconds(system, graph)?;
         let seconds = |work: &Work| self.prices.seconds(work);
-        let work = device_bytes(&trace);
+        let work = device_bytes(&trace).max(room(system) as u64);
         let operations = Operation::ALL.into_iter();
         let counts = operations.map(|o| (o.to_string(), trace.prove.count(o)));
         Ok(Prediction {
