@@ -22,6 +22,8 @@ mod attributes;
 mod build;
 mod check;
 mod einsum;
+mod external;
+mod folding;
 mod gathers;
 mod images;
 mod inputs;
@@ -76,13 +78,21 @@ struct Constant {
 }
 
 impl Model {
-    /// Reads an ONNX file with the default [`Limits`].
+    /// Reads an ONNX file with the default [`Limits`], and the files in its folder that keep its values (`NAME.onnx.data`).
     ///
     /// # Errors
     /// [`Error::File`], and as [`Model::from_bytes`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let limits = Limits::default();
-        Self::from_bytes(&read_capped(path.as_ref(), limits.file_bytes)?, &limits)
+        let (path, limits) = (path.as_ref(), Limits::default());
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        guarded(
+            &read_capped(path, limits.file_bytes)?,
+            Some(folder),
+            &limits,
+        )
     }
 
     /// Reads an ONNX model from memory. The first dimension of an input counts samples: where it is symbolic, it is 1.
@@ -103,10 +113,15 @@ impl Model {
     /// [`Error::Unsupported`] lists every operator that is not built; [`Error::Malformed`], [`Error::TooLarge`],
     /// [`Error::ExternalData`], [`Error::Dynamic`] otherwise. Bytes that make tract panic are [`Error::Malformed`].
     pub fn from_bytes(bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
-        cap("model (bytes)", bytes.len() as u64, limits.file_bytes)?;
-        catch_unwind(AssertUnwindSafe(|| read(bytes, limits)))
-            .unwrap_or_else(|_| Err(Error::Malformed("the decoder gave up on it".into())))
+        guarded(bytes, None, limits)
     }
+}
+
+/// Reads a model, with the files in that folder, whatever the decoder does.
+fn guarded(bytes: &[u8], folder: Option<&Path>, limits: &Limits) -> Result<Model, Error> {
+    cap("model (bytes)", bytes.len() as u64, limits.file_bytes)?;
+    catch_unwind(AssertUnwindSafe(|| read(bytes, folder, limits)))
+        .unwrap_or_else(|_| Err(Error::Malformed("the decoder gave up on it".into())))
 }
 
 fn malformed(problem: impl std::fmt::Display) -> Error {
@@ -124,10 +139,13 @@ fn cap(what: &str, found: u64, limit: u64) -> Result<(), Error> {
     })
 }
 
-fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
+fn read(bytes: &[u8], folder: Option<&Path>, limits: &Limits) -> Result<Model, Error> {
     let onnx = rewrite::decoder();
     let mut reader = bytes;
     let mut proto = onnx.proto_model_for_read(&mut reader).map_err(malformed)?;
+    if let Some(folder) = folder {
+        external::inline(&mut proto, folder, limits.file_bytes)?;
+    }
     let gone = proto.graph.as_mut().map(rewrite::rewrite);
     let graph = proto.graph.as_ref().ok_or_else(|| malformed("no graph"))?;
     let versioned = proto.opset_import.iter().any(|set| is_onnx(&set.domain));
@@ -167,6 +185,7 @@ fn translated(
     let mut inference = parsed.model;
     let kinds = inputs::fix(&mut inference, graph, limits)?;
     inference.analyse(false).map_err(malformed)?;
+    folding::fold(&mut inference, limits);
     let names: BTreeMap<String, OutletId> = parsed.outlets_by_name.into_iter().collect();
     let versions = proto.opset_import.iter().filter(|set| is_onnx(&set.domain));
     Import {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use tract_onnx::pb;
 
+use super::external::is_external;
 use super::{Limits, cap, malformed};
 use crate::Error;
 
@@ -19,7 +20,7 @@ pub(super) fn check(graph: &pb::GraphProto, limits: &Limits) -> Result<(), Error
         .iter()
         .chain(attributes.filter_map(|a| a.t.as_ref()))
     {
-        if tensor.data_location.unwrap_or(0) != 0 || !tensor.external_data.is_empty() {
+        if is_external(tensor) {
             return Err(Error::ExternalData(tensor.name.clone()));
         }
         cap(&tensor.name, product(&tensor.dims)?, limits.tensor_values)?;

@@ -47,6 +47,7 @@ pub(super) fn rewrite(graph: &mut GraphProto) -> BTreeMap<String, (String, Strin
             _ if !is_onnx(&node.domain) || node.input.is_empty() || node.output.len() != 1 => {}
             "Einsum" => complete_equation(&mut node),
             "Upsample" => parts.scales(&mut node),
+            "ConstantOfShape" if node.attribute.is_empty() => fill_with_zeros(&mut node),
             "Swish" => {
                 let alpha = attribute(&node, "alpha").map_or(1.0, |a| a.f);
                 parts.swish(alpha);
@@ -85,6 +86,16 @@ fn complete_equation(node: &mut NodeProto) {
     if let Some(given) = given {
         given.s = format!("{text}->{spread}{output}").into_bytes();
     }
+}
+
+/// What is filled without a value is filled with the float 0, which the decoder takes for another type.
+fn fill_with_zeros(node: &mut NodeProto) {
+    node.attribute.push(AttributeProto {
+        name: "value".into(),
+        t: Some(floats("", &[1], vec![0.0])),
+        r#type: AttributeType::Tensor as i32,
+        ..AttributeProto::default()
+    });
 }
 
 /// The nodes that one node becomes.

@@ -2,6 +2,7 @@
 
 mod deciding;
 mod errors;
+mod files;
 mod general;
 mod layers;
 mod linear;
