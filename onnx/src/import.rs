@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tract_onnx::pb;
-use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, OutletId};
+use tract_onnx::prelude::{
+    DatumType, Framework, InferenceFact, InferenceModelExt, IntoRunnable, OutletId,
+};
 use tract_onnx::tract_hir::infer::{Factoid, InferenceModel};
 
 use crate::Error;
@@ -18,12 +20,16 @@ use crate::samples::read_capped;
 
 mod affine;
 mod arithmetic;
+mod attention;
 mod attributes;
 mod build;
 mod check;
+mod contrib;
 mod einsum;
+mod emit;
 mod external;
 mod folding;
+mod functions;
 mod gathers;
 mod images;
 mod inputs;
@@ -36,12 +42,15 @@ mod parts;
 mod passes;
 mod pools;
 mod quantized;
+mod recurrent;
 mod reduce;
 mod rewrite;
 mod selection;
+mod staged;
 mod supported;
 mod trees;
 mod views;
+mod volumes;
 mod windows;
 
 use build::Build;
@@ -146,7 +155,12 @@ fn read(bytes: &[u8], folder: Option<&Path>, limits: &Limits) -> Result<Model, E
     if let Some(folder) = folder {
         external::inline(&mut proto, folder, limits.file_bytes)?;
     }
-    let gone = proto.graph.as_mut().map(rewrite::rewrite);
+    functions::inline(&mut proto, limits)?;
+    let mut gone = proto.graph.as_mut().map(rewrite::rewrite);
+    if let (Some(graph), Some(gone)) = (&proto.graph, &mut gone) {
+        check(graph, limits)?;
+        staged::expand(&onnx, &mut proto, limits, gone, rewrite::rewrite)?;
+    }
     let graph = proto.graph.as_ref().ok_or_else(|| malformed("no graph"))?;
     let versioned = proto.opset_import.iter().any(|set| is_onnx(&set.domain));
     if !versioned && (graph.node.is_empty() || graph.node.iter().any(|n| is_onnx(&n.domain))) {
@@ -175,6 +189,37 @@ fn translated(
     graph: &pb::GraphProto,
     limits: &Limits,
 ) -> Result<Model, Error> {
+    let Analysed {
+        inference,
+        names,
+        kinds,
+    } = analysed(onnx, proto, graph, limits, false)?;
+    let versions = proto.opset_import.iter().filter(|set| is_onnx(&set.domain));
+    Import {
+        graph,
+        inference,
+        names,
+        opset: versions.map(|set| set.version).max().unwrap_or(1),
+    }
+    .model(kinds)
+}
+
+/// What the decoder infers of a graph.
+struct Analysed {
+    inference: InferenceModel,
+    names: BTreeMap<String, OutletId>,
+    /// What values each input can have.
+    kinds: Vec<Values>,
+}
+
+/// Shapes, types and constants of a graph, in spite of nodes that do not fit if `obstinate`.
+fn analysed(
+    onnx: &tract_onnx::Onnx,
+    proto: &pb::ModelProto,
+    graph: &pb::GraphProto,
+    limits: &Limits,
+    obstinate: bool,
+) -> Result<Analysed, Error> {
     let parsed = onnx.parse(proto, None).map_err(malformed)?;
     if !parsed.unresolved_inputs.is_empty() {
         return Err(malformed(format!(
@@ -184,17 +229,46 @@ fn translated(
     }
     let mut inference = parsed.model;
     let kinds = inputs::fix(&mut inference, graph, limits)?;
-    inference.analyse(false).map_err(malformed)?;
-    folding::fold(&mut inference, limits);
-    let names: BTreeMap<String, OutletId> = parsed.outlets_by_name.into_iter().collect();
-    let versions = proto.opset_import.iter().filter(|set| is_onnx(&set.domain));
-    Import {
-        graph,
-        inference,
-        names,
-        opset: versions.map(|set| set.version).max().unwrap_or(1),
+    match inference.analyse(obstinate) {
+        Err(_) if obstinate => {}
+        outcome => {
+            outcome.map_err(malformed)?;
+        }
     }
-    .model(kinds)
+    folding::fold(&mut inference, limits);
+    Ok(Analysed {
+        inference,
+        names: parsed.outlets_by_name.into_iter().collect(),
+        kinds,
+    })
+}
+
+impl Analysed {
+    fn fact(&self, tensor: &str) -> Option<&InferenceFact> {
+        self.inference.outlet_fact(*self.names.get(tensor)?).ok()
+    }
+
+    fn shape(&self, tensor: &str) -> Option<Vec<usize>> {
+        let shape = self.fact(tensor)?.shape.as_concrete_finite().ok()??;
+        Some(shape.to_vec())
+    }
+
+    fn integers(&self, tensor: &str) -> Option<Vec<i64>> {
+        let value = self.fact(tensor)?.value.concretize()?;
+        let cast = value.cast_to::<i64>().ok()?;
+        Some(
+            cast.to_plain_array_view::<i64>()
+                .ok()?
+                .iter()
+                .copied()
+                .collect(),
+        )
+    }
+
+    fn is_bool(&self, tensor: &str) -> Option<bool> {
+        let kind = self.fact(tensor)?.datum_type.concretize()?;
+        Some(kind == DatumType::Bool)
+    }
 }
 
 struct Import<'a> {
@@ -395,6 +469,14 @@ impl Import<'_> {
                 let alone = self.read_once(&build.tensors[inputs[0]].name);
                 if build.fuse(node, &affine, inputs[0], &output_shape, alone) {
                     return Ok(());
+                }
+                if node.input.first() == Some(&build.tensors[inputs[0]].name)
+                    && input_shape.len() > 4
+                {
+                    return self.taken_apart(node, build, |parts| match parts.translate()? {
+                        Some(outcome) => Ok(outcome),
+                        None => parts.by_channels(&affine),
+                    });
                 }
                 "a constant that varies in a way that is not built".to_owned()
             }

@@ -190,7 +190,10 @@ fn is_nested(attribute: &pb::AttributeProto) -> bool {
 /// Why a node cannot be translated, whatever its inputs are.
 fn problem(node: &pb::NodeProto) -> Option<&'static str> {
     if node.attribute.iter().any(is_nested) {
-        return Some("operator not built: subgraphs and sparse tensors are not read");
+        return Some(match &*node.op_type {
+            "If" => "a condition that depends on the input is not built",
+            _ => "operator not built: subgraphs and sparse tensors are not read",
+        });
     }
     if is_trees(node) {
         return None;
@@ -200,6 +203,8 @@ fn problem(node: &pb::NodeProto) -> Option<&'static str> {
     }
     match &*node.op_type {
         "MaxPool" if node.output.len() > 1 => Some("indices are not built"),
+        "LSTM" | "GRU" | "RNN" => Some("a recurrence over an input whose shape is not known"),
+        "Attention" | "RotaryEmbedding" => Some("this use of it is not built"),
         op if READ.contains(&op) || function(op).is_some() || is_quantized(op) => None,
         _ => Some("operator not built"),
     }
