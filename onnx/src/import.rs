@@ -169,7 +169,8 @@ fn read(bytes: &[u8], folder: Option<&Path>, limits: &Limits) -> Result<Model, E
         ));
     }
     check(graph, limits)?;
-    let mut unsupported = unsupported(graph);
+    let folds = |op: &str| onnx.op_register.0.contains_key(op);
+    let mut unsupported = unsupported(graph, folds);
     if unsupported.is_empty() {
         unsupported = inputs::refused(graph);
     }

@@ -20,8 +20,9 @@ pub(super) type Gone = BTreeMap<String, (String, String)>;
 /// Most rounds: each takes conditions within conditions apart by one level.
 const MAX_ROUNDS: usize = 16;
 
-fn is_staged(node: &NodeProto) -> bool {
+fn is_staged(node: &NodeProto, old: bool) -> bool {
     is_recurrent(node)
+        || old && node.op_type == "PRelu"
         || is_onnx(&node.domain) && matches!(&*node.op_type, "If" | "Attention")
         || node.op_type == "RotaryEmbedding"
 }
@@ -37,12 +38,11 @@ pub(super) fn expand(
     gone: &mut Gone,
     again: fn(&mut GraphProto) -> Gone,
 ) -> Result<(), Error> {
+    let mut versions = proto.opset_import.iter().filter(|set| is_onnx(&set.domain));
+    let old = versions.all(|set| set.version < 7);
     for _ in 0..MAX_ROUNDS {
-        let Some(graph) = proto
-            .graph
-            .as_ref()
-            .filter(|g| g.node.iter().any(is_staged))
-        else {
+        let staged = |graph: &&GraphProto| graph.node.iter().any(|node| is_staged(node, old));
+        let Some(graph) = proto.graph.as_ref().filter(staged) else {
             return Ok(());
         };
         cap("number of nodes", graph.node.len() as u64, limits.nodes)?;
@@ -54,7 +54,7 @@ pub(super) fn expand(
             return Ok(());
         };
         let mut problems = Vec::new();
-        let found = round(graph, &known, gone, &mut problems);
+        let found = round(graph, (&known, old), gone, &mut problems);
         if !problems.is_empty() {
             return Err(Error::Unsupported(problems));
         }
@@ -68,7 +68,7 @@ pub(super) fn expand(
 
 fn round(
     graph: &mut GraphProto,
-    known: &Analysed,
+    (known, old): (&Analysed, bool),
     gone: &mut Gone,
     problems: &mut Vec<UnsupportedNode>,
 ) -> bool {
@@ -77,6 +77,7 @@ fn round(
     for node in std::mem::take(&mut graph.node) {
         let written = match node.op_type.as_str() {
             "If" => branch(&node, known).map(|(tensors, nodes)| (tensors, nodes, false)),
+            "PRelu" if old => slopes(&node, known).map(|emit| (emit.constants, emit.nodes, true)),
             "Attention" | "RotaryEmbedding" => {
                 attended(&node, known).map(|emit| (emit.constants, emit.nodes, true))
             }
@@ -103,6 +104,21 @@ fn round(
     }
     graph.node = nodes;
     found
+}
+
+/// Slopes by channel, as versions before 7 have them whatever follows the channels: one for all positions.
+fn slopes(node: &NodeProto, known: &Analysed) -> Option<Emit> {
+    let (x, slope) = (node.input.first()?, node.input.get(1)?);
+    let (rank, own) = (known.shape(x)?.len(), known.shape(slope)?);
+    if rank < 3 || own.len() != 1 || own[0] == 1 {
+        return None;
+    }
+    let mut emit = Emit::new(node);
+    let column = [&[-1][..], &vec![1; rank - 2]].concat();
+    let slope = emit.reshape(slope, &column);
+    let y = emit.op("PRelu", &[x, &slope], Vec::new());
+    emit.give(node.output.first(), &y);
+    Some(emit)
 }
 
 /// Attention and rotary positions taken apart, if the rank of their input is known.

@@ -1,5 +1,7 @@
 //! Which nodes can be translated, found without running anything, so that all of them are named at once.
 
+use std::collections::BTreeSet;
+
 use tract_onnx::pb;
 use zkernel_gadgets::model::Function;
 
@@ -158,13 +160,35 @@ pub(super) fn refuse(node: &pb::NodeProto, problem: impl Into<String>) -> Unsupp
     }
 }
 
-/// Every node of an operator that is not read, found without running anything.
-pub(super) fn unsupported(graph: &pb::GraphProto) -> Vec<UnsupportedNode> {
-    let problems = graph
-        .node
+/// Every node of an operator that is not read, found without running anything; `folds` says which operators the decoder evaluates on
+/// constants.
+pub(super) fn unsupported(
+    graph: &pb::GraphProto,
+    folds: impl Fn(&str) -> bool,
+) -> Vec<UnsupportedNode> {
+    let mut dependent: BTreeSet<&str> = super::inputs::real(graph)
         .iter()
-        .filter_map(|node| Some(refuse(node, problem(node)?)));
-    problems.collect()
+        .map(|i| &*i.name)
+        .collect();
+    let mut problems = Vec::new();
+    for node in &graph.node {
+        let reads = node.input.iter().any(|name| dependent.contains(&**name));
+        let constant = !reads && is_onnx(&node.domain) && !node.attribute.iter().any(is_nested);
+        // Shapes are constants.
+        if reads && !matches!(&*node.op_type, "Shape" | "Size") {
+            dependent.extend(node.output.iter().map(|name| &**name));
+        }
+        if constant && !node.input.is_empty() && !is_random(&node.op_type) && folds(&node.op_type) {
+            continue;
+        }
+        problems.extend(problem(node).map(|problem| refuse(node, problem)));
+    }
+    problems
+}
+
+/// Whether an operator gives something else every time.
+fn is_random(op: &str) -> bool {
+    op.starts_with("Random") || matches!(op, "Bernoulli" | "Multinomial")
 }
 
 /// Whether a domain is that of ONNX's own operators.
