@@ -31,6 +31,7 @@ mod external;
 mod folding;
 mod functions;
 mod gathers;
+mod halves;
 mod images;
 mod inputs;
 mod logic;
@@ -38,6 +39,7 @@ mod maps;
 mod named;
 mod normalize;
 mod operators;
+mod order;
 mod parts;
 mod passes;
 mod pools;
@@ -155,7 +157,11 @@ fn read(bytes: &[u8], folder: Option<&Path>, limits: &Limits) -> Result<Model, E
     if let Some(folder) = folder {
         external::inline(&mut proto, folder, limits.file_bytes)?;
     }
+    halves::widen(&mut proto);
     functions::inline(&mut proto, limits)?;
+    if let Some(graph) = &mut proto.graph {
+        order::sort(graph);
+    }
     let mut gone = proto.graph.as_mut().map(rewrite::rewrite);
     if let (Some(graph), Some(gone)) = (&proto.graph, &mut gone) {
         check(graph, limits)?;

@@ -120,17 +120,22 @@ impl Emit {
             .nodes
             .iter()
             .any(|n| n.input.iter().any(|i| i == tensor));
+        // Several outputs are several nodes, and names of nodes are unique.
+        let name = match self.nodes.iter().any(|n| n.name == self.name) {
+            true => format!("{}/{output}", self.name),
+            false => self.name.clone(),
+        };
         let writer = self.nodes.iter_mut().rfind(|n| n.output[0] == tensor);
         match writer.filter(|_| !read) {
             Some(writer) => {
                 writer.output[0].clone_from(output);
-                writer.name.clone_from(&self.name);
+                writer.name = name;
             }
             None => {
                 self.op("Identity", &[tensor], Vec::new());
                 if let Some(last) = self.nodes.last_mut() {
                     last.output[0].clone_from(output);
-                    last.name.clone_from(&self.name);
+                    last.name = name;
                 }
             }
         }

@@ -211,3 +211,32 @@ proptest! {
         proven(&model, Options::default());
     }
 }
+
+/// Floats of 16 bits, of either kind, raw or listed, are the floats they stand for; nodes in any order are read.
+#[test]
+fn short_floats_and_nodes_in_any_order() {
+    let (half, brain) = (10, 16);
+    for (kind, bits) in [
+        (half, [0x3800u16, 0xc000, 0x3555]),
+        (brain, [0x3f00, 0xc000, 0x3eab]),
+    ] {
+        for raw in [true, false] {
+            let mut network = Network::new(&[1, 3])
+                .constant("w", &[3], &[])
+                .node("Mul", &["h", "w"], "y", &[])
+                .node("Cast", &["x"], "h", &[Attribute::Int("to", kind)])
+                .output("y");
+            let w = &mut network.0.initializer[0];
+            w.data_type = kind as i32;
+            match raw {
+                true => w.raw_data = bits.iter().flat_map(|b| b.to_le_bytes()).collect(),
+                false => w.int32_data = bits.iter().map(|b| i32::from(*b)).collect(),
+            }
+            let model = network.read().unwrap();
+            let found = model.run(&[vec![1.0, 2.0, 3.0]]).unwrap();
+            let expected = [0.5, -4.0, 1.0];
+            let far = |(a, b): (&f32, &f32)| (a - b).abs() > 5e-3;
+            assert!(!found[0].iter().zip(&expected).any(far), "{found:?}");
+        }
+    }
+}

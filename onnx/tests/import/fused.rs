@@ -265,21 +265,69 @@ fn attention_of_the_runtime() {
         let [q, k, v] = parts(x);
         attention([&q, &k, &v], 2, |_, _| 0.0)
     });
-    let network = start().constant("bias", &[12], &bias).node(
-        "MultiHeadAttention",
-        &["a", "x", "x", "bias"],
-        "y",
-        &[Attribute::Int("num_heads", 2)],
-    );
+    let (v, u) = (values(16, 8), values(16, 9));
+    let heads = [Attribute::Int("num_heads", 2)];
+    let network = start()
+        .constant("bias", &[12], &bias)
+        .constant("v", &[4, 4], &v)
+        .constant("u", &[4, 4], &u)
+        .node("MatMul", &["x", "v"], "k", &[])
+        .node("MatMul", &["x", "u"], "l", &[])
+        .node("MultiHeadAttention", &["a", "k", "l", "bias"], "y", &heads);
     let w = values(16, 1);
     attends(of_runtime(network), |x| {
-        let sides = [project(x, &w, 4, 0), x.to_vec(), x.to_vec()];
+        let sides = [&w, &v, &u].map(|w| project(x, w, 4, 0));
         let [q, k, v] = [0, 1, 2].map(|part| {
             let biased = sides[part].iter().zip(bias[part * 4..][..4].iter().cycle());
             biased.map(|(v, b)| v + b).collect::<Vec<f32>>()
         });
         attention([&q, &k, &v], 2, |_, _| 0.0)
     });
+}
+
+/// A mask of bits of the input, as deep as floats go: what is masked counts for nothing, the rest keeps its digits.
+#[test]
+fn masks_of_the_input() {
+    for depth in [-10_000.0, f32::MIN] {
+        let exchanged = || [Attribute::Ints("perm", &[0, 2, 1])];
+        let network = start()
+            .constant("zero", &[1], &[0.0])
+            .constant("depth", &[1], &[depth])
+            .integers("first", &[0])
+            .node(
+                "Gather",
+                &["x", "first"],
+                "column",
+                &[Attribute::Int("axis", 2)],
+            )
+            .node("Transpose", &["column"], "row", &exchanged())
+            .node("Greater", &["row", "zero"], "bits", &[])
+            .node("Where", &["bits", "depth", "zero"], "mask", &[])
+            .node("Transpose", &["a"], "t", &exchanged())
+            .node("MatMul", &["a", "t"], "scores", &[])
+            .node("Add", &["scores", "mask"], "masked", &[])
+            .node("Softmax", &["masked"], "y", &[]);
+        let w = values(16, 1);
+        let model = network.output("y").read().unwrap();
+        let mut compared = 0;
+        for sample in samples(&model, 8).as_slice() {
+            let (x, y) = (&sample[0], &model.run(sample).unwrap()[0]);
+            let a = project(x, &w, 4, 0);
+            let score = |row: usize, key: usize| -> f32 {
+                let dot: f32 = (0..4).map(|i| a[row * 4 + i] * a[key * 4 + i]).sum();
+                if x[key * 4] <= 0.0 { dot.exp() } else { 0.0 }
+            };
+            for row in 0..3 {
+                let total: f32 = (0..3).map(|key| score(row, key)).sum();
+                for key in (0..3).filter(|_| total > 0.0) {
+                    assert!((y[row * 3 + key] - score(row, key) / total).abs() < 1e-4);
+                    compared += 1;
+                }
+            }
+        }
+        assert!(compared > 0);
+        proven(&model, Options::default());
+    }
 }
 
 /// Pairs of each head turned by the angles of their position, neighbours or half a head apart.

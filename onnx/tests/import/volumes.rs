@@ -74,7 +74,12 @@ proptest! {
             .node("MatMul", &["f", "v"], "n", &[])
             .node("Reshape", &["n", "rows"], "b", &[]);
         let inputs: &[&str] = if biased { &["x", "k", "b"] } else { &["x", "k"] };
-        let with = [Attribute::Int("group", groups), Attribute::Ints("pads", pads)];
+        let twos: &'static [i64] = &[2i64; 3][..axes];
+        let with = [
+            Attribute::Int("group", groups),
+            Attribute::Ints("pads", pads),
+            Attribute::Ints("kernel_shape", twos),
+        ];
         let model = network.node("Conv", inputs, "y", &with).output("y").read().unwrap();
         proven(&model, Options::default());
     }
