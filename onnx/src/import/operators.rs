@@ -56,12 +56,7 @@ impl Import<'_> {
             "MatMul" if layer && self.constant(&node.input[1])?.shape.len() == 2 => {
                 dense(&self.constant(&node.input[1])?, false, 1.0, None).map(Into::into)
             }
-            "Conv"
-                if layer && (node.input.len() < 3 || constant(2) || node.input[2].is_empty()) =>
-            {
-                self.conv(node, input)?
-            }
-            "Conv" => Err("a convolution by what is computed".into()),
+            "Conv" => self.conv(node, input)?,
             "BatchNormalization" if node.output.len() > 1 || int(node, "training_mode", 0) != 0 => {
                 Err("training mode is not built".into())
             }

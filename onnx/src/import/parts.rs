@@ -94,7 +94,7 @@ impl<'a, 'b> Parts<'a, 'b> {
             "AveragePool" => self.average_pool()?,
             "MaxPool" => self.max_pool()?,
             "GlobalAveragePool" | "GlobalMaxPool" => self.global_pool()?,
-            "Conv" if self.is_unfolded() => self.convolution()?,
+            "Conv" if self.target(0)?.len() > 4 => self.convolution()?,
             "ConvTranspose" => self.transposed_convolution()?,
             _ => return self.views(),
         }))

@@ -1,5 +1,5 @@
-//! Convolutions over three axes and more, convolutions by a computed kernel, and constants by channel of volumes: taps of axes become
-//! channels, which costs nothing, and what is left is a layer in the plane or a product of matrices.
+//! Convolutions over three axes and more, and constants by channel of volumes: taps of the leading axes become channels, which costs
+//! nothing, and what is left is a layer in the plane.
 
 use zkernel_gadgets::model::{Along, Piece};
 
@@ -13,21 +13,8 @@ use crate::Error;
 use crate::model::FloatOp;
 
 impl Parts<'_, '_> {
-    /// Whether a convolution is one over three axes or more, or by what is computed.
-    pub(super) fn is_unfolded(&self) -> bool {
-        let computed = |name: &String| self.build.ids.contains_key(name);
-        let computed = self.node.input.iter().skip(1).any(computed);
-        let rank = self
-            .import
-            .shape(&self.node.input[0])
-            .map_or(0, |s| s.len());
-        computed || rank > 4
-    }
-
-    /// A convolution over any number of axes, by a kernel that the file has or one that is computed.
+    /// A convolution over three axes or more.
     pub(super) fn convolution(&mut self) -> Result<Outcome, Error> {
-        let known = self.import.is_known(&self.node.input[1]);
-        let computed = !known || !self.build.ids.contains_key(&self.node.input[0]);
         let x = self.operand(0)?;
         let (own, weights) = (self.shape(x), self.import.shape(&self.node.input[1])?);
         let groups = int(self.node, "group", 1).max(1) as usize;
@@ -35,21 +22,16 @@ impl Parts<'_, '_> {
             return Ok(Err("its weights do not fit its input".into()));
         }
         let given = kernel(self.node);
-        let sizes = if given.is_empty() {
-            &weights[2..]
-        } else {
-            &given
+        let sizes = match given.is_empty() {
+            true => &weights[2..],
+            false => &given,
         };
         let windows = match windows(self.node, &own[2..], sizes) {
             Ok(windows) if sizes == &weights[2..] && weights[0] % groups == 0 => windows,
             Ok(_) => return Ok(Err("its kernel does not fit its weights".into())),
             Err(problem) => return Ok(Err(problem)),
         };
-        let y = match computed {
-            true => self.by_products(x, &windows, groups)?,
-            false => self.by_planes(x, &windows, groups)?,
-        };
-        match y {
+        match self.by_planes(x, &windows, groups)? {
             Ok(y) => self.finish_as(0, y),
             Err(problem) => Ok(Err(problem)),
         }
@@ -64,9 +46,6 @@ impl Parts<'_, '_> {
     ) -> Result<Result<usize, String>, Error> {
         let weights = self.import.constant(&self.node.input[1])?;
         let bias = match self.node.input.get(2).filter(|n| !n.is_empty()) {
-            Some(name) if !self.import.is_known(name) => {
-                return Ok(Err("a bias that is computed is not built".into()));
-            }
             Some(name) => Some(self.import.constant(name)?.values),
             None => None,
         };
@@ -109,45 +88,6 @@ impl Parts<'_, '_> {
         let y = self.transpose(apart, order.collect());
         self.build.behind.insert(y, layer);
         Ok(Ok(y))
-    }
-
-    /// Every window becomes a column, and the kernel a matrix.
-    fn by_products(
-        &mut self,
-        x: usize,
-        windows: &[Window],
-        groups: usize,
-    ) -> Result<Result<usize, String>, Error> {
-        let (own, target) = (self.shape(x), self.target(0)?);
-        let outputs = &target[2..];
-        let unfolded = match self.unfolded(x, windows, outputs) {
-            Ok(unfolded) => unfolded,
-            Err(problem) => return Ok(Err(problem)),
-        };
-        let weights = self.operand(1)?;
-        let rows = self.shape(weights)[0];
-        let taps: usize = windows.iter().map(|w| w.kernel).product();
-        let places: usize = outputs.iter().product();
-        let (each, cols) = (rows / groups, own[1] / groups * taps);
-        // batch x places x groups x columns, places and groups exchanged.
-        let apart = vec![own[0], places, groups, cols];
-        let apart = self.part(FloatOp::Reshape, vec![unfolded], apart);
-        let left = self.transpose(apart, vec![0, 2, 1, 3]);
-        let matrix = vec![1, groups, each, cols];
-        let matrix = self.part(FloatOp::Reshape, vec![weights], matrix);
-        let right = self.transpose(matrix, vec![0, 1, 3, 2]);
-        let right = self.broadcast(right, &[own[0], groups, cols, each]);
-        let shape = vec![own[0], groups, places, each];
-        let product = self.part(FloatOp::MatMul, vec![left, right], shape);
-        let y = self.transpose(product, vec![0, 1, 3, 2]);
-        let y = self.part(FloatOp::Reshape, vec![y], target.clone());
-        let Some(_) = self.node.input.get(2).filter(|name| !name.is_empty()) else {
-            return Ok(Ok(y));
-        };
-        let bias = self.operand(2)?;
-        let column = [&[rows][..], &vec![1; outputs.len()]].concat();
-        let bias = self.part(FloatOp::Reshape, vec![bias], column);
-        Ok(Ok(self.difference([y, bias], [1.0, 1.0], 0.0, &target)))
     }
 
     /// `batch x outputs of some axes x channels x taps of those axes x the other axes`: what each window of the leading spatial axes sees,

@@ -16,7 +16,7 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
-fn entry(key: &str, value: impl ToString) -> StringStringEntryProto {
+fn entry(key: &str, value: &impl ToString) -> StringStringEntryProto {
     StringStringEntryProto {
         key: key.into(),
         value: value.to_string(),
@@ -40,9 +40,9 @@ fn written(location: &str, offset: usize) -> (Network, Vec<u8>, Network) {
             .collect();
         tensor.data_location = Some(1);
         tensor.external_data = vec![
-            entry("location", location),
-            entry("offset", data.len()),
-            entry("length", raw.len()),
+            entry("location", &location),
+            entry("offset", &data.len()),
+            entry("length", &raw.len()),
         ];
         data.extend(raw);
     }
@@ -92,7 +92,7 @@ fn values_in_files_elsewhere_are_refused() {
         move |network: &mut Network| {
             let entries = &mut network.0.initializer[0].external_data;
             entries.retain(|entry| entry.key != key);
-            entries.push(entry(key, value));
+            entries.push(entry(key, &value));
         }
     };
     let far = refused("m.data", &set("offset", "18446744073709551615"), &[0; 64]);

@@ -301,7 +301,9 @@ fn masks_of_the_input() {
                 &[Attribute::Int("axis", 2)],
             )
             .node("Transpose", &["column"], "row", &exchanged())
-            .node("Greater", &["row", "zero"], "bits", &[])
+            .constant("never", &[3], &[-5.0, 0.0, 0.0])
+            .node("Add", &["row", "never"], "moved", &[])
+            .node("Greater", &["moved", "zero"], "bits", &[])
             .node("Where", &["bits", "depth", "zero"], "mask", &[])
             .node("Transpose", &["a"], "t", &exchanged())
             .node("MatMul", &["a", "t"], "scores", &[])
@@ -315,7 +317,11 @@ fn masks_of_the_input() {
             let a = project(x, &w, 4, 0);
             let score = |row: usize, key: usize| -> f32 {
                 let dot: f32 = (0..4).map(|i| a[row * 4 + i] * a[key * 4 + i]).sum();
-                if x[key * 4] <= 0.0 { dot.exp() } else { 0.0 }
+                if key == 0 || x[key * 4] <= 0.0 {
+                    dot.exp()
+                } else {
+                    0.0
+                }
             };
             for row in 0..3 {
                 let total: f32 = (0..3).map(|key| score(row, key)).sum();

@@ -66,8 +66,8 @@ fn all_refusals_of_a_file_are_listed_with_what_to_call_them() {
 /// Weights that are activations: the node is named.
 #[test]
 fn parameters_that_are_no_constants() {
-    let network = Network::new(&[1, 1, 3, 3]).node("ConvTranspose", &["x", "x"], "y", &[]);
-    refused(network, "node of y", "ConvTranspose", "`x` are not known");
+    let network = Network::new(&[1, 1, 3, 3]).node("Conv", &["x", "x"], "y", &[]);
+    refused(network, "node of y", "Conv", "`x` are not known");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Convolutions over three axes, and by kernels that are computed: the integer run follows the reference's.
+//! Convolutions over three axes: the integer run follows the reference's.
 
 use proptest::prelude::*;
 use zkernel_onnx::Options;
@@ -45,42 +45,6 @@ proptest! {
         let model = network.node("Relu", &[last], "y", &[]).output("y").read().unwrap();
         let layers = model.nodes.iter().filter(|node| node.op.linear().is_some()).count();
         prop_assert_eq!(layers, 1, "the normalisation is part of the layer");
-        proven(&model, Options::default());
-    }
-
-    /// A kernel that the network computes, in one to three dimensions.
-    #[test]
-    fn computed_kernels(axes in 1usize..4, groups in 1i64..3, biased in any::<bool>(), pad in 0i64..2) {
-        let image = [&[1, 2 * groups][..], &vec![3; axes]].concat();
-        let kernel = [&[2 * groups, 2][..], &vec![2; axes]].concat();
-        let len: i64 = kernel.iter().product();
-        let all: i64 = image.iter().product();
-        let rows = 2 * groups;
-        let pads: &'static [i64] = match (axes, pad) {
-            (_, 0) => &[],
-            (1, _) => &[1, 0],
-            (2, _) => &[1, 0, 0, 1],
-            _ => &[1, 0, 0, 0, 0, 1],
-        };
-        let network = Network::new(&image)
-            .integers("flat", &[1, all])
-            .integers("kernel", &kernel)
-            .integers("rows", &[rows])
-            .constant("w", &[all, len], &values(all * len).iter().map(|v| v / 4.0).collect::<Vec<_>>())
-            .constant("v", &[all, rows], &values(all * rows))
-            .node("Reshape", &["x", "flat"], "f", &[])
-            .node("MatMul", &["f", "w"], "m", &[])
-            .node("Reshape", &["m", "kernel"], "k", &[])
-            .node("MatMul", &["f", "v"], "n", &[])
-            .node("Reshape", &["n", "rows"], "b", &[]);
-        let inputs: &[&str] = if biased { &["x", "k", "b"] } else { &["x", "k"] };
-        let twos: &'static [i64] = &[2i64; 3][..axes];
-        let with = [
-            Attribute::Int("group", groups),
-            Attribute::Ints("pads", pads),
-            Attribute::Ints("kernel_shape", twos),
-        ];
-        let model = network.node("Conv", inputs, "y", &with).output("y").read().unwrap();
         proven(&model, Options::default());
     }
 }
