@@ -184,8 +184,9 @@ fn read(bytes: &[u8], folder: Option<&Path>, limits: &Limits) -> Result<Model, E
         return Err(Error::Unsupported(unsupported));
     }
     let model = translated(&onnx, &proto, graph, limits);
-    let mut model = model.map_err(|error| named::named(graph, error))?;
-    model.operators.extend(gone.unwrap_or_default());
+    let gone = gone.unwrap_or_default();
+    let mut model = model.map_err(|error| named::as_in_file(named::named(graph, error), &gone))?;
+    model.operators.extend(gone);
     Ok(model)
 }
 

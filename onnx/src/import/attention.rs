@@ -14,6 +14,8 @@ struct Heads {
     /// Added to scores, broadcast to `batch x heads x length x keys`.
     masks: Vec<String>,
     causal: bool,
+    /// Keys before those of the queries' own time.
+    past: Option<String>,
     scale: Option<f32>,
     /// What stands for minus infinity.
     masked: f32,
@@ -50,7 +52,7 @@ impl Emit {
         };
         scores = self.op("Mul", &[&scores, &scale], Vec::new());
         if heads.causal {
-            let mask = self.causal(&heads.q, &heads.k, heads.masked);
+            let mask = self.causal(heads);
             scores = self.add(&scores, &mask);
         }
         for mask in &heads.masks {
@@ -60,17 +62,19 @@ impl Emit {
         self.op("MatMul", &[&weights, &heads.v], Vec::new())
     }
 
-    /// Keys after the query's own position are masked; the last query sees all keys.
-    fn causal(&mut self, q: &str, k: &str, masked: f32) -> String {
-        let (queries, keys) = (self.length(q, 2), self.length(k, 2));
+    /// Keys after the query's own position are masked; the first query stands after the past.
+    fn causal(&mut self, heads: &Heads) -> String {
+        let (queries, keys) = (self.length(&heads.q, 2), self.length(&heads.k, 2));
         let (zero, one) = (self.integer(0), self.integer(1));
-        let rows = self.op("Range", &[&zero, &queries, &one], Vec::new());
+        let mut rows = self.op("Range", &[&zero, &queries, &one], Vec::new());
         let cols = self.op("Range", &[&zero, &keys, &one], Vec::new());
-        let ahead = self.op("Sub", &[&keys, &queries], Vec::new());
-        let rows = self.add(&rows, &ahead);
+        if let Some(past) = &heads.past {
+            let ahead = self.length(past, 2);
+            rows = self.add(&rows, &ahead);
+        }
         let rows = self.reshape(&rows, &[-1, 1]);
         let later = self.op("Less", &[&rows, &cols], Vec::new());
-        let (masked, none) = (self.float(masked), self.float(0.0));
+        let (masked, none) = (self.float(heads.masked), self.float(0.0));
         self.op("Where", &[&later, &masked, &none], Vec::new())
     }
 
@@ -112,7 +116,12 @@ fn scale(node: &NodeProto) -> Option<f32> {
 
 /// `Attention` of ONNX: queries, keys, values, a mask that is added or chooses, keys and values of the past; `boolean` says which kind of
 /// mask it is.
-pub(super) fn standard(node: &NodeProto, boolean: Option<bool>, rank: usize) -> Option<Emit> {
+pub(super) fn standard(
+    node: &NodeProto,
+    boolean: Option<bool>,
+    [q_shape, k_shape]: [&[usize]; 2],
+) -> Option<Emit> {
+    let rank = q_shape.len();
     let (heads, groups) = (int(node, "q_num_heads", 0), int(node, "kv_num_heads", 0));
     let capped = attribute(node, "softcap").is_some_and(|a| a.f != 0.0);
     let extra = node.output.len() > 3 || given(node, 6).is_some();
@@ -138,7 +147,11 @@ pub(super) fn standard(node: &NodeProto, boolean: Option<bool>, rank: usize) -> 
     let (k, v) = (past(&mut emit, &k, 4), past(&mut emit, &v, 5));
     emit.give_copy(node.output.get(1), &k);
     emit.give_copy(node.output.get(2), &v);
-    let times = if flat { heads / groups } else { 1 };
+    let times = match flat {
+        true => heads / groups,
+        false if k_shape.len() == 4 && k_shape[1] > 0 => (q_shape[1] / k_shape[1]) as i64,
+        false => return None,
+    };
     let (k, v) = (emit.repeated(&k, times), emit.repeated(&v, times));
     let mut masks = Vec::new();
     if let Some(mask) = given(node, 3) {
@@ -158,6 +171,7 @@ pub(super) fn standard(node: &NodeProto, boolean: Option<bool>, rank: usize) -> 
         v,
         masks,
         causal,
+        past: given(node, 4).cloned(),
         scale,
         masked,
     });
@@ -239,6 +253,7 @@ fn finish_of_runtime(
         v,
         masks,
         causal: int(node, "unidirectional", 0) != 0,
+        past: None,
         scale: scale(node),
         masked,
     });

@@ -123,13 +123,15 @@ fn slopes(node: &NodeProto, known: &Analysed) -> Option<Emit> {
 
 /// Attention and rotary positions taken apart, if the rank of their input is known.
 fn attended(node: &NodeProto, known: &Analysed) -> Option<Emit> {
-    let rank = known.shape(node.input.first()?)?.len();
+    let shape = known.shape(node.input.first()?)?;
     match &*node.op_type {
-        "RotaryEmbedding" => rotary(node, rank),
+        "RotaryEmbedding" => rotary(node, shape.len()),
         _ if !is_onnx(&node.domain) => None,
         _ => {
             let mask = node.input.get(3).filter(|name| !name.is_empty());
-            standard(node, mask.and_then(|mask| known.is_bool(mask)), rank)
+            let keys = known.shape(node.input.get(1)?)?;
+            let boolean = mask.and_then(|mask| known.is_bool(mask));
+            standard(node, boolean, [&shape, &keys])
         }
     }
 }
