@@ -1,15 +1,19 @@
 //! Operations on slices of field elements at a [`Level`]: packed where the level has it, plain `pasta_curves` otherwise.
 //! Both give the same elements.
 
+use core::ops::Range;
+
 use zkernel_backend::Field;
 use zkernel_verifier::curve::signed;
 use zkernel_verifier::expression::Program;
 
-use crate::digits::{Integers, Magnitude, Octet, Windows};
+use crate::digits::{Magnitude, Windows};
 use crate::eval::{Lane, invert_block};
+use crate::halves::Lattice;
+use crate::integers::{Integers, Octet};
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::{program, rows, scalars};
+use crate::packed::{halves, program, rows, scalars, small};
 
 /// Slices shorter than this are not worth the packed constants.
 #[cfg(target_arch = "x86_64")]
@@ -61,6 +65,76 @@ pub(crate) fn dot<F: Field>(level: Level, a: &[F], b: &[F]) -> F {
     a.iter().zip(b).map(|(a, b)| *a * b).sum()
 }
 
+/// Most bits of the integers that are multiplied as they are.
+pub(crate) const INTEGER_BITS: u32 = 50;
+
+/// A vector of elements that several columns of integers are multiplied with.
+pub(crate) struct Factors<'b, F> {
+    elements: &'b [F],
+    #[cfg(target_arch = "x86_64")]
+    packed: Option<small::Factors<F>>,
+}
+
+impl<'b, F: Field> Factors<'b, F> {
+    pub(crate) fn new(level: Level, elements: &'b [F]) -> Self {
+        let _ = level;
+        Self {
+            elements,
+            #[cfg(target_arch = "x86_64")]
+            packed: level
+                .prime()
+                .filter(|_| elements.len() >= SHORT)
+                .map(|prime| small::Factors::new(prime, elements)),
+        }
+    }
+
+    /// `sum values[i] elements[i]`, of as many values of at most [`INTEGER_BITS`] bits.
+    pub(crate) fn dot(&self, values: &[i64]) -> F {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(packed) = &self.packed {
+            return packed.dot(values);
+        }
+        let pairs = values.iter().zip(self.elements);
+        pairs.map(|(a, b)| signed::<F>(*a) * b).sum()
+    }
+}
+
+/// `sums[i] += sum_t coefficient_t column_t[i]` of integers of at most [`INTEGER_BITS`] bits; no column is shorter than the
+/// sums.
+pub(crate) fn combine_integers<F: Field>(level: Level, sums: &mut [F], terms: &[(&[i64], F)]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime().filter(|_| sums.len() >= SHORT) {
+        return small::combine(prime, sums, terms);
+    }
+    let _ = level;
+    for (column, coefficient) in terms {
+        let products = column.iter().map(|c| signed::<F>(*c) * coefficient);
+        sums.iter_mut().zip(products).for_each(|(s, p)| *s += p);
+    }
+}
+
+/// `sum_e coefficient_e cells[position_e + offset]` for every offset, of integers of at most [`INTEGER_BITS`] bits.
+pub(crate) fn contract_integers<F: Field>(
+    level: Level,
+    cells: &[i64],
+    entries: &[(usize, F)],
+    offsets: &[usize],
+) -> Vec<F> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime().filter(|_| offsets.len() >= SHORT) {
+        return small::contract(prime, cells, entries, offsets);
+    }
+    let coefficients: Vec<F> = entries.iter().map(|(_, c)| *c).collect();
+    let factors = Factors::new(level, &coefficients);
+    let mut own = Vec::with_capacity(entries.len());
+    let sum = |offset: &usize| {
+        own.clear();
+        own.extend(entries.iter().map(|(position, _)| cells[position + offset]));
+        factors.dot(&own)
+    };
+    offsets.iter().map(sum).collect()
+}
+
 /// `(cell + constant)^-1` for every cell, 0 for 0, with one inversion.
 pub(crate) fn invert<F: Field>(level: Level, cells: &mut [F], constant: F) {
     #[cfg(target_arch = "x86_64")]
@@ -83,22 +157,24 @@ pub(crate) fn contract<F: Field>(
     if let Some(prime) = level.prime().filter(|_| offsets.len() >= SHORT) {
         return rows::contract(prime, dense, entries, offsets);
     }
-    let _ = level;
+    let coefficients: Vec<F> = entries.iter().map(|(_, c)| *c).collect();
+    let mut own = Vec::with_capacity(entries.len());
     let sum = |offset: &usize| {
-        let term = |(position, coefficient): &(usize, F)| *coefficient * dense[position + offset];
-        entries.iter().map(term).sum()
+        own.clear();
+        own.extend(entries.iter().map(|(position, _)| dense[position + offset]));
+        dot(level, &own, &coefficients)
     };
     offsets.iter().map(sum).collect()
 }
 
-/// Integers as integers, if all are of less than 31 bits; never where the level has no quick way to see that.
-pub(crate) fn narrow<F: Field>(level: Level, values: &[F]) -> Option<Vec<i32>> {
+/// Integers as integers, as many, if all are of less than 31 bits; says so. Never where the level has no quick way to see that.
+pub(crate) fn narrow<F: Field>(level: Level, values: &[F], narrow: &mut [i32]) -> bool {
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime() {
-        return scalars::narrow(prime, values);
+        return scalars::narrow(prime, values, narrow);
     }
-    let _ = (level, values);
-    None
+    let _ = (level, values, narrow);
+    false
 }
 
 /// Integers as magnitudes, eight an octet, the last one padded with zeros.
@@ -114,19 +190,31 @@ pub(crate) fn octets<F: Field>(level: Level, values: &[F], octets: &mut [Octet])
     }
 }
 
+/// Magnitudes as halves, in place.
+pub(crate) fn halve<F: Field>(level: Level, octets: &mut [Octet]) {
+    let lattice = Lattice::of::<F>();
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime::<F>() {
+        return halves::halve(prime, &lattice, octets);
+    }
+    let _ = level;
+    octets.iter_mut().for_each(|octet| octet.halve(&lattice));
+}
+
 /// [`Integers::digits`].
 pub(crate) fn digits<F: Field>(
     level: Level,
     scalars: &Integers,
-    (windows, window): (&Windows, usize),
+    window: (&Windows, usize),
+    range: &Range<usize>,
     digits: &mut Vec<u32>,
 ) {
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime::<F>() {
-        return scalars::digits(prime, scalars, (windows, window), digits);
+        return scalars::digits(prime, scalars, window, range, digits);
     }
     let _ = level;
-    scalars.digits(windows, window, digits);
+    scalars.digits(window, range, digits);
 }
 
 /// A gate program on rows of input batches.
@@ -248,7 +336,7 @@ mod tests {
     /// Transforms of every size class against the sum they stand for, at a few rows, and back.
     #[test]
     fn transforms_of_large_columns() {
-        for log_n in [6, 7, 11, 13] {
+        for log_n in [6, 7, 11, 13, 17] {
             let n = 1usize << log_n;
             let mut cells = powers(Fp::from(3), n);
             cells[..n / 2].fill(-Fp::ONE);
