@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tract_onnx::pb;
-use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, OutletId};
+use tract_onnx::prelude::{
+    DatumType, Framework, InferenceFact, InferenceModelExt, IntoRunnable, OutletId,
+};
 use tract_onnx::tract_hir::infer::{Factoid, InferenceModel};
 
 use crate::Error;
@@ -18,11 +20,18 @@ use crate::samples::read_capped;
 
 mod affine;
 mod arithmetic;
+mod attention;
 mod attributes;
 mod build;
 mod check;
+mod contrib;
 mod einsum;
+mod emit;
+mod external;
+mod folding;
+mod functions;
 mod gathers;
+mod halves;
 mod images;
 mod inputs;
 mod logic;
@@ -30,16 +39,20 @@ mod maps;
 mod named;
 mod normalize;
 mod operators;
+mod order;
 mod parts;
 mod passes;
 mod pools;
 mod quantized;
+mod recurrent;
 mod reduce;
 mod rewrite;
 mod selection;
+mod staged;
 mod supported;
 mod trees;
 mod views;
+mod volumes;
 mod windows;
 
 use build::Build;
@@ -76,13 +89,21 @@ struct Constant {
 }
 
 impl Model {
-    /// Reads an ONNX file with the default [`Limits`].
+    /// Reads an ONNX file with the default [`Limits`], and the files in its folder that keep its values (`NAME.onnx.data`).
     ///
     /// # Errors
     /// [`Error::File`], and as [`Model::from_bytes`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let limits = Limits::default();
-        Self::from_bytes(&read_capped(path.as_ref(), limits.file_bytes)?, &limits)
+        let (path, limits) = (path.as_ref(), Limits::default());
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        guarded(
+            &read_capped(path, limits.file_bytes)?,
+            Some(folder),
+            &limits,
+        )
     }
 
     /// Reads an ONNX model from memory. The first dimension of an input counts samples: where it is symbolic, it is 1.
@@ -103,10 +124,15 @@ impl Model {
     /// [`Error::Unsupported`] lists every operator that is not built; [`Error::Malformed`], [`Error::TooLarge`],
     /// [`Error::ExternalData`], [`Error::Dynamic`] otherwise. Bytes that make tract panic are [`Error::Malformed`].
     pub fn from_bytes(bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
-        cap("model (bytes)", bytes.len() as u64, limits.file_bytes)?;
-        catch_unwind(AssertUnwindSafe(|| read(bytes, limits)))
-            .unwrap_or_else(|_| Err(Error::Malformed("the decoder gave up on it".into())))
+        guarded(bytes, None, limits)
     }
+}
+
+/// Reads a model, with the files in that folder, whatever the decoder does.
+fn guarded(bytes: &[u8], folder: Option<&Path>, limits: &Limits) -> Result<Model, Error> {
+    cap("model (bytes)", bytes.len() as u64, limits.file_bytes)?;
+    catch_unwind(AssertUnwindSafe(|| read(bytes, folder, limits)))
+        .unwrap_or_else(|_| Err(Error::Malformed("the decoder gave up on it".into())))
 }
 
 fn malformed(problem: impl std::fmt::Display) -> Error {
@@ -124,11 +150,23 @@ fn cap(what: &str, found: u64, limit: u64) -> Result<(), Error> {
     })
 }
 
-fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
+fn read(bytes: &[u8], folder: Option<&Path>, limits: &Limits) -> Result<Model, Error> {
     let onnx = rewrite::decoder();
     let mut reader = bytes;
     let mut proto = onnx.proto_model_for_read(&mut reader).map_err(malformed)?;
-    let gone = proto.graph.as_mut().map(rewrite::rewrite);
+    if let Some(folder) = folder {
+        external::inline(&mut proto, folder, limits.file_bytes)?;
+    }
+    halves::widen(&mut proto);
+    functions::inline(&mut proto, limits)?;
+    if let Some(graph) = &mut proto.graph {
+        order::sort(graph);
+    }
+    let mut gone = proto.graph.as_mut().map(rewrite::rewrite);
+    if let (Some(graph), Some(gone)) = (&proto.graph, &mut gone) {
+        check(graph, limits)?;
+        staged::expand(&onnx, &mut proto, limits, gone, rewrite::rewrite)?;
+    }
     let graph = proto.graph.as_ref().ok_or_else(|| malformed("no graph"))?;
     let versioned = proto.opset_import.iter().any(|set| is_onnx(&set.domain));
     if !versioned && (graph.node.is_empty() || graph.node.iter().any(|n| is_onnx(&n.domain))) {
@@ -137,7 +175,8 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
         ));
     }
     check(graph, limits)?;
-    let mut unsupported = unsupported(graph);
+    let folds = |op: &str| onnx.op_register.0.contains_key(op);
+    let mut unsupported = unsupported(graph, folds);
     if unsupported.is_empty() {
         unsupported = inputs::refused(graph);
     }
@@ -145,8 +184,9 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
         return Err(Error::Unsupported(unsupported));
     }
     let model = translated(&onnx, &proto, graph, limits);
-    let mut model = model.map_err(|error| named::named(graph, error))?;
-    model.operators.extend(gone.unwrap_or_default());
+    let gone = gone.unwrap_or_default();
+    let mut model = model.map_err(|error| named::as_in_file(named::named(graph, error), &gone))?;
+    model.operators.extend(gone);
     Ok(model)
 }
 
@@ -157,6 +197,37 @@ fn translated(
     graph: &pb::GraphProto,
     limits: &Limits,
 ) -> Result<Model, Error> {
+    let Analysed {
+        inference,
+        names,
+        kinds,
+    } = analysed(onnx, proto, graph, limits, false)?;
+    let versions = proto.opset_import.iter().filter(|set| is_onnx(&set.domain));
+    Import {
+        graph,
+        inference,
+        names,
+        opset: versions.map(|set| set.version).max().unwrap_or(1),
+    }
+    .model(kinds)
+}
+
+/// What the decoder infers of a graph.
+struct Analysed {
+    inference: InferenceModel,
+    names: BTreeMap<String, OutletId>,
+    /// What values each input can have.
+    kinds: Vec<Values>,
+}
+
+/// Shapes, types and constants of a graph, in spite of nodes that do not fit if `obstinate`.
+fn analysed(
+    onnx: &tract_onnx::Onnx,
+    proto: &pb::ModelProto,
+    graph: &pb::GraphProto,
+    limits: &Limits,
+    obstinate: bool,
+) -> Result<Analysed, Error> {
     let parsed = onnx.parse(proto, None).map_err(malformed)?;
     if !parsed.unresolved_inputs.is_empty() {
         return Err(malformed(format!(
@@ -166,16 +237,46 @@ fn translated(
     }
     let mut inference = parsed.model;
     let kinds = inputs::fix(&mut inference, graph, limits)?;
-    inference.analyse(false).map_err(malformed)?;
-    let names: BTreeMap<String, OutletId> = parsed.outlets_by_name.into_iter().collect();
-    let versions = proto.opset_import.iter().filter(|set| is_onnx(&set.domain));
-    Import {
-        graph,
-        inference,
-        names,
-        opset: versions.map(|set| set.version).max().unwrap_or(1),
+    match inference.analyse(obstinate) {
+        Err(_) if obstinate => {}
+        outcome => {
+            outcome.map_err(malformed)?;
+        }
     }
-    .model(kinds)
+    folding::fold(&mut inference, limits);
+    Ok(Analysed {
+        inference,
+        names: parsed.outlets_by_name.into_iter().collect(),
+        kinds,
+    })
+}
+
+impl Analysed {
+    fn fact(&self, tensor: &str) -> Option<&InferenceFact> {
+        self.inference.outlet_fact(*self.names.get(tensor)?).ok()
+    }
+
+    fn shape(&self, tensor: &str) -> Option<Vec<usize>> {
+        let shape = self.fact(tensor)?.shape.as_concrete_finite().ok()??;
+        Some(shape.to_vec())
+    }
+
+    fn integers(&self, tensor: &str) -> Option<Vec<i64>> {
+        let value = self.fact(tensor)?.value.concretize()?;
+        let cast = value.cast_to::<i64>().ok()?;
+        Some(
+            cast.to_plain_array_view::<i64>()
+                .ok()?
+                .iter()
+                .copied()
+                .collect(),
+        )
+    }
+
+    fn is_bool(&self, tensor: &str) -> Option<bool> {
+        let kind = self.fact(tensor)?.datum_type.concretize()?;
+        Some(kind == DatumType::Bool)
+    }
 }
 
 struct Import<'a> {
@@ -376,6 +477,14 @@ impl Import<'_> {
                 let alone = self.read_once(&build.tensors[inputs[0]].name);
                 if build.fuse(node, &affine, inputs[0], &output_shape, alone) {
                     return Ok(());
+                }
+                if node.input.first() == Some(&build.tensors[inputs[0]].name)
+                    && input_shape.len() > 4
+                {
+                    return self.taken_apart(node, build, |parts| match parts.translate()? {
+                        Some(outcome) => Ok(outcome),
+                        None => parts.by_channels(&affine),
+                    });
                 }
                 "a constant that varies in a way that is not built".to_owned()
             }

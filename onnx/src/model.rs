@@ -390,6 +390,30 @@ impl Model {
         }
     }
 
+    /// The integers that a made-up input has, if it has integers.
+    pub(crate) fn guessed_range(&self, input: usize, kind: Values) -> Option<[i64; 2]> {
+        let rows = self.chosen_rows(input).map(|rows| [0, rows as i64 - 1]);
+        match kind {
+            Values::Whole(range) => rows.or(range).or(Some([0, 1])),
+            Values::Real => rows,
+        }
+    }
+
+    /// How many rows the smallest matrix has of which a tensor's values choose rows, views seen through.
+    fn chosen_rows(&self, tensor: usize) -> Option<usize> {
+        let read = |reader: &FloatNode| match &reader.op {
+            FloatOp::Gather { rows, .. } => Some(*rows),
+            FloatOp::Reshape | FloatOp::Transpose(_) => self.chosen_rows(reader.output),
+            FloatOp::Affine { pieces, constant } => {
+                let same = pieces.iter().all(|(factor, _)| *factor == 1.0) && *constant == 0.0;
+                let rows = || self.chosen_rows(reader.output);
+                (same && reader.inputs.len() == 1).then(rows)?
+            }
+            _ => None,
+        };
+        self.readers(tensor).filter_map(read).min()
+    }
+
     /// The nodes that read a tensor.
     pub(crate) fn readers(&self, tensor: usize) -> impl Iterator<Item = &FloatNode> {
         self.nodes

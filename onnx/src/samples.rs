@@ -103,26 +103,30 @@ impl Samples {
     }
 
     /// Made-up samples, for a model of whose inputs nothing is known: half of them uniform in 0..1, half about standard
-    /// normal; always the same ones. Ranges measured on them are a guess.
+    /// normal; integers uniform among those that their type has or the rows that they choose, bits if neither is known; always
+    /// the same ones. Ranges measured on them are a guess.
     #[must_use]
     pub fn guessed(model: &Model) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let mut uniform = move || (rng.next_u32() >> 8) as f32 / (1 << 24) as f32;
-        let mut value = |normal: bool| {
-            if normal {
-                (0..12).map(|_| uniform()).sum::<f32>() - 6.0 // sum of 12 uniforms: variance 1
-            } else {
-                uniform()
+        let mut value = |whole: Option<[i64; 2]>, normal: bool| match whole {
+            Some([low, high]) => {
+                let count = (high - low + 1) as f32;
+                low as f32 + (uniform() * count).floor().min(count - 1.0)
             }
+            // A sum of 12 uniforms has variance 1.
+            None if normal => (0..12).map(|_| uniform()).sum::<f32>() - 6.0,
+            None => uniform(),
         };
-        let lengths: Vec<usize> = model
-            .inputs
-            .iter()
-            .map(|&t| model.tensors[t].shape.iter().product())
+        let inputs = model.inputs.iter().zip(&model.kinds);
+        let inputs: Vec<(usize, Option<[i64; 2]>)> = inputs
+            .map(|(&t, kind)| (model.tensors[t].len(), model.guessed_range(t, *kind)))
             .collect();
         let sample = |i: usize| {
-            let of = |len: &usize| (0..*len).map(|_| value(i % 2 == 1)).collect();
-            lengths.iter().map(of).collect()
+            let of = |(len, whole): &(usize, Option<[i64; 2]>)| {
+                (0..*len).map(|_| value(*whole, i % 2 == 1)).collect()
+            };
+            inputs.iter().map(of).collect()
         };
         Self((0..GUESSED).map(sample).collect())
     }

@@ -22,6 +22,8 @@ pub(super) struct Build {
     /// Constants among the tensors, and the nodes that write them.
     pub(super) constants: BTreeMap<usize, usize>,
     pub(super) refused: Vec<UnsupportedNode>,
+    /// Layers whose rows are the channels of a tensor behind views of them.
+    pub(super) behind: BTreeMap<usize, usize>,
 }
 
 impl Build {
@@ -101,7 +103,8 @@ impl Build {
         alone: bool,
     ) -> bool {
         let same_shape = self.tensors[input].shape == shape;
-        let producer = self.nodes.iter().position(|n| n.output == input);
+        let written = || self.nodes.iter().position(|n| n.output == input);
+        let producer = self.behind.get(&input).copied().or_else(written);
         let layer = producer.filter(|_| alone && same_shape);
         if layer.is_some_and(|p| affine.fold_into(&mut self.nodes[p].op)) {
             let output = &node.output[0];

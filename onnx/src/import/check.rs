@@ -4,26 +4,14 @@ use std::collections::BTreeSet;
 
 use tract_onnx::pb;
 
+use super::external::is_external;
 use super::{Limits, cap, malformed};
 use crate::Error;
 
 /// Sizes, external data and names, before anything is built from them.
 pub(super) fn check(graph: &pb::GraphProto, limits: &Limits) -> Result<(), Error> {
     cap("number of nodes", graph.node.len() as u64, limits.nodes)?;
-    let attributes = graph.node.iter().flat_map(|n| &n.attribute);
-    if !graph.sparse_initializer.is_empty() {
-        return Err(malformed("sparse tensors are not read"));
-    }
-    for tensor in graph
-        .initializer
-        .iter()
-        .chain(attributes.filter_map(|a| a.t.as_ref()))
-    {
-        if tensor.data_location.unwrap_or(0) != 0 || !tensor.external_data.is_empty() {
-            return Err(Error::ExternalData(tensor.name.clone()));
-        }
-        cap(&tensor.name, product(&tensor.dims)?, limits.tensor_values)?;
-    }
+    tensors(graph, limits)?;
     let mut known: BTreeSet<&str> = graph.initializer.iter().map(|t| &*t.name).collect();
     known.extend(graph.input.iter().map(|i| &*i.name));
     for node in &graph.node {
@@ -46,6 +34,23 @@ pub(super) fn check(graph: &pb::GraphProto, limits: &Limits) -> Result<(), Error
         return Err(malformed("an output is missing"));
     }
     Ok(())
+}
+
+/// Sizes of all constants, those of graphs within the graph too.
+fn tensors(graph: &pb::GraphProto, limits: &Limits) -> Result<(), Error> {
+    if !graph.sparse_initializer.is_empty() {
+        return Err(malformed("sparse tensors are not read"));
+    }
+    let attributes = || graph.node.iter().flat_map(|n| &n.attribute);
+    let given = attributes().flat_map(|a| a.t.iter().chain(&a.tensors));
+    for tensor in graph.initializer.iter().chain(given) {
+        if is_external(tensor) {
+            return Err(Error::ExternalData(tensor.name.clone()));
+        }
+        cap(&tensor.name, product(&tensor.dims)?, limits.tensor_values)?;
+    }
+    let mut inner = attributes().flat_map(|a| a.g.iter().chain(&a.graphs));
+    inner.try_for_each(|graph| tensors(graph, limits))
 }
 
 pub(super) fn product(dims: &[i64]) -> Result<u64, Error> {

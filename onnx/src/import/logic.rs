@@ -77,6 +77,14 @@ impl Parts<'_, '_> {
         if let Some(outcome) = self.mask(choice, a, b, &shape)? {
             return Ok(outcome);
         }
+        if let (Some([a]), Some([b])) = (
+            self.constant_of(a).as_deref(),
+            self.constant_of(b).as_deref(),
+        ) {
+            let (a, b, own) = (f64::from(*a), f64::from(*b), self.shape(choice));
+            let op = whole(&[(a - b, 0)], b, &[&own], &shape);
+            return self.finish(op, vec![choice]);
+        }
         let difference = self.difference([a, b], [1.0, -1.0], 0.0, &shape);
         let choice = self.broadcast(choice, &shape);
         let gain = self.part(FloatOp::Product, vec![choice, difference], shape.clone());

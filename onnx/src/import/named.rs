@@ -2,6 +2,7 @@
 
 use tract_onnx::pb;
 
+use super::staged::Gone;
 use super::supported::{display_name, refuse};
 use crate::Error;
 
@@ -27,4 +28,17 @@ pub(super) fn named(graph: &pb::GraphProto, error: Error) -> Error {
         Some(node) => Error::Unsupported(vec![refuse(node, problem.clone())]),
         None => error,
     }
+}
+
+/// Refusals of nodes that stand in the place of one of the file: that one is named.
+pub(super) fn as_in_file(error: Error, gone: &Gone) -> Error {
+    let Error::Unsupported(mut nodes) = error else {
+        return error;
+    };
+    for node in &mut nodes {
+        if let Some((name, op)) = gone.get(&node.node) {
+            (node.node, node.op) = (name.clone(), op.clone());
+        }
+    }
+    Error::Unsupported(nodes)
 }

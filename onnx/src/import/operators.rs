@@ -60,7 +60,7 @@ impl Import<'_> {
             "BatchNormalization" if node.output.len() > 1 || int(node, "training_mode", 0) != 0 => {
                 Err("training mode is not built".into())
             }
-            "BatchNormalization" => self.batch_normalization(node)?,
+            "BatchNormalization" => self.batch_normalization(node, input)?,
             "Add" | "Mul" if active == 1 && node.input.len() == 2 => {
                 self.constant_operand(node, output)?
             }
@@ -193,7 +193,11 @@ impl Import<'_> {
     }
 
     /// `scale (x - mean) / sqrt(variance + epsilon) + shift`, channel by channel.
-    fn batch_normalization(&self, node: &pb::NodeProto) -> Result<Translation, Error> {
+    fn batch_normalization(
+        &self,
+        node: &pb::NodeProto,
+        input: &[usize],
+    ) -> Result<Translation, Error> {
         let part = |i: usize| Ok::<_, Error>(self.constant(&node.input[i])?.values);
         let (gamma, beta, mean, variance) = (part(1)?, part(2)?, part(3)?, part(4)?);
         let epsilon = attribute(node, "epsilon").map_or(1e-5, |a| a.f);
@@ -207,8 +211,13 @@ impl Import<'_> {
             .zip(&mean)
             .zip(&scale)
             .map(|((b, m), s)| b - m * s);
+        // Channels of features that have no positions are the last axis.
+        let along = match input.len() {
+            0..=2 => Along::Last,
+            _ => Along::Channels,
+        };
         Ok(Ok(Translated::Affine(Affine {
-            along: Along::Channels,
+            along,
             uniform: false,
             shift: shift.collect(),
             scale,

@@ -39,7 +39,6 @@ impl<'a, 'b> Parts<'a, 'b> {
     }
 
     /// Translates the node; `None` if it is of another kind.
-    /// Translates the node; `None` if it is of another kind.
     pub(super) fn translate(&mut self) -> Result<Option<Outcome>, Error> {
         Ok(Some(match &*self.node.op_type {
             "Add" | "Sum" => self.sum(1.0, 1.0)?,
@@ -95,6 +94,7 @@ impl<'a, 'b> Parts<'a, 'b> {
             "AveragePool" => self.average_pool()?,
             "MaxPool" => self.max_pool()?,
             "GlobalAveragePool" | "GlobalMaxPool" => self.global_pool()?,
+            "Conv" if self.target(0)?.len() > 4 => self.convolution()?,
             "ConvTranspose" => self.transposed_convolution()?,
             _ => return self.views(),
         }))

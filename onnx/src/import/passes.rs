@@ -4,7 +4,10 @@
 use zkernel_gadgets::model::Function;
 
 use super::Build;
-use crate::model::{FloatNode, FloatOp, Rounding};
+use crate::model::{FloatNode, FloatOp, MASKING, Rounding};
+
+/// What a mask that is computed takes off scores: `exp` of it is nothing, and it leaves the scores their digits.
+const MASK_DEPTH: f64 = 40.0;
 
 impl Build {
     /// All rewrites; `outputs` are the tensors to keep.
@@ -14,6 +17,7 @@ impl Build {
             self.silu(index);
             self.saturate(index, outputs);
         }
+        self.bound_masks(outputs);
         self.drop_unread(outputs);
         self.absorb_scales(outputs);
         self.drop_unread(outputs);
@@ -148,6 +152,50 @@ impl Build {
         };
         let from = writer.inputs.clone();
         (self.nodes[index].op, self.nodes[index].inputs) = (FloatOp::Round(kept), from);
+    }
+
+    /// Masks made of bits of the input, `(1 - bit) -10000` and the like, take less off what softmaxes alone read: no integers hold both
+    /// them and the scores. What lies between is then ours, not the reference's.
+    fn bound_masks(&mut self, outputs: &[usize]) {
+        for index in 0..self.nodes.len() {
+            let node = &self.nodes[index];
+            let (FloatOp::Affine { pieces, constant }, [_]) = (&node.op, node.inputs.as_slice())
+            else {
+                continue;
+            };
+            let deepest = pieces.iter().map(|(factor, _)| factor.abs());
+            let deepest = deepest.fold(constant.abs(), f64::max);
+            let mut between = Vec::new();
+            if deepest < -f64::from(MASKING) || !self.is_mask(node.output, outputs, &mut between) {
+                continue;
+            }
+            let share = MASK_DEPTH / deepest;
+            if let FloatOp::Affine { pieces, constant } = &mut self.nodes[index].op {
+                pieces.iter_mut().for_each(|(factor, _)| *factor *= share);
+                *constant *= share;
+            }
+            for tensor in between {
+                self.tensors[tensor].name.push_str("#masked");
+            }
+        }
+    }
+
+    /// Whether softmaxes alone read a tensor, seen through sums and views, which are collected.
+    fn is_mask(&self, tensor: usize, outputs: &[usize], between: &mut Vec<usize>) -> bool {
+        between.push(tensor);
+        let readers = self.readers(tensor);
+        !readers.is_empty()
+            && !outputs.contains(&tensor)
+            && readers.into_iter().all(|reader| {
+                let node = &self.nodes[reader];
+                match node.op {
+                    FloatOp::Softmax => true,
+                    FloatOp::Affine { .. } | FloatOp::Reshape | FloatOp::Transpose(_) => {
+                        self.is_mask(node.output, outputs, between)
+                    }
+                    _ => false,
+                }
+            })
     }
 
     /// A scaling along the last axis that dense layers alone read becomes part of their weights.

@@ -1,13 +1,15 @@
 //! Operators that the reference does not know, written in ones that it does, before the file is read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tract_onnx::onnx;
 use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
 use super::attributes::{attribute, int, ints, string};
+use super::contrib;
+use super::emit::floats;
+use super::staged::Gone;
 use super::supported::{display_name, is_onnx};
 
 /// The decoder, with `Upsample` read as the `Resize` that took its place.
@@ -36,17 +38,29 @@ pub(super) fn decoder() -> tract_onnx::Onnx {
     decoder
 }
 
-/// Writes nodes of a graph in others: `Swish`, `LpPool`, equations of `Einsum` without an output, scales that are attributes. Gives the
-/// names and operators of those that are gone, by the names of what stands in their place.
-pub(super) fn rewrite(graph: &mut GraphProto) -> BTreeMap<String, (String, String)> {
-    let mut gone = BTreeMap::new();
+/// Writes nodes of a graph in others: `Swish`, `LpPool`, operators of ONNX Runtime, equations of `Einsum` without an output, scales that are
+/// attributes. Gives the names and operators of those that are gone, by the names of what stands in their place.
+pub(super) fn rewrite(graph: &mut GraphProto) -> Gone {
+    let mut gone = Gone::new();
     let mut nodes = Vec::with_capacity(graph.node.len());
     for mut node in std::mem::take(&mut graph.node) {
+        if node.domain == contrib::DOMAIN && contrib::is_standard(&node.op_type) {
+            node.domain.clear();
+        }
+        if node.domain == contrib::DOMAIN
+            && let Some(emit) = contrib::taken_apart(&node)
+        {
+            record(&mut gone, &node, &emit.nodes);
+            graph.initializer.extend(emit.constants);
+            nodes.extend(emit.nodes);
+            continue;
+        }
         let mut parts = Rewritten::new(&node);
         match &*node.op_type {
             _ if !is_onnx(&node.domain) || node.input.is_empty() || node.output.len() != 1 => {}
             "Einsum" => complete_equation(&mut node),
             "Upsample" => parts.scales(&mut node),
+            "ConstantOfShape" if node.attribute.is_empty() => fill_with_zeros(&mut node),
             "Swish" => {
                 let alpha = attribute(&node, "alpha").map_or(1.0, |a| a.f);
                 parts.swish(alpha);
@@ -55,11 +69,7 @@ pub(super) fn rewrite(graph: &mut GraphProto) -> BTreeMap<String, (String, Strin
             _ => {}
         }
         graph.initializer.append(&mut parts.constants);
-        for part in &parts.nodes {
-            let name = display_name(&node);
-            let keys = part.output.iter().chain([&part.name]);
-            gone.extend(keys.map(|key| (key.clone(), (name.clone(), node.op_type.clone()))));
-        }
+        record(&mut gone, &node, &parts.nodes);
         match parts.nodes.is_empty() {
             true => nodes.push(node),
             false => nodes.append(&mut parts.nodes),
@@ -67,6 +77,17 @@ pub(super) fn rewrite(graph: &mut GraphProto) -> BTreeMap<String, (String, Strin
     }
     graph.node = nodes;
     gone
+}
+
+/// Says of which node of the file others stand in the place.
+pub(super) fn record(gone: &mut Gone, node: &NodeProto, parts: &[NodeProto]) {
+    let known = |name: &str| gone.get(name).cloned();
+    let own = known(&display_name(node)).or_else(|| known(node.output.first()?));
+    let own = own.unwrap_or_else(|| (display_name(node), node.op_type.clone()));
+    for part in parts {
+        let keys = part.output.iter().chain([&part.name]);
+        gone.extend(keys.map(|key| (key.clone(), own.clone())));
+    }
 }
 
 /// All labels that come once, in the order of the alphabet, after the ellipsis.
@@ -85,6 +106,16 @@ fn complete_equation(node: &mut NodeProto) {
     if let Some(given) = given {
         given.s = format!("{text}->{spread}{output}").into_bytes();
     }
+}
+
+/// What is filled without a value is filled with the float 0, which the decoder takes for another type.
+fn fill_with_zeros(node: &mut NodeProto) {
+    node.attribute.push(AttributeProto {
+        name: "value".into(),
+        t: Some(floats("", &[1], vec![0.0])),
+        r#type: AttributeType::Tensor as i32,
+        ..AttributeProto::default()
+    });
 }
 
 /// The nodes that one node becomes.
@@ -197,15 +228,5 @@ impl Rewritten {
                 self.node("Pow", [&sum, &root], true);
             }
         }
-    }
-}
-
-fn floats(name: &str, shape: &[i64], values: Vec<f32>) -> TensorProto {
-    TensorProto {
-        name: name.into(),
-        dims: shape.to_vec(),
-        data_type: DataType::Float as i32,
-        float_data: values,
-        ..TensorProto::default()
     }
 }

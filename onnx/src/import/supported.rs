@@ -1,5 +1,7 @@
 //! Which nodes can be translated, found without running anything, so that all of them are named at once.
 
+use std::collections::BTreeSet;
+
 use tract_onnx::pb;
 use zkernel_gadgets::model::Function;
 
@@ -158,13 +160,35 @@ pub(super) fn refuse(node: &pb::NodeProto, problem: impl Into<String>) -> Unsupp
     }
 }
 
-/// Every node of an operator that is not read, found without running anything.
-pub(super) fn unsupported(graph: &pb::GraphProto) -> Vec<UnsupportedNode> {
-    let problems = graph
-        .node
+/// Every node of an operator that is not read, found without running anything; `folds` says which operators the decoder evaluates on
+/// constants.
+pub(super) fn unsupported(
+    graph: &pb::GraphProto,
+    folds: impl Fn(&str) -> bool,
+) -> Vec<UnsupportedNode> {
+    let mut dependent: BTreeSet<&str> = super::inputs::real(graph)
         .iter()
-        .filter_map(|node| Some(refuse(node, problem(node)?)));
-    problems.collect()
+        .map(|i| &*i.name)
+        .collect();
+    let mut problems = Vec::new();
+    for node in &graph.node {
+        let reads = node.input.iter().any(|name| dependent.contains(&**name));
+        let constant = !reads && is_onnx(&node.domain) && !node.attribute.iter().any(is_nested);
+        // Shapes are constants.
+        if reads && !matches!(&*node.op_type, "Shape" | "Size") {
+            dependent.extend(node.output.iter().map(|name| &**name));
+        }
+        if constant && !node.input.is_empty() && !is_random(&node.op_type) && folds(&node.op_type) {
+            continue;
+        }
+        problems.extend(problem(node).map(|problem| refuse(node, problem)));
+    }
+    problems
+}
+
+/// Whether an operator gives something else every time.
+fn is_random(op: &str) -> bool {
+    op.starts_with("Random") || matches!(op, "Bernoulli" | "Multinomial")
 }
 
 /// Whether a domain is that of ONNX's own operators.
@@ -190,7 +214,10 @@ fn is_nested(attribute: &pb::AttributeProto) -> bool {
 /// Why a node cannot be translated, whatever its inputs are.
 fn problem(node: &pb::NodeProto) -> Option<&'static str> {
     if node.attribute.iter().any(is_nested) {
-        return Some("operator not built: subgraphs and sparse tensors are not read");
+        return Some(match &*node.op_type {
+            "If" => "a condition that depends on the input is not built",
+            _ => "operator not built: subgraphs and sparse tensors are not read",
+        });
     }
     if is_trees(node) {
         return None;
@@ -200,6 +227,8 @@ fn problem(node: &pb::NodeProto) -> Option<&'static str> {
     }
     match &*node.op_type {
         "MaxPool" if node.output.len() > 1 => Some("indices are not built"),
+        "LSTM" | "GRU" | "RNN" => Some("a recurrence over an input whose shape is not known"),
+        "Attention" | "RotaryEmbedding" => Some("this use of it is not built"),
         op if READ.contains(&op) || function(op).is_some() || is_quantized(op) => None,
         _ => Some("operator not built"),
     }

@@ -36,19 +36,29 @@ pub(super) fn conv_of(
     if rows == 0 || channels == 0 || rows % groups != 0 {
         return Err("its weights do not fit its groups".into());
     }
+    Ok(FloatOp::Conv(arranged(geometry, groups, weights, bias)))
+}
+
+/// A convolution with weights in the order output, tap, channel, of weights in the order of the file: output, channel, tap.
+pub(super) fn arranged(
+    geometry: Geometry,
+    groups: usize,
+    weights: &Constant,
+    bias: Option<Vec<f32>>,
+) -> Conv {
     let taps = geometry.taps();
+    let (rows, channels) = (weights.shape[0], weights.shape[1]);
     let at = |p: usize| {
         let (row, tap, channel) = (p / (taps * channels), p / channels % taps, p % channels);
         weights.values[(row * channels + channel) * taps + tap]
     };
-    let weights = (0..rows * taps * channels).map(at).collect();
-    Ok(FloatOp::Conv(Conv {
+    Conv {
         rows,
         groups,
         geometry,
-        weights,
+        weights: (0..rows * taps * channels).map(at).collect(),
         bias,
-    }))
+    }
 }
 
 /// Max and average pooling over windows of one or two axes that fit as they are.

@@ -150,6 +150,7 @@ impl Plan<'_> {
         self.weight_integers(node, part, integers, (rows, cols), scale)
     }
 
+    /// Weights as integers; those that are the same are committed to once.
     pub(super) fn weight_integers(
         &mut self,
         node: &str,
@@ -160,6 +161,14 @@ impl Plan<'_> {
     ) -> WeightId {
         let largest = integers.iter().map(|w| w.unsigned_abs()).max().unwrap_or(0);
         let bits = 64 - largest.max(1).leading_zeros();
+        let same = |(weight, values): (&Weight, &Vec<i64>)| {
+            let size = (weight.rows, weight.cols) == (rows, cols);
+            size && weight.scale.to_bits() == scale.to_bits() && *values == integers
+        };
+        let mut known = self.graph.weights.iter().zip(&self.values);
+        if let Some(index) = known.position(same) {
+            return WeightId(index as u32);
+        }
         self.graph.weights.push(Weight {
             name: format!("{node}.{part}"),
             rows,

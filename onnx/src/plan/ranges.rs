@@ -9,6 +9,9 @@ use super::lines::jumps;
 use crate::Model;
 use crate::model::{FloatNode, FloatOp, MASKING, Values};
 
+/// How far the ranges of layers of the same weights may be apart to be the same.
+const TIED: f64 = 8.0;
+
 /// What calibration found out.
 #[derive(Clone, Debug)]
 pub(crate) struct Ranges {
@@ -52,6 +55,7 @@ impl Ranges {
         for m in &mut magnitude {
             *m = if *m > 0.0 { *m } else { 1.0 };
         }
+        tie(model, &mut magnitude);
         let kinds = model.inputs.iter().zip(&model.kinds);
         let inputs = kinds
             .map(|(&t, kind)| InputGrid::new(floats, t, Need::of(model, t), *kind))
@@ -65,6 +69,33 @@ impl Ranges {
             magnitude,
             spread: rows_of.map(spread).collect(),
             inputs,
+        }
+    }
+}
+
+/// Layers of the same weights, as the steps of a recurrence are, get the same ranges where theirs are close: their weights are then the
+/// same integers, which are committed to once.
+fn tie(model: &Model, magnitude: &mut [f64]) {
+    let mut groups: BTreeMap<Vec<u32>, Vec<&FloatNode>> = BTreeMap::new();
+    for node in &model.nodes {
+        if let (FloatOp::Dense { .. }, Some((rows, weights, _))) = (&node.op, node.op.linear()) {
+            let bits = weights.iter().map(|w| w.to_bits());
+            let key = [rows as u32].into_iter().chain(bits).collect();
+            groups.entry(key).or_default().push(node);
+        }
+    }
+    let sides: [fn(&FloatNode) -> usize; 2] = [|node| node.inputs[0], |node| node.output];
+    for (group, side) in groups
+        .values()
+        .flat_map(|group| sides.map(|side| (group, side)))
+    {
+        let own = || group.iter().map(|node| magnitude[side(node)]);
+        let (least, most) = (
+            own().fold(f64::INFINITY, f64::min),
+            own().fold(0.0, f64::max),
+        );
+        if most <= TIED * least {
+            group.iter().for_each(|node| magnitude[side(node)] = most);
         }
     }
 }

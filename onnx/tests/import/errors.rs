@@ -93,7 +93,10 @@ fn graphs_that_contradict_themselves() {
         |g| g.node[0].input[0] = "z".into(),
         "`z` is read before it is written",
     );
-    malformed(|g| g.node.swap(0, 1), "`a` is read before it is written");
+    malformed(
+        |g| g.node[0].input[0] = "y".into(),
+        "`y` is read before it is written",
+    );
     malformed(|g| g.node[1].output[0] = "a".into(), "`a` is written twice");
     malformed(|g| g.node[1].output[0] = "w".into(), "`w` is written twice");
     malformed(|g| g.initializer[0].dims = vec![-3, 4], "shape");

@@ -2,12 +2,16 @@
 
 mod deciding;
 mod errors;
+mod files;
+mod fused;
 mod general;
 mod layers;
 mod linear;
 mod network;
 mod quantized;
+mod recurrent;
 mod refused;
 mod rows;
 mod visibility;
+mod volumes;
 mod wiring;

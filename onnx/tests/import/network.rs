@@ -86,7 +86,12 @@ impl Network {
     }
 
     /// Makes an input one of bytes.
-    pub fn with_bytes(mut self, name: &str) -> Self {
+    pub fn with_bytes(self, name: &str) -> Self {
+        self.with_type(name, DataType::Uint8)
+    }
+
+    /// Makes an input one of that type.
+    pub fn with_type(mut self, name: &str, kind: DataType) -> Self {
         let input = self
             .0
             .input
@@ -98,7 +103,7 @@ impl Network {
         else {
             panic!("a tensor");
         };
-        tensor.elem_type = DataType::Uint8 as i32;
+        tensor.elem_type = kind as i32;
         self
     }
 
