@@ -3,7 +3,7 @@
 //! tract decodes the file, infers shapes and folds constants, before any optimisation, so that node names survive; the
 //! operators are read from the file's own nodes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ mod images;
 mod inputs;
 mod logic;
 mod maps;
+mod ml;
 mod named;
 mod normalize;
 mod operators;
@@ -38,7 +39,6 @@ mod reduce;
 mod rewrite;
 mod selection;
 mod supported;
-mod trees;
 mod views;
 mod windows;
 
@@ -46,7 +46,7 @@ use build::Build;
 use check::check;
 use operators::Translated;
 use parts::Parts;
-use supported::{display_name, is_onnx, is_trees, refuse, unsupported};
+use supported::{display_name, is_onnx, refuse, unsupported};
 
 /// Bounds on what is read from a file that nobody vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,9 @@ impl Default for Limits {
         }
     }
 }
+
+/// The version in which operators are written where a file does not say.
+const OPSET: i64 = 17;
 
 /// A constant of the graph.
 struct Constant {
@@ -128,6 +131,9 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
     let onnx = rewrite::decoder();
     let mut reader = bytes;
     let mut proto = onnx.proto_model_for_read(&mut reader).map_err(malformed)?;
+    let opset = opset(&mut proto);
+    let rewriting = proto.graph.as_mut().map(|graph| ml::rewrite(graph, opset));
+    let rewriting = rewriting.unwrap_or_default();
     let gone = proto.graph.as_mut().map(rewrite::rewrite);
     let graph = proto.graph.as_ref().ok_or_else(|| malformed("no graph"))?;
     let versioned = proto.opset_import.iter().any(|set| is_onnx(&set.domain));
@@ -137,7 +143,7 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
         ));
     }
     check(graph, limits)?;
-    let mut unsupported = unsupported(graph);
+    let mut unsupported = [rewriting.refused, unsupported(graph)].concat();
     if unsupported.is_empty() {
         unsupported = inputs::refused(graph);
     }
@@ -147,7 +153,27 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
     let model = translated(&onnx, &proto, graph, limits);
     let mut model = model.map_err(|error| named::named(graph, error))?;
     model.operators.extend(gone.unwrap_or_default());
+    model.operators.extend(rewriting.gone);
+    model.classes = rewriting.classes;
     Ok(model)
+}
+
+/// The version of ONNX's own operators that a file means. One with operators of `ai.onnx.ml` alone may not say: then any will do.
+fn opset(proto: &mut pb::ModelProto) -> i64 {
+    let mut nodes = proto.graph.iter().flat_map(|g| &g.node).peekable();
+    let classic = nodes.peek().is_some() && nodes.all(|n| n.domain == ml::DOMAIN);
+    let versions = proto.opset_import.iter().filter(|set| is_onnx(&set.domain));
+    match versions.map(|set| set.version).max() {
+        Some(version) => version,
+        None if !classic => 1,
+        None => {
+            proto.opset_import.push(pb::OperatorSetIdProto {
+                domain: String::new(),
+                version: OPSET,
+            });
+            OPSET
+        }
+    }
 }
 
 /// What tract makes of a graph, and we of it.
@@ -231,13 +257,7 @@ impl Import<'_> {
         kinds: Vec<Values>,
     ) -> Result<Model, Error> {
         let written = build.nodes.iter().map(|n| n.output);
-        let trees = self.graph.node.iter().filter(|node| is_trees(node));
-        // Labels of trees are ours: the reference run has been seen to give others than its own scores say.
-        let ours: BTreeSet<&str> = trees.flat_map(|node| &node.output).map(|n| &**n).collect();
-        let watched = written.filter(|&t| {
-            let name = &build.tensors[t].name;
-            self.names.contains_key(name) && !ours.contains(&**name)
-        });
+        let watched = written.filter(|&t| self.names.contains_key(&build.tensors[t].name));
         let watched: Vec<usize> = watched.collect();
         let outlets: Vec<OutletId> = watched
             .iter()
@@ -257,6 +277,7 @@ impl Import<'_> {
             nodes: build.nodes,
             inputs: build.inputs,
             kinds,
+            classes: BTreeMap::new(),
             grids: build.grids,
             operators: operators(self.graph),
             outputs,
@@ -341,9 +362,6 @@ impl Import<'_> {
         // Shapes of activations are constants.
         if self.is_known(output) {
             return Ok(());
-        }
-        if is_trees(node) {
-            return self.taken_apart(node, build, |parts| parts.trees());
         }
         // Tensors without elements hold nothing: only concatenations read them, and leave them out.
         if node.output.len() == 1 && self.shape(output)?.contains(&0) {

@@ -242,6 +242,8 @@ pub struct Model {
     pub(crate) grids: BTreeMap<usize, Vec<f32>>,
     /// Names of the file's nodes and their operators, by the names of nodes and of what they write.
     pub(crate) operators: BTreeMap<String, (String, String)>,
+    /// Names of classes in the order of their numbers, by the output that is such a number.
+    pub classes: BTreeMap<String, Vec<String>>,
     /// What values each input can have.
     pub(crate) kinds: Vec<Values>,
     /// Outputs, indices into `tensors`.

@@ -172,15 +172,6 @@ pub(super) fn is_onnx(domain: &str) -> bool {
     matches!(domain, "" | "ai.onnx")
 }
 
-/// Whether a node is an ensemble of trees.
-pub(super) fn is_trees(node: &pb::NodeProto) -> bool {
-    node.domain == "ai.onnx.ml"
-        && matches!(
-            &*node.op_type,
-            "TreeEnsembleClassifier" | "TreeEnsembleRegressor"
-        )
-}
-
 /// Whether an attribute is a subgraph, a sparse tensor or a list of tensors.
 fn is_nested(attribute: &pb::AttributeProto) -> bool {
     let sparse = attribute.sparse_tensor.is_some() || !attribute.sparse_tensors.is_empty();
@@ -192,7 +183,8 @@ fn problem(node: &pb::NodeProto) -> Option<&'static str> {
     if node.attribute.iter().any(is_nested) {
         return Some("operator not built: subgraphs and sparse tensors are not read");
     }
-    if is_trees(node) {
+    // Those of its operators that are built are gone, and why the others are not is known.
+    if node.domain == super::ml::DOMAIN {
         return None;
     }
     if !is_onnx(&node.domain) {

@@ -15,6 +15,8 @@ const EXACT_BITS: i32 = 24;
 /// Bits of accuracy of a constant that is added, of the calibrated range; parts of a step that are tried to have it exact.
 const CONSTANT_BITS: u32 = 13;
 const MOST_PARTS: u32 = 16;
+/// Rows of whole numbers below this are kept exactly.
+const WHOLE_ROWS: f32 = 16_777_216.0;
 /// Distances to a maximum beyond which an exponential is nothing.
 pub(super) const MASK_DISTANCE: f64 = 24.0;
 
@@ -445,7 +447,13 @@ impl Plan<'_> {
         let largest = weights.iter().fold(0f32, |m, w| m.max(w.abs()));
         let scale = f64::from(largest.max(f32::MIN_POSITIVE))
             / f64::from(self.widths.activation + 1).exp2();
-        let scale = self.term_step(node.output, scale);
+        // Numbers of classes and other whole numbers stay what they are.
+        let whole = weights.iter().all(|w| w.fract() == 0.0) && largest < WHOLE_ROWS;
+        let scale = if whole {
+            1.0
+        } else {
+            self.term_step(node.output, scale)
+        };
         let weights: WeightId = self.weight(&node.name, "weight", weights, (rows, cols), scale);
         let bound = self.graph.weights[weights.0 as usize].bound;
         let output = self.tensor(node.output, scale, Interval::new(-bound, bound));
