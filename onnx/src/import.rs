@@ -214,10 +214,16 @@ struct Import<'a> {
 
 impl Import<'_> {
     fn model(self, kinds: Vec<Values>) -> Result<Model, Error> {
-        let mut build = Build::default();
-        for input in inputs::real(self.graph) {
+        let mut build = Build {
+            shown: self.graph.output.iter().map(|o| o.name.clone()).collect(),
+            ..Build::default()
+        };
+        for (input, kind) in inputs::real(self.graph).into_iter().zip(&kinds) {
             let id = build.tensor(&input.name, self.shape(&input.name)?);
             build.inputs.push(id);
+            if matches!(kind, Values::Whole(_)) {
+                build.whole.insert(id);
+            }
         }
         for node in &self.graph.node {
             self.node(node, &mut build)?;

@@ -392,6 +392,20 @@ impl Model {
         }
     }
 
+    /// Whether a tensor is one label: the position of a largest value, or a comparison, or what is looked up by it.
+    pub(crate) fn is_label(&self, tensor: usize) -> bool {
+        let writer = self.nodes.iter().find(|n| n.output == tensor);
+        let one = self.tensors[tensor].len() == 1;
+        writer.filter(|_| one).is_some_and(|node| match &node.op {
+            FloatOp::ArgMax | FloatOp::Positive => true,
+            FloatOp::Gather { weights, .. } if weights.iter().any(|w| w.fract() != 0.0) => false,
+            FloatOp::Gather { .. } | FloatOp::Reshape | FloatOp::Affine { .. } => {
+                matches!(node.inputs[..], [input] if self.is_label(input))
+            }
+            _ => false,
+        })
+    }
+
     /// The nodes that read a tensor.
     pub(crate) fn readers(&self, tensor: usize) -> impl Iterator<Item = &FloatNode> {
         self.nodes

@@ -158,6 +158,10 @@ fn decision(model: &Model, tensor: usize, values: &[f64]) -> usize {
         .map(|n| &n.op)
     {
         Some(FloatOp::ArgMax) => return values.first().map_or(0, |&v| v as usize),
+        Some(_) if model.is_label(tensor) => {
+            // A number of a class, or another whole label of one.
+            return values.first().map_or(0, |&v| v.round() as i64 as usize);
+        }
         Some(FloatOp::Dense { .. }) => 0.0,
         _ => 0.5,
     };

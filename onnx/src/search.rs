@@ -54,6 +54,9 @@ impl Goal {
 const SHIFTS: [u32; 4] = [8, 12, 16, 20];
 /// Bits of activations.
 const ACTIVATIONS: std::ops::RangeInclusive<u32> = 7..=13;
+/// More bits of activations, where none of these meet the goal; for models of at most so many values, whose cells do not count.
+const FINER: std::ops::RangeInclusive<u32> = 14..=17;
+const FINER_VALUES: usize = 1 << 14;
 /// What widths may err more than the best, where none meet the goal.
 const NEAR_BEST: f64 = 1.1;
 /// How many times the fewest cells are no more to speak of: cells are an estimate.
@@ -105,11 +108,15 @@ fn searched(
 /// Bytes that a calibration takes at once: the float values of all samples, and the weights and values of the integer networks compared.
 #[must_use]
 pub fn calibration_bytes(model: &Model, samples: &Samples) -> u64 {
-    let values: usize = model.tensors.iter().map(|t| t.len()).sum();
+    let values = calibrated_values(model);
     let weights: usize = model.nodes.iter().map(weights_of).sum();
     let floats = samples.as_slice().len() * values * size_of::<f32>();
     let integers = (2 * weights + 4 * values) * size_of::<i64>();
     (floats + integers) as u64
+}
+
+fn calibrated_values(model: &Model) -> usize {
+    model.tensors.iter().map(|t| t.len()).sum()
 }
 
 fn weights_of(node: &FloatNode) -> usize {
@@ -203,6 +210,15 @@ impl Search<'_> {
             let quantized = self.quantized(widths)?;
             if self.goal.is_met(&quantized.report) {
                 return Ok(quantized);
+            }
+        }
+        // Products of products and other small models that lose much: more bits, though tables grow with them.
+        let shift = SHIFTS[SHIFTS.len() - 1];
+        for activation in FINER.filter(|_| calibrated_values(self.model) <= FINER_VALUES) {
+            let finer = self.quantized(Widths { shift, activation });
+            match finer.ok().filter(|finer| self.goal.is_met(&finer.report)) {
+                Some(finer) => return Ok(finer),
+                None => continue,
             }
         }
         self.nearest()

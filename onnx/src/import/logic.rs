@@ -49,6 +49,7 @@ impl Parts<'_, '_> {
         let shape = self.shape(x);
         match self.import.cast_kind(self.node)? {
             Cast::Same => self.finish(FloatOp::Reshape, vec![x]),
+            Cast::Whole if self.build.is_whole(x) => self.finish(FloatOp::Reshape, vec![x]),
             Cast::Whole => self.finish(FloatOp::Function(Function::Trunc, [1.0, 0.0]), vec![x]),
             Cast::Bit => {
                 let sides = [1.0, -1.0].map(|sign| {

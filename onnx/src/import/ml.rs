@@ -10,11 +10,12 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
 use super::attributes::{attribute, int, string};
-use super::inputs::{declared_shape, element_type};
-use super::supported::{display_name, refuse};
+use super::inputs::{declared_shape, element_type, set_element_type};
+use super::supported::{display_name, is_onnx, refuse};
 use crate::UnsupportedNode;
 
 mod blocks;
+mod distances;
 mod encoders;
 mod ensemble;
 mod forest;
@@ -22,6 +23,7 @@ mod labels;
 mod linear;
 mod scaling;
 mod strings;
+mod sums;
 mod svm;
 mod writer;
 
@@ -30,6 +32,9 @@ use writer::{Known, Writer};
 
 /// The domain of these operators.
 pub(super) const DOMAIN: &str = "ai.onnx.ml";
+
+/// Most values of a constant that is looked into.
+const MOST_KNOWN: i64 = 1 << 18;
 
 /// What became of a graph's operators of this domain.
 #[derive(Default)]
@@ -44,6 +49,7 @@ pub(super) struct Rewriting {
 
 /// Writes all nodes of the domain in operators of ONNX, of that version. Strings become numbers.
 pub(super) fn rewrite(graph: &mut GraphProto, opset: i64) -> Rewriting {
+    doubles_are_floats(graph);
     let strings = Strings::code(graph);
     let mut all = Rewriting {
         classes: strings.outputs(graph),
@@ -52,13 +58,10 @@ pub(super) fn rewrite(graph: &mut GraphProto, opset: i64) -> Rewriting {
     let mut known = known(graph);
     let mut nodes = Vec::with_capacity(graph.node.len());
     for node in std::mem::take(&mut graph.node) {
-        if node.domain != DOMAIN {
-            nodes.push(node);
-            continue;
-        }
         let mut writer = Writer::new(&node, opset, &known, &strings);
         match write(&mut writer) {
-            Ok(()) => {
+            Ok(false) => nodes.push(node),
+            Ok(true) => {
                 let written = writer.written();
                 graph.initializer.extend(written.constants);
                 known.floats.extend(written.floats);
@@ -80,6 +83,37 @@ pub(super) fn rewrite(graph: &mut GraphProto, opset: i64) -> Rewriting {
     all
 }
 
+/// Numbers of 64 bits become those of 32: integers stand for either.
+fn doubles_are_floats(graph: &mut GraphProto) {
+    let (double, float) = (DataType::Double, DataType::Float);
+    for input in graph
+        .input
+        .iter_mut()
+        .filter(|i| element_type(i) == Some(double as i32))
+    {
+        set_element_type(input, float);
+    }
+    let of_nodes = graph.node.iter_mut().flat_map(|node| &mut node.attribute);
+    for attribute in of_nodes.filter(|a| a.name == "to" && a.i == i64::from(double as i32)) {
+        attribute.i = i64::from(float as i32);
+    }
+    let onnx = graph.node.iter_mut().filter(|node| is_onnx(&node.domain));
+    let tensors = onnx
+        .flat_map(|node| &mut node.attribute)
+        .filter_map(|a| a.t.as_mut());
+    let tensors = tensors.chain(&mut graph.initializer);
+    for tensor in tensors.filter(|t| t.data_type == double as i32 && t.external_data.is_empty()) {
+        let values = tensor_values(tensor).into_iter().map(|v| v as f32);
+        *tensor = TensorProto {
+            name: tensor.name.clone(),
+            dims: tensor.dims.clone(),
+            data_type: float as i32,
+            float_data: values.collect(),
+            ..TensorProto::default()
+        };
+    }
+}
+
 /// What is known of inputs, constants, and what casts write.
 fn known(graph: &GraphProto) -> Known {
     let mut known = Known::default();
@@ -98,6 +132,11 @@ fn known(graph: &GraphProto) -> Known {
             known.floats.insert(name.clone());
         }
     }
+    let few = graph
+        .initializer
+        .iter()
+        .filter(|t| t.dims.iter().fold(1i64, |p, d| p.saturating_mul(*d)) <= MOST_KNOWN);
+    known.constants = few.map(|t| (t.name.clone(), tensor_values(t))).collect();
     let casts = graph
         .node
         .iter()
@@ -108,11 +147,25 @@ fn known(graph: &GraphProto) -> Known {
     known
 }
 
-/// Writes one node.
-fn write(w: &mut Writer<'_>) -> Result<(), String> {
-    if w.node.input.is_empty() || w.node.output.is_empty() {
-        return Err("it has no input or no output".into());
+/// Writes one node; false for one that stays as it is.
+fn write(w: &mut Writer<'_>) -> Result<bool, String> {
+    let empty = w.node.input.is_empty() || w.node.output.is_empty();
+    if w.node.domain == DOMAIN {
+        return match empty {
+            true => Err("it has no input or no output".into()),
+            false => write_classic(w).map(|()| true),
+        };
     }
+    Ok(match &*w.node.op_type {
+        _ if empty || !is_onnx(&w.node.domain) => false,
+        "ReduceLogSumExp" => sums::log_sum_exp(w),
+        "Scan" => distances::scan(w),
+        _ => false,
+    })
+}
+
+/// Writes one node of the domain.
+fn write_classic(w: &mut Writer<'_>) -> Result<(), String> {
     match &*w.node.op_type {
         "Scaler" => scaling::scaler(w),
         "Normalizer" => scaling::normalizer(w),

@@ -7,7 +7,7 @@ use super::quantized::is_quantized;
 use crate::UnsupportedNode;
 
 /// Operators that are read beside the one-input functions; whether a node of theirs is built shows when it is translated.
-const READ: [&str; 90] = [
+const READ: [&str; 92] = [
     "Add",
     "And",
     "ArgMax",
@@ -42,6 +42,8 @@ const READ: [&str; 90] = [
     "Hardmax",
     "Identity",
     "InstanceNormalization",
+    "IsInf",
+    "IsNaN",
     "LRN",
     "LayerNormalization",
     "Less",

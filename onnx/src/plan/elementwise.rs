@@ -470,6 +470,28 @@ impl Plan<'_> {
     ) -> Result<TensorId, Error> {
         let bits = self.factor_bits();
         let x = self.narrow(&node.name, node.inputs[0], input, bits);
+        self.scaled_values(node, (scale, shift), x)
+    }
+
+    /// The same of columns that have been made of one size, with factors to fit.
+    pub(super) fn scaled_even(
+        &mut self,
+        node: &FloatNode,
+        input: TensorId,
+    ) -> Result<TensorId, Error> {
+        match &node.op {
+            FloatOp::Scale { scale, shift } => self.scaled_values(node, (scale, shift), input),
+            _ => Ok(input),
+        }
+    }
+
+    fn scaled_values(
+        &mut self,
+        node: &FloatNode,
+        (scale, shift): (&[f32], &[f32]),
+        x: TensorId,
+    ) -> Result<TensorId, Error> {
+        let bits = self.factor_bits();
         let shape = self.read(x).shape.clone();
         let channels = scale.len();
         let rows = shape.iter().product::<usize>() / channels.max(1);

@@ -3,7 +3,7 @@
 use zkernel_gadgets::model::{Function, Interval, Op, TensorId, Visibility, Weight, WeightId};
 
 use super::ranges::ceil_log2;
-use super::{ARGMAX_WEIGHT_BITS, MOST_DROPPED, Plan, RAW_WEIGHT_BITS};
+use super::{ARGMAX_WEIGHT_BITS, BIAS_BITS, BIT_WEIGHT_BITS, MOST_DROPPED, Plan, RAW_WEIGHT_BITS};
 use crate::Error;
 use crate::model::{FloatNode, FloatOp};
 
@@ -35,12 +35,19 @@ impl Plan<'_> {
             self.scaled.insert(node.output, shift);
             step / (s_x * f64::from(shift).exp2())
         } else {
-            let bits = if uses.argmax {
-                ARGMAX_WEIGHT_BITS
-            } else {
-                RAW_WEIGHT_BITS
+            let bits = match self.read(input).range {
+                // Bits: what few weights add up to decides.
+                Interval { min: 0, max: 1 } => BIT_WEIGHT_BITS,
+                _ if uses.argmax => ARGMAX_WEIGHT_BITS,
+                _ => RAW_WEIGHT_BITS,
             };
-            largest.max(f64::MIN_POSITIVE.sqrt()) / ((1i64 << bits) - 1) as f64
+            let (_, _, bias) = node.op.linear().unwrap_or_default();
+            let bias = bias
+                .unwrap_or_default()
+                .iter()
+                .fold(0f64, |m, &b| m.max(f64::from(b.abs())));
+            let least = (bias / s_x / f64::from(BIAS_BITS).exp2()).max(f64::MIN_POSITIVE.sqrt());
+            largest.max(least) / ((1i64 << bits) - 1) as f64
         };
         let accumulator = self.accumulate(node, input, s_w)?;
         self.layers.push((accumulator, node.output));

@@ -65,7 +65,7 @@ fn mapped(
         .collect();
     let gains = w.constant(&[gains.len(), 1], &gains);
     let sum = w.op("MatMul", &[&bits, &gains], &[]);
-    let flat = w.reduce("ReduceSum", &sum, -1, false);
+    let flat = w.reduce("ReduceSum", &sum, &[-1], false);
     let y = w.with_row("Add", &flat, &[default as f32]);
     match kind {
         DataType::Float => w.finish_float(0, &y),

@@ -249,6 +249,6 @@ fn sums(
     } else {
         "ReduceMin"
     };
-    let chosen = w.reduce(op, &each, 1, false);
+    let chosen = w.reduce(op, &each, &[1], false);
     Ok(w.with_row("Add", &chosen, &base))
 }

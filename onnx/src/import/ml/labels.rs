@@ -78,7 +78,7 @@ fn softmax_of_others_than_zero(w: &mut Writer<'_>, scores: &str) -> String {
     let bits = w.cast(scores, DataType::Bool);
     let bits = w.cast(&bits, DataType::Float);
     let parts = w.op("Mul", &[&exponentials, &bits], &[]);
-    let sum = w.reduce("ReduceSum", &parts, -1, true);
+    let sum = w.reduce("ReduceSum", &parts, &[-1], true);
     w.op("Div", &[&parts, &sum], &[])
 }
 

@@ -30,12 +30,12 @@ pub(super) fn normalizer(w: &mut Writer<'_>) -> Result<(), String> {
         None | Some("MAX") => w.largest(&x),
         Some("L1") => {
             let sizes = w.op("Abs", &[&x], &[]);
-            let sum = w.reduce("ReduceSum", &sizes, -1, true);
+            let sum = w.reduce("ReduceSum", &sizes, &[-1], true);
             w.with_row("Max", &sum, &[TINY])
         }
         Some("L2") => {
             let squares = w.op("Mul", &[&x, &x], &[]);
-            let sum = w.reduce("ReduceSum", &squares, -1, true);
+            let sum = w.reduce("ReduceSum", &squares, &[-1], true);
             let sum = w.with_row("Max", &sum, &[TINY * TINY]);
             w.op("Sqrt", &[&sum], &[])
         }

@@ -2,7 +2,7 @@
 
 use super::super::attributes::{floats, int, ints};
 use super::writer::Writer;
-use super::{labels, text};
+use super::{distances, labels, text};
 
 /// `SVMClassifier`: each pair of classes votes for one, and the first with the most votes is the label; the scores are what the pairs
 /// were decided by, or with `prob_a` probabilities (of two classes), or without support vectors one linear score for each class.
@@ -26,7 +26,6 @@ pub(super) fn classifier(w: &mut Writer<'_>) -> Result<(), String> {
     {
         return Err("its classes, support vectors and coefficients do not fit".into());
     }
-    let kernels = kernels(w, vectors)?;
     let mut starts = vec![0];
     for count in of_class {
         starts.push(starts[starts.len() - 1] + *count as usize);
@@ -40,7 +39,7 @@ pub(super) fn classifier(w: &mut Writer<'_>) -> Result<(), String> {
             row[v] = coefficients[i * vectors + v];
         }
     }
-    let decisions = w.layer(&kernels, &weights, vectors, &rho[..pairs.len()]);
+    let decisions = sums_of_kernels(w, &weights, vectors, &rho[..pairs.len()])?;
     scores(w, &decisions, classes)?;
     vote(w, &decisions, &pairs, &labels);
     Ok(())
@@ -137,8 +136,7 @@ pub(super) fn regressor(w: &mut Writer<'_>) -> Result<(), String> {
         if coefficients.len() != vectors {
             return Err("its coefficients and support vectors do not fit".into());
         }
-        let kernels = kernels(w, vectors)?;
-        w.layer(&kernels, &coefficients, vectors, &bias)
+        sums_of_kernels(w, &coefficients, vectors, &bias)?
     };
     if int(w.node, "one_class", 0) != 0 {
         let bit = w.positive(&y);
@@ -156,15 +154,34 @@ fn vector_count(of_class: &[i64]) -> Result<usize, String> {
         .ok_or_else(|| "it has no support vectors".into())
 }
 
-/// The kernel of the features with every support vector.
-fn kernels(w: &mut Writer<'_>, vectors: usize) -> Result<String, String> {
+/// Sums of the kernels of the features with every support vector; of a linear kernel one matrix.
+fn sums_of_kernels(
+    w: &mut Writer<'_>,
+    weights: &[f32],
+    vectors: usize,
+    bias: &[f32],
+) -> Result<String, String> {
     let support = floats(w.node, "support_vectors").to_vec();
     let cols = support.len() / vectors;
     if cols == 0 || cols * vectors != support.len() {
         return Err("its support vectors differ in length".into());
     }
-    let rbf = text(w.node, "kernel_type").as_deref() == Some("RBF");
-    kernel_of(w, &support, cols, rbf.then_some(()))
+    let kind = text(w.node, "kernel_type");
+    if matches!(kind.as_deref(), None | Some("LINEAR")) {
+        let entry = |p: usize| {
+            let row = weights[p / cols * vectors..][..vectors].iter();
+            let column = support.iter().skip(p % cols).step_by(cols);
+            row.zip(column)
+                .map(|(a, v)| f64::from(*a) * f64::from(*v))
+                .sum::<f64>() as f32
+        };
+        let matrix: Vec<f32> = (0..bias.len() * cols).map(entry).collect();
+        let x = w.float(0);
+        return Ok(w.layer(&x, &matrix, cols, bias));
+    }
+    let distances = (kind.as_deref() == Some("RBF")).then_some(());
+    let kernels = kernel_of(w, &support, cols, distances)?;
+    Ok(w.layer(&kernels, weights, vectors, bias))
 }
 
 /// Kernels with the rows of a matrix; distances only where there are support vectors.
@@ -198,29 +215,8 @@ fn kernel_of(
     })
 }
 
-/// `exp(-gamma |x - v|^2)`, by `|x - v|^2 = |x - c|^2 - 2 (x - c)(v - c) + |v - c|^2` about the centre c of the vectors.
+/// `exp(-gamma |x - v|^2)`.
 fn gaussian(w: &mut Writer<'_>, x: &str, vectors: &[f32], cols: usize, gamma: f32) -> String {
-    let count = vectors.len() / cols;
-    let mean = |column: usize| {
-        let values = vectors.iter().skip(column).step_by(cols);
-        (values.map(|v| f64::from(*v)).sum::<f64>() / count as f64) as f32
-    };
-    let centre: Vec<f32> = (0..cols).map(mean).collect();
-    let near: Vec<f32> = vectors
-        .iter()
-        .enumerate()
-        .map(|(p, v)| v - centre[p % cols])
-        .collect();
-    let x = w.with_row("Sub", x, &centre);
-    let squares = w.op("Mul", &[&x, &x], &[]);
-    let square = w.reduce("ReduceSum", &squares, -1, true);
-    let square = w.with_row("Mul", &square, &[-gamma]);
-    let products: Vec<f32> = near.iter().map(|v| 2.0 * gamma * v).collect();
-    let lengths: Vec<f32> = near
-        .chunks(cols)
-        .map(|v| -gamma * v.iter().map(|v| v * v).sum::<f32>())
-        .collect();
-    let products = w.layer(&x, &products, cols, &lengths);
-    let exponents = w.op("Add", &[&products, &square], &[]);
+    let exponents = distances::squared(w, x, vectors, cols, -gamma);
     w.op("Exp", &[&exponents], &[])
 }

@@ -22,6 +22,8 @@ pub(super) struct Known {
     pub(super) floats: BTreeSet<String>,
     /// Shapes of inputs and constants, -1 where the file does not say.
     pub(super) shapes: BTreeMap<String, Vec<i64>>,
+    /// Constants, by their values.
+    pub(super) constants: BTreeMap<String, Vec<f64>>,
 }
 
 /// What was written: nodes in order, their constants, and which of their tensors are floats.
@@ -117,6 +119,16 @@ impl<'a> Writer<'a> {
         name
     }
 
+    /// The values of a constant.
+    pub(super) fn values(&self, tensor: &str) -> Option<&'a [f64]> {
+        self.known.constants.get(tensor).map(Vec::as_slice)
+    }
+
+    /// The shape of an input or of a constant.
+    pub(super) fn shape(&self, tensor: &str) -> Option<&'a [i64]> {
+        self.known.shapes.get(tensor).map(Vec::as_slice)
+    }
+
     /// Whether a tensor is known to have one axis.
     pub(super) fn is_vector(&self, tensor: &str) -> bool {
         self.known
@@ -174,18 +186,27 @@ impl<'a> Writer<'a> {
 
     /// The largest value of every row, its axis kept.
     pub(super) fn largest(&mut self, x: &str) -> String {
-        self.reduce("ReduceMax", x, -1, true)
+        self.reduce("ReduceMax", x, &[-1], true)
     }
 
-    /// A reduction of an axis, written as the version of the operators has it.
-    pub(super) fn reduce(&mut self, op: &str, x: &str, axis: i64, keep: bool) -> String {
+    /// A reduction of axes, written as the version of the operators has it.
+    pub(super) fn reduce(&mut self, op: &str, x: &str, axes: &[i64], keep: bool) -> String {
         let keep = With::Int("keepdims", i64::from(keep));
         let by_input = if op == "ReduceSum" { 13 } else { 18 };
         if self.opset < by_input {
-            return self.op(op, &[x], &[With::Ints("axes", &[axis]), keep]);
+            return self.op(op, &[x], &[With::Ints("axes", axes), keep]);
         }
-        let axes = self.integers(&[1], &[axis]);
+        let axes = self.integers(&[axes.len()], axes);
         self.op(op, &[x, &axes], &[keep])
+    }
+
+    /// Without axes of length 1.
+    pub(super) fn squeezed(&mut self, x: &str, axes: &[i64]) -> String {
+        if self.opset < 13 {
+            return self.op("Squeeze", &[x], &[With::Ints("axes", axes)]);
+        }
+        let axes = self.integers(&[axes.len()], axes);
+        self.op("Squeeze", &[x, &axes], &[])
     }
 
     /// A new last axis.
