@@ -39,6 +39,7 @@ mod reduce;
 mod rewrite;
 mod selection;
 mod supported;
+mod tables;
 mod views;
 mod windows;
 

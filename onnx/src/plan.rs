@@ -49,6 +49,8 @@ const VALUE_BITS: i32 = 16;
 
 /// Bits of what is divided by beyond which a quotient costs less than a table.
 const WIDE_BITS: u32 = 14;
+/// Most bytes of the names of classes that stand beside an output's name.
+const MOST_NAMES: usize = 400;
 /// Most bits of a limb.
 const LIMB_BITS: u32 = 8;
 /// Most bits dropped by a requantization.
@@ -269,7 +271,19 @@ impl Plan<'_> {
     fn outputs(&mut self) {
         for t in &self.model.outputs {
             let id = self.placed[t];
-            self.graph.tensors[id.0 as usize].visibility = self.options.output;
+            let tensor = &mut self.graph.tensors[id.0 as usize];
+            tensor.visibility = self.options.output;
+            if let Some(classes) = self.model.classes.get(&self.model.tensors[*t].name) {
+                let named: Vec<String> = classes
+                    .iter()
+                    .enumerate()
+                    .map(|(i, c)| format!("{i}: {c}"))
+                    .collect();
+                let named = named.join(", ");
+                if named.len() <= MOST_NAMES {
+                    tensor.name = format!("{} ({named})", self.model.tensors[*t].name);
+                }
+            }
             self.graph.outputs.push(id);
         }
     }
@@ -388,7 +402,9 @@ impl Plan<'_> {
     fn key_bits(&self, function: Function) -> u32 {
         match function {
             Function::Relu => self.widths.activation,
-            Function::Log | Function::Reciprocal | Function::Pow | Function::Tan => STEEP_BITS,
+            Function::Log | Function::Reciprocal | Function::Pow | Function::Tan => {
+                STEEP_BITS.max(self.widths.activation.saturating_sub(1))
+            }
             Function::Clip | Function::Relu6 => FUNCTION_BITS.max(self.widths.activation),
             _ if lines::jumps(function) => FUNCTION_BITS.max(self.widths.activation),
             _ => SMOOTH_BITS.max(self.widths.activation),

@@ -15,18 +15,20 @@ impl Build {
             self.saturate(index, outputs);
         }
         self.drop_unread(outputs);
+        self.square_distances(outputs);
         self.absorb_scales(outputs);
+        self.absorb_through_views(outputs);
         self.drop_unread(outputs);
         self.fold_layers(outputs);
         self.drop_unread(outputs);
         self.unit_comparisons(outputs);
     }
 
-    fn writer(&self, tensor: usize) -> Option<&FloatNode> {
+    pub(super) fn writer(&self, tensor: usize) -> Option<&FloatNode> {
         self.nodes.iter().find(|n| n.output == tensor)
     }
 
-    fn readers(&self, tensor: usize) -> Vec<usize> {
+    pub(super) fn readers(&self, tensor: usize) -> Vec<usize> {
         let reads = |i: &usize| self.nodes[*i].inputs.contains(&tensor);
         (0..self.nodes.len()).filter(reads).collect()
     }
@@ -240,7 +242,11 @@ fn absorb(op: &mut FloatOp, scale: &[f32], shift: &[f32]) {
     };
     let mut moved = bias.take().unwrap_or_else(|| vec![0.0; *rows]);
     for (row, b) in weights.chunks_mut(*cols).zip(&mut moved) {
-        *b += row.iter().zip(shift).map(|(w, t)| w * t).sum::<f32>();
+        let terms = row
+            .iter()
+            .zip(shift)
+            .map(|(w, t)| f64::from(*w) * f64::from(*t));
+        *b = (f64::from(*b) + terms.sum::<f64>()) as f32;
         row.iter_mut().zip(scale).for_each(|(w, s)| *w *= s);
     }
     *bias = Some(moved);

@@ -33,6 +33,8 @@ pub(crate) struct Column {
     largest: f64,
     /// Largest less smallest value; the largest magnitude of a column that does not vary.
     span: f64,
+    /// Halfway between them.
+    middle: f64,
 }
 
 /// The columns of the tensors that weights multiply, along their last axis; those of a network's inputs too.
@@ -70,7 +72,12 @@ fn of_tensor(model: &Model, floats: &[Vec<Vec<f32>>], tensor: usize) -> Vec<Colu
         values.for_each(|v| (least, most) = (least.min(v), most.max(v)));
         let largest = least.abs().max(most.abs());
         let span = if most > least { most - least } else { largest };
-        Column { largest, span }
+        let middle = (least + most) / 2.0;
+        Column {
+            largest,
+            span,
+            middle,
+        }
     };
     (0..count).map(column).collect()
 }
@@ -85,18 +92,40 @@ pub(super) fn step(columns: &[Column], bits: i32) -> Option<f64> {
     (step < power(largest, bits + STEP_BITS as i32)).then(|| 2f64.powi(step))
 }
 
+/// What a dense layer gives for a row that is not among the samples: about its value in the middle, as far as columns of independent
+/// size take it. `None` for columns that do not differ, which other bounds fit.
+pub(super) fn floor(columns: &[Column], weights: &[f32], bias: Option<&[f32]>) -> Option<f64> {
+    step(columns, COLUMN_BITS)?;
+    let of_row = |(i, row): (usize, &[f32])| {
+        let terms = || {
+            row.iter()
+                .zip(columns)
+                .map(|(w, column)| (f64::from(*w), column))
+        };
+        let middle: f64 = terms().map(|(w, column)| w * column.middle).sum();
+        let reach = terms()
+            .map(|(w, column)| (w * column.span / 2.0).powi(2))
+            .sum::<f64>()
+            .sqrt();
+        let bias = bias.map_or(0.0, |bias| f64::from(bias[i]));
+        (middle + bias).abs() + reach
+    };
+    let rows = weights.chunks(columns.len().max(1)).enumerate();
+    Some(rows.map(of_row).fold(0.0, f64::max))
+}
+
 impl Plan<'_> {
-    /// Whether a tensor is made of the network's inputs by views and sums alone.
-    fn is_of_inputs(&self, id: TensorId) -> bool {
+    /// Whether a tensor is one of the network's inputs or puts others side by side, seen through views.
+    fn is_mixed(&self, id: TensorId) -> bool {
         match self.graph.nodes.iter().find(|n| n.output == id) {
             None => true,
-            Some(node) => {
-                let view = matches!(
-                    node.op,
-                    Op::Affine { .. } | Op::Reshape | Op::Transpose { .. }
-                );
-                view && node.inputs.iter().all(|id| self.is_of_inputs(*id))
-            }
+            Some(node) => match node.op {
+                Op::Affine { .. } if node.inputs.len() > 1 => true,
+                Op::Affine { .. } | Op::Reshape | Op::Transpose { .. } => {
+                    self.is_mixed(node.inputs[0])
+                }
+                _ => false,
+            },
         }
     }
 
@@ -104,7 +133,7 @@ impl Plan<'_> {
     fn dropped(&self, float: usize, input: TensorId) -> Option<Vec<u32>> {
         let columns = self.ranges.columns.get(&float)?;
         let scale = self.read(input).scale;
-        if !self.is_wide(input) || self.is_exact(input) || !self.is_of_inputs(input) {
+        if !self.is_wide(input) || self.is_exact(input) || !self.is_mixed(input) {
             return None;
         }
         let bits = |column: &Column| {

@@ -32,9 +32,17 @@ impl Ranges {
                 shown.fold(0.0, |m, v| v.abs().max(m))
             })
             .collect();
+        let columns = columns::columns(model, floats);
         for node in &model.nodes {
             if let Some((rows, weights, bias)) = node.op.linear() {
                 let cols = weights.len() / rows.max(1);
+                if let Some(floor) = columns
+                    .get(&node.inputs[0])
+                    .and_then(|c| columns::floor(c, weights, bias))
+                {
+                    magnitude[node.output] = magnitude[node.output].max(floor);
+                    continue;
+                }
                 let chunk = match node.op {
                     FloatOp::Dense { .. } => cols,
                     _ => model.tensors[node.inputs[0]].len(),
@@ -55,7 +63,6 @@ impl Ranges {
         for m in &mut magnitude {
             *m = if *m > 0.0 { *m } else { 1.0 };
         }
-        let columns = columns::columns(model, floats);
         let kinds = model.inputs.iter().zip(&model.kinds);
         let several = model.inputs.len() > 1;
         let inputs = kinds
@@ -207,7 +214,7 @@ const GRID_BITS: i32 = 9;
 const INPUT_BITS: i32 = 13;
 const COMPARED_BITS: i32 = 26;
 /// Bits of what a column spans that is compared.
-const COLUMN_COMPARED_BITS: i32 = 22;
+const COLUMN_COMPARED_BITS: i32 = 24;
 /// Bits of the least distance to a threshold.
 const GAP_BITS: f64 = 3.0;
 /// Bits of an input that is exponentiated, if it lies on an exact grid.

@@ -1,5 +1,6 @@
 //! ONNX files written node by node: what every operator becomes, and how every broken file is refused.
 
+mod classic;
 mod deciding;
 mod errors;
 mod general;
@@ -9,5 +10,7 @@ mod network;
 mod quantized;
 mod refused;
 mod rows;
+mod tables;
+mod trees;
 mod visibility;
 mod wiring;

@@ -67,6 +67,8 @@ pub(super) fn scan(w: &mut Writer<'_>) -> bool {
     let (x, rows): (String, Vec<f32>) = (x.clone(), values.iter().map(|v| *v as f32).collect());
     w.finish(0, &x);
     let distances = squared(w, &x, &rows, cols, 1.0);
+    // A row that is its own neighbour may be at less than nothing, by what floats lose.
+    let distances = w.op("Relu", &[&distances], &[]);
     let turned = w.op("Transpose", &[&distances], &[With::Ints("perm", &[1, 0])]);
     w.finish(1, &turned);
     true
