@@ -57,6 +57,8 @@ const ACTIVATIONS: std::ops::RangeInclusive<u32> = 7..=13;
 /// More bits of activations, where none of these meet the goal; for models of at most so many values, whose cells do not count.
 const FINER: std::ops::RangeInclusive<u32> = 14..=17;
 const FINER_VALUES: usize = 1 << 14;
+/// What they must err less than fewer bits.
+const WORTH: f64 = 0.7;
 /// What widths may err more than the best, where none meet the goal.
 const NEAR_BEST: f64 = 1.1;
 /// How many times the fewest cells are no more to speak of: cells are an estimate.
@@ -214,14 +216,28 @@ impl Search<'_> {
         }
         // Products of products and other small models that lose much: more bits, though tables grow with them.
         let shift = SHIFTS[SHIFTS.len() - 1];
+        let mut best: Option<Quantized> = None;
         for activation in FINER.filter(|_| calibrated_values(self.model) <= FINER_VALUES) {
-            let finer = self.quantized(Widths { shift, activation });
-            match finer.ok().filter(|finer| self.goal.is_met(&finer.report)) {
-                Some(finer) => return Ok(finer),
-                None => continue,
+            let Ok(finer) = self.quantized(Widths { shift, activation }) else {
+                continue;
+            };
+            if self.goal.is_met(&finer.report) {
+                return Ok(finer);
+            }
+            let better =
+                |best: &Quantized| finer.report.relative_error < best.report.relative_error;
+            if self.goal.keeps_decisions(&finer.report) && best.as_ref().is_none_or(better) {
+                best = Some(finer);
             }
         }
-        self.nearest()
+        let nearest = self.nearest();
+        let error = nearest
+            .as_ref()
+            .map_or(f64::INFINITY, |q| q.report.relative_error);
+        match best.filter(|best| best.report.relative_error < WORTH * error) {
+            Some(best) => Ok(best),
+            None => nearest,
+        }
     }
 
     fn plan(&self, widths: Widths) -> Result<Planned, Error> {

@@ -116,7 +116,10 @@ fn doubles_are_floats(graph: &mut GraphProto) {
 
 /// What is known of inputs, constants, and what casts write.
 fn known(graph: &GraphProto) -> Known {
-    let mut known = Known::default();
+    let mut known = Known {
+        writers: sums::writers(graph),
+        ..Known::default()
+    };
     let float = DataType::Float as i32;
     let inputs = graph
         .input
@@ -159,6 +162,7 @@ fn write(w: &mut Writer<'_>) -> Result<bool, String> {
     Ok(match &*w.node.op_type {
         _ if empty || !is_onnx(&w.node.domain) => false,
         "ReduceLogSumExp" => sums::log_sum_exp(w),
+        "Exp" => sums::softmax(w),
         "Scan" => distances::scan(w),
         _ => false,
     })

@@ -25,12 +25,11 @@ impl Build {
             let Some(layers) = self.layers_behind(to, outputs) else {
                 continue;
             };
-            for (view, places) in layers {
-                let output = self.nodes[view].output;
-                for reader in self.readers(output) {
-                    scale_columns(&mut self.nodes[reader].op, &places, &scale, &shift);
-                }
-                let inputs = self.nodes[view].inputs.iter_mut();
+            for (layer, places) in layers {
+                scale_columns(&mut self.nodes[layer].op, &places, &scale, &shift);
+            }
+            for reader in self.readers(to) {
+                let inputs = self.nodes[reader].inputs.iter_mut();
                 inputs
                     .filter(|input| **input == to)
                     .for_each(|input| *input = from);
@@ -44,35 +43,38 @@ impl Build {
         shape.len() == 2 && shape[0] == 1
     }
 
-    /// The views that read a row, each read by dense layers alone, and the column of the row that each of their columns is, if any.
+    /// The dense layers that read a row through views, and the column of the row that each of their inputs is, if any; `None` if
+    /// something else reads it.
     fn layers_behind(
         &self,
         row: usize,
         outputs: &[usize],
     ) -> Option<Vec<(usize, Vec<Option<usize>>)>> {
         let mut found = Vec::new();
-        for view in self.readers(row) {
-            let node = &self.nodes[view];
-            let readers = self.readers(node.output);
-            let layers = readers
-                .iter()
-                .all(|i| matches!(self.nodes[*i].op, FloatOp::Dense { .. }));
-            if readers.is_empty()
-                || !layers
-                || outputs.contains(&node.output)
-                || !self.is_row(node.output)
-            {
+        for reader in self.readers(row) {
+            let node = &self.nodes[reader];
+            if let FloatOp::Dense { cols, .. } = node.op {
+                found.push((reader, (0..cols).map(Some).collect()));
+                continue;
+            }
+            if outputs.contains(&node.output) || !self.is_row(node.output) {
                 return None;
             }
-            found.push((view, self.places(node, row)?));
+            let places = self.places(node, row)?;
+            for (layer, of_view) in self.layers_behind(node.output, outputs)? {
+                let through = of_view.iter().map(|place| place.and_then(|j| places[j]));
+                found.push((layer, through.collect()));
+            }
         }
         (!found.is_empty()).then_some(found)
     }
 
     /// Which column of a row each column of a view is.
     fn places(&self, node: &FloatNode, row: usize) -> Option<Vec<Option<usize>>> {
-        let FloatOp::Affine { pieces, constant } = &node.op else {
-            return None;
+        let (pieces, constant) = match &node.op {
+            FloatOp::Affine { pieces, constant } => (pieces, constant),
+            FloatOp::Reshape => return Some((0..self.tensors[row].shape[1]).map(Some).collect()),
+            _ => return None,
         };
         let (count, width) = (
             self.tensors[row].shape[1],

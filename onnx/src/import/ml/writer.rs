@@ -8,6 +8,7 @@ use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto};
 
 use super::super::supported::display_name;
 use super::strings::Strings;
+use super::sums::Writers;
 
 /// An attribute of a node that is written.
 pub(super) enum With<'a> {
@@ -24,6 +25,8 @@ pub(super) struct Known {
     pub(super) shapes: BTreeMap<String, Vec<i64>>,
     /// Constants, by their values.
     pub(super) constants: BTreeMap<String, Vec<f64>>,
+    /// Nodes that others are recognised by.
+    pub(super) writers: Writers,
 }
 
 /// What was written: nodes in order, their constants, and which of their tensors are floats.
@@ -117,6 +120,16 @@ impl<'a> Writer<'a> {
             ..tensor
         });
         name
+    }
+
+    /// Nodes that others are recognised by.
+    pub(super) fn writers(&self) -> &'a Writers {
+        &self.known.writers
+    }
+
+    /// Whether a softmax is along one axis: before version 13 it was along all from one on.
+    pub(super) fn has_axes(&self) -> bool {
+        self.opset >= 13
     }
 
     /// The values of a constant.
