@@ -24,7 +24,7 @@ const ROOM: u32 = MARGIN + 1;
 const KEPT_BITS: u32 = 16;
 /// Most columns of a table, and most bits of its integers.
 const MOST_COLUMNS: usize = 512;
-pub(super) const MOST_BITS: i32 = 44;
+pub(super) const MOST_BITS: i32 = 39;
 
 /// What the calibration samples say of one column.
 #[derive(Clone, Copy, Debug)]

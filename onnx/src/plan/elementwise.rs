@@ -15,6 +15,8 @@ const EXACT_BITS: i32 = 24;
 /// Bits of accuracy of a constant that is added, of the calibrated range; parts of a step that are tried to have it exact.
 const CONSTANT_BITS: u32 = 13;
 const MOST_PARTS: u32 = 16;
+/// Bits of constants that are added.
+const CONSTANT_LIMIT: u32 = 40;
 /// Rows of whole numbers below this are kept exactly.
 const WHOLE_ROWS: f32 = 16_777_216.0;
 /// Distances to a maximum beyond which an exponential is nothing.
@@ -131,7 +133,7 @@ impl Plan<'_> {
         let cols = shape.last().copied().unwrap_or(1).max(1);
         let weights = self.weight(&name, "value", &values, (values.len() / cols, cols), scale);
         let bound = self.graph.weights[weights.0 as usize].bound;
-        if bound >= 1 << 40 {
+        if bound >= 1 << CONSTANT_LIMIT {
             return Err(Error::Overflow {
                 node: name,
                 bits: 64 - bound.leading_zeros(),
@@ -234,8 +236,9 @@ impl Plan<'_> {
             .chain([constant])
             .collect();
         let whole = |step: f64| {
+            let near = |v: &f64| ((v / step) - (v / step).round()).abs() < 1e-6;
             all.iter()
-                .all(|v| ((v / step) - (v / step).round()).abs() < 1e-6)
+                .all(|v| near(v) && (v / step).abs() < f64::from(CONSTANT_LIMIT).exp2())
         };
         let finer = (0..=RATIO_BITS).map(|bits| scale / f64::from(bits).exp2());
         finer.into_iter().find(|step| whole(*step)).unwrap_or(scale)
