@@ -167,6 +167,19 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
         result
     }
 
+    /// Has room on every thread for what commitments need.
+    pub(crate) fn make_room(level: Level) {
+        #[cfg(target_arch = "x86_64")]
+        rayon::broadcast(|_| {
+            Self::with(level, |adder| {
+                if let Some(packed) = &mut adder.packed {
+                    adder.trees.make_room(packed);
+                }
+            });
+        });
+        let _ = level;
+    }
+
     /// `sums[pair.sum] = source[pair.left] + source[pair.right]` for every pair.
     fn add_pairs(&mut self, pairs: &[Pair], source: &[Xy<B>], sums: &mut [Xy<B>]) {
         for batch in pairs.chunks(BATCH) {

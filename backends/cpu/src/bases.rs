@@ -37,6 +37,7 @@ impl<C: Curve> Bases<C> {
         let width = (points.len().max(2).ilog2() + 1).clamp(8, 12);
         let bytes = points.len() * windows(MAGNITUDE_BITS, width) * size_of::<Xy<C::Base>>();
         let points = Xy::all(level, points);
+        Adder::<C::Base>::make_room(level);
         let table = (bytes <= TABLE_BYTES).then(|| Table::new(level, &points, width));
         Self {
             level,

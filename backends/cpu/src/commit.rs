@@ -15,19 +15,11 @@ use crate::digits::{Integers, MAGNITUDE_BITS, Magnitude, Windows, windows};
 use crate::kernels;
 use crate::level::Level;
 use crate::msm::{most_bits, variable, variable_additions};
+use crate::parts::{Part, parts, share};
 use crate::plan::Plan;
-
-/// Terms that are sorted and added together.
-const TERMS_TOGETHER: usize = 1 << 18;
-
-/// Additions from which sharing a column between threads is worth another set of buckets.
-const ADDITIONS_TO_SHARE: usize = 1 << 12;
 
 /// Additions for which another thread is worth waking.
 const ADDITIONS_OF_A_THREAD: usize = 1 << 10;
-
-/// Parts of a commitment for each thread, so that all end at about the same time.
-const PARTS: usize = 4;
 
 /// Full scalars from which all digits of a window are had at once.
 const MANY: usize = 256;
@@ -111,23 +103,26 @@ impl<F: Field> Scalars<'_, F> {
     }
 }
 
-/// `sum scalars * bases` of several columns, over a range of positions.
+/// `sum scalars * bases` of several columns, over some rows of each.
 fn tabled<C: Curve>(
     bases: &Bases<C>,
     table: &Table<C>,
     columns: &[Scalars<'_, Scalar<C>>],
-    range: &Range<usize>,
+    rows: &[Range<usize>],
 ) -> Vec<Point<C>> {
     let bits = columns.iter().map(|column| column.bits).max().unwrap_or(0);
-    let used = |column: &Scalars<'_, Scalar<C>>| column.used(range);
-    let body = columns.iter().map(used).max().unwrap_or(0);
+    let used = columns
+        .iter()
+        .zip(rows)
+        .map(|(column, rows)| column.used(rows));
+    let body = used.max().unwrap_or(0);
     let rest = columns.iter().map(Scalars::rest_len).max().unwrap_or(0);
     let plan = Plan::best(table.width, bits, body, rest);
     let full = Windows::new(MAGNITUDE_BITS, table.width);
     let count = columns.len();
     let room = count * (body * windows(bits, table.width) + rest * full.count());
     let mut terms = Terms::new(count * plan.buckets(), room);
-    for (c, column) in columns.iter().enumerate() {
+    for (c, (column, range)) in columns.iter().zip(rows).enumerate() {
         let own = Windows::new(column.bits, table.width);
         let mut push = |windows: &Windows, i: usize, magnitude: &Magnitude| {
             windows.each(magnitude, |window, negative, digit| {
@@ -191,7 +186,7 @@ fn untabled<C: Curve>(bases: &Bases<C>, column: &Scalars<'_, Scalar<C>>) -> Poin
     variable::<C>(bases.level, &points, Integers::of_magnitudes(&scalars))
 }
 
-/// Commitments to columns of scalars, several at a time; few long columns are split into rows.
+/// Commitments to columns of scalars: parts of equal cost on all threads, columns cut into rows where that is needed.
 pub(crate) fn commit_scalars<C: Curve>(
     bases: &Bases<C>,
     columns: &[Scalars<'_, Scalar<C>>],
@@ -202,67 +197,34 @@ pub(crate) fn commit_scalars<C: Curve>(
             .map(|column| untabled(bases, column))
             .collect();
     };
+    let own = |column: &Scalars<'_, Scalar<C>>| windows(column.bits, table.width);
     let additions = |column: &Scalars<'_, Scalar<C>>| {
-        column.body_len() * windows(column.bits, table.width)
-            + column.rest_len() * windows(MAGNITUDE_BITS, table.width)
+        let rest = column.rest_len() * windows(MAGNITUDE_BITS, table.width);
+        (column.len(), column.body_len() * own(column) + rest)
     };
-    let costs: Vec<usize> = columns.iter().map(additions).collect();
-    let (most, all) = (costs.iter().max(), costs.iter().sum::<usize>());
+    let costs: Vec<(usize, usize)> = columns.iter().map(additions).collect();
+    let all = costs.iter().map(|(_, cost)| cost).sum::<usize>();
     let threads = rayon::current_num_threads();
     let useful = threads.min(all / ADDITIONS_OF_A_THREAD).max(1);
-    if columns.len() < useful && most.is_some_and(|most| *most >= ADDITIONS_TO_SHARE) {
-        let parts = useful.div_ceil(columns.len().max(1));
-        return columns
-            .iter()
-            .map(|column| shared(bases, table, column, parts))
-            .collect();
-    }
-    let share = match useful {
-        1 => TERMS_TOGETHER,
-        _ => (all / (PARTS * useful)).clamp(ADDITIONS_OF_A_THREAD, TERMS_TOGETHER),
+    let alike = |i: usize, j: usize| own(&columns[i]) == own(&columns[j]);
+    let parts = parts(&costs, share(all, useful), alike);
+    let sum = |part: &Part| {
+        let of = part.columns.clone();
+        let rows: Vec<Range<usize>> = of.clone().map(|column| part.rows(column)).collect();
+        tabled(bases, table, &columns[of], &rows)
     };
-    let own = |column: &Scalars<'_, Scalar<C>>| windows(column.bits, table.width);
-    let parts = parts(&costs, share, |i, j| own(&columns[i]) == own(&columns[j]));
-    let sum = |part: Range<usize>| tabled(bases, table, &columns[part], &(0..usize::MAX));
-    if useful == 1 {
-        return parts.into_iter().flat_map(sum).collect();
-    }
-    parts.into_par_iter().flat_map_iter(sum).collect()
-}
-
-/// Neighbours of about a share of the cost, all alike: those of few bits do not get the buckets of those of many.
-fn parts(costs: &[usize], share: usize, alike: impl Fn(usize, usize) -> bool) -> Vec<Range<usize>> {
-    let mut parts: Vec<Range<usize>> = Vec::new();
-    let mut filled = 0;
-    for (i, cost) in costs.iter().enumerate() {
-        match parts.last_mut() {
-            Some(part) if filled + cost <= share && alike(part.start, i) => {
-                part.end = i + 1;
-                filled += cost;
-            }
-            _ => {
-                parts.push(i..i + 1);
-                filled = *cost;
-            }
+    let sums: Vec<Vec<Point<C>>> = if useful == 1 {
+        parts.iter().map(sum).collect()
+    } else {
+        parts.par_iter().map(sum).collect()
+    };
+    let mut commitments = vec![Point::<C>::identity(); columns.len()];
+    for (part, sums) in parts.iter().zip(sums) {
+        for (commitment, sum) in commitments[part.columns.clone()].iter_mut().zip(sums) {
+            *commitment += sum;
         }
     }
-    parts
-}
-
-/// A column over several threads.
-fn shared<C: Curve>(
-    bases: &Bases<C>,
-    table: &Table<C>,
-    column: &Scalars<'_, Scalar<C>>,
-    parts: usize,
-) -> Point<C> {
-    let share = column.len().div_ceil(parts);
-    let part = |part: usize| {
-        let range = part * share..(part + 1) * share;
-        tabled(bases, table, core::slice::from_ref(column), &range)
-    };
-    let points = (0..parts).into_par_iter().flat_map_iter(part);
-    points.reduce(Point::<C>::identity, |a, b| a + b)
+    commitments
 }
 
 #[tracing::instrument(skip_all, fields(batches = batches.len(), columns = extra.len()))]

@@ -18,6 +18,7 @@ mod linear;
 mod msm;
 mod ntt;
 mod packed;
+mod parts;
 mod plan;
 mod room;
 #[cfg(target_arch = "x86_64")]

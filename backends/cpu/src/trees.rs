@@ -16,6 +16,9 @@ const LONGEST: u32 = 64;
 /// Blocks of leaves of a wave: enough additions for an inversion, few enough for the second-level cache.
 const WAVE: usize = 320;
 
+/// Buckets, and sums of them, of the columns of a small commitment.
+const SMALL_BUCKETS: usize = 8192;
+
 /// Points of a source that is worth fetching from while others are added.
 const FAR: usize = 1 << 16;
 
@@ -56,6 +59,14 @@ struct Wave {
 }
 
 impl Trees {
+    /// Room for all waves and for the buckets of small columns: fresh pages would cost a first commitment as much as its sums.
+    pub(crate) fn make_room<B: ff::PrimeField + VartimeField>(&mut self, packed: &mut Packed<B>) {
+        let nothing = packed.nothing();
+        self.blocks.resize(WAVES * WAVE, nothing);
+        self.roots.resize(SMALL_BUCKETS / 8, nothing);
+        packed.make_room(WAVES * WAVE);
+    }
+
     /// Sums points by bucket until few of each are left: `counts` consecutive references each; afterwards as many points.
     pub(crate) fn reduce<B: ff::PrimeField + VartimeField>(
         &mut self,

@@ -112,7 +112,10 @@ impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
 
     fn commit(&mut self, unit: &Unit) -> Result<f64> {
         let rows = 1usize << unit.log_rows;
-        let (columns, share) = Self::lanes(unit);
+        let (columns, share) = match Self::lanes(unit) {
+            (columns, share) if unit.lanes == 0 && unit.width < HALF => (4 * columns, 4.0 * share),
+            few => few,
+        };
         let batch = self.batch(columns, rows, unit.width)?;
         let extra: Vec<Vec<Scalar<C>>> = (0..columns)
             .map(|_| vec![Scalar::<C>::ZERO, self.noise.field()])

@@ -4,13 +4,17 @@
 use rayon::prelude::*;
 use zkernel_backend::{Backend, ColumnRef};
 use zkernel_verifier::challenge::{Challenge, Challenges};
+use zkernel_verifier::claims::WeightedForm;
 use zkernel_verifier::curve::{Curve, Scalar};
-use zkernel_verifier::form::{EvaluatedAxis, EvaluatedView, LinearForm, Source, TrackId};
+use zkernel_verifier::form::{EvaluatedAxis, EvaluatedView, LinearForm, Source, Strided, TrackId};
 
 use super::column_rounds::Claim;
 use super::committed::Committed;
 use super::inconsistent;
 use crate::error::Result;
+
+/// Forms of a track for which another thread is not worth asking.
+const FEW_FORMS: usize = 4;
 
 /// Columns f and coefficients a, by their position on the current level.
 pub(super) struct Dense<C: Curve, B: Backend<C>> {
@@ -152,12 +156,12 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
     }
 
     /// Adds the forms that read a track to its coefficients, whose first column is that one.
-    fn accumulate_forms(
+    fn accumulate_forms<'k>(
         &self,
         id: TrackId,
         first: usize,
         challenges: &Challenges<Scalar<C>>,
-        claim: &Claim<'_, C>,
+        claim: &Claim<'k, C>,
         a: &mut B::Columns,
     ) -> Result<()> {
         let width = self.system().track(id).map_or(1, |t| t.width);
@@ -167,18 +171,26 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             let masks: Vec<_> = masks.collect();
             self.backend.accumulate_sparse(a, width, &masks)?;
         }
-        let forms = claim.forms.par_iter();
-        let views = forms.filter_map(|weighted| match weighted.form {
+        let own = |weighted: &WeightedForm<'k, Scalar<C>>| match weighted.form {
             LinearForm::Strided(strided) if strided.source == Source::Track(id) => {
-                let mut view = strided.evaluate(challenges);
-                view.scale *= weighted.weight;
-                view.start += start;
-                Some(view)
+                Some((strided, weighted.weight))
             }
             _ => None,
-        });
-        for view in views.collect::<Vec<_>>() {
-            self.backend.accumulate(a, width, &view)?;
+        };
+        let forms: Vec<_> = claim.forms.iter().filter_map(own).collect();
+        let view = |(strided, weight): &(&Strided<Scalar<C>>, Scalar<C>)| {
+            let mut view = strided.evaluate(challenges);
+            view.scale *= weight;
+            view.start += start;
+            view
+        };
+        let views: Vec<EvaluatedView<Scalar<C>>> = if forms.len() < FEW_FORMS {
+            forms.iter().map(view).collect()
+        } else {
+            forms.par_iter().map(view).collect()
+        };
+        for view in &views {
+            self.backend.accumulate(a, width, view)?;
         }
         let mut cells = Vec::new();
         for weighted in &claim.forms {

@@ -1,6 +1,6 @@
 //! The inner rounds on one column, and the Schnorr proof that hides the last scalar.
 //!
-//! The first rounds use the tabled bases with expanded scalars; then the folded bases are written out once.
+//! The first rounds use the tabled bases with expanded scalars; then the folded bases are written out once, unless they are few.
 
 use ff::Field as _;
 use zkernel_backend::Backend;
@@ -13,8 +13,12 @@ use super::committed::Committed;
 use super::inconsistent;
 use crate::error::Result;
 
-/// Rounds on the tabled bases: each costs n additions times windows, each written-out fold about as much once.
+/// Rounds on the tabled bases before the folded ones are written out: each costs n additions times windows, and so do the
+/// folded bases once.
 const TABLED_ROUNDS: usize = 3;
+
+/// Rows up to which all rounds are on the tabled bases: the tables of folded bases cost as much as the rounds they save.
+const FEW_ROWS: usize = 256;
 
 /// The bases of the current rounds: folded bases written out, and the weights of the folds since then.
 struct Bases<C: Curve, B: Backend<C>> {
@@ -46,7 +50,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         };
         let mut proof = Vec::new();
         for round in 0..self.key.verifying.shape.inner_rounds {
-            if round == TABLED_ROUNDS {
+            if round == TABLED_ROUNDS && bases.rows > FEW_ROWS {
                 self.write_out(&mut bases)?;
             }
             let (l_claim, r_claim) = self.backend.cross_rows(&f, &a)?;

@@ -1,6 +1,8 @@
 //! Phase 3: the helpers of the lookups. `1 / (beta + f)` takes as many values as the table has rows, so it is taken from the
-//! dictionary `1 / (beta + f_T)`. The helper of one lookup without disabled rows is committed by that dictionary too; the
-//! sum of several, or one with zeros in between, cell by cell.
+//! dictionary `1 / (beta + f_T)`. The helper of one lookup without disabled rows that hits few of its entries is committed by
+//! that dictionary too; the others cell by cell, all of them together.
+
+use std::collections::BTreeMap;
 
 use ff::Field as _;
 use zkernel_backend::{Backend, ColumnRef, Term};
@@ -14,6 +16,10 @@ use super::committed::Committed;
 use super::inconsistent;
 use crate::error::Result;
 use crate::witness::{Assignment, DISABLED};
+
+/// A dictionary pays where a column has at least so many rows for each entry that it hits: sums by entry, and then one MSM
+/// of these, against windows of every cell.
+const ROWS_OF_AN_ENTRY: usize = 4;
 
 /// A lookup with what it hits and the dictionary of its table's side.
 type Member<'m, C, B> = (&'m Lookup, &'m [u32], &'m <B as Backend<C>>::Columns);
@@ -33,7 +39,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             let beta = challenges.get(Challenge::Beta);
             dictionaries.push((side, self.backend.invert(&table, beta)?));
         }
-        let mut commitments = Vec::new();
+        let (mut commitments, mut together) = (BTreeMap::new(), Vec::new());
         for (id, _) in system.tracks_of(TrackKind::Advice(Phase::Three)) {
             let lookups = system.lookups.iter().zip(&assignment.hits);
             let members: Vec<Member<'_, C, B>> = lookups
@@ -47,29 +53,39 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
                     Ok((lookup, hits.as_slice(), dictionary))
                 })
                 .collect::<Result<_>>()?;
-            commitments.extend(match members.as_slice() {
+            let mut committed = None;
+            match members.as_slice() {
                 [] => {
                     let mut sides = dictionaries.iter();
                     let found = sides.find(|(side, _)| side.helper == id);
                     let (side, dictionary) = found.ok_or_else(inconsistent)?;
-                    self.commit_table(side, dictionary)?
+                    self.fill_table(side, dictionary)?;
                 }
                 [(lookup, hits, dictionary)] if lookup.enabled.is_none() => {
-                    self.commit_input(lookup, hits, dictionary)?
+                    committed = self.fill_input(lookup, hits, dictionary)?;
                 }
-                members => self.commit_sum(id, members)?,
-            });
+                members => self.fill_sum(id, members)?,
+            }
+            match committed {
+                Some(points) => drop(commitments.insert(id, points)),
+                None => together.push(id),
+            }
         }
-        Ok(commitments)
+        let mut points = self.commit_tracks(&together)?.into_iter();
+        for id in together {
+            let count = self.backend.shape(self.track(id)?).0;
+            commitments.insert(id, points.by_ref().take(count).collect());
+        }
+        Ok(commitments.into_values().flatten().collect())
     }
 
-    /// The helper of one lookup, all rows of which are enabled.
-    fn commit_input(
+    /// The helper of one lookup, all rows of which are enabled; its commitments if they are best made by dictionary.
+    fn fill_input(
         &mut self,
         lookup: &Lookup,
         hits: &[u32],
         dictionary: &B::Columns,
-    ) -> Result<Vec<C>> {
+    ) -> Result<Option<Vec<C>>> {
         let system = self.system();
         let (rows, columns) = (system.rows(), hits.len() / system.usable());
         let indices = self.dictionary_cells(hits);
@@ -77,15 +93,24 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             .map(|_| self.randomness.scalars(system.blinding))
             .collect();
         let taken = self.backend.take(&indices, dictionary, &tails, rows)?;
-        let extra = self.draw_blinders(lookup.helper, columns);
         self.columns.insert(lookup.helper, taken);
-        Ok(self
+        let (entries, of) = self.backend.shape(dictionary);
+        let mut hit = vec![false; entries * of];
+        let first = indices.iter().take(rows);
+        let new = first.filter(|index| !core::mem::replace(&mut hit[**index as usize], true));
+        if new.count() * ROWS_OF_AN_ENTRY > rows {
+            return Ok(None);
+        }
+        let extra = self.draw_blinders(lookup.helper, columns);
+        let bases = &self.key.bases;
+        let points = self
             .backend
-            .commit_dictionary(&self.key.bases, &indices, dictionary, &tails, &extra)?)
+            .commit_dictionary(bases, &indices, dictionary, &tails, &extra)?;
+        Ok(Some(points))
     }
 
     /// `h = sum_j q_j / (beta + f_j)` over the lookups that share a helper.
-    fn commit_sum(&mut self, helper: TrackId, members: &[Member<'_, C, B>]) -> Result<Vec<C>> {
+    fn fill_sum(&mut self, helper: TrackId, members: &[Member<'_, C, B>]) -> Result<()> {
         let rows = self.system().rows();
         let fractions = members
             .iter()
@@ -106,7 +131,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         let mut sum = self.backend.combine(&sources, &terms, &zeros, rows)?;
         self.blind(&mut sum)?;
         self.columns.insert(helper, sum);
-        self.commit_tracks(&[helper])
+        Ok(())
     }
 
     /// `q / (beta + f)` in the lanes of one lookup; anything in the blinding rows.
@@ -151,7 +176,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
     }
 
     /// `h_T = -m / (beta + f_T)`.
-    fn commit_table(&mut self, side: &TableSide, dictionary: &B::Columns) -> Result<Vec<C>> {
+    fn fill_table(&mut self, side: &TableSide, dictionary: &B::Columns) -> Result<()> {
         let product = self
             .backend
             .multiply(self.track(side.multiplicity)?, dictionary)?;
@@ -166,7 +191,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
                 .combine(&[&product], &terms, &vec![Scalar::<C>::ZERO; columns], rows)?;
         self.blind(&mut helper)?;
         self.columns.insert(side.helper, helper);
-        self.commit_tracks(&[side.helper])
+        Ok(())
     }
 
     /// Values of some lanes of a virtual column.

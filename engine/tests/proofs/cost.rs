@@ -116,7 +116,7 @@ fn transforms_follow_lanes_and_degree() {
 #[test]
 fn shared_helpers_are_counted() {
     let work = |share| {
-        let mut b = SystemBuilder::<Fp>::new(5, 1);
+        let mut b = SystemBuilder::<Fp>::new(7, 1);
         b.group_lookups(Grouping::Of(share));
         let track = b.advice("bytes", Phase::One, 0);
         b.region(track, 6 * b.usable());
@@ -175,10 +175,10 @@ fn counts_grow_with_the_cells() {
     assert!(large.prove.peak_bytes > small.prove.peak_bytes);
 }
 
-/// Fewer columns than threads are one unit together, more are rounded up to whole rounds.
+/// Fewer columns than threads are one unit together; more are cut so that all threads have as much to do.
 #[test]
 fn idle_threads_are_paid_for() {
-    let system = system(5, 5, 2);
+    let system = system(7, 5, 2);
     let dictionaries = |threads| {
         let work = Trace::of::<EqAffine>(&system, threads).unwrap().prove;
         let lanes: Vec<u32> = work
@@ -189,7 +189,7 @@ fn idle_threads_are_paid_for() {
             .collect();
         (work.count(Operation::CommitDictionary), lanes[0])
     };
-    for (threads, count, lanes) in [(1, 5.0, 0), (2, 6.0, 0), (4, 8.0, 0), (8, 1.0, 5)] {
+    for (threads, count, lanes) in [(1, 5.0, 0), (2, 5.0, 0), (4, 5.0, 0), (8, 1.0, 5)] {
         let (found, of) = dictionaries(threads);
         assert!((found - count).abs() < 1e-9, "{threads} threads: {found}");
         assert_eq!(of, lanes, "{threads} threads");

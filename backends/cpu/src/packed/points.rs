@@ -124,7 +124,7 @@ impl<B: PrimeField + VartimeField> Packed<B> {
     }
 
     /// Room for the products before so many blocks.
-    fn make_room(&mut self, blocks: usize) {
+    pub(crate) fn make_room(&mut self, blocks: usize) {
         if self.before.len() < blocks {
             self.before.resize(blocks, self.constants.one);
         }

@@ -138,6 +138,15 @@ impl Tally {
         self.add(Unit { lanes, ..unit }, share);
     }
 
+    /// Work that all threads share evenly on `count` of `of` columns, but that has a price of its own where there are fewer.
+    fn shared_columns(&self, unit: Unit, count: f64, of: usize) {
+        if of < self.threads {
+            self.columns(unit, count, of);
+        } else {
+            self.add(unit, count);
+        }
+    }
+
     fn transform(&self, operation: Operation, batch: &Batch) -> Batch {
         let unit = Unit {
             log_rows: log_of(batch.rows),

@@ -87,7 +87,7 @@ impl<C: Curve> Backend<C> for Tally {
                 lanes: 0,
             };
             let dense = batch.columns as f64 * share_of_dense(batch.density);
-            self.columns(unit, dense, total);
+            self.shared_columns(unit, dense, total);
             // Every digit of every cell with its point, on each thread.
             let digits = 1 + batch.width.min(HALF) as usize / 12;
             self.transient(self.threads * batch.rows * digits * (POINT_BYTES + 8));
@@ -114,7 +114,7 @@ impl<C: Curve> Backend<C> for Tally {
                     width,
                     lanes: 0,
                 };
-                self.columns(unit, share, tails.len());
+                self.shared_columns(unit, share, tails.len());
             }
         }
         Ok(Self::points(tails.len()))
