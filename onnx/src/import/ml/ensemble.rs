@@ -17,46 +17,55 @@ enum Aggregate {
     Most,
 }
 
-/// `TreeEnsembleClassifier`. Where leaves name one of two classes only, the sum is the score of one class: the second is chosen above
-/// 0, or above 1/2 where no weight is negative.
+/// `TreeEnsembleClassifier`. Where leaves name one of two classes only, the sum is the score of one class: see [`single`].
 pub(super) fn classifier(w: &mut Writer<'_>) -> Result<(), String> {
     let labels = labels::labels(w, "classlabels_int64s")?;
     let trees = forest::read(w.node, "class")?;
     let base = numbers(w.node, "base_values");
-    let weights: Vec<(usize, f32)> = trees
-        .iter()
-        .flat_map(|t| &t.leaves)
-        .flat_map(|l| l.weights.clone())
+    let leaves = trees.iter().flat_map(|tree| &tree.leaves);
+    let used: BTreeSet<usize> = leaves
+        .flat_map(|leaf| &leaf.weights)
+        .map(|(class, _)| *class)
         .collect();
-    let used: BTreeSet<usize> = weights.iter().map(|(class, _)| *class).collect();
-    let single = used
+    let one = used
         .first()
         .copied()
         .filter(|_| used.len() == 1 && labels.len() == 2 && base.len() < 2);
-    let Some(class) = single else {
-        if labels.len() < 2 {
-            return Err("a classifier of one class is not built".into());
-        }
-        let scores = sums(w, &trees, labels.len(), &base, Aggregate::Sum)?;
-        labels::of_largest(w, &scores, &labels);
-        let scores = labels::transformed(w, &scores)?;
-        w.finish_float(1, &scores);
-        return Ok(());
-    };
-    let mut trees = trees;
-    let leaves = trees.iter_mut().flat_map(|t| &mut t.leaves);
-    leaves
-        .flat_map(|l| &mut l.weights)
-        .for_each(|(of, _)| *of = 0);
+    if let Some(class) = one {
+        return single(w, trees, class, &base, &labels);
+    }
+    if labels.len() < 2 {
+        return Err("a classifier of one class is not built".into());
+    }
+    let scores = sums(w, &trees, labels.len(), &base, Aggregate::Sum)?;
+    labels::of_largest(w, &scores, &labels);
+    let scores = labels::transformed(w, &scores)?;
+    w.finish_float(1, &scores);
+    Ok(())
+}
+
+/// Two classes by one sum: the second is chosen above 0, or above 1/2 where no weight is negative.
+fn single(
+    w: &mut Writer<'_>,
+    mut trees: Vec<Tree>,
+    class: usize,
+    base: &[f64],
+    labels: &[i64],
+) -> Result<(), String> {
+    let leaves = trees.iter_mut().flat_map(|tree| &mut tree.leaves);
+    let mut positive = true;
+    for (of, weight) in leaves.flat_map(|leaf| &mut leaf.weights) {
+        *of = 0;
+        positive &= *weight >= 0.0;
+    }
     // The base value is that of the first class.
-    let base = if class == 0 { base } else { Vec::new() };
-    let sum = sums(w, &trees, 1, &base, Aggregate::Sum)?;
-    let positive = weights.iter().all(|(_, weight)| *weight >= 0.0);
+    let base = if class == 0 { base } else { &[] };
+    let sum = sums(w, &trees, 1, base, Aggregate::Sum)?;
     let above = match positive {
         true => w.with_row("Add", &sum, &[-0.5]),
         false => sum.clone(),
     };
-    labels::of_sign(w, &above, &labels);
+    labels::of_sign(w, &above, labels);
     let both = match class {
         0 => labels::both(w, &sum, if positive { 1.0 } else { 0.0 })?,
         _ => {
@@ -111,67 +120,55 @@ pub(super) fn general(w: &mut Writer<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// The modes of `TreeEnsemble`, by number.
+const QUESTIONS: [Question; 7] = [
+    Question::AtMost,
+    Question::Below,
+    Question::AtLeast,
+    Question::Above,
+    Question::Is,
+    Question::IsNot,
+    Question::Member,
+];
+
 /// The trees of `TreeEnsemble`.
 fn listed(w: &Writer<'_>) -> Result<Vec<Tree>, String> {
     let list = |name: &str| ints(w.node, name);
-    let (features, splits, modes) = (
-        list("nodes_featureids"),
-        numbers(w.node, "nodes_splits"),
-        numbers(w.node, "nodes_modes"),
-    );
+    let (features, splits) = (list("nodes_featureids"), numbers(w.node, "nodes_splits"));
+    let modes = numbers(w.node, "nodes_modes");
     let next = [
-        ("nodes_trueleafs", "nodes_truenodeids"),
-        ("nodes_falseleafs", "nodes_falsenodeids"),
+        (list("nodes_trueleafs"), list("nodes_truenodeids")),
+        (list("nodes_falseleafs"), list("nodes_falsenodeids")),
     ];
-    let next = next.map(|(leaves, nodes)| (list(leaves), list(nodes)));
     let (targets, weights) = (list("leaf_targetids"), numbers(w.node, "leaf_weights"));
     let mut members = numbers(w.node, "membership_values").into_iter();
     let count = features.len();
-    let fits = [
-        splits.len(),
-        modes.len(),
-        next[0].0.len(),
-        next[0].1.len(),
-        next[1].0.len(),
-        next[1].1.len(),
-    ];
-    if fits.iter().any(|len| *len != count) || targets.len() != weights.len() {
+    let of_sides = next
+        .iter()
+        .flat_map(|(leaves, nodes)| [leaves.len(), nodes.len()]);
+    let mut lengths = of_sides.chain([splits.len(), modes.len()]);
+    if lengths.any(|len| len != count) || targets.len() != weights.len() {
         return Err("its lists of nodes differ in length".into());
     }
-    let index = |value: i64, limit: usize| {
-        usize::try_from(value)
-            .ok()
-            .filter(|i| *i < limit)
-            .ok_or("a child that does not exist")
+    let child = |i: usize, (leaves, nodes): (&[i64], &[i64])| match leaves[i] {
+        0 => index(nodes[i], count),
+        _ => index(nodes[i], targets.len()).map(|leaf| count + leaf),
     };
     let mut entries = Vec::new();
     for i in 0..count {
-        let question = [
-            Question::AtMost,
-            Question::Below,
-            Question::AtLeast,
-            Question::Above,
-            Question::Is,
-            Question::IsNot,
-            Question::Member,
-        ];
         let mode = modes[i] as usize;
-        let question = *question
+        let question = *QUESTIONS
             .get(mode)
             .ok_or_else(|| format!("branches of mode {mode} are not built"))?;
         let values = match question {
             Question::Member => members.by_ref().take_while(|v| !v.is_nan()).collect(),
             _ => vec![splits[i]],
         };
-        let child = |(leaves, nodes): (&[i64], &[i64])| match leaves[i] {
-            0 => index(nodes[i], count),
-            _ => index(nodes[i], targets.len()).map(|leaf| count + leaf),
-        };
         entries.push(Entry::Branch {
             question,
             feature: usize::try_from(features[i]).map_err(|_| "a negative feature")?,
             values,
-            next: [child(next[0])?, child(next[1])?],
+            next: [child(i, next[0])?, child(i, next[1])?],
         });
     }
     for (target, weight) in targets.iter().zip(weights) {
@@ -180,6 +177,11 @@ fn listed(w: &Writer<'_>) -> Result<Vec<Tree>, String> {
     }
     let root = |root: &i64| Tree::new(&entries, index(*root, entries.len())?);
     list("tree_roots").iter().map(root).collect()
+}
+
+fn index(value: i64, limit: usize) -> Result<usize, String> {
+    let index = usize::try_from(value).ok().filter(|i| *i < limit);
+    index.ok_or_else(|| "a child that does not exist".into())
 }
 
 /// What the leaves reached add to each of `outputs`, and the base values.
@@ -210,35 +212,9 @@ fn sums(
     let reached = reached(w, &x, features, trees);
     let mut base: Vec<f32> = base.iter().map(|v| *v as f32).collect();
     base.resize(outputs, 0.0);
-    let average = if aggregate == Aggregate::Average {
-        trees.len() as f32
-    } else {
-        1.0
-    };
-    let of_leaf = |place: &Option<(usize, usize)>| {
-        place.map(|(tree, leaf)| (tree, &trees[tree].leaves[leaf].weights))
-    };
     let extreme = matches!(aggregate, Aggregate::Least | Aggregate::Most);
-    let rows = if extreme {
-        trees.len() * outputs
-    } else {
-        outputs
-    };
     let Reached { bits, leaves } = reached;
-    let mut weights = vec![0.0; rows * leaves.len()];
-    for (column, place) in leaves.iter().enumerate() {
-        for (tree, (output, weight)) in of_leaf(place)
-            .into_iter()
-            .flat_map(|(tree, all)| all.iter().map(move |w| (tree, w)))
-        {
-            let row = if extreme {
-                tree * outputs + output
-            } else {
-                *output
-            };
-            weights[row * leaves.len() + column] += weight / average;
-        }
-    }
+    let weights = leaf_weights(trees, &leaves, outputs, aggregate);
     if !extreme {
         return Ok(w.layer(&bits, &weights, leaves.len(), &base));
     }
@@ -251,4 +227,35 @@ fn sums(
     };
     let chosen = w.reduce(op, &each, &[1], false);
     Ok(w.with_row("Add", &chosen, &base))
+}
+
+/// What each leaf adds to each output, and for the least and the largest to each output of its tree.
+fn leaf_weights(
+    trees: &[Tree],
+    leaves: &[Option<(usize, usize)>],
+    outputs: usize,
+    aggregate: Aggregate,
+) -> Vec<f32> {
+    let extreme = matches!(aggregate, Aggregate::Least | Aggregate::Most);
+    let rows = if extreme {
+        trees.len() * outputs
+    } else {
+        outputs
+    };
+    let divisor = if aggregate == Aggregate::Average {
+        trees.len() as f32
+    } else {
+        1.0
+    };
+    let mut weights = vec![0.0; rows * leaves.len()];
+    for (column, place) in leaves.iter().enumerate() {
+        let Some((tree, leaf)) = *place else {
+            continue;
+        };
+        let first = if extreme { tree * outputs } else { 0 };
+        for (output, weight) in &trees[tree].leaves[leaf].weights {
+            weights[(first + output) * leaves.len() + column] += weight / divisor;
+        }
+    }
+    weights
 }
