@@ -210,10 +210,7 @@ impl Build {
                 continue;
             }
             if unit_rows(&mut self.nodes[index].op) {
-                let name = &mut self.tensors[output].name;
-                self.ids.remove(&*name);
-                name.push_str(" in units");
-                self.ids.insert(name.clone(), output);
+                self.rename(output, " in units");
             }
         }
     }

@@ -25,6 +25,7 @@ impl Build {
             let Some(layers) = self.layers_behind(to, outputs) else {
                 continue;
             };
+            self.rename_views(to);
             for (layer, places) in layers {
                 scale_columns(&mut self.nodes[layer].op, &places, &scale, &shift);
             }
@@ -35,6 +36,26 @@ impl Build {
                     .for_each(|input| *input = from);
             }
         }
+    }
+
+    /// Views of a tensor hold other values than the reference run has under their names: they get names of their own.
+    fn rename_views(&mut self, tensor: usize) {
+        for reader in self.readers(tensor) {
+            let node = &self.nodes[reader];
+            if !matches!(node.op, FloatOp::Dense { .. }) {
+                let output = node.output;
+                self.rename(output, " in units");
+                self.rename_views(output);
+            }
+        }
+    }
+
+    /// Another name for a tensor that holds another multiple than the reference run has under its own.
+    pub(super) fn rename(&mut self, tensor: usize, suffix: &str) {
+        let name = &mut self.tensors[tensor].name;
+        self.ids.remove(&*name);
+        name.push_str(suffix);
+        self.ids.insert(name.clone(), tensor);
     }
 
     /// A tensor of one row.
@@ -131,11 +152,7 @@ impl Build {
                 };
                 self.nodes[square].op = FloatOp::Reshape;
                 self.nodes[square].inputs = vec![layer];
-                // Another multiple than the reference run has under that name.
-                let own = &mut self.tensors[squares].name;
-                self.ids.remove(&*own);
-                own.push_str(" root");
-                self.ids.insert(own.clone(), squares);
+                self.rename(squares, " root");
                 self.nodes[index].inputs = vec![squares, squares];
                 self.nodes.insert(square, node);
                 index += 1;

@@ -132,7 +132,10 @@ impl Network {
         };
         let model = ModelProto {
             ir_version: 9,
-            opset_import: vec![set("", 20), set("ai.onnx.ml", 5)],
+            opset_import: match self.0.node.iter().any(|n| n.domain == "ai.onnx.ml") {
+                true => vec![set("", 20), set("ai.onnx.ml", 5)],
+                false => vec![set("", 20)],
+            },
             graph: Some(self.0.clone()),
             ..ModelProto::default()
         };

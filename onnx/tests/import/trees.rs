@@ -392,7 +392,7 @@ fn forests_in_groups() {
         .map(|w| w.rows * w.cols)
         .sum();
     assert!(
-        leaves * branches > 1 << 13 && weights < leaves * branches / 2,
+        leaves * branches > 1 << 14 && weights < leaves * branches / 2,
         "{weights} weights of {leaves} x {branches}"
     );
 }

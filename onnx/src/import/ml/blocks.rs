@@ -8,7 +8,7 @@ use super::forest::{Comparison, Tree};
 use super::writer::{With, Writer};
 
 /// Weights of one matrix for all trees up to which groups are not worth their nodes.
-const SMALL: usize = 1 << 13;
+const SMALL: usize = 1 << 14;
 /// How many times its own weights a tree may have among others.
 const MOST_PADDED: usize = 2;
 
