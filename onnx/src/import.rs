@@ -144,15 +144,18 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Model, Error> {
         ));
     }
     check(graph, limits)?;
-    let mut unsupported = [rewriting.refused, unsupported(graph)].concat();
+    let mut unsupported = [rewriting.refused.clone(), unsupported(graph)].concat();
     if unsupported.is_empty() {
         unsupported = inputs::refused(graph);
     }
     if !unsupported.is_empty() {
-        return Err(Error::Unsupported(unsupported));
+        return Err(Error::Unsupported(rewriting.home(unsupported)));
     }
     let model = translated(&onnx, &proto, graph, limits);
-    let mut model = model.map_err(|error| named::named(graph, error))?;
+    let mut model = model.map_err(|error| match named::named(graph, error) {
+        Error::Unsupported(nodes) => Error::Unsupported(rewriting.home(nodes)),
+        error => error,
+    })?;
     model.operators.extend(gone.unwrap_or_default());
     model.operators.extend(rewriting.gone);
     model.classes = rewriting.classes;

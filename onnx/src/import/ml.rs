@@ -47,6 +47,26 @@ pub(super) struct Rewriting {
     pub(super) classes: BTreeMap<String, Vec<String>>,
 }
 
+impl Rewriting {
+    /// Refusals of parts as those of the nodes that they are parts of.
+    pub(super) fn home(&self, refused: Vec<UnsupportedNode>) -> Vec<UnsupportedNode> {
+        let mut all: Vec<UnsupportedNode> = Vec::new();
+        for mut node in refused {
+            if let Some((name, op)) = self.gone.get(&node.node) {
+                (node.node, node.op) = (name.clone(), op.clone());
+                if all
+                    .iter()
+                    .any(|other| (&other.node, &other.op) == (&node.node, &node.op))
+                {
+                    continue;
+                }
+            }
+            all.push(node);
+        }
+        all
+    }
+}
+
 /// Writes all nodes of the domain in operators of ONNX, of that version. Strings become numbers.
 pub(super) fn rewrite(graph: &mut GraphProto, opset: i64) -> Rewriting {
     doubles_are_floats(graph);

@@ -166,7 +166,7 @@ impl Plan<'_> {
                 rows.for_each(|row| {
                     row.iter_mut()
                         .zip(&powers)
-                        .for_each(|(w, power)| *w *= power)
+                        .for_each(|(w, power)| *w *= power);
                 });
             }
             FloatOp::Scale { scale, .. } if scale.len() == powers.len() => {

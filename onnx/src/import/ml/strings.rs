@@ -90,7 +90,7 @@ impl Strings {
         for output in &mut graph.output {
             match element_type(output) {
                 Some(kind) if kind == DataType::String as i32 => {
-                    set_element_type(output, DataType::Int64)
+                    set_element_type(output, DataType::Int64);
                 }
                 None => output.r#type = None,
                 _ => {}
