@@ -383,7 +383,7 @@ fn names_of_classes() {
         let mut output = value(name, &[]);
         match (kind, output.r#type.as_mut().and_then(|t| t.value.as_mut())) {
             (Some(kind), Some(tract_onnx::pb::type_proto::Value::TensorType(tensor))) => {
-                tensor.elem_type = kind
+                tensor.elem_type = kind;
             }
             _ => output.r#type = None,
         }

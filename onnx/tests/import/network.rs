@@ -157,7 +157,7 @@ pub enum Attribute {
     List(&'static str, Vec<i64>),
     Floats(&'static str, Vec<f32>),
     Texts(&'static str, Vec<&'static str>),
-    Tensor(&'static str, TensorProto),
+    Tensor(&'static str, Box<TensorProto>),
 }
 
 impl Attribute {
@@ -189,7 +189,7 @@ impl Attribute {
                 (name, AttributeType::Strings)
             }
             Self::Tensor(name, tensor) => {
-                proto.t = Some(tensor.clone());
+                proto.t = Some((**tensor).clone());
                 (name, AttributeType::Tensor)
             }
             Self::Text(name, value) => {

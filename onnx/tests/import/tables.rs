@@ -39,7 +39,7 @@ fn scaled(network: Network) -> Network {
 }
 
 /// The error of integers on other samples than those of the calibration, and the share of decisions kept.
-fn measured(network: Network) -> (f64, f64) {
+fn measured(network: &Network) -> (f64, f64) {
     let model = network.read().unwrap();
     let all = samples(&model, 120);
     let calibration = Samples::new(&model, all.as_slice()[..60].to_vec()).unwrap();
@@ -54,19 +54,19 @@ fn measured(network: Network) -> (f64, f64) {
 fn every_column_counts_in_a_linear_model() {
     let weights: Vec<f32> = [1.0, -1.0, 0.5, 1.0, -0.5, 1.0, 1.0, -1.0].to_vec();
     let by_scaler = scaled(Network::new(&[1, 4])).constant("w", &[4, 2], &weights);
-    let (error, kept) = measured(by_scaler.node("MatMul", &["s", "w"], "y", &[]).output("y"));
+    let (error, kept) = measured(&by_scaler.node("MatMul", &["s", "w"], "y", &[]).output("y"));
     assert!(error < 0.003 && kept == 1.0, "{error} {kept}");
     // The same with raw columns: weights that differ as their units do.
     let raw = weights.iter().enumerate().map(|(p, w)| w / SIZE[p / 2]);
     let raw = Network::new(&[1, 4]).constant("w", &[4, 2], &raw.collect::<Vec<f32>>());
-    let (error, _) = measured(raw.node("MatMul", &["x", "w"], "y", &[]).output("y"));
+    let (error, _) = measured(&raw.node("MatMul", &["x", "w"], "y", &[]).output("y"));
     assert!(error < 0.003, "{error}");
 }
 
 #[test]
 fn columns_are_scaled_before_other_operators_read_them() {
     let (error, _) = measured(
-        scaled(Network::new(&[1, 4]))
+        &scaled(Network::new(&[1, 4]))
             .node("Tanh", &["s"], "y", &[])
             .output("y"),
     );
@@ -83,5 +83,5 @@ fn every_column_counts_in_a_comparison() {
         "y",
         &[],
     );
-    assert_eq!(measured(raw.output("y")), (0.0, 1.0));
+    assert_eq!(measured(&raw.output("y")), (0.0, 1.0));
 }

@@ -309,7 +309,7 @@ fn version_5(trees: &[Vec<Node>]) -> Vec<Attribute> {
             }
         }
     }
-    let tensor = |values: &[f32]| floats("t", &[values.len() as i64], values);
+    let tensor = |values: &[f32]| Box::new(floats("t", &[values.len() as i64], values));
     let [yes, no] = next;
     let [yes_leaf, no_leaf] = is_leaf;
     vec![
