@@ -119,23 +119,23 @@ impl Tree {
             });
             bits.push(self.comparisons.len() - 1);
         };
-        let first = values.first().copied().unwrap_or(0.0);
-        // Features have 32 bits: a threshold with more is as good as the next such number on its side.
+        let first = values.first().map_or(0.0, |v| *v as f32);
+        // Features and thresholds of 64 bits are rounded alike, so that what is equal stays so.
         let (yes, no) = match question {
             Question::AtMost => {
-                compare(below(first), 1.0);
+                compare(first, 1.0);
                 (0.0, 1.0)
             }
             Question::Above => {
-                compare(below(first), 1.0);
+                compare(first, 1.0);
                 (1.0, 0.0)
             }
             Question::Below => {
-                compare(-below(-first), -1.0);
+                compare(first, -1.0);
                 (1.0, 0.0)
             }
             Question::AtLeast => {
-                compare(-below(-first), -1.0);
+                compare(first, -1.0);
                 (0.0, 1.0)
             }
             Question::Is | Question::IsNot | Question::Member => {
@@ -169,15 +169,6 @@ impl Answer {
         path.path.extend(self.bits.iter().map(|bit| (*bit, sign)));
         path.missing -= sign * wanted;
         path
-    }
-}
-
-/// The largest number of 32 bits that is not above.
-fn below(value: f64) -> f32 {
-    let near = value as f32;
-    match f64::from(near) > value {
-        true => near.next_down(),
-        false => near,
     }
 }
 
