@@ -5,14 +5,14 @@ use std::path::Path;
 
 use pasta_curves::{EqAffine, Fp};
 use rayon::prelude::*;
-use zkernel_backend_cpu::Cpu;
+use zkernel_backend_cpu::{Cpu, reserve};
 use zkernel_engine::{ProvingKey, Tensors, Witness, executor, prove};
 use zkernel_gadgets::files::{self, is_public, weight_ids};
 use zkernel_gadgets::model::{Graph, Lowered, WeightValues, lower, register};
 use zkernel_verifier::curve::Generators;
 use zkernel_verifier::key::{KeyError, VerifyingKey};
 use zkernel_verifier::proof::Proof;
-use zkernel_verifier::system::TrackKind;
+use zkernel_verifier::system::{ConstraintSystem, TrackKind};
 use zkernel_verifier::verify::verify;
 
 use crate::device::device;
@@ -183,7 +183,17 @@ pub fn commit(graph: Graph, weights: WeightValues, log_n: u32) -> Result<SecretM
 pub fn load_prover(secret: &SecretModel) -> Result<(Lowered<Fp>, ProvingKey<C, Cpu>), CliError> {
     let Loaded { lowered, key } = derive(&secret.public, &mut GeneratorsBySize::new())?;
     let key = ProvingKey::load(&device(), key, &tensors(secret, &lowered))?;
+    reserve(room(&lowered.system));
     Ok((lowered, key))
+}
+
+/// Columns as field elements that a proof has in memory, for each column of its system: coefficients, folds and transforms.
+const COPIES: usize = 6;
+
+/// Bytes of memory that a proof uses for the first time.
+fn room(system: &ConstraintSystem<Fp>) -> usize {
+    let columns: usize = system.tracks.iter().map(|track| track.columns).sum();
+    COPIES * columns * system.rows() * size_of::<Fp>()
 }
 
 /// The committed tensors of a secret model.

@@ -36,12 +36,15 @@ impl Objective {
     /// values something more never gets more of it from the same layouts.
     const fn worth(self) -> [f64; 2] {
         match self {
-            Self::Time => [1.0, 0.005],
+            Self::Time => [1.0, 0.001],
             Self::Size => [1.0, 1.0],
-            Self::Verify => [100.0, 0.005],
+            Self::Verify => [100.0, 0.001],
         }
     }
 }
+
+/// Kilobytes from which a proof is large whatever the objective, and what each beyond them is worth, in seconds of proving.
+const LARGE_PROOF: (f64, f64) = (11.5, 0.05);
 
 /// What a layout is chosen by.
 #[derive(Clone, Copy, Debug, Default)]
@@ -169,7 +172,9 @@ impl Machine {
         let kilobytes = trace.proof_bytes as f64 / 1024.0;
         let [verification, kilobyte] = objective.worth();
         let verify = verification * self.prices.seconds(&trace.verify);
-        self.prices.seconds(&trace.prove) + verify + kilobyte * kilobytes
+        let (most, each) = LARGE_PROOF;
+        let bytes = kilobyte * kilobytes + each * (kilobytes - most).max(0.0);
+        self.prices.seconds(&trace.prove) + verify + bytes
     }
 
     /// A prediction for a system that this process has loaded the key of. Its `commit_seconds` have no calibration in them.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use zkernel_backend::shape::{self, Shape};
 use zkernel_backend::{Body, ColumnRef, Field, HostColumns, Result};
 
-use crate::kernels;
+use crate::kernels::{self, INTEGER_BITS};
 use crate::level::Level;
 use crate::room;
 
@@ -28,6 +28,15 @@ pub(crate) enum Cells<'a, F> {
     Small(u32, &'a [i64]),
     /// Field elements.
     Full(&'a [F]),
+}
+
+impl<F> Cells<'_, F> {
+    pub(crate) const fn len(&self) -> usize {
+        match self {
+            Self::Small(_, values) => values.len(),
+            Self::Full(values) => values.len(),
+        }
+    }
 }
 
 impl<F: Field> Columns<F> {
@@ -127,6 +136,29 @@ impl<F: Field> Columns<F> {
             rest = others;
         }
         Cow::Owned(cells)
+    }
+
+    /// The cells at some positions as integers of at most [`INTEGER_BITS`] bits, if all are such.
+    pub(crate) fn integers(&self, width: usize, positions: Range<usize>) -> Option<Cow<'_, [i64]>> {
+        let Body::Small { bits, values } = &self.0.body else {
+            return None;
+        };
+        let rows = self.0.rows - self.0.tail_rows();
+        if *bits > INTEGER_BITS || width > rows {
+            return None;
+        }
+        if width == rows {
+            return Some(Cow::Borrowed(&values[positions]));
+        }
+        let mut cells = Vec::with_capacity(positions.len());
+        let mut position = positions.start;
+        while position < positions.end {
+            let (column, row) = (position / width, position % width);
+            let own = (width - row).min(positions.end - position);
+            cells.extend_from_slice(&values[column * rows + row..][..own]);
+            position += own;
+        }
+        Some(Cow::Owned(cells))
     }
 
     /// All cells as field elements, column by column.

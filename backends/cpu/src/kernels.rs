@@ -9,7 +9,7 @@ use crate::digits::{Integers, Magnitude, Octet, Windows};
 use crate::eval::{Lane, invert_block};
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::{program, rows, scalars};
+use crate::packed::{integers, program, rows, scalars};
 
 /// Slices shorter than this are not worth the packed constants.
 #[cfg(target_arch = "x86_64")]
@@ -61,6 +61,76 @@ pub(crate) fn dot<F: Field>(level: Level, a: &[F], b: &[F]) -> F {
     a.iter().zip(b).map(|(a, b)| *a * b).sum()
 }
 
+/// Most bits of the integers that are multiplied as they are.
+pub(crate) const INTEGER_BITS: u32 = 50;
+
+/// A vector of elements that several columns of integers are multiplied with.
+pub(crate) struct Factors<'b, F> {
+    elements: &'b [F],
+    #[cfg(target_arch = "x86_64")]
+    packed: Option<integers::Factors<F>>,
+}
+
+impl<'b, F: Field> Factors<'b, F> {
+    pub(crate) fn new(level: Level, elements: &'b [F]) -> Self {
+        let _ = level;
+        Self {
+            elements,
+            #[cfg(target_arch = "x86_64")]
+            packed: level
+                .prime()
+                .filter(|_| elements.len() >= SHORT)
+                .map(|prime| integers::Factors::new(prime, elements)),
+        }
+    }
+
+    /// `sum values[i] elements[i]`, of as many values of at most [`INTEGER_BITS`] bits.
+    pub(crate) fn dot(&self, values: &[i64]) -> F {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(packed) = &self.packed {
+            return packed.dot(values);
+        }
+        let pairs = values.iter().zip(self.elements);
+        pairs.map(|(a, b)| signed::<F>(*a) * b).sum()
+    }
+}
+
+/// `sums[i] += sum_t coefficient_t column_t[i]` of integers of at most [`INTEGER_BITS`] bits; no column is shorter than the
+/// sums.
+pub(crate) fn combine_integers<F: Field>(level: Level, sums: &mut [F], terms: &[(&[i64], F)]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime().filter(|_| sums.len() >= SHORT) {
+        return integers::combine(prime, sums, terms);
+    }
+    let _ = level;
+    for (column, coefficient) in terms {
+        let products = column.iter().map(|c| signed::<F>(*c) * coefficient);
+        sums.iter_mut().zip(products).for_each(|(s, p)| *s += p);
+    }
+}
+
+/// `sum_e coefficient_e cells[position_e + offset]` for every offset, of integers of at most [`INTEGER_BITS`] bits.
+pub(crate) fn contract_integers<F: Field>(
+    level: Level,
+    cells: &[i64],
+    entries: &[(usize, F)],
+    offsets: &[usize],
+) -> Vec<F> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime().filter(|_| offsets.len() >= SHORT) {
+        return integers::contract(prime, cells, entries, offsets);
+    }
+    let coefficients: Vec<F> = entries.iter().map(|(_, c)| *c).collect();
+    let factors = Factors::new(level, &coefficients);
+    let mut own = Vec::with_capacity(entries.len());
+    let sum = |offset: &usize| {
+        own.clear();
+        own.extend(entries.iter().map(|(position, _)| cells[position + offset]));
+        factors.dot(&own)
+    };
+    offsets.iter().map(sum).collect()
+}
+
 /// `(cell + constant)^-1` for every cell, 0 for 0, with one inversion.
 pub(crate) fn invert<F: Field>(level: Level, cells: &mut [F], constant: F) {
     #[cfg(target_arch = "x86_64")]
@@ -83,10 +153,12 @@ pub(crate) fn contract<F: Field>(
     if let Some(prime) = level.prime().filter(|_| offsets.len() >= SHORT) {
         return rows::contract(prime, dense, entries, offsets);
     }
-    let _ = level;
+    let coefficients: Vec<F> = entries.iter().map(|(_, c)| *c).collect();
+    let mut own = Vec::with_capacity(entries.len());
     let sum = |offset: &usize| {
-        let term = |(position, coefficient): &(usize, F)| *coefficient * dense[position + offset];
-        entries.iter().map(term).sum()
+        own.clear();
+        own.extend(entries.iter().map(|(position, _)| dense[position + offset]));
+        dot(level, &own, &coefficients)
     };
     offsets.iter().map(sum).collect()
 }

@@ -31,6 +31,7 @@ use zkernel_verifier::form::EvaluatedView;
 pub use crate::bases::Bases;
 pub use crate::columns::Columns;
 pub use crate::level::Level;
+pub use crate::packed::pages::reserve;
 
 /// The CPU backend, on the global rayon pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

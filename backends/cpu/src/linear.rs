@@ -1,11 +1,14 @@
 //! Inner products, combinations, linear forms and folds.
 
+use core::ops::Range;
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 use zkernel_backend::{ColumnRef, Field, Result, Term, shape};
 use zkernel_verifier::form::{EvaluatedAxis, EvaluatedView};
 
-use crate::columns::{Columns, by_column};
-use crate::kernels;
+use crate::columns::{Cells, Columns, by_column};
+use crate::kernels::{self, Factors, INTEGER_BITS};
 use crate::level::Level;
 
 /// Cells below which one thread is enough.
@@ -19,7 +22,18 @@ pub(crate) fn dot<F: Field>(
 ) -> Result<Vec<F>> {
     shape::dot(columns.shape(), vector.shape())?;
     let vector = vector.full(level);
-    let product = |column| kernels::dot(level, &columns.full_column(level, column), &vector);
+    let body = match columns.shape().0 {
+        0 => 0,
+        _ => columns.column(0).0.len(),
+    };
+    let (above, below) = vector.split_at(body);
+    let factors = Factors::new(level, above);
+    let product = |column| match columns.column(column) {
+        (Cells::Small(bits, values), tail) if bits <= INTEGER_BITS => {
+            factors.dot(values) + kernels::dot(level, tail, below)
+        }
+        _ => kernels::dot(level, &columns.full_column(level, column), &vector),
+    };
     Ok((0..columns.shape().0)
         .into_par_iter()
         .map(product)
@@ -49,13 +63,25 @@ const PARALLEL_PRODUCTS: usize = 1 << 14;
 
 /// Adds the terms of an output, row by row.
 fn add_terms<F: Field>(level: Level, sources: &[&Columns<F>], terms: &[Term<F>], cells: &mut [F]) {
-    let column = |c: ColumnRef| sources[c.batch].full_column(level, c.column);
-    let columns: Vec<_> = terms.iter().map(|t| column(t.column)).collect();
+    let (mut integers, mut full) = (Vec::new(), Vec::new());
+    for term in terms {
+        let ColumnRef { batch, column } = term.column;
+        match sources[batch].column(column) {
+            (Cells::Small(bits, values), tail) if bits <= INTEGER_BITS => {
+                integers.push((values, tail, term.coefficient));
+            }
+            _ => full.push((sources[batch].full_column(level, column), term.coefficient)),
+        }
+    }
+    // Columns with blinding cells below and those without: one after the other.
+    integers.sort_by_key(|(values, ..)| values.len());
     let add = |(block, cells): (usize, &mut [F]), length: usize| {
         let rows = block * length..block * length + cells.len();
-        let columns = columns.iter().map(|column| &column[rows.clone()]);
-        let terms: Vec<(&[F], F)> = columns.zip(terms.iter().map(|t| t.coefficient)).collect();
-        kernels::combine(level, cells, &terms);
+        let columns = full.iter().map(|(column, c)| (&column[rows.clone()], *c));
+        kernels::combine(level, cells, &columns.collect::<Vec<(&[F], F)>>());
+        for group in integers.chunk_by(|(a, ..), (b, ..)| a.len() == b.len()) {
+            add_integers(level, group, rows.clone(), cells);
+        }
     };
     let length = cells.len();
     if terms.len() * length < PARALLEL_PRODUCTS {
@@ -66,6 +92,25 @@ fn add_terms<F: Field>(level: Level, sources: &[&Columns<F>], terms: &[Term<F>],
         .next_multiple_of(8);
     let blocks = cells.par_chunks_mut(share).enumerate();
     blocks.for_each(|block| add(block, share));
+}
+
+/// Adds some rows of columns of integers, as many of each, above field elements.
+fn add_integers<F: Field>(
+    level: Level,
+    terms: &[(&[i64], &[F], F)],
+    rows: Range<usize>,
+    cells: &mut [F],
+) {
+    let body = terms.first().map_or(0, |(values, ..)| values.len());
+    let start = rows.start.min(body);
+    let (above, below) = cells.split_at_mut(rows.end.min(body) - start);
+    let of_body = terms.iter().map(|(values, _, c)| (&values[start..], *c));
+    kernels::combine_integers(level, above, &of_body.collect::<Vec<_>>());
+    if !below.is_empty() {
+        let first = rows.start.max(body) - body;
+        let of_tail = terms.iter().map(|(_, tail, c)| (&tail[first..], *c));
+        kernels::combine(level, below, &of_tail.collect::<Vec<_>>());
+    }
 }
 
 #[tracing::instrument(skip_all, fields(axes = view.axes.len()))]
@@ -241,7 +286,12 @@ pub(crate) fn contract<F: Field>(
     let positions = || entries.iter().map(|(position, _)| *position);
     let first = positions().min().unwrap_or(0);
     let end = positions().max().map_or(0, |last| last + 1) + offsets.iter().max().unwrap_or(&0);
-    let dense = source.dense(level, source_width, first..end.max(first));
+    let positions = first..end.max(first);
+    let integers = source.integers(source_width, positions.clone());
+    let dense = match integers {
+        Some(_) => Cow::default(),
+        None => source.dense(level, source_width, positions),
+    };
     entries
         .iter_mut()
         .for_each(|(position, _)| *position -= first);
@@ -250,7 +300,10 @@ pub(crate) fn contract<F: Field>(
     let least = least.max(share).next_multiple_of(8);
     let sums: Vec<Vec<F>> = offsets
         .par_chunks(least)
-        .map(|offsets| kernels::contract(level, &dense, &entries, offsets))
+        .map(|offsets| match &integers {
+            Some(cells) => kernels::contract_integers(level, cells, &entries, offsets),
+            None => kernels::contract(level, &dense, &entries, offsets),
+        })
         .collect();
     let sums = sums.into_iter().flatten();
     let written = target.full_mut(level);

@@ -9,6 +9,7 @@
 //! * [`prime`]: a Pasta prime's constants, and the proof that its elements lie in memory as said above;
 //! * [`points`], [`doubling`], [`special`], [`transfer`]: affine additions, eight at a time, and points into lanes and back;
 //! * [`sums`]: sums of products with one reduction;
+//! * [`integers`]: sums of products of small integers and elements;
 //! * [`rows`]: rows of stored elements, cell by cell;
 //! * [`scalars`]: scalars as integers and digits;
 //! * [`program`]: gate programs;
@@ -29,6 +30,8 @@ macro_rules! unrolled {
 
 #[cfg(target_arch = "x86_64")]
 mod doubling;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod integers;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod lanes;
 pub(crate) mod pages;

@@ -67,6 +67,13 @@ impl Vector {
         Self(unsafe { _mm512_loadu_si512(words.as_ptr().cast()) })
     }
 
+    /// Signed words in order.
+    #[inline(always)]
+    pub(crate) fn load_signed(_: Ifma, words: &[i64; 8]) -> Self {
+        // SAFETY: `Ifma` proves the features; the reference is valid for 64 bytes and the load may be unaligned.
+        Self(unsafe { _mm512_loadu_si512(words.as_ptr().cast()) })
+    }
+
     /// Writes the words in order.
     #[inline(always)]
     pub(crate) fn store(self, words: &mut [u64; 8]) {
