@@ -28,8 +28,9 @@ enum Task {
     /// the same machine moves by tens of percent between runs.
     ///
     /// Groups: field (one multiplication, of 2^size in the cache); msm, msm8, msm16 (full, 8- and 16-bit signed scalars);
-    /// msm_equal_points, msm_equal_scalars, msm_zeros; ntt, and ntt32 for 32 columns at once; commit, commit8, dictionary
-    /// (32 columns of 2^size cells, on loaded bases; peers do 32 plain MSMs); inner (all inner rounds of a column); prove
+    /// msm_equal_points, msm_equal_scalars, msm_zeros; ntt, and ntt32 for 32 columns at once; commit, commit8, dictionary,
+    /// dictionary_large (32 columns of 2^size cells, on loaded bases, of eight values or of 2^size / 2; peers do 32 plain
+    /// MSMs); inner (all inner rounds of a column); prove
     /// and verify (a product of 2^size - 64 secret bytes), prove_rotations and verify_rotations (the same, by a gate that
     /// reads the next row).
     #[command(

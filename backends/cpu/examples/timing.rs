@@ -162,7 +162,7 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
             cpu.commit(&folded, &[&two], &none[..2])
         })?;
     }
-    for log_n in [1, 4, 7, 10, 14, 18] {
+    for log_n in [1, 4, 7, 10, 12, 14, 18] {
         let count = 1 << log_n;
         for (bits, name) in [(255, "msm"), (8, "msm8"), (16, "msm16")] {
             let name = format!("{name} 2^{log_n}");

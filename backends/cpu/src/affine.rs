@@ -233,14 +233,25 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
     }
 
     /// For every group of `size` buckets, a power of two: the sum of all, then for every bit the sum of those whose index
-    /// has it.
-    pub(crate) fn bit_sums(&mut self, buckets: &[Xy<B>], size: usize) -> Vec<Xy<B>> {
+    /// has it. With zeta there are as many groups again, whose buckets `(x, y)` are added to those before as `(zeta x, y)`.
+    pub(crate) fn bit_sums(
+        &mut self,
+        buckets: &[Xy<B>],
+        size: usize,
+        zeta: Option<B>,
+    ) -> Vec<Xy<B>> {
         #[cfg(target_arch = "x86_64")]
         if let Some(packed) = &mut self.packed {
             let buckets = packed.words(buckets);
-            return self.trees.bit_sums(packed, buckets, size);
+            return self.trees.bit_sums(packed, buckets, size, zeta);
         }
-        let (mut arrays, mut length) = (buckets.to_vec(), buckets.len());
+        let mut arrays = buckets.to_vec();
+        if let Some(zeta) = zeta {
+            let half = buckets.len() / 2;
+            arrays[half..].iter_mut().for_each(|point| point.x *= zeta);
+            arrays = self.add_each(&arrays, half, |j| (j as u32, (half + j) as u32));
+        }
+        let (groups, mut length) = (arrays.len() / size, arrays.len());
         for _ in 0..size.ilog2() {
             let upper: Vec<_> = arrays[..length]
                 .iter()
@@ -254,7 +265,6 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
             arrays.extend(upper);
             length /= 2;
         }
-        let groups = buckets.len() / size;
         let of_group = |group| arrays.iter().skip(group).step_by(groups).copied();
         (0..groups).flat_map(of_group).collect()
     }

@@ -11,10 +11,12 @@ use crate::affine::{Adder, NEGATED, Xy, normalize};
 use crate::bases::{Bases, Table};
 use crate::buckets::{Terms, reference};
 use crate::columns::{Cells, Columns};
-use crate::digits::{Integers, MAGNITUDE_BITS, Magnitude, Windows, windows};
+use crate::digits::{MAGNITUDE_BITS, Magnitude, Windows, windows};
+use crate::division;
+use crate::integers::Integers;
 use crate::kernels;
 use crate::level::Level;
-use crate::msm::{most_bits, variable, variable_additions};
+use crate::msm::{most_bits, variable};
 use crate::parts::{Part, parts, share};
 use crate::plan::Plan;
 
@@ -165,7 +167,8 @@ fn each_digit<F: Field>(
     integers.bias(&windows);
     let mut digits = Vec::new();
     for window in 0..windows.count() {
-        kernels::digits::<F>(level, &integers, (&windows, window), &mut digits);
+        let all = 0..values.len();
+        kernels::digits::<F>(level, &integers, (&windows, window), &all, &mut digits);
         for (i, digit) in digits.iter().enumerate().filter(|(_, digit)| **digit != 0) {
             visit(window, i, (digit & NEGATED != 0, digit & !NEGATED));
         }
@@ -298,11 +301,11 @@ pub(crate) fn commit_dictionary<C: Curve>(
             let (body, rest) = (column.body_len(), column.rest_len());
             Plan::best(table.width, bits, body, rest).additions(bits, body, rest)
         }
-        None => variable_additions(column.len(), bits),
+        None => division::additions(column.len(), bits),
     };
     let grouped = |column: &Scalars<'_, Scalar<C>>| {
         let points = column.body_len().min(entries.len()) + column.rest_len();
-        column.body_len() + variable_additions(points, bits)
+        column.body_len() + division::additions(points, bits)
     };
     if columns.iter().map(grouped).sum::<usize>() < columns.iter().map(plain).sum() {
         let points: Vec<Point<C>> = columns.par_iter().map(|c| by_entry(bases, c)).collect();

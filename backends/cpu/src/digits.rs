@@ -1,11 +1,9 @@
 //! Integers as signed digits.
 
-use rayon::prelude::*;
 use zkernel_backend::Field;
 
 use crate::affine::NEGATED;
-use crate::kernels;
-use crate::level::Level;
+use crate::halves::HALF_BITS;
 
 /// Bits of the largest magnitude: a scalar or its opposite is below 2^253 and a little.
 pub(crate) const MAGNITUDE_BITS: u32 = 254;
@@ -13,11 +11,16 @@ pub(crate) const MAGNITUDE_BITS: u32 = 254;
 /// A scalar as sign and magnitude below 2^254.
 #[derive(Clone, Copy)]
 pub(crate) struct Magnitude {
-    negative: bool,
-    limbs: [u64; 4],
+    pub(crate) negative: bool,
+    pub(crate) limbs: [u64; 4],
 }
 
 impl Magnitude {
+    #[cfg(test)]
+    pub(crate) const fn new(negative: bool, limbs: [u64; 4]) -> Self {
+        Self { negative, limbs }
+    }
+
     pub(crate) fn small(value: i64) -> Self {
         Self {
             negative: value < 0,
@@ -49,7 +52,9 @@ impl Magnitude {
 pub(crate) struct Windows {
     width: u32,
     count: usize,
-    bias: [u64; 4],
+    /// Of the halves of magnitudes, each with as many windows.
+    halves: bool,
+    pub(crate) bias: [u64; 4],
 }
 
 impl Windows {
@@ -61,9 +66,32 @@ impl Windows {
             let position = window * width - 1;
             bias[(position / 64) as usize] |= 1 << (position % 64);
         }
-        Self { width, count, bias }
+        let halves = false;
+        Self {
+            width,
+            count,
+            halves,
+            bias,
+        }
     }
 
+    /// Windows of `width` bits for both halves of scalars.
+    pub(crate) fn of_halves(width: u32) -> Self {
+        let own = Self::new(HALF_BITS, width);
+        let [low, high, ..] = own.bias;
+        Self {
+            halves: true,
+            bias: [low, high, low, high],
+            ..own
+        }
+    }
+
+    /// Whether there is a second half, whose windows are counted on after those of the first.
+    pub(crate) const fn halves(&self) -> bool {
+        self.halves
+    }
+
+    /// Windows of a magnitude, or of each of its halves.
     pub(crate) const fn count(&self) -> usize {
         self.count
     }
@@ -75,6 +103,11 @@ impl Windows {
     /// Largest digit.
     pub(crate) const fn buckets(&self) -> usize {
         1 << (self.width - 1)
+    }
+
+    /// Buckets of a window, of both halves if there are two.
+    pub(crate) const fn all_buckets(&self) -> usize {
+        self.buckets() << self.halves as u32
     }
 
     /// Visits `(window, negative, magnitude)` of the digits that are not zero.
@@ -96,161 +129,21 @@ impl Windows {
     }
 }
 
-/// Eight magnitudes, word by word, and their signs as bits.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Octet {
-    pub(crate) words: [[u64; 8]; 4],
-    pub(crate) negative: u8,
-}
-
-impl Octet {
-    /// Of up to eight magnitudes.
-    pub(crate) fn new(magnitudes: &[Magnitude]) -> Self {
-        let mut octet = Self::default();
-        for (lane, magnitude) in magnitudes.iter().enumerate() {
-            octet.negative |= u8::from(magnitude.negative) << lane;
-            for (words, limb) in octet.words.iter_mut().zip(magnitude.limbs) {
-                words[lane] = limb;
-            }
-        }
-        octet
-    }
-
-    /// The bits of any of them.
-    fn union(&self, union: &mut [u64; 4]) {
-        for (union, words) in union.iter_mut().zip(&self.words) {
-            *union |= words.iter().fold(0, |all, word| all | word);
-        }
-    }
-}
-
-/// Integers to be cut into digits many at a time.
-pub(crate) enum Integers {
-    /// Of less than 31 bits.
-    Narrow(Vec<i32>),
-    /// Of any size, the last octet padded with zeros.
-    Wide(usize, Vec<Octet>),
-}
-
-/// Octets made by a thread at a time.
-const OCTETS_TOGETHER: usize = 512;
-
-impl Integers {
-    pub(crate) fn new<F: Field>(level: Level, values: &[F]) -> Self {
-        if let Some(narrow) = kernels::narrow(level, values) {
-            return Self::Narrow(narrow);
-        }
-        let mut octets = vec![Octet::default(); values.len().div_ceil(8)];
-        let chunks = octets.par_chunks_mut(OCTETS_TOGETHER);
-        chunks
-            .zip(values.par_chunks(8 * OCTETS_TOGETHER))
-            .for_each(|(octets, values)| kernels::octets(level, values, octets));
-        Self::Wide(values.len(), octets)
-    }
-
-    pub(crate) fn of_magnitudes(magnitudes: &[Magnitude]) -> Self {
-        let octets = magnitudes.chunks(8).map(Octet::new).collect();
-        Self::Wide(magnitudes.len(), octets)
-    }
-
-    /// Bits of the largest magnitude.
-    pub(crate) fn bits(&self) -> u32 {
-        let limbs = match self {
-            Self::Narrow(_) => [self.largest(), 0, 0, 0],
-            Self::Wide(_, octets) => {
-                let mut union = [0; 4];
-                octets.iter().for_each(|octet| octet.union(&mut union));
-                union
-            }
-        };
-        let negative = false;
-        Magnitude { negative, limbs }.bits()
-    }
-
-    /// The least number of bits with magnitudes up to `2^bits`: those of a window that holds all as single digits.
-    pub(crate) fn digit_bits(&self) -> u32 {
-        match self {
-            Self::Narrow(_) => u64::BITS - self.largest().saturating_sub(1).leading_zeros(),
-            Self::Wide(..) => self.bits(),
-        }
-    }
-
-    /// The largest magnitude of narrow scalars.
-    fn largest(&self) -> u64 {
-        match self {
-            Self::Narrow(values) => {
-                let largest = |most: u32, value: &i32| most.max(value.unsigned_abs());
-                u64::from(values.iter().fold(0, largest))
-            }
-            Self::Wide(..) => u64::MAX,
-        }
-    }
-
-    /// Adds the bias of the windows, once, so that digits can be had.
-    pub(crate) fn bias(&mut self, windows: &Windows) {
-        if let Self::Wide(_, octets) = self {
-            octets
-                .par_iter_mut()
-                .for_each(|octet| octet.add(windows.bias));
-        }
-    }
-
-    /// The digits of a window of biased scalars as references to buckets, from 1: [`NEGATED`] ones negated, 0 for none.
-    #[inline(always)]
-    pub(crate) fn digits(&self, windows: &Windows, window: usize, digits: &mut Vec<u32>) {
-        let place = windows.place(window);
-        digits.clear();
-        match self {
-            Self::Narrow(values) => digits.extend(values.iter().map(|value| {
-                let sum = u64::from(value.unsigned_abs()) + windows.bias[0];
-                place.digit([sum, 0], *value < 0)
-            })),
-            Self::Wide(length, octets) => {
-                digits.resize(8 * octets.len(), 0);
-                let all = digits.as_chunks_mut::<8>().0.iter_mut();
-                for (digits, octet) in all.zip(octets) {
-                    let low = &octet.words[place.word];
-                    let high = octet.words.get(place.word + 1).unwrap_or(&[0; 8]);
-                    for (lane, digit) in digits.iter_mut().enumerate() {
-                        let negative = octet.negative >> lane & 1 != 0;
-                        *digit = place.digit([low[lane], high[lane]], negative);
-                    }
-                }
-                digits.truncate(*length);
-            }
-        }
-    }
-}
-
-impl Octet {
-    /// Adds the same number to every magnitude.
-    fn add(&mut self, number: [u64; 4]) {
-        let mut carry = [0; 8];
-        for (words, number) in self.words.iter_mut().zip(number) {
-            for (word, carry) in words.iter_mut().zip(&mut carry) {
-                let sum = word.wrapping_add(number);
-                let next = u64::from(sum < number);
-                *word = sum.wrapping_add(*carry);
-                *carry = next | u64::from(*word < sum);
-            }
-        }
-    }
-}
-
 /// Where the bits of a window are.
 #[derive(Clone, Copy)]
-struct Place {
-    word: usize,
-    shift: u32,
-    mask: u64,
+pub(crate) struct Place {
+    pub(crate) half: usize,
+    pub(crate) word: usize,
+    pub(crate) shift: u32,
+    pub(crate) mask: u64,
     /// What was added to them.
-    bias: i64,
+    pub(crate) bias: i64,
 }
 
 impl Place {
     /// The digit in two words: magnitude, and [`NEGATED`] if it or the scalar is negative, but not both.
     #[inline(always)]
-    fn digit(&self, [low, high]: [u64; 2], negative: bool) -> u32 {
+    pub(crate) fn digit(&self, [low, high]: [u64; 2], negative: bool) -> u32 {
         let raw = ((low >> self.shift | high << 1 << (63 - self.shift)) & self.mask) as i64;
         let digit = (raw - self.bias) as i32;
         let digit = if negative { -digit } else { digit };
@@ -260,13 +153,24 @@ impl Place {
 
 impl Windows {
     /// Where a window is.
-    const fn place(&self, window: usize) -> Place {
+    pub(crate) const fn place(&self, window: usize) -> Place {
+        let (half, window) = match window.checked_sub(self.count) {
+            Some(window) => (1, window),
+            None => (0, window),
+        };
         let position = window as u32 * self.width;
         let last = window + 1 == self.count;
+        // What follows the last window of the first half is the second.
+        let width = if self.halves && self.width > 128 - position {
+            128 - position
+        } else {
+            self.width
+        };
         Place {
-            word: (position / 64) as usize,
+            half,
+            word: 2 * half + (position / 64) as usize,
             shift: position % 64,
-            mask: (1 << self.width) - 1,
+            mask: (1 << width) - 1,
             bias: if last { 0 } else { 1 << (self.width - 1) },
         }
     }
@@ -282,76 +186,4 @@ fn limbs<F: Field>(value: &F) -> [u64; 4] {
     let bytes = value.to_repr();
     let (words, _) = bytes.as_chunks::<8>();
     core::array::from_fn(|i| u64::from_le_bytes(words[i]))
-}
-
-#[cfg(test)]
-mod tests {
-    use ff::{Field as _, PrimeField as _};
-    use pasta_curves::{Fp, Fq};
-    use proptest::prelude::*;
-    use zkernel_verifier::curve::signed;
-
-    use super::*;
-
-    /// The scalars that the digits of both levels stand for.
-    fn round_trip<F: Field>(values: &[F], width: u32) {
-        for level in [Level::PORTABLE, Level::detect()] {
-            let mut integers = Integers::new(level, values);
-            let windows = Windows::new(integers.bits(), width);
-            integers.bias(&windows);
-            let (mut sums, mut digits) = (vec![F::ZERO; values.len()], Vec::new());
-            for window in (0..windows.count()).rev() {
-                kernels::digits::<F>(level, &integers, (&windows, window), &mut digits);
-                assert_eq!(digits.len(), values.len());
-                for (sum, digit) in sums.iter_mut().zip(&digits) {
-                    let magnitude = F::from(u64::from(digit & !NEGATED));
-                    assert!(digit & !NEGATED <= windows.buckets() as u32);
-                    let digit = if digit & NEGATED == 0 {
-                        magnitude
-                    } else {
-                        -magnitude
-                    };
-                    *sum = *sum * F::from(1 << width) + digit;
-                }
-            }
-            assert_eq!(sums, values);
-            for value in values {
-                let windows = Windows::new(MAGNITUDE_BITS, width);
-                let mut sum = F::ZERO;
-                windows.each(&Magnitude::full(value), |window, negative, magnitude| {
-                    let digit = if negative {
-                        -F::from(u64::from(magnitude))
-                    } else {
-                        F::from(u64::from(magnitude))
-                    };
-                    sum += digit * F::from(2).pow_vartime([u64::from(width) * window as u64]);
-                });
-                assert_eq!(sum, *value);
-            }
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
-
-        #[test]
-        fn digits_stand_for_scalars(wide in prop::collection::vec(any::<[u8; 32]>(), 0..20), width in 2u32..18) {
-            let full = |bytes: &[u8; 32]| {
-                let mut uniform = [0; 64];
-                uniform[..32].copy_from_slice(bytes);
-                uniform
-            };
-            let edges = [Fp::ZERO, Fp::ONE, -Fp::ONE, Fp::TWO_INV, -Fp::TWO_INV];
-            let fp = |bytes: &[u8; 32]| <Fp as ff::FromUniformBytes<64>>::from_uniform_bytes(&full(bytes));
-            round_trip(&wide.iter().map(fp).chain(edges).collect::<Vec<Fp>>(), width);
-            let fq = |bytes: &[u8; 32]| <Fq as ff::FromUniformBytes<64>>::from_uniform_bytes(&full(bytes));
-            round_trip(&wide.iter().map(fq).collect::<Vec<Fq>>(), width);
-        }
-
-        #[test]
-        fn digits_stand_for_integers(values in prop::collection::vec(any::<i32>(), 0..30), shift in 0u32..32, width in 2u32..18) {
-            let small: Vec<Fp> = values.iter().map(|v| signed(i64::from(v >> shift))).collect();
-            round_trip(&small, width);
-        }
-    }
 }

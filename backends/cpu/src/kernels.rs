@@ -1,15 +1,19 @@
 //! Operations on slices of field elements at a [`Level`]: packed where the level has it, plain `pasta_curves` otherwise.
 //! Both give the same elements.
 
+use core::ops::Range;
+
 use zkernel_backend::Field;
 use zkernel_verifier::curve::signed;
 use zkernel_verifier::expression::Program;
 
-use crate::digits::{Integers, Magnitude, Octet, Windows};
+use crate::digits::{Magnitude, Windows};
 use crate::eval::{Lane, invert_block};
+use crate::halves::Lattice;
+use crate::integers::{Integers, Octet};
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::{integers, program, rows, scalars};
+use crate::packed::{halves, program, rows, scalars, small};
 
 /// Slices shorter than this are not worth the packed constants.
 #[cfg(target_arch = "x86_64")]
@@ -68,7 +72,7 @@ pub(crate) const INTEGER_BITS: u32 = 50;
 pub(crate) struct Factors<'b, F> {
     elements: &'b [F],
     #[cfg(target_arch = "x86_64")]
-    packed: Option<integers::Factors<F>>,
+    packed: Option<small::Factors<F>>,
 }
 
 impl<'b, F: Field> Factors<'b, F> {
@@ -80,7 +84,7 @@ impl<'b, F: Field> Factors<'b, F> {
             packed: level
                 .prime()
                 .filter(|_| elements.len() >= SHORT)
-                .map(|prime| integers::Factors::new(prime, elements)),
+                .map(|prime| small::Factors::new(prime, elements)),
         }
     }
 
@@ -100,7 +104,7 @@ impl<'b, F: Field> Factors<'b, F> {
 pub(crate) fn combine_integers<F: Field>(level: Level, sums: &mut [F], terms: &[(&[i64], F)]) {
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime().filter(|_| sums.len() >= SHORT) {
-        return integers::combine(prime, sums, terms);
+        return small::combine(prime, sums, terms);
     }
     let _ = level;
     for (column, coefficient) in terms {
@@ -118,7 +122,7 @@ pub(crate) fn contract_integers<F: Field>(
 ) -> Vec<F> {
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime().filter(|_| offsets.len() >= SHORT) {
-        return integers::contract(prime, cells, entries, offsets);
+        return small::contract(prime, cells, entries, offsets);
     }
     let coefficients: Vec<F> = entries.iter().map(|(_, c)| *c).collect();
     let factors = Factors::new(level, &coefficients);
@@ -163,14 +167,14 @@ pub(crate) fn contract<F: Field>(
     offsets.iter().map(sum).collect()
 }
 
-/// Integers as integers, if all are of less than 31 bits; never where the level has no quick way to see that.
-pub(crate) fn narrow<F: Field>(level: Level, values: &[F]) -> Option<Vec<i32>> {
+/// Integers as integers, as many, if all are of less than 31 bits; says so. Never where the level has no quick way to see that.
+pub(crate) fn narrow<F: Field>(level: Level, values: &[F], narrow: &mut [i32]) -> bool {
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime() {
-        return scalars::narrow(prime, values);
+        return scalars::narrow(prime, values, narrow);
     }
-    let _ = (level, values);
-    None
+    let _ = (level, values, narrow);
+    false
 }
 
 /// Integers as magnitudes, eight an octet, the last one padded with zeros.
@@ -186,19 +190,31 @@ pub(crate) fn octets<F: Field>(level: Level, values: &[F], octets: &mut [Octet])
     }
 }
 
+/// Magnitudes as halves, in place.
+pub(crate) fn halve<F: Field>(level: Level, octets: &mut [Octet]) {
+    let lattice = Lattice::of::<F>();
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime::<F>() {
+        return halves::halve(prime, &lattice, octets);
+    }
+    let _ = level;
+    octets.iter_mut().for_each(|octet| octet.halve(&lattice));
+}
+
 /// [`Integers::digits`].
 pub(crate) fn digits<F: Field>(
     level: Level,
     scalars: &Integers,
-    (windows, window): (&Windows, usize),
+    window: (&Windows, usize),
+    range: &Range<usize>,
     digits: &mut Vec<u32>,
 ) {
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime::<F>() {
-        return scalars::digits(prime, scalars, (windows, window), digits);
+        return scalars::digits(prime, scalars, window, range, digits);
     }
     let _ = level;
-    scalars.digits(windows, window, digits);
+    scalars.digits(window, range, digits);
 }
 
 /// A gate program on rows of input batches.
@@ -320,7 +336,7 @@ mod tests {
     /// Transforms of every size class against the sum they stand for, at a few rows, and back.
     #[test]
     fn transforms_of_large_columns() {
-        for log_n in [6, 7, 11, 13] {
+        for log_n in [6, 7, 11, 13, 17] {
             let n = 1usize << log_n;
             let mut cells = powers(Fp::from(3), n);
             cells[..n / 2].fill(-Fp::ONE);

@@ -2,22 +2,19 @@
 
 use core::ops::Range;
 
+use ff::WithSmallOrderMulGroup as _;
 use group::{Curve as _, Group};
-use rayon::prelude::*;
 use zkernel_backend::{Curve, Result, Scalar, shape};
 use zkernel_verifier::curve::Point;
 
 use crate::affine::{Adder, NEGATED, Xy, normalize};
 use crate::buckets::{self, Section, horner};
-use crate::digits::{Integers, Magnitude, Windows, windows};
+use crate::digits::{Magnitude, Windows};
+use crate::division::Division;
+use crate::integers::Integers;
 use crate::kernels;
 use crate::level::Level;
-
-/// Terms of windows that are worked on together.
-const TERMS_TOGETHER: usize = 1 << 14;
-
-/// Buckets of windows that are worked on together.
-const BUCKETS_TOGETHER: usize = 1 << 13;
+use crate::parallel;
 
 #[tracing::instrument(skip_all, fields(points = points.len()))]
 pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
@@ -48,9 +45,10 @@ fn straus<C: Curve>(level: Level, points: &[Xy<C::Base>], mut scalars: Integers)
     }
     let multiples = normalize::<C>(&multiples);
     let (mut total, mut digits) = (Point::<C>::identity(), Vec::new());
+    let all = 0..points.len();
     for window in (0..windows.count()).rev() {
         total = (0..FEW_WIDTH).fold(total, |t, _| t.double());
-        kernels::digits::<Scalar<C>>(level, &scalars, (&windows, window), &mut digits);
+        kernels::digits::<Scalar<C>>(level, &scalars, (&windows, window), &all, &mut digits);
         for (digit, own) in digits.iter().zip(multiples.chunks(windows.buckets())) {
             match (digit & !NEGATED) as usize {
                 0 => {}
@@ -67,69 +65,30 @@ pub(crate) fn most_bits<'a>(scalars: impl IntoIterator<Item = &'a Magnitude>) ->
     scalars.into_iter().map(Magnitude::bits).max().unwrap_or(0)
 }
 
-/// Widest window.
-const WIDEST: u32 = 17;
-
-/// Width of windows for the fewest additions.
-fn best_width(points: usize, bits: u32) -> u32 {
-    (2..=WIDEST)
-        .min_by_key(|width| additions(points, bits, *width))
-        .unwrap_or(2)
-}
-
-/// The windows of the fewest additions.
-fn best_windows(points: usize, scalars: &Integers) -> Windows {
-    let (bits, alone) = (scalars.bits(), scalars.digit_bits());
-    let single = (2usize << alone.min(WIDEST)) + points;
-    if alone < WIDEST && single <= variable_additions(points, bits) {
-        return Windows::new(alone, alone + 1);
-    }
-    Windows::new(bits, best_width(points, bits))
-}
-
-/// Additions of [`variable`], doublings included at what they cost one by one.
-fn additions(points: usize, bits: u32, width: u32) -> usize {
-    let buckets = 1 << width.min(bits + 1).saturating_sub(1);
-    windows(bits, width) * (points + 2 * buckets + 16) + 5 * bits as usize
-}
-
-/// Additions of [`variable`] at its best.
-pub(crate) fn variable_additions(points: usize, bits: u32) -> usize {
-    additions(points, bits, best_width(points, bits))
-}
-
-/// `sum scalars[i] points[i]` over windows in parallel.
+/// `sum scalars[i] points[i]` over windows, in parts on all threads.
 pub(crate) fn variable<C: Curve>(
     level: Level,
     points: &[Xy<C::Base>],
-    mut scalars: Integers,
+    scalars: Integers,
 ) -> Point<C> {
     if points.len() <= FEW {
         return straus::<C>(level, points, scalars);
     }
-    let windows = best_windows(points.len(), &scalars);
-    scalars.bias(&windows);
-    let share = windows.count().div_ceil(rayon::current_num_threads());
-    let together = (TERMS_TOGETHER / points.len()).max(BUCKETS_TOGETHER / windows.buckets());
-    let parts = windows.count().div_ceil(together.clamp(1, share));
-    let own = windows.count().div_ceil(parts);
-    // Fewer windows than threads: parts of the points, each with buckets of its own.
-    let most = points.len().div_ceil(TERMS_TOGETHER);
-    let shares = (rayon::current_num_threads() / windows.count()).clamp(1, most);
-    let length = points.len().div_ceil(shares);
-    let ranges = (0..points.len()).step_by(length);
-    let ranges = ranges.map(|start| start..points.len().min(start + length));
-    let all: Vec<usize> = (0..windows.count()).collect();
-    let parts: Vec<(&[usize], Range<usize>)> = ranges
-        .flat_map(|range| all.chunks(own).map(move |own| (own, range.clone())))
-        .collect();
-    let sum_own = |(own, range): (&[usize], Range<usize>)| {
+    let division = Division::best(points.len(), &scalars, rayon::current_num_threads());
+    let mut scalars = match division.windows.halves() {
+        true => scalars.halved::<Scalar<C>>(level),
+        false => scalars,
+    };
+    scalars.bias(&division.windows);
+    let sum = |(own, range): (Range<usize>, Range<usize>)| {
+        let windows = (&division.windows, own);
         Adder::with(level, |adder| {
-            sum_windows::<C>(adder, level, (points, range), &scalars, (&windows, own))
+            sum_windows::<C>(adder, level, (points, range), &scalars, windows)
         })
     };
-    let addends = parts.into_par_iter().flat_map_iter(sum_own);
-    let mut addends: Vec<(u32, Vec<Xy<C::Base>>)> = addends.collect();
+    let parts = division.parts(points.len());
+    let addends = parallel::map(parts.into_iter(), sum);
+    let mut addends: Vec<(u32, Vec<Xy<C::Base>>)> = addends.into_iter().flatten().collect();
     addends.sort_by_key(|(shift, _)| core::cmp::Reverse(*shift));
     horner::<C>(0, &addends)
 }
@@ -140,22 +99,25 @@ fn sum_windows<C: Curve>(
     level: Level,
     (points, range): (&[Xy<C::Base>], Range<usize>),
     scalars: &Integers,
-    (windows, own): (&Windows, &[usize]),
+    (windows, own): (&Windows, Range<usize>),
 ) -> Vec<(u32, Vec<Xy<C::Base>>)> {
-    let size = windows.buckets();
-    let (mut digits, mut counts) = (Vec::new(), Vec::with_capacity(own.len() * size));
-    let mut sorted = Vec::with_capacity(own.len() * range.len());
-    for window in own {
-        kernels::digits::<Scalar<C>>(level, scalars, (windows, *window), &mut digits);
-        let digits = (range.start, &digits[range.clone()]);
-        sort(digits, size, &mut counts, &mut sorted);
+    let (size, count) = (windows.buckets(), windows.count());
+    let halves = if windows.halves() { 2 } else { 1 };
+    let groups = halves * own.len();
+    let (mut digits, mut counts) = (Vec::new(), Vec::with_capacity(groups * size));
+    let mut sorted = Vec::with_capacity(groups * range.len());
+    let of_half = |half| own.clone().map(move |window| half * count + window);
+    for window in (0..halves).flat_map(of_half) {
+        kernels::digits::<Scalar<C>>(level, scalars, (windows, window), &range, &mut digits);
+        sort((range.start, &digits), size, &mut counts, &mut sorted);
     }
     let buckets = buckets::sum(adder, points, sorted, counts);
-    let shift = |group: usize| own[group] as u32 * windows.width();
+    let shift = |group: usize| (own.start + group) as u32 * windows.width();
     let section = Section {
         buckets: &buckets,
         size,
         shift: 0,
+        zeta: windows.halves().then_some(C::Base::ZETA),
     };
     let addends = section.addends(adder, own.len());
     let of_group = |group: usize| {
@@ -199,6 +161,7 @@ mod tests {
     use pasta_curves::{Eq, EqAffine, Fp};
 
     use super::*;
+    use crate::division::TERMS_TOGETHER;
 
     /// Points with known logarithms, so many that the one window of a byte is cut into parts on several threads.
     #[test]

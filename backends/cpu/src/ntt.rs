@@ -11,11 +11,11 @@ use zkernel_verifier::curve::powers;
 use crate::columns::Columns;
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::pages;
-#[cfg(target_arch = "x86_64")]
 use crate::packed::prime::Prime;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::transform::{self as packed, Parcel, Plan, SIZES};
+use crate::packed::transform::{self as packed, Plan, SIZES, Shift, Shifts};
+#[cfg(target_arch = "x86_64")]
+use crate::parallel;
 #[cfg(target_arch = "x86_64")]
 use crate::room;
 
@@ -42,6 +42,9 @@ enum Kind {
     Plan(bool),
     /// Powers of a shift, as factors of packed products or as they are.
     Shifts([u8; 32], bool),
+    /// Those of rows and of columns.
+    #[cfg(target_arch = "x86_64")]
+    Shift([u8; 32]),
 }
 
 /// What is made once and does not depend on columns: a generic function cannot own a static.
@@ -61,7 +64,14 @@ fn cached<F: 'static, T: Any + Send + Sync>(
     }
     let made = Arc::new(make());
     let mut cache = lock();
-    let is_shift = |key: &(TypeId, u32, Kind)| matches!(key.2, Kind::Shifts(..));
+    let is_shift = |key: &(TypeId, u32, Kind)| match key.2 {
+        Kind::Powers => false,
+        Kind::Shifts(..) => true,
+        #[cfg(target_arch = "x86_64")]
+        Kind::Plan(_) => false,
+        #[cfg(target_arch = "x86_64")]
+        Kind::Shift(_) => true,
+    };
     if !is_shift(&key) || cache.keys().filter(|key| is_shift(key)).count() < SHIFTS {
         cache.insert(key, made.clone());
     }
@@ -101,7 +111,8 @@ pub(crate) fn interpolate<F: Field>(level: Level, values: &Columns<F>) -> Result
         let root = || omega::<F>(log_n).invert().unwrap_or(F::ONE);
         let make = || Plan::new(prime, log_n, root(), scale);
         let plan = cached::<F, _>(log_n, Kind::Plan(true), make);
-        let cells = transform_packed(prime, &plan, &values.full(level), &[]);
+        let none = Shifts::Cells(&[]);
+        let cells = transform_packed(prime, &plan, &values.full(level), none);
         return Ok(Columns::new(columns, rows, cells));
     }
     let powers = half_period(log_n);
@@ -127,8 +138,16 @@ pub(crate) fn coset_evaluate<F: Field>(
     if let Some(prime) = level.prime().filter(|_| SIZES.contains(&log_n)) {
         let make = || Plan::new(prime, log_n, omega(log_n), F::ONE);
         let plan = cached::<F, _>(log_n, Kind::Plan(false), make);
-        let shifts = shifts(log_n, shift, F::from(16));
-        let cells = transform_packed(prime, &plan, &coefficients.full(level), &shifts);
+        let (cells, powers);
+        let shifts = if shift == F::ONE || 1 << log_n <= PARALLEL_ROWS {
+            cells = shifts(log_n, shift, F::from(16));
+            Shifts::Cells(&cells)
+        } else {
+            let kind = Kind::Shift(shift.to_repr());
+            powers = cached::<F, _>(log_n, kind, || Shift::new(prime, log_n, shift));
+            Shifts::Powers(&powers)
+        };
+        let cells = transform_packed(prime, &plan, &coefficients.full(level), shifts);
         return Ok(Columns::new(columns, rows, cells));
     }
     let (powers, shifts) = (half_period(log_n), shifts(log_n, shift, F::ONE));
@@ -143,40 +162,34 @@ pub(crate) fn coset_evaluate<F: Field>(
 
 /// Transforms of all columns: many at a time, or one by several threads.
 #[cfg(target_arch = "x86_64")]
-fn transform_packed<F: Field>(prime: Prime<F>, plan: &Plan, cells: &[F], shifts: &[F]) -> Vec<F> {
+fn transform_packed<F: Field>(
+    prime: Prime<F>,
+    plan: &Plan,
+    cells: &[F],
+    shifts: Shifts<'_, F>,
+) -> Vec<F> {
     let mut outputs = room::take(cells.len());
-    let rows = plan.rows() * 8 * plan.first_tasks();
-    let parcels = || {
-        let mut parcels = pages::with_capacity(rows / 8);
-        parcels.resize(rows / 8, Parcel::default());
-        parcels
+    let rows = plan.cells();
+    let first = |column: &[F], (task, cells): (usize, &mut [F]), buffer: &mut Vec<_>| {
+        packed::first_pass(prime, plan, (column, shifts), task, cells, buffer);
     };
-    let first = |column: &[F], task, parcels: &mut [Parcel], buffer: &mut Vec<_>| {
-        packed::first_pass(prime, plan, (column, shifts), task, parcels, buffer);
+    let alone = |buffer: &mut Vec<_>, (column, output): (&[F], &mut [F])| {
+        let tasks = output.chunks_mut(plan.task_cells()).enumerate();
+        tasks.for_each(|task| first(column, task, buffer));
+        packed::second_pass(prime, plan, output, (false, buffer));
     };
-    let alone = |(parcels, buffer): &mut (Vec<Parcel>, Vec<_>),
-                 (column, output): (&[F], &mut [F])| {
-        for (task, parcels) in parcels.chunks_mut(plan.rows()).enumerate() {
-            first(column, task, parcels, buffer);
-        }
-        packed::second_pass(prime, plan, parcels, output, (false, buffer));
-    };
-    let room = || (parcels(), Vec::new());
     if cells.len() < PARALLEL_CELLS {
-        let mut room = room();
+        let mut buffer = Vec::new();
         let columns = cells.chunks(rows).zip(outputs.chunks_mut(rows));
-        columns.for_each(|both| alone(&mut room, both));
+        columns.for_each(|both| alone(&mut buffer, both));
     } else if cells.len() / rows >= rayon::current_num_threads() || rows < PARALLEL_ROWS {
-        let columns = cells.par_chunks(rows).zip(outputs.par_chunks_mut(rows));
-        columns.for_each_init(room, alone);
+        let columns = cells.chunks(rows).zip(outputs.chunks_mut(rows));
+        parallel::each_with(columns, Vec::new, alone);
     } else {
-        let mut parcels = parcels();
         for (column, output) in cells.chunks(rows).zip(outputs.chunks_mut(rows)) {
-            let tasks = parcels.par_chunks_mut(plan.rows()).enumerate();
-            tasks.for_each_init(Vec::new, |buffer, (task, parcels)| {
-                first(column, task, parcels, buffer);
-            });
-            packed::second_pass(prime, plan, &parcels, output, (true, &mut Vec::new()));
+            let tasks = output.chunks_mut(plan.task_cells()).enumerate();
+            parallel::each_with(tasks, Vec::new, |buffer, task| first(column, task, buffer));
+            packed::second_pass(prime, plan, output, (true, &mut Vec::new()));
         }
     }
     outputs

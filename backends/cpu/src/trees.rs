@@ -5,6 +5,8 @@
 //! and only leaves are gathered and roots written out. Groups go in waves of as many leaves as the second-level cache
 //! holds: while the leaves of one are added, so are the next nodes of those before it, all with one inversion.
 
+mod sums;
+
 use pasta_curves::arithmetic::VartimeField;
 
 use crate::affine::Xy;
@@ -35,7 +37,7 @@ pub(crate) struct Trees {
     waves: Vec<Wave>,
     pairs: Vec<Pair>,
     blocks: Vec<Block>,
-    /// First blocks of the roots of a wave.
+    /// Weighted sums at work.
     roots: Vec<Block>,
 }
 
@@ -68,6 +70,7 @@ impl Trees {
     }
 
     /// Sums points by bucket until few of each are left: `counts` consecutive references each; afterwards as many points.
+    /// Where one of each would be left, empty buckets get the identity.
     pub(crate) fn reduce<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
@@ -101,10 +104,10 @@ impl Trees {
         roots
     }
 
-    /// Cuts buckets into pieces, sorted by length, and counts those of each bucket. Gives the number of all.
+    /// Cuts buckets into pieces, sorted by length, and counts those of each bucket. Gives the number of places of all.
     fn cut(&mut self, counts: &mut [u32]) -> usize {
         let mut lengths = [0u32; LONGEST as usize + 1];
-        let (mut start, mut total) = (0, 0);
+        let (mut start, mut total, buckets) = (0, 0, counts.len());
         for count in &*counts {
             for_pieces(*count, |length| lengths[length as usize] += 1);
         }
@@ -115,6 +118,22 @@ impl Trees {
         }
         self.pieces.clear();
         self.pieces.resize(total as usize, Piece::default());
+        if counts.iter().all(|count| *count <= LONGEST) {
+            for (place, count) in (0..).zip(counts) {
+                if *count != 0 {
+                    let slot = &mut next[*count as usize];
+                    self.pieces[*slot as usize] = Piece {
+                        start,
+                        length: *count,
+                        place,
+                    };
+                    *slot += 1;
+                    start += *count;
+                }
+                *count = 1;
+            }
+            return buckets;
+        }
         let mut place = 0;
         for count in counts {
             let first = place;
@@ -207,15 +226,13 @@ impl Trees {
         let done =
             |wave: &Wave, pieces: &[Piece]| wave.stride >= pieces[wave.pieces.0].length as usize;
         for wave in self.waves.iter().filter(|wave| done(wave, &self.pieces)) {
-            self.roots.clear();
-            self.places.clear();
             let mut block = wave.block;
             for group in self.pieces[wave.pieces.0..wave.pieces.1].chunks(8) {
-                self.roots.push(self.blocks[block]);
+                self.places.clear();
                 self.places.extend(group.iter().map(|piece| piece.place));
+                packed.scatter(&self.blocks[block..=block], &self.places, sums);
                 block += group[0].length as usize;
             }
-            packed.scatter(&self.roots, &self.places, sums);
         }
         self.waves.retain(|wave| !done(wave, &self.pieces));
     }
@@ -249,167 +266,5 @@ fn push_leaves(leaves: &mut Vec<u32>, references: &[u32], group: &[Piece]) {
         for (leaves, reference) in own.as_chunks_mut::<8>().0.iter_mut().zip(references) {
             leaves[lane] = *reference;
         }
-    }
-}
-
-/// Buckets worked on together by [`Trees::bit_sums`].
-pub(crate) const BUCKETS: usize = 8192;
-
-impl Trees {
-    /// For every group of `size` buckets, a power of two: the sum of all, then for every bit the sum of those whose index
-    /// has it.
-    ///
-    /// The lowest bit of the index is the highest of the place: each level adds the upper half of every array to the
-    /// lower, and the upper half of the array of all is the start of that bit's sum.
-    pub(crate) fn bit_sums<B: ff::PrimeField + VartimeField>(
-        &mut self,
-        packed: &mut Packed<B>,
-        buckets: &[[u64; 8]],
-        size: usize,
-    ) -> Vec<Xy<B>> {
-        let sums = size.ilog2() as usize + 1;
-        let mut points = vec![Xy::IDENTITY; buckets.len() / size * sums];
-        let at_once = (BUCKETS / size).max(1);
-        let groups = buckets.chunks(size * at_once);
-        for (buckets, points) in groups.zip(points.chunks_mut(sums * at_once)) {
-            self.bit_sums_together(packed, buckets, size, points);
-        }
-        points
-    }
-
-    fn bit_sums_together<B: ff::PrimeField + VartimeField>(
-        &mut self,
-        packed: &mut Packed<B>,
-        buckets: &[[u64; 8]],
-        size: usize,
-        points: &mut [Xy<B>],
-    ) {
-        let (groups, bits) = (buckets.len() / size, size.ilog2());
-        let lanes = match groups {
-            0..8 => groups.next_power_of_two(),
-            _ => groups.next_multiple_of(8),
-        };
-        let reference = |place: usize| {
-            let (index, group) = (place / lanes, place % lanes);
-            let index = index.reverse_bits() >> (usize::BITS - bits).min(usize::BITS - 1);
-            let own = (group < groups).then_some((group * size + index) as u32);
-            own.unwrap_or(NOTHING)
-        };
-        self.leaves.clear();
-        self.leaves.extend((0..size * lanes).map(reference));
-        self.roots.clear();
-        let blocks = self.leaves.len().div_ceil(8);
-        self.roots.resize(blocks, packed.nothing());
-        packed.gather(buckets, &self.leaves, &mut self.roots);
-        let mut arrays = vec![0];
-        let mut span = size * lanes;
-        for _ in 0..bits {
-            span /= 2;
-            self.halve(packed, &mut arrays, span);
-        }
-        let sums = bits as usize + 1;
-        let place = |(sum, group): (usize, usize)| {
-            let own = (group < groups).then_some((group * sums + sum) as u32);
-            own.unwrap_or(NOTHING)
-        };
-        let width = lanes.next_multiple_of(8);
-        for (sum, array) in arrays.into_iter().enumerate() {
-            self.places.clear();
-            let own = (0..width).map(|group| place((sum, group)));
-            self.places.extend(own);
-            packed.scatter(&self.roots[array..][..width / 8], &self.places, points);
-        }
-    }
-
-    /// Halves all arrays of `2 span` points and adds one more, the upper half of the first.
-    fn halve<B: ff::PrimeField + VartimeField>(
-        &mut self,
-        packed: &mut Packed<B>,
-        arrays: &mut Vec<usize>,
-        span: usize,
-    ) {
-        let half = span / 8;
-        let upper = self.roots.len();
-        if half == 0 {
-            self.roots.push(self.roots[arrays[0]].rotated(span));
-        } else {
-            let own = arrays[0] + half;
-            self.roots.extend_from_within(own..own + half);
-        }
-        self.pairs.clear();
-        for array in &*arrays {
-            let right = if half == 0 {
-                self.roots.push(self.roots[*array].rotated(span));
-                self.roots.len() - 1
-            } else {
-                array + half
-            };
-            let pairs = (0..half.max(1)).map(|i| Pair::new(array + i, right + i));
-            self.pairs.extend(pairs);
-        }
-        packed.add(&mut self.roots, &self.pairs);
-        arrays.push(upper);
-    }
-
-    /// `sum 2^shift addend` of every group, largest shifts first.
-    pub(crate) fn horner<B: ff::PrimeField + VartimeField>(
-        &mut self,
-        packed: &mut Packed<B>,
-        groups: usize,
-        addends: &[(u32, Vec<Xy<B>>)],
-    ) -> Vec<Xy<B>> {
-        let all: Vec<u32> = (0..groups as u32).collect();
-        let mut totals = vec![Xy::IDENTITY; groups];
-        let blocks = groups.div_ceil(8);
-        self.roots.clear();
-        self.roots.resize(2 * blocks, packed.nothing());
-        self.pairs.clear();
-        self.pairs
-            .extend((0..blocks).map(|i| Pair::new(i, blocks + i)));
-        let (mut shift, mut started) = (0, false);
-        for (own, points) in addends {
-            for _ in *own..shift {
-                packed.double(&mut self.roots[..blocks]);
-            }
-            let points = packed.words(points);
-            if started {
-                packed.gather(points, &all, &mut self.roots[blocks..]);
-                packed.add(&mut self.roots, &self.pairs);
-            } else {
-                packed.gather(points, &all, &mut self.roots[..blocks]);
-            }
-            (started, shift) = (true, *own);
-        }
-        for _ in 0..shift {
-            packed.double(&mut self.roots[..blocks]);
-        }
-        packed.scatter(&self.roots[..blocks], &all, &mut totals);
-        totals
-    }
-
-    /// `2^(width j) P` for all points, for each j below `count`.
-    pub(crate) fn multiples<B: ff::PrimeField + VartimeField>(
-        &mut self,
-        packed: &mut Packed<B>,
-        points: &[Xy<B>],
-        width: u32,
-        count: usize,
-    ) -> Vec<Xy<B>> {
-        let all: Vec<u32> = (0..points.len() as u32).collect();
-        let mut multiples = Vec::with_capacity(points.len() * count);
-        multiples.extend_from_slice(points);
-        self.roots.clear();
-        self.roots
-            .resize(points.len().div_ceil(8), packed.nothing());
-        packed.gather(packed.words(points), &all, &mut self.roots);
-        for j in 1..count {
-            for _ in 0..width {
-                packed.double(&mut self.roots);
-            }
-            let start = j * points.len();
-            multiples.resize(start + points.len(), Xy::IDENTITY);
-            packed.scatter(&self.roots, &all, &mut multiples[start..]);
-        }
-        multiples
     }
 }

@@ -9,11 +9,11 @@
 //! * [`prime`]: a Pasta prime's constants, and the proof that its elements lie in memory as said above;
 //! * [`points`], [`doubling`], [`special`], [`transfer`]: affine additions, eight at a time, and points into lanes and back;
 //! * [`sums`]: sums of products with one reduction;
-//! * [`integers`]: sums of products of small integers and elements;
+//! * [`small`]: sums of products of small integers and elements;
 //! * [`rows`]: rows of stored elements, cell by cell;
-//! * [`scalars`]: scalars as integers and digits;
+//! * [`scalars`], [`halves`]: scalars as integers and digits;
 //! * [`program`]: gate programs;
-//! * [`transform`]: number-theoretic transforms;
+//! * [`transform`], [`butterflies`], [`known`]: number-theoretic transforms, and products by factors that are known;
 //! * [`pages`]: large pages for large vectors.
 
 /// An array of an expression of its index. Not by closures: they are compiled without the features of the function
@@ -29,9 +29,13 @@ macro_rules! unrolled {
 }
 
 #[cfg(target_arch = "x86_64")]
+mod butterflies;
+#[cfg(target_arch = "x86_64")]
 mod doubling;
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod integers;
+pub(crate) mod halves;
+#[cfg(target_arch = "x86_64")]
+mod known;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod lanes;
 pub(crate) mod pages;
@@ -45,6 +49,8 @@ pub(crate) mod program;
 pub(crate) mod rows;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod scalars;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod small;
 #[cfg(target_arch = "x86_64")]
 mod special;
 #[cfg(target_arch = "x86_64")]

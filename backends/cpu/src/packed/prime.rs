@@ -10,6 +10,7 @@ use pasta_curves::{EpAffine, EqAffine, Fp, Fq};
 use rayon::prelude::*;
 use zkernel_backend::Curve;
 
+use super::known::negative_inverse;
 use super::lanes::{LIMB, Lanes};
 use super::pages::with_capacity;
 use super::vector::{Ifma, Vector};
@@ -17,6 +18,9 @@ use crate::affine::Xy;
 
 /// Points copied by a thread at a time.
 const POINTS_TOGETHER: usize = 4096;
+
+/// Points that are worth waking threads for: a copy takes some nanoseconds each.
+const MANY_POINTS: usize = 1 << 15;
 
 /// Constants of a prime p, broadcast.
 #[derive(Clone, Copy)]
@@ -29,8 +33,12 @@ pub(crate) struct Constants {
     pub(crate) p2: [Vector; 5],
     /// Limbs of 3 p, each three times that of p.
     pub(crate) p3: [Vector; 5],
+    /// Limbs of 4 p, each four times that of p.
+    pub(crate) p4: [Vector; 5],
     /// Limbs of 5 p, each five times that of p.
     pub(crate) p5: [Vector; 5],
+    /// Limbs of 6 p, each six times that of p.
+    pub(crate) p6: [Vector; 5],
     /// Limbs of 8 p, each eight times that of p.
     pub(crate) p8: [Vector; 5],
     /// Limbs of 16 p, each sixteen times that of p.
@@ -51,6 +59,8 @@ pub(crate) struct Constants {
     pub(crate) forty_eight: Lanes,
     /// 16: makes a stored element the integer that it stands for.
     pub(crate) sixteen: Lanes,
+    /// `-1 / p mod 2^260`, for [`super::known`].
+    pub(super) inverse: [u64; 5],
     /// The words of the stored one.
     stored_one: [u64; 4],
 }
@@ -80,7 +90,9 @@ impl Constants {
             p: splat(p),
             p2: splat(p.map(|limb| 2 * limb)),
             p3: splat(p.map(|limb| 3 * limb)),
+            p4: splat(p.map(|limb| 4 * limb)),
             p5: splat(p.map(|limb| 5 * limb)),
+            p6: splat(p.map(|limb| 6 * limb)),
             p8: splat(p.map(|limb| 8 * limb)),
             p16: splat(p.map(|limb| 16 * limb)),
             p32: splat(p.map(|limb| 32 * limb)),
@@ -94,6 +106,7 @@ impl Constants {
             widening: Lanes::splat(ifma, times_power(1, 516)),
             forty_eight: Lanes::splat(ifma, times_power(48, 260)),
             sixteen: Lanes::splat(ifma, [16, 0, 0, 0, 0]),
+            inverse: negative_inverse(&p),
             stored_one: repr(&F::from(2).pow_vartime([256])),
         }
     }
@@ -183,9 +196,14 @@ impl<F: PrimeField> Prime<F> {
             self.points_mut(&mut point)[0] = *words;
             point[0]
         };
-        let chunks = words(points).par_iter().with_min_len(POINTS_TOGETHER);
+        let words = words(points);
         let mut all = with_capacity(points.len());
-        chunks.map(coordinates).collect_into_vec(&mut all);
+        if points.len() < MANY_POINTS {
+            all.extend(words.iter().map(coordinates));
+        } else {
+            let chunks = words.par_iter().with_min_len(POINTS_TOGETHER);
+            chunks.map(coordinates).collect_into_vec(&mut all);
+        }
         Some(all)
     }
 
@@ -205,14 +223,14 @@ impl<F: PrimeField> Prime<F> {
 static OF_FIELDS: [OnceLock<Constants>; 2] = [const { OnceLock::new() }; 2];
 
 /// The canonical words of an element.
-fn repr<F: PrimeField>(value: &F) -> [u64; 4] {
+pub(super) fn repr<F: PrimeField>(value: &F) -> [u64; 4] {
     let bytes = value.to_repr();
     let word = |i: usize| bytes.as_ref()[8 * i..8 * i + 8].iter().rev();
     core::array::from_fn(|i| word(i).fold(0, |w, byte| w << 8 | u64::from(*byte)))
 }
 
 /// Words of a value below 2^256 in limbs.
-const fn limbs(w: [u64; 4]) -> [u64; 5] {
+pub(super) const fn limbs(w: [u64; 4]) -> [u64; 5] {
     [
         w[0] & LIMB,
         (w[0] >> 52 | w[1] << 12) & LIMB,

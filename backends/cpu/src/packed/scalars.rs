@@ -1,42 +1,39 @@
 //! Integers as integers, eight at a time: out of Montgomery form, as sign and magnitude.
 
+use core::ops::Range;
+
 use ff::PrimeField;
 
 use super::lanes::Lanes;
 use super::prime::Prime;
 use super::rows::{PLACE, Word, read};
-use super::vector::Vector;
-use crate::digits::{Integers, Octet, Windows};
+use super::vector::{Ifma, Vector};
+use crate::affine::NEGATED;
+use crate::digits::{Place, Windows};
+use crate::integers::{Integers, Octet};
 
-/// Integers as integers, if all are of less than 31 bits.
-pub(crate) fn narrow<F: PrimeField>(prime: Prime<F>, values: &[F]) -> Option<Vec<i32>> {
+/// Integers as integers, as many, if all are of less than 31 bits; says so.
+pub(crate) fn narrow<F: PrimeField>(prime: Prime<F>, values: &[F], narrow: &mut [i32]) -> bool {
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
-    unsafe { narrow_words(prime, prime.words(values)) }
+    unsafe { narrow_words(prime, prime.words(values), narrow) }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn narrow_words<F: PrimeField>(prime: Prime<F>, values: &[Word]) -> Option<Vec<i32>> {
-    let mut narrow = Vec::new();
-    for group in values.chunks(8) {
+fn narrow_words<F: PrimeField>(prime: Prime<F>, values: &[Word], narrow: &mut [i32]) -> bool {
+    for (group, narrow) in values.chunks(8).zip(narrow.chunks_mut(8)) {
         let (words, negative) = integers(prime, group);
         let [low, rest @ ..] = words;
         let large = low.shr::<31>().or(rest[0]).or(rest[1]).or(rest[2]);
         if large.zeros() != u8::MAX {
-            return None;
+            return false;
         }
-        if narrow.is_empty() {
-            narrow.reserve_exact(values.len());
-        }
-        let low = low.words();
-        let mut signed = [0; 8];
-        for (lane, signed) in signed.iter_mut().enumerate() {
-            let magnitude = low[lane] as i32;
+        for (lane, (narrow, magnitude)) in narrow.iter_mut().zip(low.words()).enumerate() {
             let is_negative = negative >> lane & 1 != 0;
-            *signed = if is_negative { -magnitude } else { magnitude };
+            let magnitude = magnitude as i32;
+            *narrow = if is_negative { -magnitude } else { magnitude };
         }
-        narrow.extend_from_slice(&signed[..group.len()]);
     }
-    Some(narrow)
+    true
 }
 
 /// Integers as magnitudes, eight an octet.
@@ -52,7 +49,7 @@ fn octets_words<F: PrimeField>(prime: Prime<F>, values: &[Word], octets: &mut [O
         for (to, word) in octet.words.iter_mut().zip(words) {
             word.store(to);
         }
-        octet.negative = negative;
+        octet.negative = [negative, 0];
     }
 }
 
@@ -79,18 +76,53 @@ pub(crate) fn digits<F: PrimeField>(
     prime: Prime<F>,
     scalars: &Integers,
     window: (&Windows, usize),
+    range: &Range<usize>,
     digits: &mut Vec<u32>,
 ) {
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
-    unsafe { digits_here(prime, scalars, window, digits) }
+    unsafe { digits_here(prime, scalars, window, range, digits) }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn digits_here<F: PrimeField>(
-    _: Prime<F>,
+    prime: Prime<F>,
     scalars: &Integers,
     (windows, window): (&Windows, usize),
+    range: &Range<usize>,
     digits: &mut Vec<u32>,
 ) {
-    scalars.digits(windows, window, digits);
+    match scalars {
+        Integers::Narrow(_) => scalars.digits((windows, window), range, digits),
+        Integers::Wide(octets) | Integers::Halved(octets) => {
+            let octets = &octets[range.start / 8..range.end.div_ceil(8)];
+            digits.clear();
+            digits.resize(8 * octets.len(), 0);
+            let all = digits.as_chunks_mut::<8>().0.iter_mut();
+            octet_digits(prime.ifma, windows.place(window), octets, all);
+            digits.truncate(range.len());
+        }
+    }
+}
+
+/// The digits at a place, an octet at a time.
+#[inline(always)]
+fn octet_digits<'a>(
+    ifma: Ifma,
+    place: Place,
+    octets: &[Octet],
+    digits: impl Iterator<Item = &'a mut [u32; 8]>,
+) {
+    let splat = |word| Vector::splat(ifma, word);
+    let (zero, sign) = (splat(0), splat(u64::from(NEGATED)));
+    let (shift, mask) = (splat(u64::from(place.shift)), splat(place.mask));
+    let bias = splat(place.bias.cast_unsigned());
+    for (digits, octet) in digits.zip(octets) {
+        let low = Vector::load(ifma, &octet.words[place.word]);
+        let high = octet.words.get(place.word + 1);
+        let high = high.map_or(zero, |words| Vector::load(ifma, words));
+        let digit = low.funnel_by(high, shift).and(mask).sub(bias);
+        let digit = digit.select(octet.negative[place.half], zero.sub(digit));
+        let sign = zero.select(digit.negative(), sign);
+        digit.magnitudes().or(sign).store_low_halves(digits);
+    }
 }

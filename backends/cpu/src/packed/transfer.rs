@@ -3,7 +3,7 @@
 use ff::PrimeField;
 
 use super::lanes::Lanes;
-use super::points::Block;
+use super::points::{Block, NOTHING};
 use super::prime::{Constants, Prime};
 use super::vector::{NEAR, Vector, prefetch};
 use crate::affine::NEGATED;
@@ -20,29 +20,66 @@ pub(super) fn gather<B: PrimeField>(
     references: &[u32],
     blocks: &mut [Block],
 ) {
-    for (group, (chunk, block)) in references.chunks(8).zip(blocks).enumerate() {
-        for reference in references.iter().skip(8 * (group + AHEAD)).take(8) {
+    let (whole, last) = references.as_chunks::<8>();
+    let mut filled = [NOTHING; 8];
+    filled[..last.len()].copy_from_slice(last);
+    let last = (!last.is_empty()).then_some(&filled);
+    let mut next = whole.iter().skip(AHEAD);
+    for (references, block) in whole.iter().chain(last).zip(blocks) {
+        for reference in next.next().into_iter().flatten() {
             if let Some(point) = source.get(index(*reference)) {
                 prefetch::<NEAR, _>(point);
             }
         }
-        let mut rows = [Vector::splat(prime.ifma, 0); 8];
-        let mut negated = 0u8;
-        for (lane, reference) in chunk.iter().enumerate() {
-            // Beyond the source is `NOTHING`.
-            if let Some(point) = source.get(index(*reference)) {
-                rows[lane] = Vector::load(prime.ifma, point);
-                negated |= u8::from(reference & NEGATED != 0) << lane;
-            }
-        }
-        let [x0, x1, x2, x3, y0, y1, y2, y3] = Vector::transpose(rows);
-        let x = Lanes::unpack(prime.ifma, [x0, x1, x2, x3]);
-        let y = Lanes::unpack(prime.ifma, [y0, y1, y2, y3]);
-        negated &= !y0.or(y1).or(y2).or(y3).zeros();
-        let opposite = Lanes(unrolled!(5, i => k.p[i].sub(y.0[i])));
-        let y = y.select(negated, &opposite);
-        *block = Block { x, y };
+        *block = read(prime, k, source, references);
     }
+}
+
+/// The block of eight references.
+#[inline(always)]
+fn read<B: PrimeField>(
+    prime: Prime<B>,
+    k: &Constants,
+    source: &[[u64; 8]],
+    references: &[u32; 8],
+) -> Block {
+    let all = references
+        .iter()
+        .all(|reference| index(*reference) < source.len());
+    let (rows, mut negated) = if all {
+        // Not through memory.
+        let rows = unrolled!(8, i => Vector::load(prime.ifma, &source[index(references[i])]));
+        let signed = |all, i: usize| all | u8::from(references[i] & NEGATED != 0) << i;
+        (rows, (0..8).fold(0, signed))
+    } else {
+        some(prime, source, references)
+    };
+    let [x0, x1, x2, x3, y0, y1, y2, y3] = Vector::transpose(rows);
+    let x = Lanes::unpack(prime.ifma, [x0, x1, x2, x3]);
+    let y = Lanes::unpack(prime.ifma, [y0, y1, y2, y3]);
+    negated &= !y0.or(y1).or(y2).or(y3).zeros();
+    let opposite = Lanes(unrolled!(5, i => k.p[i].sub(y.0[i])));
+    let y = y.select(negated, &opposite);
+    Block { x, y }
+}
+
+/// The points of references that may be [`NOTHING`], as words, and those that are negated.
+#[inline(never)]
+fn some<B: PrimeField>(
+    prime: Prime<B>,
+    source: &[[u64; 8]],
+    references: &[u32; 8],
+) -> ([Vector; 8], u8) {
+    let mut rows = [[0; 8]; 8];
+    let mut negated = 0u8;
+    for (lane, (reference, row)) in references.iter().zip(&mut rows).enumerate() {
+        // Beyond the source is `NOTHING`.
+        if let Some(point) = source.get(index(*reference)) {
+            *row = *point;
+            negated |= u8::from(reference & NEGATED != 0) << lane;
+        }
+    }
+    (rows.map(|row| Vector::load(prime.ifma, &row)), negated)
 }
 
 /// Where a signed reference points.

@@ -4,22 +4,19 @@
 //! `X[k] = sum_c w^(R c k2) (w^(c k1) sum_r w^(C r k1) x[r C + c])`. The first pass transforms over r, eight columns in
 //! lanes, and multiplies by `w^(c k1)`; the second over c, eight k1 in lanes, and its outputs are eight neighbours again.
 //! Between them tiles of eight by eight are transposed. In both, all lanes have the same twiddle.
-//!
-//! Decimation in time: the first three layers leave values below 16 p; afterwards a butterfly adds at most 2 p to the
-//! bound of its operands, whatever they are, and nothing is reduced before the end. Nor are limbs carried but in front of
-//! a product: a layer adds less than 2^57 to each ([`Loose`]).
 
-use rayon::prelude::*;
 use zkernel_backend::Field;
 use zkernel_verifier::curve::powers;
 
-use super::lanes::{Lanes, carry};
-use super::prime::{Constants, Prime};
+use super::butterflies::{LAYERS, Loose, vertical};
+use super::lanes::Lanes;
+use super::prime::Prime;
 use super::rows::{ORDER, Word, load, store};
-use super::vector::{Ifma, NEAR, Vector, prefetch};
+use super::vector::{Ifma, NEAR, Vector, fetch_at, prefetch};
+use crate::parallel;
 
-/// Sizes of packed transforms: whole tiles, and bounds that hold: `16 + 2 (log_n / 2 - 2) < 62`.
-pub(crate) const SIZES: core::ops::RangeInclusive<u32> = 6..=28;
+/// Sizes of packed transforms: whole tiles, and passes of at most [`LAYERS`] layers.
+pub(crate) const SIZES: core::ops::RangeInclusive<u32> = 6..=2 * LAYERS;
 
 /// Sizes up to which the twiddles between the passes are tabled.
 const TABLED: u32 = 16;
@@ -33,17 +30,13 @@ const AHEAD: usize = 12;
 /// Eight elements between the passes: four words, lanes in [`ORDER`].
 pub(crate) type Parcel = [[u64; 8]; 4];
 
-/// Values whose limbs are signed and below 2^62: up to 16 sums of products that are not carried.
-#[derive(Clone, Copy)]
-pub(crate) struct Loose([Vector; 5]);
-
 /// What a transform of one size and direction needs.
 pub(crate) struct Plan {
     log_rows: u32,
     log_columns: u32,
-    /// `w^(C i)` and `w^(R i)`, half a period each, as factors.
-    by_row: Vec<[u64; 5]>,
-    by_column: Vec<[u64; 5]>,
+    /// `w^(C i)` and `w^(R i)`, half a period each, as known factors.
+    by_row: Vec<[[u64; 5]; 2]>,
+    by_column: Vec<[[u64; 5]; 2]>,
     /// For each eight columns, as factors in words: `scale w^(c k1)` for all k1, or scale and `w^c` if not tabled.
     between: Vec<Parcel>,
     tabled: bool,
@@ -54,9 +47,9 @@ impl Plan {
     pub(crate) fn new<F: Field>(prime: Prime<F>, log_n: u32, omega: F, scale: F) -> Self {
         let log_rows = log_n.div_ceil(2);
         let log_columns = log_n - log_rows;
-        let factors = |root: F, log: u32| -> Vec<[u64; 5]> {
+        let factors = |root: F, log: u32| -> Vec<[[u64; 5]; 2]> {
             let half = powers(root, 1 << (log - 1));
-            half.into_iter().map(|w| prime.factor(w)).collect()
+            half.into_iter().map(|w| prime.known(w)).collect()
         };
         let squared = |log: u32| (0..log).fold(omega, |w, _| w.square());
         let tabled = log_n <= TABLED;
@@ -83,16 +76,65 @@ impl Plan {
         }
     }
 
-    /// Parcels of one task of the first pass.
-    pub(crate) const fn rows(&self) -> usize {
+    /// Rows, and parcels of one task of the first pass.
+    const fn rows(&self) -> usize {
         1 << self.log_rows
     }
 
+    /// Cells of a column.
+    pub(crate) const fn cells(&self) -> usize {
+        1 << (self.log_rows + self.log_columns)
+    }
+
+    /// Cells that one task of the first pass writes: eight rows of the result.
+    pub(crate) const fn task_cells(&self) -> usize {
+        8 * self.rows()
+    }
+
     /// Tasks of the first pass, each of eight columns.
-    pub(crate) const fn first_tasks(&self) -> usize {
+    const fn first_tasks(&self) -> usize {
         1 << (self.log_columns - 3)
     }
 }
+
+/// Powers of a shift, `s^(r C)` of every row and `s^c` of every column, as factors: `s^j` of all cells in so much less room.
+pub(crate) struct Shift {
+    rows: Vec<[u64; 5]>,
+    /// Eight columns each.
+    columns: Vec<Parcel>,
+}
+
+impl Shift {
+    /// For transforms of `2^log_n`.
+    pub(crate) fn new<F: Field>(prime: Prime<F>, log_n: u32, shift: F) -> Self {
+        let log_rows = log_n.div_ceil(2);
+        let log_columns = log_n - log_rows;
+        let columns = powers(shift, 1 << log_columns).into_iter();
+        let columns: Vec<F> = columns.map(|power| power * F::from(16)).collect();
+        let step = (0..log_columns).fold(shift, |s, _| s.square());
+        let rows = powers(step, 1 << log_rows).into_iter();
+        Self {
+            rows: rows.map(|power| prime.factor(power)).collect(),
+            columns: prime.words(&columns).chunks(8).map(parcel).collect(),
+        }
+    }
+}
+
+/// What the cells of a column are multiplied by before its transform.
+pub(crate) enum Shifts<'a, F> {
+    /// A factor each, or nothing if there are none.
+    Cells(&'a [F]),
+    /// A factor of their row and one of their column.
+    Powers(&'a Shift),
+}
+
+impl<F> Clone for Shifts<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for Shifts<'_, F> {}
 
 /// Eight words of elements as a parcel.
 fn parcel(words: &[Word]) -> Parcel {
@@ -125,6 +167,24 @@ impl<'a, F: Field> Shared<'a, F> {
         }
     }
 
+    /// The parcel in place of eight neighbours.
+    ///
+    /// # Safety
+    /// Nobody writes to these cells while the reference is used.
+    #[inline(always)]
+    unsafe fn parcel(&self, start: usize) -> &Parcel {
+        assert!(start + 8 <= self.length);
+        // SAFETY: inside the slice that is borrowed for as long as self lives: 32 words as eight cells are, and no more aligned.
+        unsafe { &*self.cells.add(start).cast() }
+    }
+
+    /// Asks for the lines of eight neighbours.
+    #[inline(always)]
+    fn fetch(&self, start: usize) {
+        assert!(start + 8 <= self.length);
+        (0..4).for_each(|line| fetch_at::<NEAR>(self.cells.wrapping_add(start + 2 * line).cast()));
+    }
+
     /// Writes eight neighbours.
     ///
     /// # Safety
@@ -137,36 +197,42 @@ impl<'a, F: Field> Shared<'a, F> {
     }
 }
 
-/// One task of the first pass: columns `8 task ..`, each cell times that of `shifts` (factors) if there are any.
+/// One task of the first pass: columns `8 task ..`, each cell times its shift, to the cells of the task as parcels. That of row k1
+/// lies where the second pass writes row `k1 mod 8` of the task's eight, eight cells from `k1 - k1 mod 8` on.
 pub(crate) fn first_pass<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
-    (column, shifts): (&[F], &[F]),
+    (column, shifts): (&[F], Shifts<'_, F>),
     task: usize,
-    parcels: &mut [Parcel],
+    cells: &mut [F],
     buffer: &mut Vec<Loose>,
 ) {
-    let (column, shifts) = (prime.words(column), prime.words(shifts));
+    let column = prime.words(column);
+    let words = prime
+        .words_mut(cells)
+        .as_flattened_mut()
+        .as_chunks_mut::<8>()
+        .0;
+    let parcels = words.as_chunks_mut::<4>().0;
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
     unsafe { first_words(prime, plan, (column, shifts), task, parcels, buffer) }
 }
 
-/// The second pass, over the parcels of all tasks of the first, on all threads if wanted.
+/// The second pass, in place of the parcels of all tasks of the first, on all threads if wanted.
 pub(crate) fn second_pass<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
-    parcels: &[Parcel],
     column: &mut [F],
     (parallel, buffer): (bool, &mut Vec<Loose>),
 ) {
     let column = Shared::new(prime, column);
     let task = |buffer: &mut Vec<Loose>, task: usize| {
         // SAFETY: `prime` holds an `Ifma`, which proves the features; every task is done once.
-        unsafe { second_words(prime, plan, parcels, task, &column, buffer) }
+        unsafe { second_words(prime, plan, task, &column, buffer) }
     };
     let tasks = 0..1 << (plan.log_rows - 3);
     if parallel {
-        tasks.into_par_iter().for_each_init(Vec::new, task);
+        parallel::each_with(tasks, Vec::new, task);
     } else {
         tasks.for_each(|number| task(buffer, number));
     }
@@ -178,7 +244,7 @@ pub(crate) fn second_pass<F: Field>(
 fn first_words<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
-    (column, shifts): (&[Word], &[Word]),
+    (column, shifts): (&[Word], Shifts<'_, F>),
     task: usize,
     parcels: &mut [Parcel],
     buffer: &mut Vec<Loose>,
@@ -186,7 +252,12 @@ fn first_words<F: Field>(
     let (k, ifma) = (prime.constants(), prime.ifma);
     let (rows, groups) = (plan.rows(), plan.first_tasks());
     let (column, _) = column.as_chunks::<8>();
-    let (shifts, _) = shifts.as_chunks::<8>();
+    let (shifts, powers): (&[F], _) = match shifts {
+        Shifts::Cells(shifts) => (shifts, None),
+        Shifts::Powers(shift) => (&[], Some(shift)),
+    };
+    let (shifts, _) = prime.words(shifts).as_chunks::<8>();
+    let own = powers.map(|powers| open(ifma, &powers.columns[task]));
     buffer.clear();
     let row = |place: usize| place.reverse_bits() >> (usize::BITS - plan.log_rows);
     for place in 0..rows {
@@ -194,22 +265,36 @@ fn first_words<F: Field>(
             fetch(&column[row(place + AHEAD) * groups + task]);
         }
         let cells = load(ifma, &column[row(place) * groups + task]);
-        buffer.push(Loose::new(match shifts.get(row(place) * groups + task) {
-            Some(shifts) => cells.multiply(&load(ifma, shifts), k),
+        let by_row = powers.map(|powers| Lanes::splat(ifma, powers.rows[row(place)]));
+        let shifts = shifts.get(row(place) * groups + task);
+        let factor = by_row.or_else(|| shifts.map(|shifts| load(ifma, shifts)));
+        buffer.push(Loose::new(match factor {
+            Some(factor) => cells.multiply(&factor, k),
             None => cells,
         }));
     }
     vertical(ifma, buffer, &plan.by_row, k);
+    let place = |row: usize| row % 8 * (rows / 8) + row / 8;
     if plan.tabled {
         let between = &plan.between[task * rows..][..rows];
-        for ((value, factor), parcel) in buffer.iter().zip(between).zip(parcels) {
-            seal(parcel, &value.carried(k).multiply(&open(ifma, factor), k));
+        for (row, (value, factor)) in buffer.iter().zip(between).enumerate() {
+            let mut value = value.carried(k).multiply(&open(ifma, factor), k);
+            if let Some(own) = &own {
+                value = value.multiply(own, k);
+            }
+            seal(&mut parcels[place(row)], &value);
         }
     } else {
         let mut factor = open(ifma, &plan.between[2 * task]);
+        if let Some(own) = &own {
+            factor = factor.multiply(own, k);
+        }
         let step = open(ifma, &plan.between[2 * task + 1]);
-        for (value, parcel) in buffer.iter().zip(parcels) {
-            seal(parcel, &value.carried(k).multiply(&factor, k));
+        for (row, value) in buffer.iter().enumerate() {
+            seal(
+                &mut parcels[place(row)],
+                &value.carried(k).multiply(&factor, k),
+            );
             factor = factor.multiply(&step, k);
         }
     }
@@ -236,7 +321,6 @@ fn seal(parcel: &mut Parcel, lanes: &Lanes) {
 unsafe fn second_words<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
-    parcels: &[Parcel],
     task: usize,
     column: &Shared<'_, F>,
     buffer: &mut Vec<Loose>,
@@ -245,15 +329,15 @@ unsafe fn second_words<F: Field>(
     let (rows, columns) = (plan.rows(), 1 << plan.log_columns);
     buffer.clear();
     buffer.resize(columns, Loose::new(k.one));
-    let mut next = parcels.chunks(rows).skip(1);
-    for (group, parcels) in parcels.chunks(rows).enumerate() {
-        let tile = &parcels[8 * task..][..8];
-        if let Some(next) = next.next().filter(|_| plan.log_columns >= FAR) {
-            let next = next[8 * task..][..8].as_flattened();
-            next.iter().for_each(prefetch::<NEAR, _>);
+    for group in 0..columns / 8 {
+        let start = |row: usize| (8 * group + row) * rows + 8 * task;
+        if plan.log_columns >= FAR && group + 1 < columns / 8 {
+            (0..8).for_each(|row| column.fetch(start(8 + row)));
         }
+        // SAFETY: columns `8 task ..` are this task's, and written to only after all are read.
+        let tile = unsafe { unrolled!(8, row => column.parcel(start(ORDER[row]))) };
         let words = unrolled!(4, i => {
-            Vector::transpose(unrolled!(8, row => Vector::load(ifma, &tile[ORDER[row]][i])))
+            Vector::transpose(unrolled!(8, row => Vector::load(ifma, &tile[row][i])))
         });
         for lane in 0..8 {
             let place =
@@ -264,111 +348,7 @@ unsafe fn second_words<F: Field>(
     }
     vertical(ifma, buffer, &plan.by_column, k);
     for (k2, value) in buffer.iter().enumerate() {
-        // SAFETY: rows `8 task ..` are this task's.
+        // SAFETY: columns `8 task ..` are this task's.
         unsafe { column.write(k2 * rows + 8 * task, &value.carried(k).canonical(k)) };
-    }
-}
-
-/// Transforms whole vectors below 2 p from bit-reversed to natural order; twiddles are half a period.
-#[inline(always)]
-fn vertical(ifma: Ifma, buffer: &mut [Loose], twiddles: &[[u64; 5]], k: &Constants) {
-    let eighth = twiddles.len() / 4;
-    let third = unrolled!(4, i => Lanes::splat(ifma, twiddles[i * eighth]));
-    // SAFETY: `Ifma` proves the features.
-    unsafe { layers(ifma, buffer, twiddles, &third, k) }
-}
-
-/// All layers of a part, of a power of two from 8 on: those of its quarters first, which stay in the first-level cache.
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn layers(
-    ifma: Ifma,
-    part: &mut [Loose],
-    twiddles: &[[u64; 5]],
-    third: &[Lanes; 4],
-    k: &Constants,
-) {
-    if part.len() >= 32 {
-        let quarter = part.len() / 4;
-        for part in part.chunks_exact_mut(quarter) {
-            layers(ifma, part, twiddles, third, k);
-        }
-        return two_layers(ifma, part, twiddles, k);
-    }
-    for eight in part.as_chunks_mut::<8>().0 {
-        first_layers(eight, third, k);
-    }
-    if part.len() == 16 {
-        let stride = twiddles.len() / 8;
-        let (low, high) = part.split_at_mut(8);
-        let twiddles = twiddles.iter().step_by(stride);
-        for ((a, b), w) in low.iter_mut().zip(high).zip(twiddles) {
-            (*a, *b) = butterfly(a, b, &Lanes::splat(ifma, *w), k);
-        }
-    }
-}
-
-/// Two layers on four quarters.
-#[inline(always)]
-fn two_layers(ifma: Ifma, part: &mut [Loose], twiddles: &[[u64; 5]], k: &Constants) {
-    let quarter = part.len() / 4;
-    let stride = twiddles.len() / (2 * quarter);
-    let (low, high) = part.split_at_mut(2 * quarter);
-    let ((a, b), (c, d)) = (low.split_at_mut(quarter), high.split_at_mut(quarter));
-    for i in 0..quarter {
-        let first = Lanes::splat(ifma, twiddles[2 * stride * i]);
-        let (second, third) = (twiddles[stride * i], twiddles[stride * (i + quarter)]);
-        let (a0, b0) = butterfly(&a[i], &b[i], &first, k);
-        let (c0, d0) = butterfly(&c[i], &d[i], &first, k);
-        (a[i], c[i]) = butterfly(&a0, &c0, &Lanes::splat(ifma, second), k);
-        (b[i], d[i]) = butterfly(&b0, &d0, &Lanes::splat(ifma, third), k);
-    }
-}
-
-/// `a + w b` and `a - w b`: at most 2 p are added to the bound of a.
-#[inline(always)]
-fn butterfly(a: &Loose, b: &Loose, w: &Lanes, k: &Constants) -> (Loose, Loose) {
-    let product = Loose(b.carried(k).multiply_uncarried(w, k));
-    (a.plus(&product), a.minus(&product, &k.p2))
-}
-
-/// Three layers on eight values below 2 p, in bit-reversed order: below 16 p.
-#[inline(always)]
-fn first_layers(v: &mut [Loose; 8], twiddles: &[Lanes; 4], k: &Constants) {
-    for i in [0, 2, 4, 6] {
-        (v[i], v[i + 1]) = (v[i].plus(&v[i + 1]), v[i].minus(&v[i + 1], &k.p2));
-    }
-    for i in [0, 4] {
-        // Sums are below 4 p.
-        (v[i], v[i + 2]) = (v[i].plus(&v[i + 2]), v[i].minus(&v[i + 2], &k.p5));
-        (v[i + 1], v[i + 3]) = butterfly(&v[i + 1], &v[i + 3], &twiddles[2], k);
-    }
-    // Sums are below 8 p.
-    (v[0], v[4]) = (v[0].plus(&v[4]), v[0].minus(&v[4], &k.p8));
-    for i in 1..4 {
-        (v[i], v[i + 4]) = butterfly(&v[i], &v[i + 4], &twiddles[i], k);
-    }
-}
-
-impl Loose {
-    #[inline(always)]
-    const fn new(value: Lanes) -> Self {
-        Self(value.0)
-    }
-
-    /// The same value in normal limbs.
-    #[inline(always)]
-    fn carried(&self, k: &Constants) -> Lanes {
-        carry(self.0, k)
-    }
-
-    #[inline(always)]
-    fn plus(&self, other: &Self) -> Self {
-        Self(unrolled!(5, i => self.0[i].add(other.0[i])))
-    }
-
-    /// `self - other + multiple`, which is not negative.
-    #[inline(always)]
-    fn minus(&self, other: &Self, multiple: &[Vector; 5]) -> Self {
-        Self(unrolled!(5, i => self.0[i].sub(other.0[i]).add(multiple[i])))
     }
 }

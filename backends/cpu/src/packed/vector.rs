@@ -117,6 +117,30 @@ impl Vector {
         Self(unsafe { _mm512_shrdi_epi64::<N>(self.0, high.0) })
     }
 
+    /// The low word of `(high : self) >> by` in every lane.
+    #[inline(always)]
+    pub(crate) fn funnel_by(self, high: Self, by: Self) -> Self {
+        // SAFETY: a `Vector` exists.
+        Self(unsafe { _mm512_shrdv_epi64(self.0, high.0, by.0) })
+    }
+
+    /// Magnitudes of signed words.
+    #[inline(always)]
+    pub(crate) fn magnitudes(self) -> Self {
+        // SAFETY: a `Vector` exists.
+        Self(unsafe { _mm512_abs_epi64(self.0) })
+    }
+
+    /// Writes the low halves of the words in order.
+    #[inline(always)]
+    pub(crate) fn store_low_halves(self, halves: &mut [u32; 8]) {
+        // SAFETY: a `Vector` exists; the reference is valid for 32 bytes and the store may be unaligned.
+        unsafe {
+            let low = _mm512_cvtepi64_epi32(self.0);
+            _mm256_storeu_si256(halves.as_mut_ptr().cast(), low);
+        }
+    }
+
     /// Lanes that are zero, as bits.
     #[inline(always)]
     pub(crate) fn zeros(self) -> u8 {
@@ -224,6 +248,12 @@ pub(crate) const FAR: i32 = _MM_HINT_T1;
 /// Asks for the line that holds a value.
 #[inline(always)]
 pub(crate) fn prefetch<const HINT: i32, T>(value: &T) {
-    // SAFETY: prefetching reads nothing and the address is valid.
-    unsafe { _mm_prefetch::<HINT>(core::ptr::from_ref(value).cast()) }
+    fetch_at::<HINT>(core::ptr::from_ref(value).cast());
+}
+
+/// Asks for the line of an address, of which nothing is read.
+#[inline(always)]
+pub(crate) fn fetch_at<const HINT: i32>(address: *const i8) {
+    // SAFETY: prefetching reads nothing and never fails, whatever the address.
+    unsafe { _mm_prefetch::<HINT>(address) }
 }

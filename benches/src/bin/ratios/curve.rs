@@ -84,8 +84,8 @@ fn with_peers<'a>(
     Ok(tasks)
 }
 
-/// 32 columns on the same loaded bases: full scalars, signed bytes, and eight distinct values by dictionary. Peers do 32
-/// plain MSMs.
+/// 32 columns on the same loaded bases: full scalars, signed bytes, and by dictionaries of eight values and of half as many as
+/// there are rows. Peers do 32 plain MSMs.
 pub fn commits(plan: &Plan) -> Outcome {
     let sizes: &[u32] = if plan.quick { &[9, 10] } else { &[9, 10, 12] };
     for log_n in sizes {
@@ -100,7 +100,8 @@ pub fn commits(plan: &Plan) -> Outcome {
         };
         site.commit()?;
         site.commit_bytes()?;
-        site.commit_dictionary()?;
+        site.commit_dictionary("dictionary", 8)?;
+        site.commit_dictionary("dictionary_large", rows / 2)?;
     }
     Ok(())
 }
@@ -175,20 +176,20 @@ impl Site<'_> {
         })
     }
 
-    fn commit_dictionary(&self) -> Outcome {
-        const ENTRIES: usize = 8;
-        if !self.plan.wants("dictionary") {
+    /// Columns that take their values from so many distinct ones.
+    fn commit_dictionary(&self, group: &'static str, distinct: usize) -> Outcome {
+        if !self.plan.wants(group) {
             return Ok(());
         }
         let backend = device::open();
-        let dictionary = scalars(ENTRIES, 255);
+        let dictionary = scalars(distinct, 255);
         let indices: Vec<u32> = (0..self.rows() * COLUMNS)
-            .map(|i| (i * i % 11 % ENTRIES) as u32)
+            .map(|i| (i * i % 10_007 % distinct) as u32)
             .collect();
         let values: Vec<Fq> = indices.iter().map(|i| dictionary[*i as usize]).collect();
-        let entries = upload(&backend, &dictionary, ENTRIES)?;
+        let entries = upload(&backend, &dictionary, distinct)?;
         let none = vec![Vec::new(); COLUMNS];
-        self.report("dictionary", (&values, 255), || {
+        self.report(group, (&values, 255), || {
             backend.commit_dictionary(&self.bases, &indices, &entries, &none, &none)
         })
     }

@@ -22,7 +22,7 @@ struct Plan {
 }
 
 /// Every group, in the order in which they run.
-const GROUPS: [&str; 17] = [
+const GROUPS: [&str; 18] = [
     "field",
     "msm",
     "msm8",
@@ -35,6 +35,7 @@ const GROUPS: [&str; 17] = [
     "commit",
     "commit8",
     "dictionary",
+    "dictionary_large",
     "inner",
     "prove",
     "verify",

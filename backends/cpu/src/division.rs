@@ -1,0 +1,192 @@
+//! How a sum of many points is divided into windows and among threads, for the fewest additions one after the other.
+
+use core::ops::Range;
+
+use crate::digits::{Windows, windows};
+use crate::halves::HALF_BITS;
+use crate::integers::Integers;
+
+/// Terms of windows that are worked on together.
+pub(crate) const TERMS_TOGETHER: usize = 1 << 14;
+
+/// Buckets of windows that are worked on together: they stay in the second-level cache.
+const BUCKETS_TOGETHER: usize = 1 << 12;
+
+/// Widest window.
+const WIDEST: u32 = 17;
+
+/// Additions for which another thread is worth waking.
+const ADDITIONS_OF_A_THREAD: usize = 1 << 11;
+
+/// What every window costs besides the additions of its points and buckets, in additions.
+const OF_A_WINDOW: usize = 16;
+
+/// What a bucket costs, in halves of an addition: about one and a half with its parts of the last sums, and twice as much
+/// where the points fill the caches.
+const OF_A_BUCKET: [usize; 2] = [3, 6];
+
+/// Points that fill the caches.
+const FAR: usize = 1 << 16;
+
+/// What a bit of the scalars costs in the end, a doubling and about an addition one by one, in additions.
+const OF_A_BIT: usize = 5;
+
+/// Windows of a sum, and its parts: each is of some windows and of a share of the points.
+#[derive(Clone, Copy)]
+pub(crate) struct Division {
+    pub(crate) windows: Windows,
+    /// Windows of a part.
+    together: usize,
+    /// Points of a part, whole octets.
+    share: usize,
+}
+
+/// A way to divide, and what it costs.
+#[derive(Clone, Copy)]
+struct Way {
+    bits: u32,
+    width: u32,
+    halves: bool,
+    shares: usize,
+    cost: usize,
+}
+
+impl Division {
+    /// The division of a sum of so many points on so many threads at most.
+    pub(crate) fn best(points: usize, scalars: &Integers, threads: usize) -> Self {
+        let way = Way::best(points, scalars, 1);
+        let threads = threads.min(way.cost / ADDITIONS_OF_A_THREAD).max(1);
+        let way = Way::best(points, scalars, threads);
+        let windows = match way.halves {
+            true => Windows::of_halves(way.width),
+            false => Windows::new(way.bits, way.width),
+        };
+        let at_once = (TERMS_TOGETHER / points).max(BUCKETS_TOGETHER / windows.all_buckets());
+        Self {
+            windows,
+            together: together(windows.count() * way.shares, at_once, threads),
+            share: points.div_ceil(way.shares).next_multiple_of(8),
+        }
+    }
+
+    /// Windows and points of every part.
+    pub(crate) fn parts(&self, points: usize) -> Vec<(Range<usize>, Range<usize>)> {
+        let ranges = |end: usize, step: usize| {
+            let starts = (0..end).step_by(step);
+            starts.map(move |start| start..end.min(start + step))
+        };
+        let (all, each) = (self.windows.count(), self.together);
+        let own = |share: Range<usize>| ranges(all, each).map(move |own| (own, share.clone()));
+        ranges(points, self.share).flat_map(own).collect()
+    }
+}
+
+impl Way {
+    /// The cheapest way for so many threads, all of which work.
+    fn best(points: usize, scalars: &Integers, threads: usize) -> Self {
+        let (bits, alone) = (scalars.bits(), scalars.digit_bits());
+        let widths = (2..=WIDEST).map(|width| (bits, width));
+        // Scalars that are digits themselves.
+        let single = (alone < WIDEST).then_some((alone, alone + 1));
+        let shared = |(bits, width)| {
+            (1..=threads).map(move |shares| Self::new(points, (bits, width), shares, threads))
+        };
+        let ways = widths.chain(single).flat_map(shared);
+        let first = Self::new(points, (bits, 2), 1, threads);
+        let cheaper = |best: Self, way: Self| if way.cost < best.cost { way } else { best };
+        let halved = ways.clone().filter_map(|way| way.halved(points, threads));
+        ways.chain(halved).fold(first, cheaper)
+    }
+
+    fn new(points: usize, (bits, width): (u32, u32), shares: usize, threads: usize) -> Self {
+        let buckets = 1 << width.min(bits + 1).saturating_sub(1);
+        Self::of_terms((points, points), buckets, (bits, width), shares, threads)
+    }
+
+    /// The same with the halves of scalars that are not much shorter than those.
+    fn halved(self, points: usize, threads: usize) -> Option<Self> {
+        let (terms, width) = ((points, 2 * points), (HALF_BITS, self.width));
+        let own = Self::of_terms(terms, 1 << self.width, width, self.shares, threads);
+        (self.bits > HALF_BITS + 8).then_some(Self {
+            halves: true,
+            ..own
+        })
+    }
+
+    /// A way with so many points, terms in all of them and buckets in a window.
+    fn of_terms(
+        (points, terms): (usize, usize),
+        buckets: usize,
+        (bits, width): (u32, u32),
+        shares: usize,
+        threads: usize,
+    ) -> Self {
+        let rounds = (windows(bits, width) * shares).div_ceil(threads);
+        let of_buckets = buckets * OF_A_BUCKET[usize::from(points >= FAR)] / 2;
+        let each = terms.div_ceil(shares) + of_buckets + OF_A_WINDOW;
+        Self {
+            bits,
+            width,
+            halves: false,
+            shares,
+            cost: rounds * each + OF_A_BIT * bits as usize,
+        }
+    }
+}
+
+/// Additions of the sum of so many points on one thread, with scalars of so many bits.
+pub(crate) fn additions(points: usize, bits: u32) -> usize {
+    let own = (2..=WIDEST).map(|width| Way::new(points, (bits, width), 1, 1));
+    let halved = own.clone().filter_map(|way| way.halved(points, 1));
+    own.chain(halved).map(|way| way.cost).min().unwrap_or(0)
+}
+
+/// Of `count` items, as many together as may be and let all threads end at the same time.
+fn together(count: usize, most: usize, threads: usize) -> usize {
+    let rounds = count.div_ceil(threads);
+    let even = |own: &usize| count.div_ceil(*own).div_ceil(threads) * own <= rounds;
+    let most = most.clamp(1, rounds);
+    (1..=most).rev().find(even).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digits::Magnitude;
+
+    /// Every pair of a window and a point is in one part.
+    #[test]
+    fn parts_cover_all_once() {
+        for points in [25, 100, 1000, 5000] {
+            for bits in [1, 8, 16, 130, 254] {
+                for threads in [1, 2, 3, 16] {
+                    let mut limbs = [0; 4];
+                    limbs[(bits - 1) as usize / 64] = 1 << ((bits - 1) % 64);
+                    let scalars = Integers::of_magnitudes(&[Magnitude::new(false, limbs)]);
+                    let division = Division::best(points, &scalars, threads);
+                    let mut seen = vec![0u8; division.windows.count() * points];
+                    for (windows, share) in division.parts(points) {
+                        for window in windows {
+                            for point in share.clone() {
+                                seen[window * points + point] += 1;
+                            }
+                        }
+                    }
+                    assert!(
+                        seen.iter().all(|times| *times == 1),
+                        "{points} {bits} {threads}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn items_together_leave_no_thread_waiting() {
+        assert_eq!(together(20, 4, 2), 2);
+        assert_eq!(together(20, 4, 1), 4);
+        assert_eq!(together(10, 2, 2), 1);
+        assert_eq!(together(1, 8, 2), 1);
+        assert_eq!(together(7, 100, 3), 3);
+    }
+}

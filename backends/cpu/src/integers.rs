@@ -1,0 +1,286 @@
+//! Many integers at a time, to be cut into digits.
+
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use zkernel_backend::Field;
+
+use crate::digits::{Magnitude, Windows};
+use crate::halves::{HALF_BITS, Lattice};
+use crate::kernels;
+use crate::level::Level;
+use crate::parallel;
+
+/// Eight magnitudes, word by word, and their signs as bits; or their halves, of two words and a sign each.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Octet {
+    pub(crate) words: [[u64; 8]; 4],
+    pub(crate) negative: [u8; 2],
+}
+
+impl Octet {
+    /// Of up to eight magnitudes.
+    pub(crate) fn new(magnitudes: &[Magnitude]) -> Self {
+        let mut octet = Self::default();
+        for (lane, magnitude) in magnitudes.iter().enumerate() {
+            octet.negative[0] |= u8::from(magnitude.negative) << lane;
+            for (words, limb) in octet.words.iter_mut().zip(magnitude.limbs) {
+                words[lane] = limb;
+            }
+        }
+        octet
+    }
+
+    /// Magnitudes as halves, in place.
+    pub(crate) fn halve(&mut self, lattice: &Lattice) {
+        let mut halved = Self::default();
+        for lane in 0..8 {
+            let negative = self.negative[0] >> lane & 1 != 0;
+            let halves = lattice.halves(&self.words.map(|words| words[lane]));
+            for (half, (sign, magnitude)) in halves.into_iter().enumerate() {
+                halved.negative[half] |= u8::from(sign != negative) << lane;
+                halved.words[2 * half][lane] = magnitude as u64;
+                halved.words[2 * half + 1][lane] = (magnitude >> 64) as u64;
+            }
+        }
+        *self = halved;
+    }
+
+    /// The bits of any of them.
+    fn union(&self, union: &mut [u64; 4]) {
+        for (union, words) in union.iter_mut().zip(&self.words) {
+            *union |= words.iter().fold(0, |all, word| all | word);
+        }
+    }
+}
+
+/// Integers to be cut into digits many at a time.
+pub(crate) enum Integers {
+    /// Of less than 31 bits.
+    Narrow(Vec<i32>),
+    /// Of any size, the last octet padded with zeros.
+    Wide(Vec<Octet>),
+    /// The halves of those.
+    Halved(Vec<Octet>),
+}
+
+/// Octets made by a thread at a time.
+const OCTETS_TOGETHER: usize = 128;
+
+impl Integers {
+    pub(crate) fn new<F: Field>(level: Level, values: &[F]) -> Self {
+        if let Some(narrow) = narrow(level, values) {
+            return Self::Narrow(narrow);
+        }
+        let mut octets = vec![Octet::default(); values.len().div_ceil(8)];
+        let parts = octets.chunks_mut(OCTETS_TOGETHER);
+        parallel::each(
+            parts.zip(values.chunks(8 * OCTETS_TOGETHER)),
+            |(octets, values)| kernels::octets(level, values, octets),
+        );
+        Self::Wide(octets)
+    }
+
+    pub(crate) fn of_magnitudes(magnitudes: &[Magnitude]) -> Self {
+        let octets = magnitudes.chunks(8).map(Octet::new).collect();
+        Self::Wide(octets)
+    }
+
+    /// Magnitudes of any size as their halves.
+    pub(crate) fn halved<F: Field>(self, level: Level) -> Self {
+        let Self::Wide(mut octets) = self else {
+            return self;
+        };
+        parallel::each(octets.chunks_mut(OCTETS_TOGETHER), |octets| {
+            kernels::halve::<F>(level, octets);
+        });
+        Self::Halved(octets)
+    }
+
+    /// Bits of the largest magnitude.
+    pub(crate) fn bits(&self) -> u32 {
+        let limbs = match self {
+            Self::Narrow(_) => [self.largest(), 0, 0, 0],
+            Self::Wide(octets) => {
+                let mut union = [0; 4];
+                octets.iter().for_each(|octet| octet.union(&mut union));
+                union
+            }
+            Self::Halved(_) => return HALF_BITS,
+        };
+        let negative = false;
+        Magnitude { negative, limbs }.bits()
+    }
+
+    /// The least number of bits with magnitudes up to `2^bits`: those of a window that holds all as single digits.
+    pub(crate) fn digit_bits(&self) -> u32 {
+        match self {
+            Self::Narrow(_) => u64::BITS - self.largest().saturating_sub(1).leading_zeros(),
+            Self::Wide(_) | Self::Halved(_) => self.bits(),
+        }
+    }
+
+    /// The largest magnitude of narrow scalars.
+    fn largest(&self) -> u64 {
+        match self {
+            Self::Narrow(values) => {
+                let largest = |most: u32, value: &i32| most.max(value.unsigned_abs());
+                u64::from(values.iter().fold(0, largest))
+            }
+            Self::Wide(_) | Self::Halved(_) => u64::MAX,
+        }
+    }
+
+    /// Adds the bias of the windows, once, so that digits can be had.
+    pub(crate) fn bias(&mut self, windows: &Windows) {
+        if let Self::Wide(octets) | Self::Halved(octets) = self {
+            parallel::each(octets.chunks_mut(OCTETS_TOGETHER), |octets| {
+                octets.iter_mut().for_each(|octet| octet.add(windows.bias));
+            });
+        }
+    }
+
+    /// The digits of a window of biased scalars as references to buckets, from 1: [`NEGATED`] ones negated, 0 for none. Those
+    /// of a range, which starts with an octet.
+    #[inline(always)]
+    pub(crate) fn digits(
+        &self,
+        (windows, window): (&Windows, usize),
+        range: &Range<usize>,
+        digits: &mut Vec<u32>,
+    ) {
+        debug_assert!(range.start.is_multiple_of(8));
+        let place = windows.place(window);
+        digits.clear();
+        match self {
+            Self::Narrow(values) => digits.extend(values[range.clone()].iter().map(|value| {
+                let sum = u64::from(value.unsigned_abs()) + windows.bias[0];
+                place.digit([sum, 0], *value < 0)
+            })),
+            Self::Wide(octets) | Self::Halved(octets) => {
+                let octets = &octets[range.start / 8..range.end.div_ceil(8)];
+                digits.resize(8 * octets.len(), 0);
+                let all = digits.as_chunks_mut::<8>().0.iter_mut();
+                for (digits, octet) in all.zip(octets) {
+                    let low = &octet.words[place.word];
+                    let high = octet.words.get(place.word + 1).unwrap_or(&[0; 8]);
+                    let signs = octet.negative[place.half];
+                    for (lane, digit) in digits.iter_mut().enumerate() {
+                        let negative = signs >> lane & 1 != 0;
+                        *digit = place.digit([low[lane], high[lane]], negative);
+                    }
+                }
+                digits.truncate(range.len());
+            }
+        }
+    }
+}
+
+impl Octet {
+    /// Adds the same number to every magnitude.
+    fn add(&mut self, number: [u64; 4]) {
+        let mut carry = [0; 8];
+        for (words, number) in self.words.iter_mut().zip(number) {
+            for (word, carry) in words.iter_mut().zip(&mut carry) {
+                let sum = word.wrapping_add(number);
+                let next = u64::from(sum < number);
+                *word = sum.wrapping_add(*carry);
+                *carry = next | u64::from(*word < sum);
+            }
+        }
+    }
+}
+
+/// Integers as they are, if all are of less than 31 bits: mostly the first few tell.
+fn narrow<F: Field>(level: Level, values: &[F]) -> Option<Vec<i32>> {
+    let first = &values[..values.len().min(8)];
+    if !kernels::narrow(level, first, &mut [0; 8]) {
+        return None;
+    }
+    let (mut narrow, all) = (vec![0; values.len()], AtomicBool::new(true));
+    let parts = narrow.chunks_mut(8 * OCTETS_TOGETHER);
+    parallel::each(
+        parts.zip(values.chunks(8 * OCTETS_TOGETHER)),
+        |(narrow, values)| {
+            if !kernels::narrow(level, values, narrow) {
+                all.store(false, Ordering::Relaxed);
+            }
+        },
+    );
+    all.into_inner().then_some(narrow)
+}
+
+#[cfg(test)]
+mod tests {
+    use ff::{Field as _, PrimeField as _};
+    use pasta_curves::{Fp, Fq};
+    use proptest::prelude::*;
+    use zkernel_verifier::curve::signed;
+
+    use super::*;
+    use crate::affine::NEGATED;
+    use crate::digits::MAGNITUDE_BITS;
+
+    /// The scalars that the digits of both levels stand for.
+    fn round_trip<F: Field>(values: &[F], width: u32) {
+        for level in [Level::PORTABLE, Level::detect()] {
+            let mut integers = Integers::new(level, values);
+            let windows = Windows::new(integers.bits(), width);
+            integers.bias(&windows);
+            let (mut sums, mut digits) = (vec![F::ZERO; values.len()], Vec::new());
+            for window in (0..windows.count()).rev() {
+                let all = 0..values.len();
+                kernels::digits::<F>(level, &integers, (&windows, window), &all, &mut digits);
+                assert_eq!(digits.len(), values.len());
+                for (sum, digit) in sums.iter_mut().zip(&digits) {
+                    let magnitude = F::from(u64::from(digit & !NEGATED));
+                    assert!(digit & !NEGATED <= windows.buckets() as u32);
+                    let digit = if digit & NEGATED == 0 {
+                        magnitude
+                    } else {
+                        -magnitude
+                    };
+                    *sum = *sum * F::from(1 << width) + digit;
+                }
+            }
+            assert_eq!(sums, values);
+            for value in values {
+                let windows = Windows::new(MAGNITUDE_BITS, width);
+                let mut sum = F::ZERO;
+                windows.each(&Magnitude::full(value), |window, negative, magnitude| {
+                    let digit = if negative {
+                        -F::from(u64::from(magnitude))
+                    } else {
+                        F::from(u64::from(magnitude))
+                    };
+                    sum += digit * F::from(2).pow_vartime([u64::from(width) * window as u64]);
+                });
+                assert_eq!(sum, *value);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn digits_stand_for_scalars(wide in prop::collection::vec(any::<[u8; 32]>(), 0..20), width in 2u32..18) {
+            let full = |bytes: &[u8; 32]| {
+                let mut uniform = [0; 64];
+                uniform[..32].copy_from_slice(bytes);
+                uniform
+            };
+            let edges = [Fp::ZERO, Fp::ONE, -Fp::ONE, Fp::TWO_INV, -Fp::TWO_INV];
+            let fp = |bytes: &[u8; 32]| <Fp as ff::FromUniformBytes<64>>::from_uniform_bytes(&full(bytes));
+            round_trip(&wide.iter().map(fp).chain(edges).collect::<Vec<Fp>>(), width);
+            let fq = |bytes: &[u8; 32]| <Fq as ff::FromUniformBytes<64>>::from_uniform_bytes(&full(bytes));
+            round_trip(&wide.iter().map(fq).collect::<Vec<Fq>>(), width);
+        }
+
+        #[test]
+        fn digits_stand_for_integers(values in prop::collection::vec(any::<i32>(), 0..30), shift in 0u32..32, width in 2u32..18) {
+            let small: Vec<Fp> = values.iter().map(|v| signed(i64::from(v >> shift))).collect();
+            round_trip(&small, width);
+        }
+    }
+}

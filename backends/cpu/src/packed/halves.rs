@@ -1,0 +1,142 @@
+//! Scalars in two halves, eight at a time; what they are is in [`crate::halves`].
+
+use ff::PrimeField;
+
+use super::lanes::{LIMB, Lanes};
+use super::prime::Prime;
+use super::vector::{Ifma, Vector};
+use crate::halves::{HALF_BITS, Lattice};
+use crate::integers::Octet;
+
+/// Limbs of a half and of what is subtracted: computed mod `2^156`.
+type Half = [Vector; 3];
+
+/// Where the numerators of quotients have their point: at this limb.
+const POINT: usize = 6;
+
+/// Columns below this are left out: a quotient that is not the nearest one is so rarely, and then a hair from the middle.
+const FIRST: usize = 4;
+
+/// Magnitudes below `2^254` in place as halves, with their signs.
+pub(crate) fn halve<F: PrimeField>(prime: Prime<F>, lattice: &Lattice, octets: &mut [Octet]) {
+    // SAFETY: `prime` holds an `Ifma`, which proves the features.
+    unsafe { halve_words(prime, lattice, octets) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn halve_words<F: PrimeField>(prime: Prime<F>, lattice: &Lattice, octets: &mut [Octet]) {
+    let ifma = prime.ifma;
+    let (mask, zero) = (prime.constants().mask, Vector::splat(ifma, 0));
+    let a = unrolled!([0 1], i => half(ifma, lattice.a[i]));
+    let b = unrolled!([0 1], i => half(ifma, lattice.b[i]));
+    let quotients = unrolled!([0 1], i => factor(ifma, &lattice.quotients[i]));
+    for octet in octets {
+        let k = Lanes::unpack(ifma, unrolled!(4, i => Vector::load(ifma, &octet.words[i])));
+        let c = unrolled!([0 1], i => rounded(ifma, &k, &quotients[i], mask));
+        let none = [zero; 3];
+        let near = low_product(low_product(none, &c[0], &a[0]), &c[1], &a[1]);
+        let (left, right) = (
+            low_product(none, &c[0], &b[0]),
+            low_product(none, &c[1], &b[1]),
+        );
+        let first = [
+            k.0[0].sub(near[0]),
+            k.0[1].sub(near[1]),
+            k.0[2].sub(near[2]),
+        ];
+        let second = [
+            left[0].sub(right[0]),
+            left[1].sub(right[1]),
+            left[2].sub(right[2]),
+        ];
+        let ((low, low_sign), (high, high_sign)) = (signed(first, mask), signed(second, mask));
+        for (to, word) in octet
+            .words
+            .iter_mut()
+            .zip([low[0], low[1], high[0], high[1]])
+        {
+            word.store(to);
+        }
+        let sign = octet.negative[0];
+        octet.negative = [sign ^ low_sign, sign ^ high_sign];
+    }
+}
+
+/// A number below 2^128 in limbs.
+#[inline(always)]
+fn half(ifma: Ifma, value: u128) -> Half {
+    let limb = |i: u32| Vector::splat(ifma, (value >> (52 * i)) as u64 & LIMB);
+    [limb(0), limb(1), limb(2)]
+}
+
+/// A factor over `2^384` in limbs, as one over `2^(52 POINT)`.
+#[inline(always)]
+fn factor(ifma: Ifma, words: &[u64; 5]) -> [Vector; 4] {
+    let limb = |i: usize| {
+        let bit = 384 - 52 * POINT + 52 * i;
+        let next = words.get(bit / 64 + 1).copied().unwrap_or(0);
+        let both = u128::from(words[bit / 64]) | u128::from(next) << 64;
+        Vector::splat(ifma, (both >> (bit % 64)) as u64 & LIMB)
+    };
+    [limb(0), limb(1), limb(2), limb(3)]
+}
+
+/// `k factor 2^-(52 POINT)`, rounded.
+#[inline(always)]
+fn rounded(ifma: Ifma, k: &Lanes, factor: &[Vector; 4], mask: Vector) -> Half {
+    let zero = Vector::splat(ifma, 0);
+    let mut t = [zero; 10];
+    t[POINT - 1] = Vector::splat(ifma, 1 << 51);
+    for i in 0..5 {
+        for j in 0..4 {
+            if i + j >= FIRST {
+                t[i + j] = t[i + j].low(k.0[i], factor[j]);
+            }
+            if i + j + 1 >= FIRST {
+                t[i + j + 1] = t[i + j + 1].high(k.0[i], factor[j]);
+            }
+        }
+    }
+    for i in FIRST..8 {
+        t[i + 1] = t[i + 1].add(t[i].shr::<52>());
+    }
+    [t[6].and(mask), t[7].and(mask), t[8].and(mask)]
+}
+
+/// `sum + a b mod 2^156`, limbs below 2^56.
+#[inline(always)]
+fn low_product(mut sum: Half, a: &Half, b: &Half) -> Half {
+    for i in 0..3 {
+        for j in 0..3 - i {
+            sum[i + j] = sum[i + j].low(a[i], b[j]);
+            if i + j < 2 {
+                sum[i + j + 1] = sum[i + j + 1].high(a[i], b[j]);
+            }
+        }
+    }
+    sum
+}
+
+/// Words of the magnitudes of numbers mod `2^156` below `2^127` in size, and which are negative.
+#[inline(always)]
+fn signed(value: Half, mask: Vector) -> ([Vector; 2], u8) {
+    let own = carry(value, mask);
+    let zero = mask.sub(mask);
+    let opposite = carry([zero.sub(own[0]), zero.sub(own[1]), zero.sub(own[2])], mask);
+    let negative = own[2].shl::<12>().negative();
+    let l = unrolled!([0 1 2], i => own[i].select(negative, opposite[i]));
+    let words = [
+        l[0].or(l[1].shl::<52>()),
+        l[1].shr::<12>().or(l[2].shl::<40>()),
+    ];
+    debug_assert!(l[2].words().iter().all(|top| top >> (HALF_BITS - 104) == 0));
+    (words, negative)
+}
+
+/// Normal limbs.
+#[inline(always)]
+fn carry(value: Half, mask: Vector) -> Half {
+    let middle = value[1].add(value[0].sar::<52>());
+    let top = value[2].add(middle.sar::<52>());
+    [value[0].and(mask), middle.and(mask), top.and(mask)]
+}
