@@ -3,7 +3,7 @@
 //! tract decodes the file, infers shapes and folds constants, before any optimisation, so that node names survive; the
 //! operators are read from the file's own nodes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +36,7 @@ mod images;
 mod inputs;
 mod logic;
 mod maps;
+mod ml;
 mod named;
 mod normalize;
 mod operators;
@@ -50,7 +51,7 @@ mod rewrite;
 mod selection;
 mod staged;
 mod supported;
-mod trees;
+mod tables;
 mod views;
 mod volumes;
 mod windows;
@@ -59,7 +60,7 @@ use build::Build;
 use check::check;
 use operators::Translated;
 use parts::Parts;
-use supported::{display_name, is_onnx, is_trees, refuse, unsupported};
+use supported::{display_name, is_onnx, refuse, unsupported};
 
 /// Bounds on what is read from a file that nobody vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +82,9 @@ impl Default for Limits {
         }
     }
 }
+
+/// The version in which operators are written where a file does not say.
+const OPSET: i64 = 17;
 
 /// A constant of the graph.
 struct Constant {
@@ -159,9 +163,12 @@ fn read(bytes: &[u8], folder: Option<&Path>, limits: &Limits) -> Result<Model, E
     }
     halves::widen(&mut proto);
     functions::inline(&mut proto, limits)?;
+    let opset = opset(&mut proto);
     if let Some(graph) = &mut proto.graph {
         order::sort(graph);
     }
+    let rewriting = proto.graph.as_mut().map(|graph| ml::rewrite(graph, opset));
+    let rewriting = rewriting.unwrap_or_default();
     let mut gone = proto.graph.as_mut().map(rewrite::rewrite);
     if let (Some(graph), Some(gone)) = (&proto.graph, &mut gone) {
         check(graph, limits)?;
@@ -176,18 +183,44 @@ fn read(bytes: &[u8], folder: Option<&Path>, limits: &Limits) -> Result<Model, E
     }
     check(graph, limits)?;
     let folds = |op: &str| onnx.op_register.0.contains_key(op);
-    let mut unsupported = unsupported(graph, folds);
+    let mut unsupported = [rewriting.refused.clone(), unsupported(graph, folds)].concat();
     if unsupported.is_empty() {
         unsupported = inputs::refused(graph);
     }
     if !unsupported.is_empty() {
-        return Err(Error::Unsupported(unsupported));
+        return Err(Error::Unsupported(rewriting.home(unsupported)));
     }
     let model = translated(&onnx, &proto, graph, limits);
     let gone = gone.unwrap_or_default();
-    let mut model = model.map_err(|error| named::as_in_file(named::named(graph, error), &gone))?;
+    let mut model =
+        model.map_err(
+            |error| match named::as_in_file(named::named(graph, error), &gone) {
+                Error::Unsupported(nodes) => Error::Unsupported(rewriting.home(nodes)),
+                error => error,
+            },
+        )?;
     model.operators.extend(gone);
+    model.operators.extend(rewriting.gone);
+    model.classes = rewriting.classes;
     Ok(model)
+}
+
+/// The version of ONNX's own operators that a file means. One with operators of `ai.onnx.ml` alone may not say: then any will do.
+fn opset(proto: &mut pb::ModelProto) -> i64 {
+    let mut nodes = proto.graph.iter().flat_map(|g| &g.node).peekable();
+    let classic = nodes.peek().is_some() && nodes.all(|n| n.domain == ml::DOMAIN);
+    let versions = proto.opset_import.iter().filter(|set| is_onnx(&set.domain));
+    match versions.map(|set| set.version).max() {
+        Some(version) => version,
+        None if !classic => 1,
+        None => {
+            proto.opset_import.push(pb::OperatorSetIdProto {
+                domain: String::new(),
+                version: OPSET,
+            });
+            OPSET
+        }
+    }
 }
 
 /// What tract makes of a graph, and we of it.
@@ -289,10 +322,16 @@ struct Import<'a> {
 
 impl Import<'_> {
     fn model(self, kinds: Vec<Values>) -> Result<Model, Error> {
-        let mut build = Build::default();
-        for input in inputs::real(self.graph) {
+        let mut build = Build {
+            shown: self.graph.output.iter().map(|o| o.name.clone()).collect(),
+            ..Build::default()
+        };
+        for (input, kind) in inputs::real(self.graph).into_iter().zip(&kinds) {
             let id = build.tensor(&input.name, self.shape(&input.name)?);
             build.inputs.push(id);
+            if matches!(kind, Values::Whole(_)) {
+                build.whole.insert(id);
+            }
         }
         for node in &self.graph.node {
             self.node(node, &mut build)?;
@@ -332,13 +371,7 @@ impl Import<'_> {
         kinds: Vec<Values>,
     ) -> Result<Model, Error> {
         let written = build.nodes.iter().map(|n| n.output);
-        let trees = self.graph.node.iter().filter(|node| is_trees(node));
-        // Labels of trees are ours: the reference run has been seen to give others than its own scores say.
-        let ours: BTreeSet<&str> = trees.flat_map(|node| &node.output).map(|n| &**n).collect();
-        let watched = written.filter(|&t| {
-            let name = &build.tensors[t].name;
-            self.names.contains_key(name) && !ours.contains(&**name)
-        });
+        let watched = written.filter(|&t| self.names.contains_key(&build.tensors[t].name));
         let watched: Vec<usize> = watched.collect();
         let outlets: Vec<OutletId> = watched
             .iter()
@@ -358,6 +391,7 @@ impl Import<'_> {
             nodes: build.nodes,
             inputs: build.inputs,
             kinds,
+            classes: BTreeMap::new(),
             grids: build.grids,
             operators: operators(self.graph),
             outputs,
@@ -442,9 +476,6 @@ impl Import<'_> {
         // Shapes of activations are constants.
         if self.is_known(output) {
             return Ok(());
-        }
-        if is_trees(node) {
-            return self.taken_apart(node, build, |parts| parts.trees());
         }
         // Tensors without elements hold nothing: only concatenations read them, and leave them out.
         if node.output.len() == 1 && self.shape(output)?.contains(&0) {

@@ -242,6 +242,8 @@ pub struct Model {
     pub(crate) grids: BTreeMap<usize, Vec<f32>>,
     /// Names of the file's nodes and their operators, by the names of nodes and of what they write.
     pub(crate) operators: BTreeMap<String, (String, String)>,
+    /// Names of classes in the order of their numbers, by the output that is such a number.
+    pub classes: BTreeMap<String, Vec<String>>,
     /// What values each input can have.
     pub(crate) kinds: Vec<Values>,
     /// Outputs, indices into `tensors`.
@@ -412,6 +414,20 @@ impl Model {
             _ => None,
         };
         self.readers(tensor).filter_map(read).min()
+    }
+
+    /// Whether a tensor is one label: the position of a largest value, or a comparison, or what is looked up by it.
+    pub(crate) fn is_label(&self, tensor: usize) -> bool {
+        let writer = self.nodes.iter().find(|n| n.output == tensor);
+        let one = self.tensors[tensor].len() == 1;
+        writer.filter(|_| one).is_some_and(|node| match &node.op {
+            FloatOp::ArgMax | FloatOp::Positive => true,
+            FloatOp::Gather { weights, .. } if weights.iter().any(|w| w.fract() != 0.0) => false,
+            FloatOp::Gather { .. } | FloatOp::Reshape | FloatOp::Affine { .. } => {
+                matches!(node.inputs[..], [input] if self.is_label(input))
+            }
+            _ => false,
+        })
     }
 
     /// The nodes that read a tensor.

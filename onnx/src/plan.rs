@@ -15,6 +15,7 @@ use zkernel_gadgets::model::{
 use crate::model::{Conv, FloatNode, FloatOp};
 use crate::{Error, Model, Options};
 
+mod columns;
 mod division;
 mod elementwise;
 mod linear;
@@ -39,11 +40,17 @@ const STEEP_BITS: u32 = 12;
 /// Weight bits of accumulators that are shown as they are, and of those compared by argmax.
 const RAW_WEIGHT_BITS: u32 = 15;
 const ARGMAX_WEIGHT_BITS: u32 = 11;
+/// The same of weights that bits choose: leaves of trees.
+const BIT_WEIGHT_BITS: u32 = 22;
+/// Bits that a bias may have beyond the largest weight.
+const BIAS_BITS: u32 = 24;
 /// Values of a table whose result is not multiplied by weights: steps in the calibrated range.
 const VALUE_BITS: i32 = 16;
 
 /// Bits of what is divided by beyond which a quotient costs less than a table.
 const WIDE_BITS: u32 = 14;
+/// Most bytes of the names of classes that stand beside an output's name.
+const MOST_NAMES: usize = 400;
 /// Most bits of a limb.
 const LIMB_BITS: u32 = 8;
 /// Most bits dropped by a requantization.
@@ -87,6 +94,7 @@ pub(crate) fn build(
         scaled: BTreeMap::new(),
         refined: BTreeMap::new(),
         narrowed: BTreeMap::new(),
+        evened: BTreeMap::new(),
         exact: BTreeSet::new(),
         halves: BTreeMap::new(),
         chosen: BTreeMap::new(),
@@ -132,6 +140,8 @@ struct Plan<'a> {
     refined: BTreeMap<TensorId, u32>,
     /// Tensors that have been requantized to so many bits, and the result: several readers share it.
     narrowed: BTreeMap<(TensorId, u32), TensorId>,
+    /// Tables whose columns differ in size, and the same with columns that do not.
+    evened: BTreeMap<TensorId, TensorId>,
     /// Integers that the file means, and sums of them.
     exact: BTreeSet<TensorId>,
     /// Sums of which it is known whether they can lie half a step beyond a whole one.
@@ -207,6 +217,17 @@ impl Plan<'_> {
         uses
     }
 
+    /// Whether a tensor chooses rows of a matrix, seen through views.
+    fn numbers_rows(&self, tensor: usize) -> bool {
+        self.model.readers(tensor).any(|reader| match reader.op {
+            FloatOp::Gather { .. } => true,
+            FloatOp::Affine { .. } | FloatOp::Reshape | FloatOp::Transpose(_) => {
+                self.numbers_rows(reader.output)
+            }
+            _ => false,
+        })
+    }
+
     fn tensor(&mut self, float: usize, scale: f64, range: Interval) -> TensorId {
         let source = &self.model.tensors[float];
         self.graph.tensors.push(Tensor {
@@ -250,7 +271,19 @@ impl Plan<'_> {
     fn outputs(&mut self) {
         for t in &self.model.outputs {
             let id = self.placed[t];
-            self.graph.tensors[id.0 as usize].visibility = self.options.output;
+            let tensor = &mut self.graph.tensors[id.0 as usize];
+            tensor.visibility = self.options.output;
+            if let Some(classes) = self.model.classes.get(&self.model.tensors[*t].name) {
+                let named: Vec<String> = classes
+                    .iter()
+                    .enumerate()
+                    .map(|(i, c)| format!("{i}: {c}"))
+                    .collect();
+                let named = named.join(", ");
+                if named.len() <= MOST_NAMES {
+                    tensor.name = format!("{} ({named})", self.model.tensors[*t].name);
+                }
+            }
             self.graph.outputs.push(id);
         }
     }
@@ -279,7 +312,19 @@ impl Plan<'_> {
                 cols,
                 weights,
             } => self.gather(node, (*rows, *cols), weights, input),
-            FloatOp::Scale { scale, shift } => self.scaled(node, (scale, shift), input)?,
+            FloatOp::Scale { scale, shift } => match self.evened(node, input) {
+                Some((node, input)) => self.scaled_even(&node, input)?,
+                None => self.scaled(node, (scale, shift), input)?,
+            },
+            FloatOp::Dense { .. } if !self.uses(node.output).compared => {
+                match self.evened(node, input) {
+                    Some((node, input)) => self.linear(&node, input)?,
+                    None => {
+                        let input = self.layer_input(node, input);
+                        self.linear(node, input)?
+                    }
+                }
+            }
             FloatOp::Dense { .. } => {
                 let input = self.layer_input(node, input);
                 self.linear(node, input)?
@@ -357,7 +402,9 @@ impl Plan<'_> {
     fn key_bits(&self, function: Function) -> u32 {
         match function {
             Function::Relu => self.widths.activation,
-            Function::Log | Function::Reciprocal | Function::Pow | Function::Tan => STEEP_BITS,
+            Function::Log | Function::Reciprocal | Function::Pow | Function::Tan => {
+                STEEP_BITS.max(self.widths.activation.saturating_sub(1))
+            }
             Function::Clip | Function::Relu6 => FUNCTION_BITS.max(self.widths.activation),
             _ if lines::jumps(function) => FUNCTION_BITS.max(self.widths.activation),
             _ => SMOOTH_BITS.max(self.widths.activation),
@@ -389,6 +436,8 @@ impl Plan<'_> {
             .0;
         let output_scale = match function {
             Function::Relu | Function::Identity | Function::Clip | Function::Relu6 => key_scale,
+            // Numbers of rows are what they are.
+            f if lines::jumps(f) && self.numbers_rows(node.output) => 1.0,
             _ => self.value_scale(node, (function, parameters), input),
         };
         Ok(self.requantize(node, (function, parameters), input, output_scale))

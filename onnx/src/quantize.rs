@@ -59,9 +59,9 @@ pub fn quantize(model: &Model, samples: &Samples, options: &Options) -> Result<Q
 pub(crate) fn check_error(model: &Model, ranges: &Ranges, report: &Report) -> Result<(), Error> {
     let mut layers = model.nodes.iter().zip(&report.layers);
     let lost = layers.find(|(node, layer)| {
-        // A probability of a millionth is as good as none.
+        // A probability of a millionth is as good as none, as is a logarithm of what is all but one.
         let (limit, least) = match node.op {
-            FloatOp::Function(Function::Log, _) => (LOST_LOGARITHM, 0.0),
+            FloatOp::Function(Function::Log, _) => (LOST_LOGARITHM, 1.0),
             FloatOp::Function(Function::Pow, _) => (LOST_ROOT, 0.0),
             FloatOp::Function(Function::Sigmoid, _) => (HOPELESS, 1.0),
             FloatOp::Function(..) => (HOPELESS, 0.0),

@@ -97,6 +97,10 @@ pub(crate) fn measure(
         for &t in &model.outputs {
             let found = reals(planned, &trace, t);
             same &= decision(model, t, &found) == decision(model, t, &widen(&sample[t]));
+            // Labels are right or wrong: beside scores they say nothing of how far these are off.
+            if model.outputs.len() > 1 && model.is_label(t) {
+                continue;
+            }
             whole.add(&sample[t], &found);
             largest = widen(&sample[t])
                 .iter()
@@ -158,6 +162,10 @@ fn decision(model: &Model, tensor: usize, values: &[f64]) -> usize {
         .map(|n| &n.op)
     {
         Some(FloatOp::ArgMax) => return values.first().map_or(0, |&v| v as usize),
+        Some(_) if model.is_label(tensor) => {
+            // A number of a class, or another whole label of one.
+            return values.first().map_or(0, |&v| v.round() as i64 as usize);
+        }
         Some(FloatOp::Dense { .. }) => 0.0,
         _ => 0.5,
     };

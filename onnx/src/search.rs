@@ -54,6 +54,11 @@ impl Goal {
 const SHIFTS: [u32; 4] = [8, 12, 16, 20];
 /// Bits of activations.
 const ACTIVATIONS: std::ops::RangeInclusive<u32> = 7..=13;
+/// More bits of activations, where none of these meet the goal; for models of at most so many values, whose cells do not count.
+const FINER: std::ops::RangeInclusive<u32> = 14..=17;
+const FINER_VALUES: usize = 1 << 14;
+/// What they must err less than fewer bits.
+const WORTH: f64 = 0.7;
 /// What widths may err more than the best, where none meet the goal.
 const NEAR_BEST: f64 = 1.1;
 /// How many times the fewest cells are no more to speak of: cells are an estimate.
@@ -105,11 +110,15 @@ fn searched(
 /// Bytes that a calibration takes at once: the float values of all samples, and the weights and values of the integer networks compared.
 #[must_use]
 pub fn calibration_bytes(model: &Model, samples: &Samples) -> u64 {
-    let values: usize = model.tensors.iter().map(|t| t.len()).sum();
+    let values = calibrated_values(model);
     let weights: usize = model.nodes.iter().map(weights_of).sum();
     let floats = samples.as_slice().len() * values * size_of::<f32>();
     let integers = (2 * weights + 4 * values) * size_of::<i64>();
     (floats + integers) as u64
+}
+
+fn calibrated_values(model: &Model) -> usize {
+    model.tensors.iter().map(|t| t.len()).sum()
 }
 
 fn weights_of(node: &FloatNode) -> usize {
@@ -205,7 +214,30 @@ impl Search<'_> {
                 return Ok(quantized);
             }
         }
-        self.nearest()
+        // Products of products and other small models that lose much: more bits, though tables grow with them.
+        let shift = SHIFTS[SHIFTS.len() - 1];
+        let mut best: Option<Quantized> = None;
+        for activation in FINER.filter(|_| calibrated_values(self.model) <= FINER_VALUES) {
+            let Ok(finer) = self.quantized(Widths { shift, activation }) else {
+                continue;
+            };
+            if self.goal.is_met(&finer.report) {
+                return Ok(finer);
+            }
+            let better =
+                |best: &Quantized| finer.report.relative_error < best.report.relative_error;
+            if self.goal.keeps_decisions(&finer.report) && best.as_ref().is_none_or(better) {
+                best = Some(finer);
+            }
+        }
+        let nearest = self.nearest();
+        let error = nearest
+            .as_ref()
+            .map_or(f64::INFINITY, |q| q.report.relative_error);
+        match best.filter(|best| best.report.relative_error < WORTH * error) {
+            Some(best) => Ok(best),
+            None => nearest,
+        }
     }
 
     fn plan(&self, widths: Widths) -> Result<Planned, Error> {

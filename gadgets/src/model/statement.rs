@@ -230,7 +230,11 @@ impl Graph {
         let found = match (name, &self.outputs[..]) {
             (None, [only]) => Some(only),
             (None, _) => None,
-            (Some(name), outputs) => outputs.iter().find(|id| tensor(id) == name),
+            // Behind the name of an output may stand what its numbers mean: `label (0: no, 1: yes)`.
+            (Some(name), outputs) => outputs.iter().find(|id| {
+                let rest = tensor(id).strip_prefix(name);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ("))
+            }),
         };
         let names: Vec<&str> = self.outputs.iter().map(|id| tensor(id).as_str()).collect();
         found.copied().ok_or_else(|| StatementError::Output {

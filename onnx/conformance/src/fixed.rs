@@ -40,6 +40,7 @@ const POSITIONS: &[(&str, &[usize])] = &[
     ("Unsqueeze", &[1]),
     ("Upsample", &[1]),
     // Positions, and choices that come with the model.
+    ("ArrayFeatureExtractor", &[1]),
     ("Compress", &[1]),
     ("Dropout", &[1, 2]),
     ("Gather", &[1]),

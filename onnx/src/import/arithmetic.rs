@@ -15,6 +15,9 @@ impl Parts<'_, '_> {
     /// `first x_0 + other (x_1 + x_2 + ..)`, or the mean for a negative count.
     pub(super) fn sum(&mut self, first: f64, other: f64) -> Result<Outcome, Error> {
         let inputs = self.operands()?;
+        if matches!(inputs.as_slice(), [a, b] if a == b) && first + other == 0.0 {
+            return self.finish_with(0.0, inputs[0]);
+        }
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|id| self.shape(*id)).collect();
         let mean = self.node.op_type == "Mean";
         let factor = |i: usize| match (mean, i) {
@@ -32,9 +35,21 @@ impl Parts<'_, '_> {
         let &[a, b] = operands else {
             return Ok(Err("two inputs are expected".into()));
         };
+        for (zeros, other) in [(a, b), (b, a)] {
+            let values = self.constant_of(zeros);
+            if values.is_some_and(|values| values.iter().all(|v| *v == 0.0)) {
+                return self.finish_with(0.0, other);
+            }
+        }
         let shape = self.target(0)?;
         let (a, b) = (self.broadcast(a, &shape), self.broadcast(b, &shape));
         self.finish(FloatOp::Product, vec![a, b])
+    }
+
+    /// The same value everywhere, whatever is read.
+    pub(super) fn finish_with(&mut self, constant: f64, x: usize) -> Result<Outcome, Error> {
+        let pieces = Vec::new();
+        self.finish(FloatOp::Affine { pieces, constant }, vec![x])
     }
 
     /// The product of two tensors, both broadcast to a shape.
@@ -46,6 +61,9 @@ impl Parts<'_, '_> {
     /// A quotient of reals; that of integers is rounded towards zero, and built for a constant divisor.
     pub(super) fn quotient(&mut self) -> Result<Outcome, Error> {
         let (a, b) = (self.operand(0)?, self.operand(1)?);
+        if a == b {
+            return self.finish_with(1.0, a);
+        }
         let divisor = self.constant_of(b);
         if divisor.iter().flatten().any(|v| *v == 0.0) {
             return Ok(Err("a division by zero".into()));

@@ -24,11 +24,6 @@ pub(super) fn string<'a>(node: &'a pb::NodeProto, name: &str) -> &'a [u8] {
     attribute(node, name).map_or(&[], |a| &a.s)
 }
 
-/// A list of integers; empty if absent.
-pub(super) fn int_list(node: &pb::NodeProto, name: &str) -> Vec<i64> {
-    ints(node, name).to_vec()
-}
-
 /// A list of floats; empty if absent.
 pub(super) fn floats<'a>(node: &'a pb::NodeProto, name: &str) -> &'a [f32] {
     attribute(node, name).map_or(&[], |a| &a.floats)

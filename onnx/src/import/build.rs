@@ -1,8 +1,9 @@
 //! The float network under construction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tract_onnx::pb;
+use zkernel_gadgets::model::Function;
 
 use super::affine::Affine;
 use super::supported::display_name;
@@ -24,6 +25,10 @@ pub(super) struct Build {
     pub(super) refused: Vec<UnsupportedNode>,
     /// Layers whose rows are the channels of a tensor behind views of them.
     pub(super) behind: BTreeMap<usize, usize>,
+    /// Inputs of whole numbers.
+    pub(super) whole: BTreeSet<usize>,
+    /// Names of the network's outputs.
+    pub(super) shown: BTreeSet<String>,
 }
 
 impl Build {
@@ -63,7 +68,8 @@ impl Build {
         inputs: Vec<usize>,
         shape: Vec<usize>,
     ) -> usize {
-        let (op, inputs) = match self.folded(&op, &inputs, &shape) {
+        let folded = self.folded(&op, &inputs, &shape);
+        let (op, inputs) = match folded.filter(|_| !self.shown.contains(tensor)) {
             Some(values) => (FloatOp::Constant(values), Vec::new()),
             None => (op, inputs),
         };
@@ -80,7 +86,43 @@ impl Build {
         output
     }
 
+    /// Whether a tensor holds whole numbers whatever the inputs are.
+    pub(super) fn is_whole(&self, tensor: usize) -> bool {
+        let Some(node) = self.nodes.iter().rfind(|n| n.output == tensor) else {
+            return self.whole.contains(&tensor);
+        };
+        let whole = |values: &[f32]| values.iter().all(|v| v.fract() == 0.0);
+        let of_inputs = || node.inputs.iter().all(|t| self.is_whole(*t));
+        match &node.op {
+            FloatOp::ArgMax | FloatOp::Positive => true,
+            FloatOp::TopK { values, .. } => !values || of_inputs(),
+            FloatOp::Function(function, parameters) => match function {
+                Function::Floor | Function::Ceil | Function::Round => true,
+                Function::Trunc => parameters[0] == 1.0,
+                _ => false,
+            },
+            FloatOp::Gather { weights, .. } | FloatOp::Constant(weights) => whole(weights),
+            FloatOp::Reshape | FloatOp::Transpose(_) | FloatOp::MaxPool(_) | FloatOp::Product => {
+                of_inputs()
+            }
+            FloatOp::Affine { pieces, constant } => {
+                let factors = pieces.iter().map(|(factor, _)| factor).chain([constant]);
+                factors.into_iter().all(|f| f.fract() == 0.0) && of_inputs()
+            }
+            FloatOp::Dense { weights, bias, .. } => {
+                whole(weights) && whole(bias.as_deref().unwrap_or_default()) && of_inputs()
+            }
+            _ => false,
+        }
+    }
+
     fn folded(&self, op: &FloatOp, inputs: &[usize], shape: &[usize]) -> Option<Vec<f32>> {
+        // What reads nothing of its inputs is a constant, unless it is to be shown.
+        if let FloatOp::Affine { pieces, constant } = op
+            && pieces.is_empty()
+        {
+            return Some(vec![*constant as f32; shape.iter().product()]);
+        }
         let view = |id: &usize| {
             let values = self.constant(*id)?;
             let shape = &self.tensors[*id].shape;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use tract_onnx::pb;
+use tract_onnx::pb::tensor_proto::DataType as DataKind;
 use tract_onnx::prelude::{DatumType, InferenceFact};
 use tract_onnx::tract_hir::infer::InferenceModel;
 
@@ -17,6 +18,31 @@ pub(super) fn real(graph: &pb::GraphProto) -> Vec<&pb::ValueInfoProto> {
     let initial: BTreeSet<&str> = graph.initializer.iter().map(|t| &*t.name).collect();
     let inputs = graph.input.iter();
     inputs.filter(|i| !initial.contains(&*i.name)).collect()
+}
+
+/// The number of the element type of a tensor in the ONNX specification; `None` for what is no tensor.
+pub(super) fn element_type(value: &pb::ValueInfoProto) -> Option<i32> {
+    tensor(value).ok().map(|tensor| tensor.elem_type)
+}
+
+/// Declares another element type.
+pub(super) fn set_element_type(value: &mut pb::ValueInfoProto, kind: DataKind) {
+    let declared = value.r#type.as_mut().and_then(|t| t.value.as_mut());
+    if let Some(pb::type_proto::Value::TensorType(tensor)) = declared {
+        tensor.elem_type = kind as i32;
+    }
+}
+
+/// The dimensions that a file gives a tensor, -1 where it does not.
+pub(super) fn declared_shape(value: &pb::ValueInfoProto) -> Vec<i64> {
+    use pb::tensor_shape_proto::dimension::Value;
+    let shape = tensor(value).ok().and_then(|tensor| tensor.shape.as_ref());
+    let dims = shape.iter().flat_map(|shape| &shape.dim);
+    let size = |dim: &pb::tensor_shape_proto::Dimension| match dim.value {
+        Some(Value::DimValue(size)) => size,
+        _ => -1,
+    };
+    dims.map(size).collect()
 }
 
 /// Nodes that read inputs of a type or shape that is not read.
@@ -45,6 +71,11 @@ fn problem(input: &pb::ValueInfoProto) -> Option<String> {
     let Some(pb::type_proto::Value::TensorType(tensor)) = &kind.value else {
         return Some(format!("input `{name}` is no tensor"));
     };
+    if tensor.elem_type == DataKind::String as i32 {
+        return Some(format!(
+            "input `{name}` is of strings: give their numbers instead, an encoder before the model (OrdinalEncoder, OneHotEncoder) makes them"
+        ));
+    }
     if element(tensor.elem_type).is_none() {
         return Some(format!("input `{name}` is of a type that is not read"));
     }

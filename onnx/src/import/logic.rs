@@ -16,7 +16,15 @@ impl Parts<'_, '_> {
         not: bool,
     ) -> Result<Outcome, Error> {
         let (a, b, shape) = (self.operand(0)?, self.operand(1)?, self.target(0)?);
-        let difference = self.difference([a, b], factors, constant, &shape);
+        let zero = self
+            .constant_of(b)
+            .is_some_and(|all| all.iter().all(|v| *v == 0.0));
+        // Compared with zero, the first alone says it.
+        let difference =
+            match zero && factors[0] == 1.0 && constant == 0.0 && self.shape(a) == shape {
+                true => a,
+                false => self.difference([a, b], factors, constant, &shape),
+            };
         if !not {
             return self.finish(FloatOp::Positive, vec![difference]);
         }
@@ -41,6 +49,7 @@ impl Parts<'_, '_> {
         let shape = self.shape(x);
         match self.import.cast_kind(self.node)? {
             Cast::Same => self.finish(FloatOp::Reshape, vec![x]),
+            Cast::Whole if self.build.is_whole(x) => self.finish(FloatOp::Reshape, vec![x]),
             Cast::Whole => self.finish(FloatOp::Function(Function::Trunc, [1.0, 0.0]), vec![x]),
             Cast::Bit => {
                 let sides = [1.0, -1.0].map(|sign| {

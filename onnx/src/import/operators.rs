@@ -174,6 +174,9 @@ impl Import<'_> {
             return Ok(Err("the constant varies along more than one axis".into()));
         };
         let uniform = values.len() == 1;
+        if node.op_type == "Mul" && values.iter().all(|v| *v == 0.0) {
+            return Ok(Err("a product with nothing but zeros".into()));
+        }
         let (ones, zeros) = (vec![1.0; values.len()], vec![0.0; values.len()]);
         let (scale, shift) = match &*node.op_type {
             "Add" => (ones, values),

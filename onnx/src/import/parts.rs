@@ -68,6 +68,11 @@ impl<'a, 'b> Parts<'a, 'b> {
             "Xor" => self.logic(-2.0)?,
             "Where" => self.choose()?,
             "Cast" | "CastLike" => self.cast()?,
+            // Integers stand for numbers alone.
+            "IsNaN" | "IsInf" => {
+                let x = self.operand(0)?;
+                self.finish_with(0.0, x)?
+            }
             "OneHot" => self.one_hot()?,
             "TopK" => self.top_k()?,
             _ => return self.translate_rows(),

@@ -19,15 +19,20 @@ impl Build {
         }
         self.bound_masks(outputs);
         self.drop_unread(outputs);
+        self.square_distances(outputs);
         self.absorb_scales(outputs);
+        self.absorb_through_views(outputs);
         self.drop_unread(outputs);
+        self.fold_layers(outputs);
+        self.drop_unread(outputs);
+        self.unit_comparisons(outputs);
     }
 
-    fn writer(&self, tensor: usize) -> Option<&FloatNode> {
+    pub(super) fn writer(&self, tensor: usize) -> Option<&FloatNode> {
         self.nodes.iter().find(|n| n.output == tensor)
     }
 
-    fn readers(&self, tensor: usize) -> Vec<usize> {
+    pub(super) fn readers(&self, tensor: usize) -> Vec<usize> {
         let reads = |i: &usize| self.nodes[*i].inputs.contains(&tensor);
         (0..self.nodes.len()).filter(reads).collect()
     }
@@ -217,6 +222,47 @@ impl Build {
         }
     }
 
+    /// A dense layer of a dense layer is one, where that has no more weights: projections before a linear model.
+    fn fold_layers(&mut self, outputs: &[usize]) {
+        for index in 0..self.nodes.len() {
+            let (input, output) = (
+                self.nodes[index].inputs.first().copied(),
+                self.nodes[index].output,
+            );
+            let Some(first) = input.and_then(|t| self.nodes.iter().position(|n| n.output == t))
+            else {
+                continue;
+            };
+            let between = self.nodes[first].output;
+            let whole = [between, output].iter().any(|t| self.grids.contains_key(t));
+            if whole || outputs.contains(&between) || self.readers(between).len() > 1 {
+                continue;
+            }
+            if let Some(op) = product(&self.nodes[index].op, &self.nodes[first].op) {
+                self.nodes[index].op = op;
+                self.nodes[index].inputs = self.nodes[first].inputs.clone();
+            }
+        }
+    }
+
+    /// Rows of which only the sign is read, and which read one value, read it as it is: `w x + b > 0` as `x + b / w > 0`, or less. What
+    /// the tensor holds is then another multiple than the reference run has: it gets a name of its own.
+    fn unit_comparisons(&mut self, outputs: &[usize]) {
+        for index in 0..self.nodes.len() {
+            let output = self.nodes[index].output;
+            let readers = self.readers(output);
+            let signs = readers
+                .iter()
+                .all(|i| matches!(self.nodes[*i].op, FloatOp::Positive));
+            if readers.is_empty() || !signs || outputs.contains(&output) {
+                continue;
+            }
+            if unit_rows(&mut self.nodes[index].op) {
+                self.rename(output, " in units");
+            }
+        }
+    }
+
     fn drop_unread(&mut self, outputs: &[usize]) {
         let mut read: std::collections::BTreeSet<usize> = outputs.iter().copied().collect();
         for node in self.nodes.iter().rev() {
@@ -241,8 +287,86 @@ fn absorb(op: &mut FloatOp, scale: &[f32], shift: &[f32]) {
     };
     let mut moved = bias.take().unwrap_or_else(|| vec![0.0; *rows]);
     for (row, b) in weights.chunks_mut(*cols).zip(&mut moved) {
-        *b += row.iter().zip(shift).map(|(w, t)| w * t).sum::<f32>();
+        let terms = row
+            .iter()
+            .zip(shift)
+            .map(|(w, t)| f64::from(*w) * f64::from(*t));
+        *b = (f64::from(*b) + terms.sum::<f64>()) as f32;
         row.iter_mut().zip(scale).for_each(|(w, s)| *w *= s);
     }
     *bias = Some(moved);
+}
+
+/// `A (B x + c) + d = (A B) x + (A c + d)`, if it has no more weights.
+fn product(second: &FloatOp, first: &FloatOp) -> Option<FloatOp> {
+    let (
+        FloatOp::Dense {
+            rows,
+            cols: inner,
+            weights: a,
+            bias: d,
+        },
+        FloatOp::Dense {
+            rows: between,
+            cols,
+            weights: b,
+            bias: c,
+        },
+    ) = (second, first)
+    else {
+        return None;
+    };
+    if inner != between || rows * cols > a.len() + b.len() {
+        return None;
+    }
+    let entry = |p: usize| -> f32 {
+        let (row, column) = (
+            &a[p / cols * inner..][..*inner],
+            b.iter().skip(p % cols).step_by(*cols),
+        );
+        let terms = row
+            .iter()
+            .zip(column)
+            .map(|(a, b)| f64::from(*a) * f64::from(*b));
+        terms.sum::<f64>() as f32
+    };
+    let offset = |i: usize| -> f32 {
+        let row = a[i * inner..][..*inner].iter();
+        let terms = row
+            .zip(c.iter().flatten())
+            .map(|(a, c)| f64::from(*a) * f64::from(*c));
+        (terms.sum::<f64>() + d.as_ref().map_or(0.0, |d| f64::from(d[i]))) as f32
+    };
+    let bias = (c.is_some() || d.is_some()).then(|| (0..*rows).map(offset).collect());
+    Some(FloatOp::Dense {
+        rows: *rows,
+        cols: *cols,
+        weights: (0..rows * cols).map(entry).collect(),
+        bias,
+    })
+}
+
+/// Divides rows with one weight that is not zero by its magnitude; whether anything changed.
+fn unit_rows(op: &mut FloatOp) -> bool {
+    let FloatOp::Dense {
+        cols,
+        weights,
+        bias: Some(bias),
+        ..
+    } = op
+    else {
+        return false;
+    };
+    let one = |row: &[f32]| row.iter().filter(|w| **w != 0.0).count() <= 1;
+    let units = weights.iter().all(|w| matches!(w.abs(), 0.0 | 1.0));
+    if units || !weights.chunks(*cols).all(one) {
+        return false;
+    }
+    for (row, b) in weights.chunks_mut(*cols).zip(bias) {
+        if let Some(w) = row.iter_mut().find(|w| **w != 0.0) {
+            *b = (f64::from(*b) / f64::from(w.abs())) as f32;
+            *w = w.signum();
+        }
+    }
+    true
 }

@@ -9,7 +9,7 @@ use super::quantized::is_quantized;
 use crate::UnsupportedNode;
 
 /// Operators that are read beside the one-input functions; whether a node of theirs is built shows when it is translated.
-const READ: [&str; 90] = [
+const READ: [&str; 92] = [
     "Add",
     "And",
     "ArgMax",
@@ -44,6 +44,8 @@ const READ: [&str; 90] = [
     "Hardmax",
     "Identity",
     "InstanceNormalization",
+    "IsInf",
+    "IsNaN",
     "LRN",
     "LayerNormalization",
     "Less",
@@ -196,15 +198,6 @@ pub(super) fn is_onnx(domain: &str) -> bool {
     matches!(domain, "" | "ai.onnx")
 }
 
-/// Whether a node is an ensemble of trees.
-pub(super) fn is_trees(node: &pb::NodeProto) -> bool {
-    node.domain == "ai.onnx.ml"
-        && matches!(
-            &*node.op_type,
-            "TreeEnsembleClassifier" | "TreeEnsembleRegressor"
-        )
-}
-
 /// Whether an attribute is a subgraph, a sparse tensor or a list of tensors.
 fn is_nested(attribute: &pb::AttributeProto) -> bool {
     let sparse = attribute.sparse_tensor.is_some() || !attribute.sparse_tensors.is_empty();
@@ -219,7 +212,8 @@ fn problem(node: &pb::NodeProto) -> Option<&'static str> {
             _ => "operator not built: subgraphs and sparse tensors are not read",
         });
     }
-    if is_trees(node) {
+    // Those of its operators that are built are gone, and why the others are not is known.
+    if node.domain == super::ml::DOMAIN {
         return None;
     }
     if !is_onnx(&node.domain) {

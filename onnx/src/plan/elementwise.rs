@@ -15,6 +15,10 @@ const EXACT_BITS: i32 = 24;
 /// Bits of accuracy of a constant that is added, of the calibrated range; parts of a step that are tried to have it exact.
 const CONSTANT_BITS: u32 = 13;
 const MOST_PARTS: u32 = 16;
+/// Bits of constants that are added.
+const CONSTANT_LIMIT: u32 = 40;
+/// Rows of whole numbers below this are kept exactly.
+const WHOLE_ROWS: f32 = 16_777_216.0;
 /// Distances to a maximum beyond which an exponential is nothing.
 pub(super) const MASK_DISTANCE: f64 = 24.0;
 
@@ -129,7 +133,7 @@ impl Plan<'_> {
         let cols = shape.last().copied().unwrap_or(1).max(1);
         let weights = self.weight(&name, "value", &values, (values.len() / cols, cols), scale);
         let bound = self.graph.weights[weights.0 as usize].bound;
-        if bound >= 1 << 40 {
+        if bound >= 1 << CONSTANT_LIMIT {
             return Err(Error::Overflow {
                 node: name,
                 bits: 64 - bound.leading_zeros(),
@@ -232,8 +236,9 @@ impl Plan<'_> {
             .chain([constant])
             .collect();
         let whole = |step: f64| {
+            let near = |v: &f64| ((v / step) - (v / step).round()).abs() < 1e-6;
             all.iter()
-                .all(|v| ((v / step) - (v / step).round()).abs() < 1e-6)
+                .all(|v| near(v) && (v / step).abs() < f64::from(CONSTANT_LIMIT).exp2())
         };
         let finer = (0..=RATIO_BITS).map(|bits| scale / f64::from(bits).exp2());
         finer.into_iter().find(|step| whole(*step)).unwrap_or(scale)
@@ -445,7 +450,13 @@ impl Plan<'_> {
         let largest = weights.iter().fold(0f32, |m, w| m.max(w.abs()));
         let scale = f64::from(largest.max(f32::MIN_POSITIVE))
             / f64::from(self.widths.activation + 1).exp2();
-        let scale = self.term_step(node.output, scale);
+        // Numbers of classes and other whole numbers stay what they are.
+        let whole = weights.iter().all(|w| w.fract() == 0.0) && largest < WHOLE_ROWS;
+        let scale = if whole {
+            1.0
+        } else {
+            self.term_step(node.output, scale)
+        };
         let weights: WeightId = self.weight(&node.name, "weight", weights, (rows, cols), scale);
         let bound = self.graph.weights[weights.0 as usize].bound;
         let output = self.tensor(node.output, scale, Interval::new(-bound, bound));
@@ -462,6 +473,28 @@ impl Plan<'_> {
     ) -> Result<TensorId, Error> {
         let bits = self.factor_bits();
         let x = self.narrow(&node.name, node.inputs[0], input, bits);
+        self.scaled_values(node, (scale, shift), x)
+    }
+
+    /// The same of columns that have been made of one size, with factors to fit.
+    pub(super) fn scaled_even(
+        &mut self,
+        node: &FloatNode,
+        input: TensorId,
+    ) -> Result<TensorId, Error> {
+        match &node.op {
+            FloatOp::Scale { scale, shift } => self.scaled_values(node, (scale, shift), input),
+            _ => Ok(input),
+        }
+    }
+
+    fn scaled_values(
+        &mut self,
+        node: &FloatNode,
+        (scale, shift): (&[f32], &[f32]),
+        x: TensorId,
+    ) -> Result<TensorId, Error> {
+        let bits = self.factor_bits();
         let shape = self.read(x).shape.clone();
         let channels = scale.len();
         let rows = shape.iter().product::<usize>() / channels.max(1);

@@ -3,9 +3,9 @@
 use zkernel_gadgets::model::{Function, Interval, Op, TensorId, Visibility, Weight, WeightId};
 
 use super::ranges::ceil_log2;
-use super::{ARGMAX_WEIGHT_BITS, MOST_DROPPED, Plan, RAW_WEIGHT_BITS};
+use super::{ARGMAX_WEIGHT_BITS, BIAS_BITS, BIT_WEIGHT_BITS, MOST_DROPPED, Plan, RAW_WEIGHT_BITS};
 use crate::Error;
-use crate::model::{FloatNode, FloatOp};
+use crate::model::{FloatNode, FloatOp, Values};
 
 impl Plan<'_> {
     /// A linear layer, requantized if its reader needs values.
@@ -25,7 +25,9 @@ impl Plan<'_> {
         let s_x = self.read(input).scale;
         let whole = |w: &f32| w.fract() == 0.0 && w.abs() < 256.0;
         if uses.compared && weights.iter().all(whole) {
-            return self.accumulate(node, input, 1.0);
+            let biases = self.thresholds(node, input);
+            let integers: Vec<i64> = weights.iter().map(|w| *w as i64).collect();
+            return self.accumulate_integers(node, input, (integers, biases), 1.0);
         }
         let s_w = if let Some(function) = function.or(uses.added.then_some(Function::Identity)) {
             let step =
@@ -35,12 +37,19 @@ impl Plan<'_> {
             self.scaled.insert(node.output, shift);
             step / (s_x * f64::from(shift).exp2())
         } else {
-            let bits = if uses.argmax {
-                ARGMAX_WEIGHT_BITS
-            } else {
-                RAW_WEIGHT_BITS
+            let bits = match self.read(input).range {
+                // Bits: what few weights add up to decides.
+                Interval { min: 0, max: 1 } => BIT_WEIGHT_BITS,
+                _ if uses.argmax => ARGMAX_WEIGHT_BITS,
+                _ => RAW_WEIGHT_BITS,
             };
-            largest.max(f64::MIN_POSITIVE.sqrt()) / ((1i64 << bits) - 1) as f64
+            let (_, _, bias) = node.op.linear().unwrap_or_default();
+            let bias = bias
+                .unwrap_or_default()
+                .iter()
+                .fold(0f64, |m, &b| m.max(f64::from(b.abs())));
+            let least = (bias / s_x / f64::from(BIAS_BITS).exp2()).max(f64::MIN_POSITIVE.sqrt());
+            largest.max(least) / ((1i64 << bits) - 1) as f64
         };
         let accumulator = self.accumulate(node, input, s_w)?;
         self.layers.push((accumulator, node.output));
@@ -49,6 +58,43 @@ impl Plan<'_> {
             return Ok(self.requantize(node, identity, accumulator, 1.0));
         }
         Ok(accumulator)
+    }
+
+    /// The biases of comparisons `w x + b > 0` with whole weights. Of whole numbers, exactly: `w X > -b` for the whole number next above
+    /// b. Of others, a threshold is rounded as values are, so that what equals it still does: `x > t` as `X > T`.
+    fn thresholds(&self, node: &FloatNode, input: TensorId) -> Option<Vec<i64>> {
+        let (rows, weights, bias) = node.op.linear()?;
+        let (scale, whole) = (self.read(input).scale, self.is_of_whole(input));
+        let cols = weights.len() / rows.max(1);
+        let integer = |(row, b): (&[f32], &f32)| {
+            let steps = f64::from(*b) / scale;
+            let above = row.iter().sum::<f32>() > 0.0;
+            match (whole, above) {
+                (true, _) => steps.ceil() as i64,
+                (false, true) => (steps - 0.5).ceil() as i64,
+                (false, false) => (steps + 0.5).floor() as i64,
+            }
+        };
+        let rows = weights.chunks(cols.max(1)).zip(bias?);
+        Some(rows.map(integer).collect())
+    }
+
+    /// Whether a tensor holds whole numbers of the network's inputs, or bits.
+    fn is_of_whole(&self, id: TensorId) -> bool {
+        if self.read(id).scale.to_bits() != 1f64.to_bits() {
+            return false;
+        }
+        let Some(node) = self.graph.nodes.iter().find(|n| n.output == id) else {
+            let input = self.graph.inputs.iter().position(|input| *input == id);
+            return input.is_some_and(|i| matches!(self.model.kinds[i], Values::Whole(_)));
+        };
+        match &node.op {
+            Op::Positive { .. } | Op::ArgMax => true,
+            Op::Affine { .. } | Op::Reshape | Op::Transpose { .. } => {
+                node.inputs.iter().all(|id| self.is_of_whole(*id))
+            }
+            _ => false,
+        }
     }
 
     /// A step of which the end of a clip is a power of two, so that a segment of its table ends there.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use zkernel_gadgets::model::{Function, Interval};
 
 use super::MARGIN;
+use super::columns::{self, Column};
 use super::lines::jumps;
 use crate::Model;
 use crate::model::{FloatNode, FloatOp, MASKING, Values};
@@ -21,6 +22,8 @@ pub(crate) struct Ranges {
     pub(crate) spread: BTreeMap<usize, f64>,
     /// Integers of every network input.
     pub(crate) inputs: Vec<InputGrid>,
+    /// Columns of tables that weights multiply.
+    pub(crate) columns: BTreeMap<usize, Vec<Column>>,
 }
 
 impl Ranges {
@@ -32,9 +35,17 @@ impl Ranges {
                 shown.fold(0.0, |m, v| v.abs().max(m))
             })
             .collect();
+        let columns = columns::columns(model, floats);
         for node in &model.nodes {
             if let Some((rows, weights, bias)) = node.op.linear() {
                 let cols = weights.len() / rows.max(1);
+                if let Some(floor) = columns
+                    .get(&node.inputs[0])
+                    .and_then(|c| columns::floor(c, weights, bias))
+                {
+                    magnitude[node.output] = magnitude[node.output].max(floor);
+                    continue;
+                }
                 let chunk = match node.op {
                     FloatOp::Dense { .. } => cols,
                     _ => model.tensors[node.inputs[0]].len(),
@@ -57,8 +68,13 @@ impl Ranges {
         }
         tie(model, &mut magnitude);
         let kinds = model.inputs.iter().zip(&model.kinds);
+        let several = model.inputs.len() > 1;
         let inputs = kinds
-            .map(|(&t, kind)| InputGrid::new(floats, t, Need::of(model, t), *kind))
+            .map(|(&t, kind)| {
+                let own = columns.get(&t).map_or(&[][..], |c| c);
+                let gap = gap(model, floats, t);
+                InputGrid::new(floats, (t, several, gap), Need::of(model, t), *kind, own)
+            })
             .collect();
         let softmaxes = model.nodes.iter().filter(|n| n.op == FloatOp::Softmax);
         let rows_of = softmaxes
@@ -69,6 +85,7 @@ impl Ranges {
             magnitude,
             spread: rows_of.map(spread).collect(),
             inputs,
+            columns,
         }
     }
 }
@@ -207,10 +224,30 @@ impl Need {
     }
 }
 
+/// The least distance of a value of an input from a threshold that it is compared with, of those that are not zero.
+fn gap(model: &Model, floats: &[Vec<Vec<f32>>], tensor: usize) -> f64 {
+    let of = |node: &FloatNode| match &node.op {
+        FloatOp::Positive => {
+            let distances = all(floats, tensor).map(f64::abs).filter(|d| *d > 0.0);
+            distances.fold(f64::INFINITY, f64::min)
+        }
+        FloatOp::Affine { .. }
+        | FloatOp::Dense { .. }
+        | FloatOp::Reshape
+        | FloatOp::Transpose(_) => gap(model, floats, node.output),
+        _ => f64::INFINITY,
+    };
+    model.readers(tensor).map(of).fold(f64::INFINITY, f64::min)
+}
+
 /// Finest exact grid, in bits of the calibrated range; bits of an input that lies on none, and of one that is compared.
 const GRID_BITS: i32 = 9;
 const INPUT_BITS: i32 = 13;
 const COMPARED_BITS: i32 = 26;
+/// Bits of what a column spans that is compared.
+const COLUMN_COMPARED_BITS: i32 = 24;
+/// Bits of the least distance to a threshold.
+const GAP_BITS: f64 = 3.0;
 /// Bits of an input that is exponentiated, if it lies on an exact grid.
 const DISTANCE_BITS: i32 = 20;
 /// Bits of integers that are kept as they are.
@@ -231,7 +268,14 @@ pub(crate) struct InputGrid {
 
 impl InputGrid {
     /// An exact grid where all samples lie on one, by powers of two or of bytes; else as many bits as needed.
-    fn new(floats: &[Vec<Vec<f32>>], tensor: usize, need: Need, kind: Values) -> Self {
+    /// Inputs that are tables get a step fine enough for each column; several inputs get powers of two, which have a common multiple.
+    fn new(
+        floats: &[Vec<Vec<f32>>],
+        (tensor, several, gap): (usize, bool, f64),
+        need: Need,
+        kind: Values,
+        columns: &[Column],
+    ) -> Self {
         let exact = |scale, range| Self {
             scale,
             range,
@@ -256,6 +300,12 @@ impl InputGrid {
         }
         if need == Need::Comparisons {
             let scale = 0.5f64.powi(COMPARED_BITS - ceil_log2(max) as i32);
+            let scale =
+                columns::step(columns, COLUMN_COMPARED_BITS).map_or(scale, |s| s.min(scale));
+            // Fine enough for what was seen to lie next to a threshold, within what integers hold.
+            let near = 0.5f64.powi(columns::MOST_BITS - ceil_log2(max) as i32);
+            let gap = (gap.log2().floor() - GAP_BITS).exp2();
+            let scale = scale.min(gap.max(near));
             return exact(scale, covered(scale));
         }
         let most = if need == Need::Distances {
@@ -277,8 +327,11 @@ impl InputGrid {
             let range = Interval::new(if negative { -256 } else { 0 }, 255);
             return exact(1.0 / BYTE_STEPS, range);
         }
+        if let Some(scale) = columns::step(columns, columns::COLUMN_BITS) {
+            return exact(scale, covered(scale));
+        }
         let mut scale = max * 0.5f64.powi(INPUT_BITS);
-        if need == Need::Jumps {
+        if need == Need::Jumps || several {
             scale = 0.5f64.powi(INPUT_BITS - ceil_log2(max) as i32);
         }
         Self {

@@ -108,7 +108,7 @@ fn graphs_that_contradict_themselves() {
     let other = |g: &mut GraphProto| g.initializer[0] = floats("w", &[5, 4], &[0.5; 20]);
     refused(other, "node of a", "Inconsistent");
     malformed(|g| g.input[0].r#type = None, "`x` has no");
-    refused(text_input, "node of a", "`x` is of a type that is not read");
+    refused(text_input, "node of a", "`x` is of strings");
     refused(no_tensor, "node of a", "`x` is no tensor");
     refused(
         |g| g.input[0] = value("x", &[0, 3]),
@@ -355,19 +355,21 @@ fn inputs_that_calibration_does_not_cover() {
     }
 }
 
-/// A bias that dwarfs the weights needs accumulators beyond 62 bits.
+/// A comparison with a threshold that dwarfs the values needs accumulators beyond 62 bits.
 #[test]
 fn accumulators_that_may_overflow() {
     let network = Network::new(&[1, 2])
-        .constant("w", &[2, 1], &[1e-3, 1e-3])
+        .constant("w", &[2, 1], &[1.0, 1.0])
         .constant("b", &[1], &[1e20])
-        .node("Gemm", &["x", "w", "b"], "y", &[])
+        .constant("zero", &[1], &[0.0])
+        .node("Gemm", &["x", "w", "b"], "a", &[])
+        .node("Greater", &["a", "zero"], "y", &[])
         .output("y");
     let model = network.read().unwrap();
     let samples = Samples::new(&model, vec![vec![vec![0.3, 1.0]]]).unwrap();
     match quantize(&model, &samples, &Options::default()) {
         Err(Error::Node { node, op, source }) => {
-            assert_eq!((node.as_str(), op.as_str()), ("node of y", "Gemm"));
+            assert_eq!((node.as_str(), op.as_str()), ("node of a", "Gemm"));
             assert!(matches!(*source, Error::Overflow { bits, .. } if bits > 62));
         }
         other => panic!("{other:?}"),

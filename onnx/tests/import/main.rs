@@ -1,5 +1,6 @@
 //! ONNX files written node by node: what every operator becomes, and how every broken file is refused.
 
+mod classic;
 mod deciding;
 mod errors;
 mod files;
@@ -12,6 +13,8 @@ mod quantized;
 mod recurrent;
 mod refused;
 mod rows;
+mod tables;
+mod trees;
 mod visibility;
 mod volumes;
 mod wiring;

@@ -85,6 +85,22 @@ impl Network {
         self
     }
 
+    /// A node of `ai.onnx.ml` with several outputs.
+    pub fn classic(
+        mut self,
+        op: &str,
+        inputs: &[&str],
+        outputs: &[&str],
+        with: &[Attribute],
+    ) -> Self {
+        self = self.node(op, inputs, outputs[0], with);
+        if let Some(last) = self.0.node.last_mut() {
+            last.domain = "ai.onnx.ml".into();
+            last.output = outputs.iter().map(|name| (*name).into()).collect();
+        }
+        self
+    }
+
     /// Makes an input one of bytes.
     pub fn with_bytes(self, name: &str) -> Self {
         self.with_type(name, DataType::Uint8)
@@ -115,13 +131,16 @@ impl Network {
 
     /// The bytes of the file.
     pub fn bytes(&self) -> Vec<u8> {
-        let version = OperatorSetIdProto {
-            domain: String::new(),
-            version: 20,
+        let set = |domain: &str, version| OperatorSetIdProto {
+            domain: domain.into(),
+            version,
         };
         let model = ModelProto {
             ir_version: 9,
-            opset_import: vec![version],
+            opset_import: match self.0.node.iter().any(|n| n.domain == "ai.onnx.ml") {
+                true => vec![set("", 20), set("ai.onnx.ml", 5)],
+                false => vec![set("", 20)],
+            },
             graph: Some(self.0.clone()),
             ..ModelProto::default()
         };
@@ -140,6 +159,10 @@ pub enum Attribute {
     Float(&'static str, f32),
     Text(&'static str, &'static str),
     Ints(&'static str, &'static [i64]),
+    List(&'static str, Vec<i64>),
+    Floats(&'static str, Vec<f32>),
+    Texts(&'static str, Vec<&'static str>),
+    Tensor(&'static str, Box<TensorProto>),
 }
 
 impl Attribute {
@@ -157,6 +180,22 @@ impl Attribute {
             Self::Ints(name, values) => {
                 proto.ints = values.to_vec();
                 (name, AttributeType::Ints)
+            }
+            Self::List(name, values) => {
+                proto.ints = values.clone();
+                (name, AttributeType::Ints)
+            }
+            Self::Floats(name, values) => {
+                proto.floats = values.clone();
+                (name, AttributeType::Floats)
+            }
+            Self::Texts(name, values) => {
+                proto.strings = values.iter().map(|v| v.as_bytes().to_vec()).collect();
+                (name, AttributeType::Strings)
+            }
+            Self::Tensor(name, tensor) => {
+                proto.t = Some((**tensor).clone());
+                (name, AttributeType::Tensor)
             }
             Self::Text(name, value) => {
                 proto.s = value.as_bytes().to_vec();
