@@ -58,12 +58,14 @@ pub struct Aim {
 /// Prices are the shortest times of warm loops. A process that proves or verifies once also fills its caches, gets its memory
 /// page by page and wakes its threads: so many times the seconds, and so many more. Fitted over ten networks of 6 to 105 ms; how well they
 /// predict is in the book, "How to measure".
-const COLD_PROOF: f64 = 1.3;
-const COLD_PROOF_START: f64 = 0.001_6;
-const COLD_VERIFICATION: f64 = 1.0;
-const COLD_START: f64 = 0.000_55;
+const COLD_PROOF: f64 = 1.2;
+const COLD_PROOF_START: f64 = 0.000_8;
+const COLD_VERIFICATION: f64 = 1.1;
+const COLD_START: f64 = 0.000_7;
 /// What the allocator keeps between blocks of many sizes, in the median over the same networks.
-const KEPT_MEMORY: f64 = 1.16;
+const KEPT_MEMORY: f64 = 1.12;
+/// Bytes of it that no operation asks for.
+const OWN_MEMORY: f64 = 2.5e6;
 
 /// Refuses what would take more memory than allowed beyond what this process has taken.
 ///
@@ -194,7 +196,8 @@ impl Machine {
                 + COLD_PROOF_START,
             verify_seconds: COLD_VERIFICATION * seconds(&trace.verify) + COLD_START,
             proof_bytes: trace.proof_bytes,
-            peak_rss_bytes: host.map(|bytes| ((bytes + work) as f64 * KEPT_MEMORY) as u64),
+            peak_rss_bytes: host
+                .map(|bytes| ((bytes + work) as f64 * KEPT_MEMORY + OWN_MEMORY) as u64),
             counts: counts.filter(|(_, count)| *count > 0.0).collect(),
         })
     }

@@ -136,7 +136,8 @@ fn large_constants_that_constants_make() {
         )
         .node("MatMul", &["x", "t"], "h", &[])
         .node("ConstantOfShape", &["shape"], "zeros", &[])
-        .node("MatMul", &["h", "zeros"], "y", &[])
+        .node("Relu", &["h"], "r", &[])
+        .node("MatMul", &["r", "zeros"], "y", &[])
         .output("y")
         .read()
         .unwrap();
