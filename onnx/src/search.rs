@@ -244,12 +244,14 @@ impl Search<'_> {
         build(self.model, &self.ranges, widths, self.options)
     }
 
-    /// Whether widths meet the goal on the search's samples. Integers that are too large do not, nor a run that leaves its tables.
+    /// Whether widths meet the goal on the search's samples. Integers or tables that are too large do not, nor a run that leaves its
+    /// tables.
     fn meets(&mut self, widths: Widths) -> bool {
         if let Some((.., met)) = self.tried.iter().find(|(known, ..)| *known == widths) {
             return *met;
         }
-        let Ok(planned) = self.plan(widths) else {
+        let planned = self.plan(widths).ok();
+        let Some(planned) = planned.filter(|planned| planned.graph.validate().is_ok()) else {
             return false;
         };
         let few = &self.floats[..self.floats.len().min(SEARCH_SAMPLES)];
