@@ -1,22 +1,23 @@
 //! Linear ops on integers.
 
+use std::borrow::Cow;
+
 use super::{Assign, Owner, Role, RunError, Runner};
 use crate::model::geometry::Geometry;
 use crate::model::graph::WeightId;
 use crate::model::lower::wiring::strides;
 
-impl<A: Assign> Runner<'_, A> {
+impl<'a, A: Assign> Runner<'a, A> {
     /// The integers of a matrix and of its bias (zeros if there is none).
     fn matrix(
         &self,
         (weights, bias): (WeightId, Option<WeightId>),
-    ) -> Result<(Vec<i64>, Vec<i64>), RunError> {
+    ) -> Result<(&'a [i64], Cow<'a, [i64]>), RunError> {
         let shape = &self.graph.weights[weights.0 as usize];
-        let matrix = self.weights.0[weights.0 as usize].clone();
-        let bias = bias.map_or_else(
-            || vec![0; shape.rows],
-            |id| self.weights.0[id.0 as usize].clone(),
-        );
+        let weight = |id: WeightId| -> &'a [i64] { &self.weights.0[id.0 as usize] };
+        let matrix = weight(weights);
+        let bias: Cow<'a, [i64]> =
+            bias.map_or_else(|| vec![0; shape.rows].into(), |id| weight(id).into());
         for (found, expected) in [
             (matrix.len(), shape.rows * shape.cols),
             (bias.len(), shape.rows),
@@ -42,10 +43,20 @@ impl<A: Assign> Runner<'_, A> {
         let cols = self.graph.weights[weights.0 as usize].cols;
         let operand = self.read(node, 0);
         let mut out = Vec::new();
+        let largest = largest(&operand);
+        let rows: Vec<(&[i64], i64, bool)> = matrix
+            .chunks(cols)
+            .zip(&*bias)
+            .map(|(row, b)| (row, *b, fits(largest, row, *b)))
+            .collect();
         for x in operand.chunks(cols) {
-            for (row, b) in matrix.chunks(cols).zip(&bias) {
+            for (row, b, fits) in &rows {
                 let products = row.iter().copied().zip(x.iter().copied());
-                out.push(self.sum(node, *b, products)?);
+                out.push(if *fits {
+                    products.fold(*b, |sum, (w, x)| sum + w * x)
+                } else {
+                    self.sum(node, *b, products)?
+                });
             }
         }
         Ok(self.cells(Owner::Node(node), Role::Accumulator, out))
@@ -74,8 +85,27 @@ impl<A: Assign> Runner<'_, A> {
         let (input, output) = self.shapes(node);
         let [_, channels, height, width] = input;
         let [batch, m, oh, ow] = output;
-        let (of_group, rows) = (channels / groups, m / groups);
         let x = &self.read(node, 0);
+        let (of_group, rows) = (channels / groups, m / groups);
+        let largest = largest(x);
+        let fits = |row: usize| fits(largest, &matrix[row * cols..][..cols], bias[row]);
+        if (0..m).all(fits) {
+            let plane = |(index, plane): (usize, &mut [i64])| {
+                let (sample, row) = (index / m, index % m);
+                plane.fill(bias[row]);
+                let first = sample * channels + row / rows * of_group;
+                let weights = &matrix[row * cols..][..cols];
+                let inputs = x[first * height * width..].chunks_exact(height * width);
+                for (channel, input) in inputs.take(of_group).enumerate() {
+                    let kernel = weights.iter().skip(channel).step_by(of_group);
+                    let kernel: Vec<i64> = kernel.copied().collect();
+                    slide(geometry, (&kernel, input, width), (plane, ow));
+                }
+            };
+            let mut out = vec![0; batch * m * oh * ow];
+            out.chunks_mut(oh * ow).enumerate().for_each(plane);
+            return Ok(self.cells(Owner::Node(node), Role::Accumulator, out));
+        }
         let mut out = Vec::with_capacity(batch * m * oh * ow);
         for index in 0..batch * m * oh * ow {
             let (sample, row) = (index / (m * oh * ow), index / (oh * ow) % m);
@@ -138,5 +168,42 @@ impl<A: Assign> Runner<'_, A> {
             shape.as_slice().try_into().unwrap_or([1; 4])
         };
         (four(node.inputs[0]), four(node.output))
+    }
+}
+
+/// The largest magnitude.
+fn largest(x: &[i64]) -> u64 {
+    x.iter().map(|x| x.unsigned_abs()).max().unwrap_or(0)
+}
+
+/// Whether no sum of products of a row with inputs up to that magnitude can overflow, in any order.
+fn fits(largest: u64, row: &[i64], start: i64) -> bool {
+    let weights: u128 = row.iter().map(|w| u128::from(w.unsigned_abs())).sum();
+    let most = u128::from(largest).checked_mul(weights);
+    most.is_some_and(|most| most + u128::from(start.unsigned_abs()) < 1 << 63)
+}
+
+/// Adds the products of one channel's kernel and plane to a plane of sums, tap by tap and row by row; none may overflow.
+fn slide(
+    geometry: &Geometry,
+    (kernel, input, width): (&[i64], &[i64], usize),
+    (sums, ow): (&mut [i64], usize),
+) {
+    let (height, oh) = (input.len() / width, sums.len() / ow);
+    let [down, across] = geometry.stride;
+    for (tap, weight) in kernel.iter().enumerate().filter(|(_, w)| **w != 0) {
+        let [i, j] = geometry.tap(tap);
+        let columns = geometry.valid(1, j, width, ow);
+        for at in geometry.valid(0, i, height, oh) {
+            let row = at * down + i * geometry.dilation[0] - geometry.before[0];
+            let Some(first) = geometry.read(1, columns.start, j, width) else {
+                continue;
+            };
+            let inputs = input[row * width + first..].iter().step_by(across);
+            let own = &mut sums[at * ow..][columns.clone()];
+            own.iter_mut()
+                .zip(inputs)
+                .for_each(|(sum, x)| *sum += weight * x);
+        }
     }
 }
