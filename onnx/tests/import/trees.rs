@@ -255,6 +255,24 @@ proptest! {
     }
 }
 
+/// A set that has zero twice, once with a sign.
+#[test]
+fn both_zeros_are_one_member() {
+    let branch = Node::Branch {
+        mode: 6,
+        feature: 0,
+        threshold: 0.0,
+        members: vec![-0.0, 0.0],
+        next: [1, 2],
+    };
+    let trees = [vec![branch, Node::Leaf(vec![1.0]), Node::Leaf(vec![2.0])]];
+    let network = quarters(1).classic("TreeEnsemble", &["q"], &["y"], &version_5(&trees));
+    let model = network.output("y").read().unwrap();
+    for (x, y) in [(0.0, 1.0), (-0.01, 1.0), (0.25, 2.0), (-0.25, 2.0)] {
+        assert_eq!(model.run(&[vec![x]]).unwrap(), [vec![y]], "{x}");
+    }
+}
+
 /// The lists of `TreeEnsemble`, in which leaves are apart and a tree that is a leaf has a branch whose sides are the same.
 fn version_5(trees: &[Vec<Node>]) -> Vec<Attribute> {
     let (mut features, mut modes, mut splits, mut members) = (vec![], vec![], vec![], vec![]);

@@ -139,8 +139,9 @@ impl Tree {
                 (0.0, 1.0)
             }
             Question::Is | Question::IsNot | Question::Member => {
-                let distinct: BTreeSet<u32> =
-                    values.iter().map(|v| (*v as f32).to_bits()).collect();
+                // Both zeros are one.
+                let bits = |v: &f64| (*v as f32 + 0.0).to_bits();
+                let distinct: BTreeSet<u32> = values.iter().map(bits).collect();
                 for value in distinct.iter().map(|bits| f32::from_bits(*bits)) {
                     compare(value, 1.0);
                     compare(value, -1.0);
