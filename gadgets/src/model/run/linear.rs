@@ -194,6 +194,10 @@ fn slide(
     for (tap, weight) in kernel.iter().enumerate().filter(|(_, w)| **w != 0) {
         let [i, j] = geometry.tap(tap);
         let columns = geometry.valid(1, j, width, ow);
+        // A tap may read padding everywhere.
+        if columns.is_empty() {
+            continue;
+        }
         for at in geometry.valid(0, i, height, oh) {
             let row = at * down + i * geometry.dilation[0] - geometry.before[0];
             let Some(first) = geometry.read(1, columns.start, j, width) else {
