@@ -60,8 +60,8 @@ pub struct Aim {
 /// predict is in the book, "How to measure".
 const COLD_PROOF: f64 = 1.2;
 const COLD_PROOF_START: f64 = 0.000_8;
-const COLD_VERIFICATION: f64 = 1.1;
-const COLD_START: f64 = 0.000_7;
+const COLD_VERIFICATION: f64 = 1.0;
+const COLD_START: f64 = 0.000_65;
 /// What the allocator keeps between blocks of many sizes, in the median over the same networks.
 const KEPT_MEMORY: f64 = 1.12;
 /// Bytes of it that no operation asks for.
