@@ -167,16 +167,21 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
         result
     }
 
-    /// Has room on every thread for what commitments need.
+    /// Makes room for what commitments need: on this thread now, on the pool's others when they have nothing else to do, for a caller that
+    /// waited for them could hold what one of them waits for.
     pub(crate) fn make_room(level: Level) {
         #[cfg(target_arch = "x86_64")]
-        rayon::broadcast(|_| {
-            Self::with(level, |adder| {
-                if let Some(packed) = &mut adder.packed {
-                    adder.trees.make_room(packed);
-                }
-            });
-        });
+        {
+            let own = move || {
+                Self::with(level, |adder| {
+                    if let Some(packed) = &mut adder.packed {
+                        adder.trees.make_room(packed);
+                    }
+                });
+            };
+            own();
+            rayon::spawn_broadcast(move |_| own());
+        }
         let _ = level;
     }
 

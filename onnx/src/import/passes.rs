@@ -4,6 +4,7 @@
 use zkernel_gadgets::model::Function;
 
 use super::Build;
+use super::tables::scale_columns;
 use crate::model::{FloatNode, FloatOp, MASKING, Rounding};
 
 /// What a mask that is computed takes off scores: `exp` of it is nothing, and it leaves the scores their digits.
@@ -276,25 +277,8 @@ impl Build {
 
 /// `W (s x + t) + b = (W s) x + (W t + b)`.
 fn absorb(op: &mut FloatOp, scale: &[f32], shift: &[f32]) {
-    let FloatOp::Dense {
-        rows,
-        cols,
-        weights,
-        bias,
-    } = op
-    else {
-        return;
-    };
-    let mut moved = bias.take().unwrap_or_else(|| vec![0.0; *rows]);
-    for (row, b) in weights.chunks_mut(*cols).zip(&mut moved) {
-        let terms = row
-            .iter()
-            .zip(shift)
-            .map(|(w, t)| f64::from(*w) * f64::from(*t));
-        *b = (f64::from(*b) + terms.sum::<f64>()) as f32;
-        row.iter_mut().zip(scale).for_each(|(w, s)| *w *= s);
-    }
-    *bias = Some(moved);
+    let places: Vec<Option<usize>> = (0..scale.len()).map(Some).collect();
+    scale_columns(op, &places, scale, shift);
 }
 
 /// `A (B x + c) + d = (A B) x + (A c + d)`, if it has no more weights.

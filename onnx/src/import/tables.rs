@@ -254,7 +254,12 @@ fn sums(piece: &Piece) -> bool {
 }
 
 /// `W (S x + t) = (W S) x + W t` for the columns that are scaled ones.
-fn scale_columns(op: &mut FloatOp, places: &[Option<usize>], scale: &[f32], shift: &[f32]) {
+pub(super) fn scale_columns(
+    op: &mut FloatOp,
+    places: &[Option<usize>],
+    scale: &[f32],
+    shift: &[f32],
+) {
     let FloatOp::Dense {
         rows,
         cols,
