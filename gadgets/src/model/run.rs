@@ -223,6 +223,7 @@ pub fn run(
     Ok(trace)
 }
 
+mod contraction;
 mod elementwise;
 mod linear;
 mod pool;

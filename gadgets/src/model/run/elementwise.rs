@@ -1,5 +1,7 @@
 //! Views, products, quotients, comparisons and gathers on integers.
 
+use super::contraction;
+use super::linear::largest;
 use super::{Assign, Lookup, Owner, Role, RunError, Runner};
 use crate::model::graph::{Interval, Node, Piece, TableId, WeightId};
 use crate::model::statement::ASSERTED;
@@ -63,7 +65,15 @@ impl<A: Assign> Runner<'_, A> {
             .copied()
             .unwrap_or(1);
         let mut out = Vec::new();
+        let most = [&a, &b].map(|x| largest(x));
+        let most = u128::from(most[0]) * u128::from(most[1]) * inner as u128;
         for (a, b) in a.chunks(rows * inner).zip(b.chunks(inner * columns)) {
+            if most < 1 << 63
+                && let Some(products) = contraction::matmul(a, b, inner)
+            {
+                out.extend(products);
+                continue;
+            }
             for (row, j) in a
                 .chunks(inner)
                 .flat_map(|row| (0..columns).map(move |j| (row, j)))

@@ -2,10 +2,16 @@
 
 use std::borrow::Cow;
 
+use rayon::prelude::*;
+
+use super::contraction::{self, SHARED, Shapes};
 use super::{Assign, Owner, Role, RunError, Runner};
 use crate::model::geometry::Geometry;
 use crate::model::graph::WeightId;
 use crate::model::lower::wiring::strides;
+
+/// Vectors from which a matrix is worth packing.
+const WORTH_PACKING: usize = 4;
 
 impl<'a, A: Assign> Runner<'a, A> {
     /// The integers of a matrix and of its bias (zeros if there is none).
@@ -49,7 +55,12 @@ impl<'a, A: Assign> Runner<'a, A> {
             .zip(&*bias)
             .map(|(row, b)| (row, *b, fits(largest, row, *b)))
             .collect();
-        for x in operand.chunks(cols) {
+        let vectors = operand.len() / cols.max(1);
+        if vectors >= WORTH_PACKING && rows.iter().all(|(.., fits)| *fits) {
+            out = contraction::dense(matrix, &bias, cols, &operand).unwrap_or_default();
+        }
+        let left = if out.is_empty() { &operand[..] } else { &[] };
+        for x in left.chunks(cols) {
             for (row, b, fits) in &rows {
                 let products = row.iter().copied().zip(x.iter().copied());
                 out.push(if *fits {
@@ -90,6 +101,14 @@ impl<'a, A: Assign> Runner<'a, A> {
         let largest = largest(x);
         let fits = |row: usize| fits(largest, &matrix[row * cols..][..cols], bias[row]);
         if (0..m).all(fits) {
+            let shapes = Shapes {
+                input,
+                output,
+                groups,
+            };
+            if let Some(out) = contraction::conv((matrix, &bias), geometry, &shapes, x) {
+                return Ok(self.cells(Owner::Node(node), Role::Accumulator, out));
+            }
             let plane = |(index, plane): (usize, &mut [i64])| {
                 let (sample, row) = (index / m, index % m);
                 plane.fill(bias[row]);
@@ -103,7 +122,10 @@ impl<'a, A: Assign> Runner<'a, A> {
                 }
             };
             let mut out = vec![0; batch * m * oh * ow];
-            out.chunks_mut(oh * ow).enumerate().for_each(plane);
+            match matrix.len() * oh * ow < SHARED {
+                true => out.chunks_mut(oh * ow).enumerate().for_each(plane),
+                false => out.par_chunks_mut(oh * ow).enumerate().for_each(plane),
+            }
             return Ok(self.cells(Owner::Node(node), Role::Accumulator, out));
         }
         let mut out = Vec::with_capacity(batch * m * oh * ow);
@@ -172,7 +194,7 @@ impl<'a, A: Assign> Runner<'a, A> {
 }
 
 /// The largest magnitude.
-fn largest(x: &[i64]) -> u64 {
+pub(super) fn largest(x: &[i64]) -> u64 {
     x.iter().map(|x| x.unsigned_abs()).max().unwrap_or(0)
 }
 
