@@ -15,6 +15,9 @@ pub(crate) const MASKED: f32 = -1e9;
 /// Constants below this mask what they are added to, where a softmax alone reads the sum.
 pub(crate) const MASKING: f32 = -1e3;
 
+/// Multiply-accumulates that take as long as what is done for each value of a run.
+const VALUE_WORK: usize = 64;
+
 /// A tensor of the float network.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct FloatTensor {
@@ -488,6 +491,19 @@ impl Model {
             layers,
             unsupported: Vec::new(),
         }
+    }
+
+    /// What a run costs, in multiply-accumulates: those of its layers, and so many for each other value.
+    pub(crate) fn work(&self) -> u64 {
+        let macs = |node: &FloatNode| match node.op {
+            FloatOp::MatMul => {
+                let inner = self.tensors[node.inputs[0]].shape.last();
+                self.tensors[node.output].len() * inner.copied().unwrap_or(1)
+            }
+            _ => self.layer(node).macs,
+        };
+        let values: usize = self.tensors.iter().map(FloatTensor::len).sum();
+        (self.nodes.iter().map(macs).sum::<usize>() + VALUE_WORK * values) as u64
     }
 
     fn layer(&self, node: &FloatNode) -> Layer {

@@ -1,7 +1,9 @@
 //! Accuracy: the integer run against the float run, layer by layer.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use rayon::prelude::*;
 use zkernel_gadgets::model::{Honest, Interval, Op, Owner, Role, Trace, run};
 
 use crate::model::FloatOp;
@@ -57,74 +59,108 @@ pub struct Report {
 /// # Errors
 /// [`Error::InputRange`] or [`Error::Run`] for a sample that leaves the calibrated range.
 pub fn evaluate(model: &Model, quantized: &Quantized, samples: &Samples) -> Result<Report, Error> {
-    let floats = samples
-        .as_slice()
-        .iter()
-        .map(|s| model.run_all(s))
-        .collect::<Result<Vec<_>, _>>()?;
-    measure(model, &quantized.planned, quantized.report.widths, &floats)
+    let samples = samples.as_slice();
+    let floats = |index: usize| model.run_all(&samples[index]).map(Cow::Owned);
+    let widths = quantized.report.widths;
+    measure(model, &quantized.planned, widths, samples.len(), floats)
 }
 
-/// As [`evaluate`], with the float values of all tensors at hand.
-pub(crate) fn measure(
+/// As [`evaluate`] for so many samples, by the float values of all tensors of each. Threads share the samples; what is found does
+/// not depend on how.
+pub(crate) fn measure<'a>(
     model: &Model,
     planned: &Planned,
     widths: Widths,
-    floats: &[Vec<Vec<f32>>],
+    count: usize,
+    floats: impl Fn(usize) -> Result<Cow<'a, [Vec<f32>]>, Error> + Sync,
 ) -> Result<Report, Error> {
-    let keys_of = |node: &crate::FloatNode| Errors {
-        keys: table_of(planned, node).map(Keys::new),
-        ..Errors::default()
-    };
-    let mut layers: Vec<Errors> = model.nodes.iter().map(keys_of).collect();
-    let mut whole = Errors::default();
-    let (mut agree, mut largest) = (0usize, 0f64);
-    for sample in floats {
+    let samples = (0..count).into_par_iter();
+    let one = |index: usize| Measured::of(model, planned, &floats(index)?);
+    let samples: Vec<Measured> = samples.map(one).collect::<Result<_, Error>>()?;
+    let mut all = Measured::new(model, planned);
+    samples.iter().for_each(|sample| all.add(sample));
+    let layers = model.nodes.iter().zip(&all.layers);
+    Ok(Report {
+        samples: count,
+        widths,
+        top1_agreement: all.agree as f64 / count.max(1) as f64,
+        max_abs_error: all.whole.max,
+        relative_error: if all.largest > 0.0 {
+            all.whole.max / all.largest
+        } else {
+            all.whole.max
+        },
+        layers: layers.map(|(node, errors)| errors.report(node)).collect(),
+    })
+}
+
+/// What some samples say.
+struct Measured {
+    /// By layer.
+    layers: Vec<Errors>,
+    /// Of the outputs.
+    whole: Errors,
+    /// Samples with the same decision.
+    agree: usize,
+    /// Largest magnitude of an output.
+    largest: f64,
+}
+
+impl Measured {
+    /// Of no sample.
+    fn new(model: &Model, planned: &Planned) -> Self {
+        let keys_of = |node: &crate::FloatNode| Errors {
+            keys: table_of(planned, node).map(Keys::new),
+            ..Errors::default()
+        };
+        Self {
+            layers: model.nodes.iter().map(keys_of).collect(),
+            whole: Errors::default(),
+            agree: 0,
+            largest: 0.0,
+        }
+    }
+
+    /// Of one.
+    fn of(model: &Model, planned: &Planned, sample: &[Vec<f32>]) -> Result<Self, Error> {
+        let mut measured = Self::new(model, planned);
         let inputs: Vec<Vec<f32>> = model.inputs.iter().map(|&t| sample[t].clone()).collect();
         let integers = quantize_input(&planned.graph, &inputs)?;
         let trace = run(&planned.graph, &planned.weights, &integers, &mut Honest)?;
         let own = |node: &crate::FloatNode| {
             planned.placed.contains_key(&node.output) && !planned.fused.contains(&node.output)
         };
-        let nodes = model.nodes.iter().zip(&mut layers);
+        let nodes = model.nodes.iter().zip(&mut measured.layers);
         for (node, errors) in nodes.filter(|(node, _)| own(node)) {
-            errors.add(&sample[node.output], &reals(planned, &trace, node.output));
+            errors.measure(&sample[node.output], &reals(planned, &trace, node.output));
             if let Some(known) = &mut errors.keys {
-                known.add(&keys(planned, &trace, node.output));
+                known.count(&keys(planned, &trace, node.output));
             }
         }
         let mut same = true;
         for &t in &model.outputs {
-            let found = reals(planned, &trace, t);
-            same &= decision(model, t, &found) == decision(model, t, &widen(&sample[t]));
+            let (float, found) = (widen(&sample[t]), reals(planned, &trace, t));
+            same &= decision(model, t, &found) == decision(model, t, &float);
             // Labels are right or wrong: beside scores they say nothing of how far these are off.
             if model.outputs.len() > 1 && model.is_label(t) {
                 continue;
             }
-            whole.add(&sample[t], &found);
-            largest = widen(&sample[t])
-                .iter()
-                .fold(largest, |m, v| m.max(v.abs()));
+            measured.whole.measure(&sample[t], &found);
+            let largest = float.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+            measured.largest = measured.largest.max(largest);
         }
-        agree += usize::from(same);
+        measured.agree = usize::from(same);
+        Ok(measured)
     }
-    Ok(Report {
-        samples: floats.len(),
-        widths,
-        top1_agreement: agree as f64 / floats.len().max(1) as f64,
-        max_abs_error: whole.max,
-        relative_error: if largest > 0.0 {
-            whole.max / largest
-        } else {
-            whole.max
-        },
-        layers: model
-            .nodes
-            .iter()
-            .zip(&layers)
-            .map(|(node, errors)| errors.report(node))
-            .collect(),
-    })
+
+    fn add(&mut self, other: &Self) {
+        for (own, other) in self.layers.iter_mut().zip(&other.layers) {
+            own.add(other);
+        }
+        self.whole.add(&other.whole);
+        self.agree += other.agree;
+        self.largest = self.largest.max(other.largest);
+    }
 }
 
 fn widen(values: &[f32]) -> Vec<f64> {
@@ -217,18 +253,31 @@ impl Keys {
         }
     }
 
-    fn add(&mut self, keys: &[i64]) {
+    fn see(&mut self, key: Interval) {
+        let seen = self.seen.unwrap_or(key);
+        self.seen = Some(Interval::new(seen.min.min(key.min), seen.max.max(key.max)));
+    }
+
+    fn count(&mut self, keys: &[i64]) {
         let Interval { min, max } = self.table;
         let rows = i128::from(max) - i128::from(min) + 1;
         for &key in keys {
-            let seen = self.seen.unwrap_or(Interval::new(key, key));
-            self.seen = Some(Interval::new(seen.min.min(key), seen.max.max(key)));
+            self.see(Interval::new(key, key));
             self.edge += usize::from(key == min || key == max);
             let bin = (i128::from(key) - i128::from(min)) * HISTOGRAM_BINS as i128 / rows;
             if let Some(count) = usize::try_from(bin).ok().and_then(|b| self.bins.get_mut(b)) {
                 *count += 1;
             }
         }
+    }
+
+    fn add(&mut self, other: &Self) {
+        if let Some(seen) = other.seen {
+            self.see(seen);
+        }
+        self.edge += other.edge;
+        let bins = self.bins.iter_mut().zip(&other.bins);
+        bins.for_each(|(own, other)| *own += other);
     }
 
     /// How many times the seen range fits into the table.
@@ -248,7 +297,16 @@ impl Keys {
 }
 
 impl Errors {
-    fn add(&mut self, float: &[f32], integer: &[f64]) {
+    fn add(&mut self, other: &Self) {
+        self.max = self.max.max(other.max);
+        self.sum += other.sum;
+        self.count += other.count;
+        if let (Some(own), Some(other)) = (&mut self.keys, &other.keys) {
+            own.add(other);
+        }
+    }
+
+    fn measure(&mut self, float: &[f32], integer: &[f64]) {
         for (&f, &q) in float.iter().zip(integer) {
             let error = (f64::from(f) - q).abs();
             self.max = self.max.max(error);

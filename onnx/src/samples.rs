@@ -9,12 +9,14 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use zkernel_gadgets::model::Graph;
 
+use crate::search::FEWEST_SAMPLES;
 use crate::{Error, Model};
 
 /// Largest sample file, and largest number of values in it.
 const MAX_BYTES: u64 = 1 << 30;
-/// Number of made-up samples.
+/// Number of made-up samples, and the work of all together beyond which they are fewer.
 const GUESSED: usize = 64;
+const GUESSED_WORK: u64 = 1 << 33;
 
 /// Samples that fit a model: finite, of the right lengths, at least one.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,7 +130,9 @@ impl Samples {
             };
             inputs.iter().map(of).collect()
         };
-        Self((0..GUESSED).map(sample).collect())
+        let fit = usize::try_from(GUESSED_WORK / model.work().max(1)).unwrap_or(GUESSED);
+        let count = fit.clamp(FEWEST_SAMPLES, GUESSED);
+        Self((0..count).map(sample).collect())
     }
 
     /// All samples: sample, input, value.

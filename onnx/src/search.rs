@@ -1,5 +1,8 @@
 //! The search for bit widths: of those that keep what a goal asks for on the calibration samples, the cheapest.
 
+use std::borrow::Cow;
+
+use rayon::prelude::*;
 use zkernel_gadgets::model::{Graph, Node, Op, Table, TableId};
 
 use crate::plan::{Planned, Ranges, Widths, build};
@@ -65,8 +68,13 @@ const NEAR_BEST: f64 = 1.1;
 const NEAR_FEWEST: f64 = 1.08;
 /// The share of the bound below which errors are all the same.
 const MOST_PRECISE: f64 = 0.25;
-/// Samples on which widths are compared; those chosen are checked on all.
+/// Samples on which widths are compared, by the work of all together: at most so many and, however large the model, so many at
+/// least. The widths chosen are checked on all samples.
 const SEARCH_SAMPLES: usize = 64;
+const SEARCH_WORK: u64 = 1 << 33;
+pub(crate) const FEWEST_SAMPLES: usize = 4;
+/// Bytes of float values that are kept; those of further samples are made again where they are asked for.
+const KEPT_BYTES: usize = 1 << 31;
 
 /// Quantizes a model as precisely as the goal asks, with the fewest cells that a layout can be expected to have.
 ///
@@ -92,14 +100,21 @@ fn searched(
     options: &Options,
     goal: Goal,
 ) -> Result<Quantized, Error> {
-    let floats = samples.as_slice().iter().map(|s| model.run_all(s));
+    let all = samples.as_slice();
+    let kept = kept_samples(model, all.len());
+    let floats = kept.par_iter().map(|index| model.run_all(&all[*index]));
     let floats = floats.collect::<Result<Vec<_>, _>>()?;
+    let work = model.work().max(1);
+    let few = usize::try_from(SEARCH_WORK / work).unwrap_or(usize::MAX);
     let mut search = Search {
         model,
         options,
         goal,
         ranges: Ranges::new(model, &floats),
-        floats: &floats,
+        samples: all,
+        few: few.clamp(FEWEST_SAMPLES, SEARCH_SAMPLES).min(kept.len()),
+        kept,
+        floats,
         tried: Vec::new(),
     };
     let quantized = search.best()?;
@@ -107,12 +122,20 @@ fn searched(
     Ok(quantized)
 }
 
+/// Which of so many samples have their float values kept: all if there is room, else as many as there is room for, spread evenly.
+fn kept_samples(model: &Model, count: usize) -> Vec<usize> {
+    let each = size_of::<f32>() * calibrated_values(model).max(1);
+    let kept = (KEPT_BYTES / each).clamp(FEWEST_SAMPLES, count.max(FEWEST_SAMPLES));
+    let kept = kept.min(count);
+    (0..kept).map(|index| index * count / kept).collect()
+}
+
 /// Bytes that a calibration takes at once: the float values of all samples, and the weights and values of the integer networks compared.
 #[must_use]
 pub fn calibration_bytes(model: &Model, samples: &Samples) -> u64 {
     let values = calibrated_values(model);
     let weights: usize = model.nodes.iter().map(weights_of).sum();
-    let floats = samples.as_slice().len() * values * size_of::<f32>();
+    let floats = kept_samples(model, samples.as_slice().len()).len() * values * size_of::<f32>();
     let integers = (2 * weights + 4 * values) * size_of::<i64>();
     (floats + integers) as u64
 }
@@ -199,10 +222,25 @@ struct Search<'a> {
     options: &'a Options,
     goal: Goal,
     ranges: Ranges,
-    /// Float values of all tensors, by sample.
-    floats: &'a [Vec<Vec<f32>>],
-    /// Widths that run, with the error on the search's samples (one more if decisions change), and whether the goal is met there.
-    tried: Vec<(Widths, f64, bool)>,
+    /// All samples.
+    samples: &'a [Vec<Vec<f32>>],
+    /// The samples whose float values are kept, and these: of all tensors.
+    kept: Vec<usize>,
+    floats: Vec<Vec<Vec<f32>>>,
+    /// On how many of these widths are compared.
+    few: usize,
+    /// Widths that run.
+    tried: Vec<Tried>,
+}
+
+/// How widths do on the samples that they are compared on.
+struct Tried {
+    widths: Widths,
+    /// Of the outputs, one more if decisions change.
+    error: f64,
+    /// Whether the goal is met.
+    met: bool,
+    report: Report,
 }
 
 impl Search<'_> {
@@ -247,15 +285,15 @@ impl Search<'_> {
     /// Whether widths meet the goal on the search's samples. Integers or tables that are too large do not, nor a run that leaves its
     /// tables.
     fn meets(&mut self, widths: Widths) -> bool {
-        if let Some((.., met)) = self.tried.iter().find(|(known, ..)| *known == widths) {
-            return *met;
+        if let Some(tried) = self.tried(widths) {
+            return tried.met;
         }
         let planned = self.plan(widths).ok();
         let Some(planned) = planned.filter(|planned| planned.graph.validate().is_ok()) else {
             return false;
         };
-        let few = &self.floats[..self.floats.len().min(SEARCH_SAMPLES)];
-        let Ok(report) = measure(self.model, &planned, widths, few) else {
+        let few = |index: usize| Ok(Cow::Borrowed(&self.floats[index][..]));
+        let Ok(report) = measure(self.model, &planned, widths, self.few, few) else {
             return false;
         };
         let changed = if self.goal.keeps_decisions(&report) {
@@ -264,9 +302,17 @@ impl Search<'_> {
             1.0
         };
         let met = self.goal.is_met(&report);
-        self.tried
-            .push((widths, report.relative_error + changed, met));
+        self.tried.push(Tried {
+            widths,
+            error: report.relative_error + changed,
+            met,
+            report,
+        });
         met
+    }
+
+    fn tried(&self, widths: Widths) -> Option<&Tried> {
+        self.tried.iter().find(|tried| tried.widths == widths)
     }
 
     /// Widths that meet the goal, those with the fewest cells first; but of those with hardly more than the fewest, the ones whose error
@@ -274,8 +320,7 @@ impl Search<'_> {
     fn ranked(&mut self) -> Result<Vec<Widths>, Error> {
         let mut counted = Vec::new();
         for widths in self.qualified() {
-            let mut tried = self.tried.iter().filter(|(own, ..)| *own == widths);
-            let error = tried.next().map_or(0.0, |(_, error, _)| *error);
+            let error = self.tried(widths).map_or(0.0, |tried| tried.error);
             let share = (error / self.goal.most_error()).max(MOST_PRECISE);
             counted.push((
                 cells(&self.plan(widths)?.graph),
@@ -295,11 +340,10 @@ impl Search<'_> {
     /// Widths that are worth a comparison, fewer bits dropped first.
     fn qualified(&mut self) -> Vec<Widths> {
         let mut all = Vec::new();
-        let mut least = *ACTIVATIONS.end() + 1;
+        // More bits dropped cost more: only for no more bits of activations.
+        let mut least = *ACTIVATIONS.end();
         for shift in SHIFTS {
-            let found = self.least_activation(shift);
-            // More bits dropped cost more: only for no more bits of activations.
-            if let Some(activation) = found.filter(|found| *found <= least) {
+            if let Some(activation) = self.least_activation(shift, least) {
                 least = activation;
                 all.push(Widths { shift, activation });
             }
@@ -307,10 +351,10 @@ impl Search<'_> {
         all
     }
 
-    /// The least bits of activations that meet the goal, by bisection: more bits err less, but for chance.
-    fn least_activation(&mut self, shift: u32) -> Option<u32> {
+    /// The least bits of activations that meet the goal, of so many at most, by bisection: more bits err less, but for chance.
+    fn least_activation(&mut self, shift: u32, most: u32) -> Option<u32> {
         let widths = |activation| Widths { shift, activation };
-        let (mut low, mut high) = (*ACTIVATIONS.start(), *ACTIVATIONS.end());
+        let (mut low, mut high) = (*ACTIVATIONS.start(), most);
         // Accumulators or constants of many bits may be too large.
         while high > low && self.plan(widths(high)).is_err() {
             high -= 1;
@@ -336,32 +380,48 @@ impl Search<'_> {
             shift: SHIFTS[0],
             activation: *ACTIVATIONS.start(),
         };
-        let least = self.tried.iter().map(|(_, error, _)| *error);
+        let least = self.tried.iter().map(|tried| tried.error);
         let near = least.fold(f64::INFINITY, f64::min) * NEAR_BEST;
-        let order = |(widths, error, _): &(Widths, f64, bool)| {
+        let order = |Tried { widths, error, .. }: &Tried| {
             let bits = f64::from(widths.shift + widths.activation);
             if *error <= near { bits } else { 100.0 + error }
         };
         self.tried.sort_by(|a, b| order(a).total_cmp(&order(b)));
-        for (widths, ..) in &self.tried {
-            let quantized = self.quantized(*widths)?;
+        for tried in &self.tried {
+            let quantized = self.quantized(tried.widths)?;
             if self.goal.keeps_decisions(&quantized.report) {
                 return Ok(quantized);
             }
         }
-        self.quantized(self.tried.first().map_or(fewest, |(widths, ..)| *widths))
+        self.quantized(self.tried.first().map_or(fewest, |tried| tried.widths))
     }
 
     /// The network with those widths, checked on all samples.
     fn quantized(&self, widths: Widths) -> Result<Quantized, Error> {
         let planned = self.plan(widths)?;
         planned.graph.validate()?;
-        let report = measure(self.model, &planned, widths, self.floats)?;
+        let known = self
+            .tried(widths)
+            .filter(|_| self.few == self.samples.len());
+        let report = match known {
+            Some(tried) => tried.report.clone(),
+            None => {
+                let floats = |index| self.floats(index);
+                measure(self.model, &planned, widths, self.samples.len(), floats)?
+            }
+        };
         Ok(Quantized {
             graph: planned.graph.clone(),
             weights: planned.weights.clone(),
             report,
             planned,
         })
+    }
+    /// The float values of a sample, kept or made again.
+    fn floats(&self, index: usize) -> Result<Cow<'_, [Vec<f32>]>, Error> {
+        match self.kept.binary_search(&index) {
+            Ok(kept) => Ok(Cow::Borrowed(&self.floats[kept])),
+            Err(_) => self.model.run_all(&self.samples[index]).map(Cow::Owned),
+        }
     }
 }
