@@ -84,13 +84,27 @@ pub enum Error {
     Float(String),
     /// Accumulators that may exceed 62 bits.
     #[error(
-        "node `{node}`: accumulators may reach 2^{bits}, beyond 62 bits; use fewer weight or activation bits"
+        "node `{node}`: its sums may reach 2^{bits}, at most 2^{most} can be proven; use fewer weight or activation bits"
     )]
     Overflow {
-        /// The dense node.
+        /// The node.
         node: String,
         /// Bits of the worst case.
         bits: u32,
+        /// Bits that it may have.
+        most: u32,
+    },
+    /// A sum of terms of which one has steps so much finer than another's that no integer factor leads from one to the other.
+    #[error(
+        "node `{node}`: the steps of what it adds are 2^{bits} apart, at most 2^{most} can be proven; give its terms sizes that are nearer to one another"
+    )]
+    Steps {
+        /// The node.
+        node: String,
+        /// Bits of the largest factor between two steps.
+        bits: u32,
+        /// Bits that it may have.
+        most: u32,
     },
     /// An input value that the calibration does not cover.
     #[error(

@@ -373,7 +373,9 @@ impl Model {
     pub(crate) fn named(&self, error: Error) -> Error {
         use zkernel_gadgets::model::{GraphError, RunError};
         let about = match &error {
-            Error::Overflow { node, .. } | Error::Run(RunError::OutOfRange { node, .. }) => node,
+            Error::Overflow { node, .. }
+            | Error::Steps { node, .. }
+            | Error::Run(RunError::OutOfRange { node, .. }) => node,
             Error::Graph(GraphError::Invalid { name, .. }) => name,
             Error::Plan { node, .. } => node,
             Error::NotFinite { tensor, .. } => tensor,

@@ -71,7 +71,7 @@ const MOST_PRECISE: f64 = 0.25;
 /// Samples on which widths are compared, by the work of all together: at most so many and, however large the model, so many at
 /// least. The widths chosen are checked on all samples.
 const SEARCH_SAMPLES: usize = 64;
-const SEARCH_WORK: u64 = 1 << 33;
+const SEARCH_WORK: u64 = 1 << 32;
 pub(crate) const FEWEST_SAMPLES: usize = 4;
 /// Bytes of float values that are kept; those of further samples are made again where they are asked for.
 const KEPT_BYTES: usize = 1 << 31;

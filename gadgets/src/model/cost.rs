@@ -7,7 +7,15 @@ use super::graph::{Function, Graph, Interval, Node, Op, Table, TableId, TensorId
 use super::lower::{LowerError, lower};
 
 /// Candidates for log2 of the column length.
-const LOG_N: std::ops::RangeInclusive<u32> = 6..=14;
+const LOG_N: std::ops::RangeInclusive<u32> = 6..=16;
+/// The one that estimates for all others start from.
+const ESTIMATED_AT: u32 = 12;
+
+/// Additions of the layouts whose costs are found out; beyond, those that are estimated to have more are left alone.
+const MOST_JUDGED: usize = 1 << 24;
+
+/// Columns beyond which the bytes of a proof count, and what each is worth in additions.
+const MANY_COLUMNS: (usize, usize) = (300, 6000);
 
 /// Candidates for the most bits of a limb.
 const LIMB_BITS: [u32; 3] = [8, 6, 5];
@@ -17,20 +25,34 @@ const LARGE: i64 = 1 << 13;
 
 /// Predicted point additions of one proof. Inner rounds: about 150 per generator. A full-size column: about 32 per
 /// cell. Small integers and dictionary columns: about one per cell. Every tensor or fixed column: about 64 for folding
-/// its commitment. Every advice column: about 2,000 for its blinding factor, its transforms, and the commitment,
+/// its commitment, and [`MANY_COLUMNS`]. Every advice column: about 2,000 for its blinding factor, its transforms, and the commitment,
 /// evaluation and verifier's work that it adds to the proof.
 #[must_use]
 pub fn additions<F: PrimeField>(system: &ConstraintSystem<F>) -> usize {
-    let n = system.rows();
-    let columns = |kind| system.columns_of(kind);
+    additions_at(system, system.log_n)
+}
+
+/// The same of a system laid out in columns of another length, but for what its builder would group otherwise.
+fn additions_at<F: PrimeField>(system: &ConstraintSystem<F>, log_n: u32) -> usize {
+    let n = 1usize << log_n;
+    let columns = |kind| {
+        let tracks = system.tracks_of(kind);
+        tracks
+            .map(|(_, track)| track.len.div_ceil(n))
+            .sum::<usize>()
+    };
     let full = columns(TrackKind::Advice(Phase::Two)) + system.quotient_columns();
     let light = columns(TrackKind::Advice(Phase::One)) + columns(TrackKind::Advice(Phase::Three));
     let tensors = columns(TrackKind::Tensor) + columns(TrackKind::Fixed);
-    150 * n + 32 * n * full + n * light + 2000 * (full + light) + 64 * tensors
+    let (many, each) = MANY_COLUMNS;
+    let bytes = each * (full + light + tensors).saturating_sub(many);
+    150 * n + 32 * n * full + n * light + 2000 * (full + light) + 64 * tensors + bytes
 }
 
 /// The cheapest layout of a graph and log2 of its column length, by a `cost` that may be slow and exact. Layouts differ in the limbs
 /// ([`Graph::limb_bits`]) and in which tables are split ([`Table::low`]) without a change of any value: ranges, and ReLU on integers.
+/// Those with the fewest additions, as estimated from one lowering each, come first; of large networks only these are judged by
+/// their cost.
 ///
 /// [`Table::low`]: super::graph::Table::low
 ///
@@ -40,7 +62,36 @@ pub fn choose_layout<F: PrimeField, E: From<LowerError>>(
     graph: &Graph,
     mut cost: impl FnMut(&Graph, &ConstraintSystem<F>) -> Result<f64, E>,
 ) -> Result<(Graph, u32), E> {
-    let mut best: Option<(f64, Graph, u32)> = None;
+    let mut layouts = Vec::new();
+    for layout in layouts_of(graph) {
+        let system = lower::<F>(&layout, ESTIMATED_AT)?.system;
+        let estimates = LOG_N.map(|log_n| (additions_at(&system, log_n), log_n));
+        let (estimate, log_n) = estimates.min().unwrap_or((0, ESTIMATED_AT));
+        layouts.push((estimate, log_n, layout));
+    }
+    layouts.sort_by_key(|(estimate, ..)| *estimate);
+    let (mut best, mut judged) = (None::<(f64, Graph, u32)>, 0);
+    for (estimate, log_n, layout) in layouts {
+        // Where nothing fits into memory, more is tried.
+        if judged > MOST_JUDGED && best.as_ref().is_some_and(|(least, ..)| least.is_finite()) {
+            break;
+        }
+        judged += estimate;
+        let (found, log_n) = cheapest_log_n::<F, E>(&layout, log_n, &mut cost)?;
+        if best.as_ref().is_none_or(|(least, ..)| found < *least) {
+            best = Some((found, layout, log_n));
+        }
+    }
+    Ok(
+        best.map_or((graph.clone(), ESTIMATED_AT), |(_, layout, log_n)| {
+            (layout, log_n)
+        }),
+    )
+}
+
+/// All layouts; the graph itself if there is none without a table that is too large.
+fn layouts_of(graph: &Graph) -> Vec<Graph> {
+    let mut layouts = Vec::new();
     for limb_bits in LIMB_BITS {
         let limbs = Graph {
             limb_bits,
@@ -50,19 +101,11 @@ pub fn choose_layout<F: PrimeField, E: From<LowerError>>(
         // Tables that few cells read come first; some number of them is split, and all large ones.
         tables.sort_by(|(_, a), (_, b)| a.total_cmp(b));
         let tables: Vec<TableId> = tables.into_iter().map(|(id, _)| id).collect();
-        for count in 0..=tables.len() {
-            let Some(candidate) = limbs.with_split(&tables[..count]) else {
-                continue;
-            };
-            let (found, log_n) = cheapest_log_n::<F, E>(&candidate, &mut cost)?;
-            if best.as_ref().is_none_or(|(least, ..)| found < *least) {
-                best = Some((found, candidate, log_n));
-            }
-        }
+        layouts.extend((0..=tables.len()).filter_map(|count| limbs.with_split(&tables[..count])));
     }
-    match best {
-        Some((_, graph, log_n)) => Ok((graph, log_n)),
-        None => cheapest_log_n::<F, E>(graph, &mut cost).map(|(_, log_n)| (graph.clone(), log_n)),
+    match layouts.is_empty() {
+        true => vec![graph.clone()],
+        false => layouts,
     }
 }
 
@@ -136,23 +179,21 @@ const fn whole_segments(keys: Interval, low: u32) -> Interval {
     Interval::new(first, first + (segments << low) - 1)
 }
 
-/// The least cost of a graph, and log2 of the column length that has it: `cost` decides between the length with the fewest
-/// [`additions`] and those on either side of it, as far as they become cheaper.
+/// The least cost of a graph, and log2 of the column length that has it, from a length on that is near it and to either side as far
+/// as they become cheaper.
 fn cheapest_log_n<F: PrimeField, E: From<LowerError>>(
     graph: &Graph,
+    middle: u32,
     cost: &mut impl FnMut(&Graph, &ConstraintSystem<F>) -> Result<f64, E>,
 ) -> Result<(f64, u32), E> {
     let lowered = |log_n| Ok::<_, LowerError>(lower::<F>(graph, log_n)?.system);
-    let costs = LOG_N.map(|log_n| Ok((additions(&lowered(log_n)?), log_n)));
-    let costs = costs.collect::<Result<Vec<_>, LowerError>>()?;
-    let least = costs.into_iter().min();
-    let middle = least.map_or(*LOG_N.start(), |(_, log_n)| log_n);
     let mut best = (cost(graph, &lowered(middle)?)?, middle);
-    for up in [false, true] {
-        let mut log_n = middle;
+    // The cost has one valley: where it falls on one side, it rises on the other.
+    for up in [true, false] {
+        let mut log_n = best.1;
         loop {
             log_n = if up { log_n + 1 } else { log_n - 1 };
-            if !LOG_N.contains(&log_n) {
+            if best.1 > middle && !up || !LOG_N.contains(&log_n) {
                 break;
             }
             let found = cost(graph, &lowered(log_n)?)?;

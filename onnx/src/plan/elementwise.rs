@@ -17,6 +17,8 @@ const CONSTANT_BITS: u32 = 13;
 const MOST_PARTS: u32 = 16;
 /// Bits of constants that are added.
 const CONSTANT_LIMIT: u32 = 40;
+/// Bits of the factors that bring terms to one step.
+const STEP_BITS: u32 = 40;
 /// Rows of whole numbers below this are kept exactly.
 const WHOLE_ROWS: f32 = 16_777_216.0;
 /// Distances to a maximum beyond which an exponential is nothing.
@@ -137,6 +139,7 @@ impl Plan<'_> {
             return Err(Error::Overflow {
                 node: name,
                 bits: 64 - bound.leading_zeros(),
+                most: CONSTANT_LIMIT,
             });
         }
         let output = self.integers(&name, &shape, scale, Interval::new(-bound, bound));
@@ -203,12 +206,14 @@ impl Plan<'_> {
         let offset = (constant / scale + 0.5).floor();
         let worst = self.worst_sum(&whole, &inputs, offset);
         let bits = 128 - worst.leading_zeros();
-        if bits > 60 || whole.iter().any(|p| p.scale.unsigned_abs() >= 1 << 40) {
+        if bits > 60 {
             return Err(Error::Overflow {
                 node: node.name.clone(),
                 bits,
+                most: 60,
             });
         }
+        steps_are_near(&node.name, &whole)?;
         let range = Interval::new(-(worst as i64), worst as i64);
         let output = self.tensor(
             node.output,
@@ -383,6 +388,7 @@ impl Plan<'_> {
             return Err(Error::Overflow {
                 node: node.name.clone(),
                 bits,
+                most: 60,
             });
         }
         let scale = self.read(a).scale * self.read(b).scale;
@@ -407,6 +413,7 @@ impl Plan<'_> {
             return Err(Error::Overflow {
                 node: node.name.clone(),
                 bits,
+                most: 60,
             });
         }
         let output = self.tensor(node.output, 1.0, Interval::new(0, 1));
@@ -538,4 +545,18 @@ impl Plan<'_> {
         );
         output
     }
+}
+
+/// Refuses a sum of terms whose steps lie further apart than a factor can say.
+pub(super) fn steps_are_near(node: &str, pieces: &[Piece]) -> Result<(), Error> {
+    let largest = pieces.iter().map(|p| p.scale.unsigned_abs()).max();
+    let bits = u64::BITS - largest.unwrap_or(0).leading_zeros();
+    if bits <= STEP_BITS {
+        return Ok(());
+    }
+    Err(Error::Steps {
+        node: node.into(),
+        bits,
+        most: STEP_BITS,
+    })
 }

@@ -167,6 +167,7 @@ impl Plan<'_> {
             return Err(Error::Overflow {
                 node: node.name.clone(),
                 bits,
+                most: 62,
             });
         }
         let worst = worst as i64;

@@ -8,6 +8,7 @@
 
 use zkernel_gadgets::model::{Along, Function, Interval, Op, Piece, Table, TensorId};
 
+use super::elementwise::steps_are_near;
 use super::{MARGIN, Origin, Plan, ceil_log2};
 use crate::Error;
 use crate::model::{FloatNode, FloatOp, Mode, Rounding, Values};
@@ -297,12 +298,14 @@ impl Plan<'_> {
     ) -> Result<TensorId, Error> {
         let worst = self.worst_sum(&pieces, &inputs, constant as f64);
         let bits = 128 - worst.leading_zeros();
-        if bits > 61 || pieces.iter().any(|p| p.scale.unsigned_abs() >= 1 << 40) {
+        if bits > 61 {
             return Err(Error::Overflow {
                 node: name.into(),
                 bits,
+                most: 61,
             });
         }
+        steps_are_near(name, &pieces)?;
         let worst = worst as i64;
         let output = self.integers(name, shape, 1.0, Interval::new(-worst, worst));
         self.emit_all(name, Op::Affine { pieces, constant }, inputs, output);

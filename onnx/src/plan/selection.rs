@@ -25,7 +25,11 @@ impl Plan<'_> {
         let bits = zkernel_gadgets::model::Graph::order_bits(range, n);
         if bits > ORDER_BITS {
             let node = node.name.clone();
-            return Err(Error::Overflow { node, bits });
+            return Err(Error::Overflow {
+                node,
+                bits,
+                most: ORDER_BITS,
+            });
         }
         let mut chosen = shape;
         if let Some(last) = chosen.last_mut() {

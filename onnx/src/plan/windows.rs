@@ -139,6 +139,7 @@ impl Plan<'_> {
             return Err(Error::Overflow {
                 node: node.name.clone(),
                 bits: 63,
+                most: 62,
             });
         };
         let output = self.tensor(node.output, scale, Interval::new(min, max));

@@ -200,7 +200,13 @@ pub(super) fn largest(x: &[i64]) -> u64 {
 
 /// Whether no sum of products of a row with inputs up to that magnitude can overflow, in any order.
 fn fits(largest: u64, row: &[i64], start: i64) -> bool {
-    let weights: u128 = row.iter().map(|w| u128::from(w.unsigned_abs())).sum();
+    // All bits of all magnitudes, by which their sum is bounded: it is made in 64 bits where it fits.
+    let bits = row.iter().fold(0, |bits, w| bits | w.unsigned_abs());
+    let small = u128::from(bits) * (row.len() as u128) < 1 << 63;
+    let weights = match small {
+        true => u128::from(row.iter().map(|w| w.unsigned_abs()).sum::<u64>()),
+        false => row.iter().map(|w| u128::from(w.unsigned_abs())).sum(),
+    };
     let most = u128::from(largest).checked_mul(weights);
     most.is_some_and(|most| most + u128::from(start.unsigned_abs()) < 1 << 63)
 }

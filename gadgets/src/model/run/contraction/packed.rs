@@ -60,7 +60,10 @@ mod avx2 {
         let (a, b) = (a.map(|row| &row[..steps]), b.map(|row| &row[..steps]));
         let mut sums = [[_mm256_setzero_si256(); B]; A];
         for step in 0..steps {
-            let others: [__m256i; B] = std::array::from_fn(|i| loaded(&b[i][step]));
+            let mut others = [_mm256_setzero_si256(); B];
+            for (other, row) in others.iter_mut().zip(&b) {
+                *other = loaded(&row[step]);
+            }
             for (row, sums) in a.iter().zip(&mut sums) {
                 let own = loaded(&row[step]);
                 for (sum, other) in sums.iter_mut().zip(others) {
@@ -68,10 +71,16 @@ mod avx2 {
                 }
             }
         }
-        std::array::from_fn(|i| std::array::from_fn(|j| total(sums[i][j])))
+        let mut totals = [[0; B]; A];
+        let all = totals.as_flattened_mut().iter_mut();
+        for (total, sum) in all.zip(sums.as_flattened()) {
+            *total = sum_of(*sum);
+        }
+        totals
     }
 
     #[target_feature(enable = "avx2")]
+    #[inline]
     fn loaded(x: &[i16; LANES]) -> __m256i {
         // SAFETY: 16 integers of 16 bits are the 256 bits that are read, and no alignment is asked for.
         unsafe { _mm256_loadu_si256(x.as_ptr().cast()) }
@@ -79,7 +88,8 @@ mod avx2 {
 
     /// The sum of the eight integers of a register.
     #[target_feature(enable = "avx2")]
-    fn total(x: __m256i) -> i32 {
+    #[inline]
+    fn sum_of(x: __m256i) -> i32 {
         let x = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
         let x = _mm_add_epi32(x, _mm_shuffle_epi32::<0b01_00_11_10>(x));
         _mm_cvtsi128_si32(_mm_add_epi32(x, _mm_shuffle_epi32::<0b10_11_00_01>(x)))
