@@ -9,7 +9,7 @@ use zkernel_onnx::{Model, Options, Samples};
 use zkernel_verifier::soundness::{Argument, Soundness, discrete_logarithm_bits};
 use zkernel_verifier::system::ConstraintSystem;
 
-use crate::commands::{Precision, Result, describe, hex};
+use crate::commands::{Precision, Result, describe, hex, timed};
 use crate::error::CliError;
 use crate::files::{GeneratorsBySize, Loaded, Opening, PublicModel, SecretModel, load_key, read};
 use crate::plots;
@@ -81,14 +81,17 @@ fn inspect_onnx(path: &Path, calibration: &Calibration, report: &mut Report) -> 
         Some(path) => Samples::read(&model, path)?,
         None => Samples::guessed(&model),
     };
-    let (quantized, changed) =
-        precision.quantize(&model, &given, &Options::default(), aim.memory)?;
+    let ((quantized, changed), _) = timed("calibrating", || {
+        precision.quantize(&model, &given, &Options::default(), aim.memory)
+    })?;
     report.warnings.extend(changed);
     let mut machine = Machine::load();
-    let (graph, log_n) = machine.choose_layout(&quantized.graph, *aim)?;
+    let ((graph, log_n), _) = timed("choosing the layout", || {
+        machine.choose_layout(&quantized.graph, *aim)
+    })?;
     let calibrating = start.elapsed().as_secs_f64();
     let system = lower::<Fp>(&graph, log_n)?.system;
-    let mut predicted = machine.predict(&system, &graph)?;
+    let (mut predicted, _) = timed("predicting", || machine.predict(&system, &graph))?;
     predicted.commit_seconds += calibrating;
     report.predicted = Some(predicted);
     describe(report, &system);

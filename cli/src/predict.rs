@@ -268,3 +268,60 @@ fn run_seconds(graph: &Graph) -> f64 {
     drop(run(graph, &weights, &inputs, &mut Honest));
     start.elapsed().as_secs_f64()
 }
+
+#[cfg(test)]
+mod tests {
+    use zkernel_gadgets::model::{LowerError, lower};
+    use zkernel_onnx::{Limits, Model, Options, Samples, quantize};
+
+    use super::*;
+
+    /// What a row of a unit costs: the same for all, so that nothing depends on a machine.
+    const ROW: f64 = 1e-9;
+
+    /// The work of a system with prices for all of it and no seconds of the host.
+    fn priced(machine: &mut Machine, system: &ConstraintSystem<Fp>) -> Trace {
+        let mut trace = Trace::of::<C>(system, 1).unwrap();
+        for work in [&mut trace.commit, &mut trace.prove, &mut trace.verify] {
+            work.host_seconds = 0.0;
+            for unit in work.counts.keys() {
+                let rows = f64::from(unit.log_rows).exp2();
+                machine.prices.set(*unit, ROW * rows);
+            }
+        }
+        trace
+    }
+
+    /// Seconds to verify proofs of the layout that is chosen by the costs of an objective.
+    fn verify_seconds(graph: &Graph, objective: Objective) -> f64 {
+        let mut machine = Machine {
+            prices: Prices::default(),
+            file: None,
+            threads: 1,
+        };
+        let (graph, log_n) = choose_layout::<Fp, LowerError>(graph, |_, system| {
+            let trace = priced(&mut machine, system);
+            Ok(machine.cost(&trace, objective))
+        })
+        .unwrap();
+        let trace = priced(&mut machine, &lower::<Fp>(&graph, log_n).unwrap().system);
+        machine.prices.seconds(&trace.verify)
+    }
+
+    #[test]
+    fn the_quickest_to_verify_is_chosen_where_it_is_asked_for() {
+        let bytes = include_bytes!("../../models/mlp_digits/network.onnx");
+        let model = Model::from_bytes(bytes, &Limits::default()).unwrap();
+        let samples = Samples::guessed(&model);
+        let graph = quantize(&model, &samples, &Options::default())
+            .unwrap()
+            .graph;
+        let verify = verify_seconds(&graph, Objective::Verify);
+        assert!(verify <= verify_seconds(&graph, Objective::Size));
+        let time = verify_seconds(&graph, Objective::Time);
+        assert!(
+            verify < time,
+            "of a search that ignores what is asked for, both are the same: {verify} {time}"
+        );
+    }
+}

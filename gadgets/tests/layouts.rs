@@ -44,7 +44,7 @@ fn lows(graph: &Graph, function: Function) -> Vec<u32> {
 fn the_column_length_follows_the_cost() {
     let graph = clipped(512.0, 1).graph;
     let longest = choose_layout::<Fp, LowerError>(&graph, |_, s| Ok(-f64::from(s.log_n)));
-    assert_eq!(longest.unwrap().1, 14);
+    assert_eq!(longest.unwrap().1, 16);
     assert_eq!(layout(&graph, false).1, 6);
 }
 

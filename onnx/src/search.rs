@@ -113,6 +113,7 @@ fn searched(
         ranges: Ranges::new(model, &floats),
         samples: all,
         few: few.clamp(FEWEST_SAMPLES, SEARCH_SAMPLES).min(kept.len()),
+        largest: largest_output(model, &floats),
         kept,
         floats,
         tried: Vec::new(),
@@ -120,6 +121,14 @@ fn searched(
     let quantized = search.best()?;
     check_error(model, &search.ranges, &quantized.report)?;
     Ok(quantized)
+}
+
+/// Largest magnitude of an output that is no label beside others.
+fn largest_output(model: &Model, floats: &[Vec<Vec<f32>>]) -> f64 {
+    let scores = |t: &&usize| model.outputs.len() == 1 || !model.is_label(**t);
+    let outputs = model.outputs.iter().filter(scores);
+    let values = outputs.flat_map(|t| floats.iter().flat_map(|sample| &sample[*t]));
+    values.fold(0.0, |most, value| most.max(f64::from(value.abs())))
 }
 
 /// Which of so many samples have their float values kept: all if there is room, else as many as there is room for, spread evenly.
@@ -229,6 +238,8 @@ struct Search<'a> {
     floats: Vec<Vec<Vec<f32>>>,
     /// On how many of these widths are compared.
     few: usize,
+    /// Largest magnitude of an output on all of these, which errors are relative to however few they are measured on.
+    largest: f64,
     /// Widths that run.
     tried: Vec<Tried>,
 }
@@ -293,9 +304,12 @@ impl Search<'_> {
             return false;
         };
         let few = |index: usize| Ok(Cow::Borrowed(&self.floats[index][..]));
-        let Ok(report) = measure(self.model, &planned, widths, self.few, few) else {
+        let Ok(mut report) = measure(self.model, &planned, widths, self.few, few) else {
             return false;
         };
+        if self.largest > 0.0 {
+            report.relative_error = report.max_abs_error / self.largest;
+        }
         let changed = if self.goal.keeps_decisions(&report) {
             0.0
         } else {

@@ -38,7 +38,8 @@ fn progress(message: &'static str) -> indicatif::ProgressBar {
     bar
 }
 
-fn timed<T>(message: &'static str, work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
+/// What some work gives, and its seconds; a line turns meanwhile.
+pub fn timed<T>(message: &'static str, work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
     let bar = progress(message);
     let start = Instant::now();
     let value = work();

@@ -123,13 +123,14 @@ impl Graph {
     fn part(&self, nodes: &BTreeSet<usize>, inputs: &[TensorId], outputs: &[TensorId]) -> Part {
         let mut part = Part {
             graph: Self {
+                name: self.name.clone(),
+                limb_bits: self.limb_bits,
                 tensors: Vec::new(),
                 weights: Vec::new(),
                 tables: Vec::new(),
                 nodes: Vec::new(),
                 inputs: Vec::new(),
                 outputs: Vec::new(),
-                ..self.clone()
             },
             tensors: Vec::new(),
             weights: Vec::new(),
