@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 use ff::{Field as _, PrimeField};
 
 use crate::challenge::{Challenge, Challenges};
-use crate::curve::{Curve, Scalar, powers};
+use crate::curve::{Curve, Scalar, power, powers};
+use crate::domain::Domain;
 use crate::form::{InstanceId, LinearForm, Source};
 use crate::key::VerifyingKey;
 
@@ -29,6 +30,8 @@ pub struct BatchedClaim<'a, F> {
     pub forms: Vec<WeightedForm<'a, F>>,
     /// The points `omega^rotation zeta` at which columns are opened.
     pub openings: Vec<Opening<F>>,
+    /// `L_i(zeta)` for all rows i; those of the other points are the same in another order, [`Domain::rotated`].
+    pub lagrange: Vec<F>,
     /// For every quotient column j the coefficient of the vector `L(zeta / g_j)`.
     pub quotient: Vec<F>,
     /// Mask cells with their coefficients: positions of the mask track.
@@ -61,6 +64,7 @@ impl<C: Curve> VerifyingKey<C> {
         let mut claim = BatchedClaim {
             forms: Vec::new(),
             openings: self.no_openings(),
+            lagrange: self.domain.lagrange(challenges.get(Challenge::Zeta))?,
             masks: Vec::new(),
             lambda_powers: powers(lambda, self.sparse_claims()),
             quotient: Vec::new(),
@@ -74,7 +78,7 @@ impl<C: Curve> VerifyingKey<C> {
                     None => claim.forms.push(WeightedForm { weight, form }),
                 }
             }
-            weight *= lambda.pow_vartime([u64::from(constraint.claims)]);
+            weight *= power(lambda, u64::from(constraint.claims));
         }
         self.batch_evaluations(challenges, evaluations, &mut weight, &mut claim)?;
         if !self.skips("quotient") {
@@ -86,17 +90,13 @@ impl<C: Curve> VerifyingKey<C> {
     }
 
     /// `L_{n-t+i}(omega^rotation zeta)` for every rotation: what a mask cell counts. Empty without masks.
-    fn blinding_lagrange(&self, zeta: Scalar<C>) -> Option<BTreeMap<i32, Vec<Scalar<C>>>> {
-        let mut tails = BTreeMap::new();
-        for rotation in self.system.rotations() {
-            let mut tail = Vec::new();
-            if self.system.masks.is_some() {
-                let lagrange = self.domain.lagrange_rotated(zeta, rotation)?;
-                tail = lagrange.get(self.system.usable()..)?.to_vec();
-            }
-            tails.insert(rotation, tail);
-        }
-        Some(tails)
+    fn blinding_lagrange(&self, lagrange: &[Scalar<C>]) -> BTreeMap<i32, Vec<Scalar<C>>> {
+        let tail = |rotation| {
+            let masked = self.system.masks.is_some();
+            let rotated = Domain::rotated(lagrange, rotation).skip(self.system.usable());
+            (rotation, rotated.filter(|_| masked).copied().collect())
+        };
+        self.system.rotations().into_iter().map(tail).collect()
     }
 
     fn no_openings(&self) -> Vec<Opening<Scalar<C>>> {
@@ -128,7 +128,7 @@ impl<C: Curve> VerifyingKey<C> {
         if evaluations.len() != self.shape.evaluations {
             return None;
         }
-        let tails = self.blinding_lagrange(challenges.get(Challenge::Zeta))?;
+        let tails = self.blinding_lagrange(&claim.lagrange);
         for ((id, lane), evaluation) in self.system.evaluations().zip(evaluations) {
             let column = self.system.virtual_column(id)?;
             if !self.skips(&alloc::format!("evaluation {}", id.0)) {

@@ -7,7 +7,7 @@ use ff::Field as _;
 use crate::challenge::{Challenge, Challenges};
 use crate::claims::{BatchedClaim, fold_weights};
 use crate::curve::{Curve, Scalar};
-use crate::domain::batch_invert;
+use crate::domain::{Domain, batch_invert};
 use crate::fold::{Folded, RowMajor, Tails, cell_weight, fold_cells};
 use crate::form::{LinearForm, Source};
 use crate::key::VerifyingKey;
@@ -159,23 +159,22 @@ fn fold_claim<C: Curve>(
     columns: &Folded<Scalar<C>>,
     rows: &Folded<Scalar<C>>,
 ) -> Option<Scalar<C>> {
-    let zeta = challenges.get(Challenge::Zeta);
     let opened = parallel_sum(&claim.openings, 1, |openings| {
         openings.iter().try_fold(Scalar::<C>::ZERO, |sum, opening| {
-            let lagrange = key.domain.lagrange_rotated(zeta, opening.rotation)?;
-            Some(sum + columns.dot(&opening.coefficients) * rows.dot(&lagrange))
+            let lagrange = Domain::rotated(&claim.lagrange, opening.rotation);
+            Some(sum + columns.dot(&opening.coefficients) * rows.dot(lagrange))
         })
     })?;
-    let quotient = claim.quotient.iter().zip(&key.domain.shifts);
+    let points = key.domain.quotient_points(challenges.get(Challenge::Zeta));
+    let quotient = claim.quotient.iter().zip(points);
     let quotient: Vec<_> = quotient.zip(key.layout.quotient..).collect();
     let divided = parallel_sum(&quotient, 1, |quotient| {
         let mut quotient = quotient.iter();
         quotient.try_fold(
             Scalar::<C>::ZERO,
-            |sum, ((coefficient, shift), position)| {
-                let point = zeta * Option::<Scalar<C>>::from(shift.invert())?;
+            |sum, ((coefficient, point), position)| {
                 let weight = **coefficient * columns.weight(*position);
-                Some(sum + weight * rows.dot(&key.domain.lagrange(point)?))
+                Some(sum + weight * rows.dot(&key.domain.lagrange(*point)?))
             },
         )
     })?;
