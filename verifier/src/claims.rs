@@ -10,7 +10,6 @@ use ff::{Field as _, PrimeField};
 
 use crate::challenge::{Challenge, Challenges};
 use crate::curve::{Curve, Scalar, power, powers};
-use crate::domain::Domain;
 use crate::form::{InstanceId, LinearForm, Source};
 use crate::key::VerifyingKey;
 
@@ -30,8 +29,6 @@ pub struct BatchedClaim<'a, F> {
     pub forms: Vec<WeightedForm<'a, F>>,
     /// The points `omega^rotation zeta` at which columns are opened.
     pub openings: Vec<Opening<F>>,
-    /// `L_i(zeta)` for all rows i; those of the other points are the same in another order, [`Domain::rotated`].
-    pub lagrange: Vec<F>,
     /// For every quotient column j the coefficient of the vector `L(zeta / g_j)`.
     pub quotient: Vec<F>,
     /// Mask cells with their coefficients: positions of the mask track.
@@ -64,7 +61,6 @@ impl<C: Curve> VerifyingKey<C> {
         let mut claim = BatchedClaim {
             forms: Vec::new(),
             openings: self.no_openings(),
-            lagrange: self.domain.lagrange(challenges.get(Challenge::Zeta))?,
             masks: Vec::new(),
             lambda_powers: powers(lambda, self.sparse_claims()),
             quotient: Vec::new(),
@@ -90,11 +86,14 @@ impl<C: Curve> VerifyingKey<C> {
     }
 
     /// `L_{n-t+i}(omega^rotation zeta)` for every rotation: what a mask cell counts. Empty without masks.
-    fn blinding_lagrange(&self, lagrange: &[Scalar<C>]) -> BTreeMap<i32, Vec<Scalar<C>>> {
+    fn blinding_lagrange(&self, zeta: Scalar<C>) -> Option<BTreeMap<i32, Vec<Scalar<C>>>> {
         let tail = |rotation| {
-            let masked = self.system.masks.is_some();
-            let rotated = Domain::rotated(lagrange, rotation).skip(self.system.usable());
-            (rotation, rotated.filter(|_| masked).copied().collect())
+            let first = match self.system.masks {
+                Some(_) => self.system.usable(),
+                None => self.domain.rows(),
+            };
+            let point = self.domain.rotation(rotation) * zeta;
+            Some((rotation, self.domain.lagrange_from(first, point)?))
         };
         self.system.rotations().into_iter().map(tail).collect()
     }
@@ -128,7 +127,7 @@ impl<C: Curve> VerifyingKey<C> {
         if evaluations.len() != self.shape.evaluations {
             return None;
         }
-        let tails = self.blinding_lagrange(&claim.lagrange);
+        let tails = self.blinding_lagrange(challenges.get(Challenge::Zeta))?;
         for ((id, lane), evaluation) in self.system.evaluations().zip(evaluations) {
             let column = self.system.virtual_column(id)?;
             if !self.skips(&alloc::format!("evaluation {}", id.0)) {
@@ -227,22 +226,28 @@ fn public_value<F: PrimeField>(
     let LinearForm::Strided(strided) = form else {
         return None;
     };
-    let view = strided.evaluate(challenges);
     match strided.source {
         Source::Track(_) => None,
-        Source::One => Some(view.axes.iter().fold(view.scale, |product, axis| {
-            product * axis.factor.iter().sum::<F>()
-        })),
+        Source::One => {
+            let scale = strided.scale.evaluate(challenges);
+            let sums = strided
+                .axes
+                .iter()
+                .map(|axis| axis.factor.sum(axis.len, challenges));
+            Some(sums.fold(scale, |product, sum| product * sum))
+        }
         Source::Instance(InstanceId(id)) => {
             let values = usize::try_from(id).ok().and_then(|id| instances.get(id));
             let mut sum = F::ZERO;
-            view.for_each(|position, coefficient| {
-                let value = values
-                    .and_then(|values| values.get(position))
-                    .copied()
-                    .unwrap_or(F::ZERO);
-                sum += coefficient * value;
-            });
+            strided
+                .evaluate(challenges)
+                .for_each(|position, coefficient| {
+                    let value = values
+                        .and_then(|values| values.get(position))
+                        .copied()
+                        .unwrap_or(F::ZERO);
+                    sum += coefficient * value;
+                });
             Some(sum)
         }
     }

@@ -102,6 +102,13 @@ pub fn power<F: PrimeField>(x: F, exponent: u64) -> F {
     })
 }
 
+/// The value in x of the polynomial with those coefficients, lowest first.
+#[must_use]
+pub fn evaluate<F: PrimeField>(coefficients: &[F], x: F) -> F {
+    let coefficients = coefficients.iter().rev();
+    coefficients.fold(F::ZERO, |value, c| value * x + c)
+}
+
 /// `1, x, x^2, ..` (`count` of them).
 #[must_use]
 pub fn powers<F: PrimeField>(x: F, count: usize) -> Vec<F> {

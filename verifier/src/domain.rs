@@ -72,13 +72,44 @@ impl<F: PrimeField> Domain<F> {
     /// `L_i(point)` for all i: `(point^n - 1)/n * omega^i / (point - omega^i)`; `None` if the point is in H.
     #[must_use]
     pub fn lagrange(&self, point: F) -> Option<Vec<F>> {
+        self.lagrange_from(0, point)
+    }
+
+    /// The same for the rows from `first` on.
+    #[must_use]
+    pub fn lagrange_from(&self, first: usize, point: F) -> Option<Vec<F>> {
+        let roots = self.roots.get(first..)?;
         let scale = (self.power_n(point) - F::ONE) * self.inverse_n;
-        let mut values: Vec<F> = self.roots.iter().map(|root| point - root).collect();
+        let mut values: Vec<F> = roots.iter().map(|root| point - root).collect();
         batch_divide(scale, &mut values)?;
-        for (value, root) in values.iter_mut().zip(&self.roots) {
+        for (value, root) in values.iter_mut().zip(roots) {
             *value *= root;
         }
         Some(values)
+    }
+
+    /// The coefficients of the polynomial that takes the value `prod over bits b of i, weights_b` in `omega^i`: coefficient m is
+    /// `1/n prod_b (1 + weights_b omega^(-m 2^b))`. Bit after bit from the highest on, two products for two coefficients.
+    #[must_use]
+    pub fn interpolate_product(&self, weights: &[F]) -> Vec<F> {
+        let mut coefficients = alloc::vec![self.inverse_n];
+        let inverse_roots = self.roots.iter().take(1).chain(self.roots.iter().rev());
+        for (bit, weight) in weights.iter().enumerate().rev() {
+            let stride = u32::try_from(bit)
+                .ok()
+                .and_then(|bit| 1usize.checked_shl(bit));
+            let roots = inverse_roots.clone().step_by(stride.unwrap_or(usize::MAX));
+            let pairs = coefficients.iter().zip(roots);
+            let (plus, minus): (Vec<F>, Vec<F>) = pairs
+                .map(|(c, root)| {
+                    let turned = *c * weight * root;
+                    (*c + turned, *c - turned)
+                })
+                .unzip();
+            coefficients = plus;
+            coefficients.extend(minus);
+        }
+        coefficients
     }
 
     /// `L_i(omega^rotation point)` for all i, which is `L_{i - rotation}(point)`, from `L_i(point)` for all i.

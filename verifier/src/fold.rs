@@ -31,6 +31,14 @@ impl<F: PrimeField> Folded<F> {
         }
     }
 
+    /// The challenges that it was folded with.
+    #[must_use]
+    pub fn challenges(&self) -> Vec<F> {
+        let bits = self.weights.len().checked_ilog2().unwrap_or(0);
+        let items = (0..bits).map(|bit| 1usize.checked_shl(bit).unwrap_or(usize::MAX));
+        items.map(|item| self.weight(item)).collect()
+    }
+
     /// The weight of item `index`, zero outside.
     #[must_use]
     pub fn weight(&self, index: usize) -> F {

@@ -197,6 +197,22 @@ pub struct Geometric<F> {
 }
 
 impl<F: PrimeField> Geometric<F> {
+    /// The sum of the first `len` entries: `S_2m = S_m + ratio^m S_m` and `S_(m+1) = 1 + ratio S_m`, bit after bit of the length.
+    fn sum(self, len: usize) -> F {
+        let bits = usize::BITS.saturating_sub(len.leading_zeros());
+        let (sum, _) = (0..bits)
+            .rev()
+            .fold((F::ZERO, F::ONE), |(sum, power), bit| {
+                let (sum, power) = (sum + power * sum, power.square());
+                if len >> bit & 1 == 1 {
+                    (F::ONE + self.ratio * sum, power * self.ratio)
+                } else {
+                    (sum, power)
+                }
+            });
+        self.first * sum
+    }
+
     /// The first `len` entries.
     fn entries(self, len: usize) -> Vec<F> {
         if self.ratio == F::ONE {
@@ -265,6 +281,15 @@ impl<F: PrimeField> Factor<F> {
                 each.reduce(product).unwrap_or_default()
             }
             Self::One | Self::Powers { .. } => Vec::new(),
+        }
+    }
+
+    /// The sum of the vector's `len` entries under `challenges`.
+    #[must_use]
+    pub fn sum(&self, len: usize, challenges: &Challenges<F>) -> F {
+        match self.geometric(challenges) {
+            Some(geometric) => geometric.sum(len),
+            None => self.evaluate(len, challenges).iter().sum(),
         }
     }
 
@@ -380,11 +405,10 @@ impl<F: PrimeField> Strided<F> {
         let mut axes = Vec::new();
         let axes_of_form = self.axes.iter().enumerate();
         for (_, axis) in axes_of_form.filter(|(index, _)| Some(*index) != without) {
-            let evaluated = axis.evaluate(challenges);
             if axis.stride == 0 || axis.len == 1 {
-                scale *= evaluated.factor.iter().sum::<F>();
+                scale *= axis.factor.sum(axis.len, challenges);
             } else {
-                axes.push(evaluated);
+                axes.push(axis.evaluate(challenges));
             }
         }
         EvaluatedView {

@@ -169,6 +169,7 @@ proptest! {
         let challenges = challenges();
         let values = factor.evaluate(len, &challenges);
         prop_assert_eq!(values.len(), len);
+        prop_assert_eq!(factor.sum(len, &challenges), values.iter().sum::<Fp>());
         for (i, found) in values.iter().enumerate() {
             prop_assert_eq!(*found, entry(&factor, i, &challenges));
         }

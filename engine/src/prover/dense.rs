@@ -148,7 +148,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             self.accumulate_forms(*id, slot(layout.first(*id)), challenges, claim, &mut a)?;
         }
         self.accumulate_quotient(slot(layout.quotient), challenges, claim, &mut a)?;
-        self.accumulate_openings(claim, &all, &mut a)?;
+        self.accumulate_openings(challenges, claim, &all, &mut a)?;
         Ok(Dense {
             positions: all,
             f,
@@ -236,11 +236,15 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
     /// Adds `coefficient[q] L(omega^rotation zeta)` to the coefficients of every opened column.
     fn accumulate_openings(
         &self,
+        challenges: &Challenges<Scalar<C>>,
         claim: &Claim<'_, C>,
         positions: &[usize],
         a: &mut B::Columns,
     ) -> Result<()> {
         let domain = &self.key.verifying.domain;
+        let lagrange = domain
+            .lagrange(challenges.get(Challenge::Zeta))
+            .ok_or_else(inconsistent)?;
         for opening in claim.openings.iter().filter(|_| !positions.is_empty()) {
             let scalars = positions
                 .iter()
@@ -251,7 +255,7 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             };
             let rows = EvaluatedAxis {
                 stride: 1,
-                factor: Domain::rotated(&claim.lagrange, opening.rotation)
+                factor: Domain::rotated(&lagrange, opening.rotation)
                     .copied()
                     .collect(),
             };
