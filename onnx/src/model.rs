@@ -13,7 +13,7 @@ mod op;
 mod summary;
 
 pub(crate) use op::Values;
-pub use op::{Conv, FloatOp, LinearPart, Mode, Rounding};
+pub use op::{Conv, FloatOp, Mode, Rounding};
 pub use summary::{Layer, Summary};
 
 /// What minus infinity in a mask is read as.
