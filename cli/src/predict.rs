@@ -285,17 +285,19 @@ mod tests {
 
     use super::*;
 
-    /// What a row of a unit costs: the same for all, so that nothing depends on a machine.
-    const ROW: f64 = 1e-9;
+    /// What a row of a unit costs that proofs alone need, and of one that verification needs: nothing depends on a machine.
+    const ROWS: [f64; 2] = [1e-12, 1e-6];
 
     /// The work of a system with prices for all of it and no seconds of the host.
     fn priced(machine: &mut Machine, system: &ConstraintSystem<Fp>) -> Trace {
         let mut trace = Trace::of::<C>(system, 1).unwrap();
         for work in [&mut trace.commit, &mut trace.prove, &mut trace.verify] {
             work.host_seconds = 0.0;
+        }
+        for (work, row) in [&trace.prove, &trace.verify].into_iter().zip(ROWS) {
             for unit in work.counts.keys() {
                 let rows = f64::from(unit.log_rows).exp2();
-                machine.prices.set(*unit, ROW * rows);
+                machine.prices.set(*unit, row * rows);
             }
         }
         trace
