@@ -24,6 +24,7 @@ mod attention;
 mod attributes;
 mod build;
 mod check;
+mod chosen;
 mod contrib;
 mod einsum;
 mod emit;
@@ -468,6 +469,20 @@ impl Import<'_> {
     }
 
     fn node(&self, node: &pb::NodeProto, build: &mut Build) -> Result<(), Error> {
+        // What reads what a refused node writes says nothing of its own.
+        let lost = node.input.iter().any(|name| build.lost.contains(name));
+        let before = build.refused.len();
+        if !lost {
+            self.translated(node, build)?;
+        }
+        if lost || build.refused.len() > before {
+            let written = node.output.iter().filter(|name| !name.is_empty());
+            build.lost.extend(written.cloned());
+        }
+        Ok(())
+    }
+
+    fn translated(&self, node: &pb::NodeProto, build: &mut Build) -> Result<(), Error> {
         let active = node.input.iter().filter_map(|n| build.ids.get(n).copied());
         let inputs: Vec<usize> = active.collect();
         let (false, Some(output)) = (inputs.is_empty(), node.output.first()) else {

@@ -23,6 +23,8 @@ pub(super) struct Build {
     /// Constants among the tensors, and the nodes that write them.
     pub(super) constants: BTreeMap<usize, usize>,
     pub(super) refused: Vec<UnsupportedNode>,
+    /// What refused nodes write, and all that is made of it.
+    pub(super) lost: BTreeSet<String>,
     /// Layers whose rows are the channels of a tensor behind views of them.
     pub(super) behind: BTreeMap<usize, usize>,
     /// Inputs of whole numbers.

@@ -1,5 +1,6 @@
 //! ONNX files written node by node: what every operator becomes, and how every broken file is refused.
 
+mod chosen;
 mod classic;
 mod deciding;
 mod errors;
