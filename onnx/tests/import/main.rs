@@ -3,6 +3,7 @@
 mod chosen;
 mod classic;
 mod deciding;
+mod dynamic;
 mod errors;
 mod files;
 mod fused;
@@ -14,6 +15,7 @@ mod quantized;
 mod recurrent;
 mod refused;
 mod rows;
+mod runtime;
 mod tables;
 mod trees;
 mod visibility;

@@ -1,0 +1,175 @@
+//! Steps that are found from the values: the network is that of real numbers with the weights' integers.
+
+use tract_onnx::pb::tensor_proto::DataType;
+use zkernel_onnx::Error;
+
+use crate::fused::{of_runtime, same, start, values};
+use crate::network::{Attribute, Network};
+
+const SIGNED: DataType = DataType::Int8;
+const BYTE: DataType = DataType::Uint8;
+
+/// Integers of bytes without a pattern, and the real numbers they stand for: `step (w - zero)`, by the last axis.
+fn weights(len: usize, steps: &[f32], zeros: &[i32]) -> (Vec<i32>, Vec<f32>) {
+    let integers: Vec<i32> = (0..len).map(|i| ((i * 37 + 11) % 253) as i32).collect();
+    let real = |(i, w): (usize, &i32)| (w - zeros[i % zeros.len()]) as f32 * steps[i % steps.len()];
+    let real = integers.iter().enumerate().map(real).collect();
+    (integers, real)
+}
+
+/// `a` in integers `q` with its scale `s` and zero point `z`.
+fn found(network: Network) -> Network {
+    network
+        .node("DynamicQuantizeLinear", &["a"], "q", &[])
+        .and("s")
+        .and("z")
+}
+
+/// What follows a product of integers: a cast, and both scales.
+fn scaled(network: Network, product: &str) -> Network {
+    network
+        .node("Cast", &[product], "real", &[Attribute::Int("to", 1)])
+        .node("Mul", &["s", "u_s"], "both", &[])
+        .node("Mul", &["real", "both"], "y", &[])
+}
+
+#[test]
+fn products_with_integers() {
+    for count in [1, 5] {
+        let (steps, zeros) = (
+            &[0.011, 0.02, 0.004, 0.03, 0.007][..count],
+            &[120, 99, 130, 128, 3][..count],
+        );
+        let (integers, real) = weights(20, steps, zeros);
+        let shape: &[i64] = if count == 1 { &[] } else { &[5] };
+        let network = start()
+            .small("u", &[4, 5], BYTE, &integers)
+            .small("u_z", shape, BYTE, zeros)
+            .constant("u_s", shape, steps);
+        let network = found(network).node("MatMulInteger", &["q", "u", "z", "u_z"], "p", &[]);
+        let plain = start().constant("r", &[4, 5], &real);
+        same(
+            scaled(network, "p"),
+            plain.node("MatMul", &["a", "r"], "y", &[]),
+        );
+    }
+}
+
+/// Heads of attention: both sides are found, one through views; and integers that are dequantized at once.
+#[test]
+fn products_of_what_is_found() {
+    let turned = || [Attribute::Ints("perm", &[0, 2, 1])];
+    let network = found(start())
+        .node("Transpose", &["q"], "t", &turned())
+        .node("MatMulInteger", &["q", "t", "z", "z"], "p", &[])
+        .node("Cast", &["p"], "real", &[Attribute::Int("to", 1)])
+        .node("Mul", &["s", "s"], "both", &[])
+        .node("Mul", &["real", "both"], "y", &[]);
+    let plain =
+        start()
+            .node("Transpose", &["a"], "t", &turned())
+            .node("MatMul", &["a", "t"], "y", &[]);
+    same(network, plain);
+    let network = found(start()).node("DequantizeLinear", &["q", "s", "z"], "d", &[]);
+    let plain = start().node("Relu", &["a"], "y", &[]);
+    same(network.node("Relu", &["d"], "y", &[]), plain);
+}
+
+#[test]
+fn convolutions_with_integers() {
+    let (integers, real) = weights(2 * 2 * 4, &[0.013], &[110]);
+    let image = || Network::new(&[1, 2, 3, 3]).node("Tanh", &["x"], "a", &[]);
+    let with = || [Attribute::Ints("pads", &[1, 1, 0, 0])];
+    let network = image()
+        .small("u", &[2, 2, 2, 2], BYTE, &integers)
+        .small("u_z", &[], BYTE, &[110])
+        .constant("u_s", &[], &[0.013]);
+    let network = found(network).node("ConvInteger", &["q", "u", "z", "u_z"], "p", &with());
+    let plain = image().constant("r", &[2, 2, 2, 2], &real);
+    same(
+        scaled(network, "p"),
+        plain.node("Conv", &["a", "r"], "y", &with()),
+    );
+}
+
+#[test]
+fn products_of_the_runtime() {
+    let (integers, real) = weights(20, &[0.011], &[120]);
+    let network = || {
+        start()
+            .small("u", &[4, 5], BYTE, &integers)
+            .small("u_z", &[], BYTE, &[120])
+            .constant("u_s", &[], &[0.011])
+            .constant("c", &[5], &values(5, 8))
+    };
+    let plain = start()
+        .constant("r", &[4, 5], &real)
+        .constant("c", &[5], &values(5, 8))
+        .node("MatMul", &["a", "r"], "p", &[])
+        .node("Add", &["p", "c"], "y", &[]);
+    let names = ["a", "u", "u_s", "u_z", "c"];
+    let fused = network().node("DynamicQuantizeMatMul", &names, "y", &[]);
+    same(of_runtime(fused), plain.clone());
+    let names = ["q", "u", "s", "u_s", "z", "u_z", "c"];
+    let fused = found(network()).node("MatMulIntegerToFloat", &names, "y", &[]);
+    same(of_runtime(fused), plain);
+}
+
+/// Weights by gate of each direction, transposed, against the recurrence with their real numbers.
+#[test]
+fn recurrences_with_integers() {
+    let (hidden, gates) = (2, 8);
+    let steps: Vec<f32> = (0..gates).map(|g| 0.004 + 0.001 * g as f32).collect();
+    let zeros = vec![120; gates];
+    let (w, real_w) = weights(4 * gates, &steps, &zeros);
+    let (r, real_r) = weights(hidden * gates, &[0.005], &[128]);
+    let turned = |x: &[f32]| -> Vec<f32> {
+        let rows = x.len() / gates;
+        (0..x.len())
+            .map(|i| x[i % rows * gates + i / rows])
+            .collect()
+    };
+    let size = || [Attribute::Int("hidden_size", hidden as i64)];
+    let start = || {
+        let bias = values(2 * gates, 3);
+        Network::new(&[3, 1, 4]).constant("b", &[1, 2 * gates as i64], &bias)
+    };
+    let fused = start()
+        .small("w", &[1, 4, 8], BYTE, &w)
+        .small("w_z", &[1, 8], BYTE, &zeros)
+        .constant("w_s", &[1, 8], &steps)
+        .small("r", &[1, 2, 8], BYTE, &r)
+        .small("r_z", &[1], BYTE, &[128])
+        .constant("r_s", &[1], &[0.005]);
+    let names = [
+        "x", "w", "r", "b", "", "", "", "", "w_s", "w_z", "r_s", "r_z",
+    ];
+    let fused = of_runtime(fused.node("DynamicQuantizeLSTM", &names, "y", &size()));
+    let plain = start()
+        .constant("w", &[1, 8, 4], &turned(&real_w))
+        .constant("r", &[1, 8, 2], &turned(&real_r));
+    same(
+        fused,
+        plain.node("LSTM", &["x", "w", "r", "b"], "y", &size()),
+    );
+}
+
+/// Integers that are shown, or that something else computes with, are not real numbers.
+#[test]
+fn integers_that_go_elsewhere_are_refused() {
+    for network in [
+        found(start()).output("q"),
+        found(start())
+            .node("Cast", &["z"], "y", &[Attribute::Int("to", 1)])
+            .output("y"),
+        found(start())
+            .small("k", &[], SIGNED, &[1])
+            .node("Add", &["q", "k"], "y", &[])
+            .output("y"),
+    ] {
+        match network.read() {
+            Err(Error::Unsupported(nodes)) => assert_eq!(nodes[0].op, "DynamicQuantizeLinear"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
