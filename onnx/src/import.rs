@@ -47,6 +47,7 @@ mod parts;
 mod passes;
 mod pools;
 mod quantized;
+mod ranked;
 mod recurrent;
 mod reduce;
 mod rewrite;
@@ -57,6 +58,7 @@ mod supported;
 mod tables;
 mod views;
 mod volumes;
+mod wide;
 mod windows;
 
 use build::Build;

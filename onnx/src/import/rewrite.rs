@@ -79,6 +79,7 @@ pub(super) fn rewrite(graph: &mut GraphProto) -> Gone {
     }
     graph.node = nodes;
     dynamic::rewrite(graph, &mut gone);
+    super::wide::rewrite(graph);
     gone
 }
 
