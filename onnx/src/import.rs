@@ -26,6 +26,7 @@ mod build;
 mod check;
 mod chosen;
 mod contrib;
+mod counted;
 mod dynamic;
 mod einsum;
 mod emit;

@@ -20,6 +20,7 @@ pub(super) fn decoder() -> tract_onnx::Onnx {
         .with_ignore_output_types(true)
         .with_ignore_value_info(true);
     super::stepped::register(&mut decoder);
+    super::counted::register(&mut decoder);
     decoder.op_register.insert("Upsample", |context, node| {
         let mut context = context.clone();
         context.onnx_operator_set_version = 10;
