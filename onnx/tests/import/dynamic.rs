@@ -173,3 +173,59 @@ fn integers_that_go_elsewhere_are_refused() {
         }
     }
 }
+
+/// A layer whose weights share steps by blocks, and one of 16 bits with a step for each column.
+#[test]
+fn steps_of_weights() {
+    let (integers, _) = weights(20, &[1.0], &[0]);
+    let signed: Vec<i32> = integers.iter().map(|w| w - 120).collect();
+    let steps = values(10, 6).into_iter().map(|s| 0.01 + s.abs() / 50.0);
+    let steps: Vec<f32> = steps.collect();
+    let of = |p: usize| steps[p / 5 / 2 * 5 + p % 5];
+    let real: Vec<f32> = (0..20).map(|p| signed[p] as f32 * of(p)).collect();
+    let with = [Attribute::Int("axis", 0), Attribute::Int("block_size", 2)];
+    let blocked = start()
+        .small("u", &[4, 5], SIGNED, &signed)
+        .constant("s", &[2, 5], &steps)
+        .node("DequantizeLinear", &["u", "s"], "r", &with)
+        .node("MatMul", &["a", "r"], "y", &[]);
+    let plain = start().constant("r", &[4, 5], &real);
+    same(blocked, plain.node("MatMul", &["a", "r"], "y", &[]));
+    let (steps, zeros) = (
+        [1e-4, 2e-4, 5e-5, 1e-4, 3e-4],
+        [32_000, 30_000, 33_000, 32_768, 32_760],
+    );
+    let wide: Vec<i32> = integers.iter().map(|w| 32_000 + 40 * (w - 120)).collect();
+    let real: Vec<f32> = (0..20)
+        .map(|p| (wide[p] - zeros[p % 5]) as f32 * steps[p % 5])
+        .collect();
+    let network = start()
+        .small("u", &[4, 5], DataType::Uint16, &wide)
+        .small("z", &[5], DataType::Uint16, &zeros)
+        .constant("s", &[5], &steps)
+        .node(
+            "DequantizeLinear",
+            &["u", "s", "z"],
+            "r",
+            &[Attribute::Int("axis", 1)],
+        )
+        .node("MatMul", &["a", "r"], "y", &[]);
+    let plain = start().constant("r", &[4, 5], &real);
+    same(network, plain.node("MatMul", &["a", "r"], "y", &[]));
+}
+
+/// Activations in 16 bits pass, and stay above 0 where the least integer stands for it.
+#[test]
+fn activations_of_16_bits() {
+    let pair = |zero: i32| {
+        start()
+            .constant("s", &[], &[1e-4])
+            .small("z", &[], DataType::Uint16, &[zero])
+            .node("QuantizeLinear", &["a", "s", "z"], "i", &[])
+            .node("DequantizeLinear", &["i", "s", "z"], "r", &[])
+            .node("MatMul", &["r", "w"], "y", &[])
+    };
+    same(pair(32_768), start().node("MatMul", &["a", "w"], "y", &[]));
+    let plain = start().node("Relu", &["a"], "r", &[]);
+    same(pair(0), plain.node("MatMul", &["r", "w"], "y", &[]));
+}

@@ -12,6 +12,7 @@ mod layers;
 mod linear;
 mod network;
 mod quantized;
+mod ranked;
 mod recurrent;
 mod refused;
 mod rows;
