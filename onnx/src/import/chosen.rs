@@ -28,7 +28,7 @@ impl Parts<'_, '_> {
         let (x, numbers) = (self.operand(0)?, self.operand(1)?);
         let own = self.shape(x);
         let axis = self.axis(0, own.len());
-        let numbers = self.from_the_front(numbers, own[axis]);
+        let numbers = self.counted_from_the_front(numbers, own[axis]);
         let count = self.shape(numbers).iter().product();
         let numbers = self.part(FloatOp::Reshape, vec![numbers], vec![count]);
         match self.rows_by_number(x, axis, numbers) {
@@ -73,7 +73,7 @@ impl Parts<'_, '_> {
         let axis = self.axis(0, own.len());
         let numbers = self.operand(1)?;
         let shape = self.shape(numbers);
-        let numbers = self.from_the_front(numbers, own[axis]);
+        let numbers = self.counted_from_the_front(numbers, own[axis]);
         if self.import.is_known(&self.node.input[0]) {
             return self.elements_of_constant(numbers, &own, axis);
         }
@@ -152,7 +152,7 @@ impl Parts<'_, '_> {
         let parts: Vec<usize> = (0..width)
             .map(|k| {
                 let part = self.span(tuples, shape.len() - 1, (k, 1));
-                self.from_the_front(part, axes[batch + k])
+                self.counted_from_the_front(part, axes[batch + k])
             })
             .collect();
         let mut of_batch = vec![0.0; lead.iter().product()];
@@ -173,7 +173,7 @@ impl Parts<'_, '_> {
     }
 
     /// `p + len [p < 0]`; positions that are known to count from the front stay.
-    fn from_the_front(&mut self, numbers: usize, len: usize) -> usize {
+    fn counted_from_the_front(&mut self, numbers: usize, len: usize) -> usize {
         if self.positions_below(numbers).is_some() {
             return numbers;
         }

@@ -60,7 +60,10 @@ impl Build {
         match &node.op {
             FloatOp::Reshape => Some((x, false)),
             // With one axis longer than 1 there is one order.
-            FloatOp::Transpose(_) => Some((x, false)),
+            FloatOp::Transpose(_) => {
+                let long = self.tensors[x].shape.iter().filter(|len| **len > 1);
+                (long.count() < 2).then_some((x, false))
+            }
             FloatOp::Function(Function::Sqrt, _) => Some((x, true)),
             FloatOp::Function(Function::Relu, _) if self.is_square(x, count) => Some((x, true)),
             FloatOp::Affine { pieces, .. } => {

@@ -44,6 +44,26 @@ fn positions_behind_a_relu_stay() {
     proven(&model, Options::default());
 }
 
+/// A table that is turned and then laid out in a row has another order.
+#[test]
+fn positions_behind_turned_tables_stay() {
+    let network = Network::new(&[2, 3])
+        .integers("row", &[1, 6])
+        .node("Abs", &["x"], "a", &[])
+        .node(
+            "Transpose",
+            &["a"],
+            "t",
+            &[Attribute::Ints("perm", &[1, 0])],
+        )
+        .node("Reshape", &["t", "row"], "r", &[])
+        .node("Sqrt", &["r"], "roots", &[])
+        .node("ArgMax", &["roots"], "y", &[Attribute::Int("axis", 1)]);
+    let model = network.output("y").read().unwrap();
+    assert_eq!(functions(&model), [Function::Abs]);
+    proven(&model, Options::default());
+}
+
 #[test]
 fn logistic_functions_written_out() {
     let network = Network::new(&[1, 6])
