@@ -4,7 +4,7 @@ use pasta_curves::{EpAffine, Fq};
 use zkernel_backend::{Backend, Body, HostColumns};
 use zkernel_benches::device::{self, Device};
 use zkernel_benches::inner::rounds;
-use zkernel_benches::inputs::{points, scalars};
+use zkernel_benches::inputs::{points, scalars, signed_bytes};
 use zkernel_benches::peers::inner::open;
 use zkernel_benches::peers::msm::{Msm, Work, msms as peers_of, x_coordinate};
 use zkernel_benches::timing::Task;
@@ -155,9 +155,7 @@ impl Site<'_> {
             return Ok(());
         }
         let backend = device::open();
-        let small: Vec<i64> = (0..self.rows() * COLUMNS)
-            .map(|i| ((i * 2_654_435_761) >> 16) as i64 % 256 - 128)
-            .collect();
+        let small = signed_bytes(self.rows() * COLUMNS);
         let signed = |v: &i64| {
             let magnitude = Fq::from(v.unsigned_abs());
             if *v < 0 { -magnitude } else { magnitude }
