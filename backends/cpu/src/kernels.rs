@@ -167,14 +167,14 @@ pub(crate) fn contract<F: Field>(
     offsets.iter().map(sum).collect()
 }
 
-/// Integers as integers, as many, if all are of less than 31 bits; says so. Never where the level has no quick way to see that.
-pub(crate) fn narrow<F: Field>(level: Level, values: &[F], narrow: &mut [i32]) -> bool {
+/// Integers as integers, as many, if all are of less than 31 bits: the largest magnitude then. Never where the level has no quick way to see that.
+pub(crate) fn narrow<F: Field>(level: Level, values: &[F], narrow: &mut [i32]) -> Option<u32> {
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime() {
         return scalars::narrow(prime, values, narrow);
     }
     let _ = (level, values, narrow);
-    false
+    None
 }
 
 /// Integers as magnitudes, eight an octet, the last one padded with zeros.

@@ -57,8 +57,8 @@ pub(crate) struct Constants {
     pub(crate) widening: Lanes,
     /// `48 2^260 mod p`.
     pub(crate) forty_eight: Lanes,
-    /// 16: makes a stored element the integer that it stands for.
-    pub(crate) sixteen: Lanes,
+    /// Limbs of the stored `2^31`, 16-fold each.
+    pub(crate) half_word: [Vector; 5],
     /// `-1 / p mod 2^260`, for [`super::known`].
     pub(super) inverse: [u64; 5],
     /// The words of the stored one.
@@ -105,7 +105,7 @@ impl Constants {
             one: Lanes::splat(ifma, times_power(1, 256)),
             widening: Lanes::splat(ifma, times_power(1, 516)),
             forty_eight: Lanes::splat(ifma, times_power(48, 260)),
-            sixteen: Lanes::splat(ifma, [16, 0, 0, 0, 0]),
+            half_word: splat(times_power(1, 256 + 31).map(|limb| limb << 4)),
             inverse: negative_inverse(&p),
             stored_one: repr(&F::from(2).pow_vartime([256])),
         }

@@ -47,6 +47,8 @@ impl Vector {
         and(b) = _mm512_and_si512;
         /// Bitwise or.
         or(b) = _mm512_or_si512;
+        /// The larger of unsigned words.
+        max(b) = _mm512_max_epu64;
         /// `self` plus the low 52 bits of the product of the low 52 bits of `b` and `c`.
         low(b, c) = _mm512_madd52lo_epu64;
         /// `self` plus the high 52 bits of that product.
