@@ -15,9 +15,9 @@ use super::doubling::{backward_double, forward_double};
 use super::lanes::{Lanes, carry};
 use super::prime::{Constants, Prime};
 use super::special::{Special, add_special, exact};
-use super::transfer::{gather, index, scatter};
+use super::transfer::{fetch, gather, index, scatter};
 use super::turns;
-use super::vector::{FAR, Vector, prefetch};
+use super::vector::{FAR, Vector};
 use crate::affine::{NEGATED, Xy};
 
 /// A lane that holds no point of the source: the identity.
@@ -318,7 +318,7 @@ fn backward<B: PrimeField>(
     for (number, (pairs, before)) in groups.enumerate().rev() {
         for reference in fetches.next().unwrap_or(&[]) {
             if let Some(point) = source.get(index(*reference)) {
-                prefetch::<FAR, _>(point);
+                fetch::<FAR>(point);
             }
         }
         let special = specials.peek().is_some_and(|s| s.pair / CHAINS == number);

@@ -173,8 +173,8 @@ impl<F: PrimeField> Prime<F> {
         unsafe { core::slice::from_raw_parts_mut(points.as_mut_ptr().cast(), points.len()) }
     }
 
-    /// Coordinates of points of a curve over F, if they lie in memory as x and y, the identity as zeros.
-    pub(crate) fn curve_points<C: Curve<Base = F>>(self, points: &[C]) -> Option<Vec<Xy<F>>>
+    /// Points of a curve over F as words, if they lie in memory as x and y, the identity as zeros.
+    pub(crate) fn curve_words<C: Curve<Base = F>>(self, points: &[C]) -> Option<&[[u64; 8]]>
     where
         F: VartimeField,
     {
@@ -183,28 +183,32 @@ impl<F: PrimeField> Prime<F> {
         if !pasta || size_of::<C>() != 64 || align_of::<C>() != align_of::<u64>() {
             return None;
         }
-        // SAFETY: the type is a structure of two elements of F, so eight words without padding, in this or the other order.
-        let words = |points: &[C]| unsafe {
-            core::slice::from_raw_parts(points.as_ptr().cast::<[u64; 8]>(), points.len())
-        };
         let known = [C::generator(), C::identity()];
-        if known.map(|point| words(&[point])[0]) != known.map(|p| self.points(&[Xy::new(&p)])[0]) {
-            return None;
-        }
+        // SAFETY: a structure of two elements of F, so eight words without padding, in this or the other order.
+        let own = unsafe { words_of(&known) };
+        let wanted = known.map(|point| self.points(&[Xy::new(&point)])[0]);
+        // SAFETY: as above.
+        (own == wanted).then(|| unsafe { words_of(points) })
+    }
+
+    /// Coordinates of points that are given as words of elements of F.
+    pub(crate) fn copied(self, words: &[[u64; 8]]) -> Vec<Xy<F>>
+    where
+        F: VartimeField,
+    {
         let coordinates = |words: &[u64; 8]| {
             let mut point = [Xy::IDENTITY];
             self.points_mut(&mut point)[0] = *words;
             point[0]
         };
-        let words = words(points);
-        let mut all = with_capacity(points.len());
-        if points.len() < MANY_POINTS {
+        let mut all = with_capacity(words.len());
+        if words.len() < MANY_POINTS {
             all.extend(words.iter().map(coordinates));
         } else {
             let chunks = words.par_iter().with_min_len(POINTS_TOGETHER);
             chunks.map(coordinates).collect_into_vec(&mut all);
         }
-        Some(all)
+        all
     }
 
     /// `value 2^260` in limbs: the form of factors.
@@ -217,6 +221,15 @@ impl<F: PrimeField> Prime<F> {
     pub(crate) const fn constants(self) -> &'static Constants {
         self.constants
     }
+}
+
+/// Points as words.
+///
+/// # Safety
+/// C is eight words, whatever these are, without padding.
+unsafe fn words_of<C: Curve>(points: &[C]) -> &[[u64; 8]] {
+    // SAFETY: as the caller says.
+    unsafe { core::slice::from_raw_parts(points.as_ptr().cast(), points.len()) }
 }
 
 /// Constants of Fp and Fq.
