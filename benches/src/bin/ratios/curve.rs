@@ -1,5 +1,7 @@
 //! Groups over points: MSMs, commitments on loaded bases, the inner rounds.
 
+use std::time::Instant;
+
 use pasta_curves::{EpAffine, Fq};
 use zkernel_backend::{Backend, Body, HostColumns};
 use zkernel_benches::device::{self, Device};
@@ -76,10 +78,12 @@ fn with_peers<'a>(
     let mut tasks = vec![ours];
     let peers: Vec<(&str, Msm)> = peers_of(work, plan.threads);
     for (name, peer) in peers {
+        let start = Instant::now();
         if peer() != expected {
             return Err(format!("{group} 2^{log_n}: {name} disagrees with ours").into());
         }
-        tasks.push(Task::new(name, peer));
+        let ran = start.elapsed();
+        tasks.push(Task::new(name, peer).after(ran));
     }
     Ok(tasks)
 }
