@@ -17,6 +17,7 @@ use zkernel_engine::prover::prove_unchecked;
 use zkernel_engine::randomness::Randomness;
 use zkernel_verifier::challenge::{Challenge, Challenges};
 use zkernel_verifier::curve::Generators;
+use zkernel_verifier::domain::Domain;
 use zkernel_verifier::expression::VirtualId;
 use zkernel_verifier::msm::msm;
 use zkernel_verifier::proof::Proof;
@@ -231,12 +232,14 @@ fn matrix(case: &Case, rows: std::ops::Range<usize>, tensors: bool) -> Vec<Vec<F
         let mut row = vec![F::ZERO; columns.len() * rows.len()];
         let column = system.virtual_column(id).unwrap();
         let domain = &case.key.domain;
-        let lagrange = domain
-            .lagrange_rotated(F::from(88), column.rotation)
-            .unwrap();
+        let lagrange = domain.lagrange(F::from(88)).unwrap();
+        let lagrange: Vec<&F> = Domain::rotated(&lagrange, column.rotation).collect();
         for (track, c) in column.terms.iter().filter(|(track, _)| random(*track)) {
             let first = columns[&(*track, column.first_lane() + lane)] * rows.len();
-            for (cell, l) in row[first..].iter_mut().zip(&lagrange[rows.clone()]) {
+            for (cell, l) in row[first..]
+                .iter_mut()
+                .zip(lagrange[rows.clone()].iter().copied())
+            {
                 *cell += c.evaluate(&challenges) * l;
             }
         }

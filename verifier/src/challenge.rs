@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 
 use ff::PrimeField;
 
+use crate::curve::power;
+
 /// A challenge of PROTOCOL's rounds that constraints may refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -128,7 +130,7 @@ impl<F: PrimeField> Coefficient<F> {
         match self.power {
             None => self.value,
             Some((challenge, exponent)) => {
-                self.value * challenges.get(challenge).pow_vartime([u64::from(exponent)])
+                self.value * power(challenges.get(challenge), u64::from(exponent))
             }
         }
     }

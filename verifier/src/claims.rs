@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use ff::{Field as _, PrimeField};
 
 use crate::challenge::{Challenge, Challenges};
-use crate::curve::{Curve, Scalar, powers};
+use crate::curve::{Curve, Scalar, power, powers};
 use crate::form::{InstanceId, LinearForm, Source};
 use crate::key::VerifyingKey;
 
@@ -74,7 +74,7 @@ impl<C: Curve> VerifyingKey<C> {
                     None => claim.forms.push(WeightedForm { weight, form }),
                 }
             }
-            weight *= lambda.pow_vartime([u64::from(constraint.claims)]);
+            weight *= power(lambda, u64::from(constraint.claims));
         }
         self.batch_evaluations(challenges, evaluations, &mut weight, &mut claim)?;
         if !self.skips("quotient") {
@@ -87,16 +87,15 @@ impl<C: Curve> VerifyingKey<C> {
 
     /// `L_{n-t+i}(omega^rotation zeta)` for every rotation: what a mask cell counts. Empty without masks.
     fn blinding_lagrange(&self, zeta: Scalar<C>) -> Option<BTreeMap<i32, Vec<Scalar<C>>>> {
-        let mut tails = BTreeMap::new();
-        for rotation in self.system.rotations() {
-            let mut tail = Vec::new();
-            if self.system.masks.is_some() {
-                let lagrange = self.domain.lagrange_rotated(zeta, rotation)?;
-                tail = lagrange.get(self.system.usable()..)?.to_vec();
-            }
-            tails.insert(rotation, tail);
-        }
-        Some(tails)
+        let tail = |rotation| {
+            let first = match self.system.masks {
+                Some(_) => self.system.usable(),
+                None => self.domain.rows(),
+            };
+            let point = self.domain.rotation(rotation) * zeta;
+            Some((rotation, self.domain.lagrange_from(first, point)?))
+        };
+        self.system.rotations().into_iter().map(tail).collect()
     }
 
     fn no_openings(&self) -> Vec<Opening<Scalar<C>>> {
@@ -227,22 +226,28 @@ fn public_value<F: PrimeField>(
     let LinearForm::Strided(strided) = form else {
         return None;
     };
-    let view = strided.evaluate(challenges);
     match strided.source {
         Source::Track(_) => None,
-        Source::One => Some(view.axes.iter().fold(view.scale, |product, axis| {
-            product * axis.factor.iter().sum::<F>()
-        })),
+        Source::One => {
+            let scale = strided.scale.evaluate(challenges);
+            let sums = strided
+                .axes
+                .iter()
+                .map(|axis| axis.factor.sum(axis.len, challenges));
+            Some(sums.fold(scale, |product, sum| product * sum))
+        }
         Source::Instance(InstanceId(id)) => {
             let values = usize::try_from(id).ok().and_then(|id| instances.get(id));
             let mut sum = F::ZERO;
-            view.for_each(|position, coefficient| {
-                let value = values
-                    .and_then(|values| values.get(position))
-                    .copied()
-                    .unwrap_or(F::ZERO);
-                sum += coefficient * value;
-            });
+            strided
+                .evaluate(challenges)
+                .for_each(|position, coefficient| {
+                    let value = values
+                        .and_then(|values| values.get(position))
+                        .copied()
+                        .unwrap_or(F::ZERO);
+                    sum += coefficient * value;
+                });
             Some(sum)
         }
     }

@@ -84,6 +84,31 @@ pub fn signed<F: PrimeField>(value: i64) -> F {
     if value < 0 { -magnitude } else { magnitude }
 }
 
+/// `x^exponent` from the exponent's highest bit on. Exponents here are short: `pow_vartime` squares 64 times for each.
+#[must_use]
+pub fn power<F: PrimeField>(x: F, exponent: u64) -> F {
+    let bits = u64::BITS.saturating_sub(exponent.leading_zeros());
+    (0..bits).rev().fold(F::ONE, |power, bit| {
+        let squared = if power == F::ONE {
+            power
+        } else {
+            power.square()
+        };
+        if exponent >> bit & 1 == 1 {
+            squared * x
+        } else {
+            squared
+        }
+    })
+}
+
+/// The value in x of the polynomial with those coefficients, lowest first.
+#[must_use]
+pub fn evaluate<F: PrimeField>(coefficients: &[F], x: F) -> F {
+    let coefficients = coefficients.iter().rev();
+    coefficients.fold(F::ZERO, |value, c| value * x + c)
+}
+
 /// `1, x, x^2, ..` (`count` of them).
 #[must_use]
 pub fn powers<F: PrimeField>(x: F, count: usize) -> Vec<F> {

@@ -11,7 +11,8 @@ use ff::PrimeField;
 
 use crate::challenge::Challenges;
 use crate::claims::fold_weights;
-use crate::form::{EvaluatedAxis, Factor, Strided};
+use crate::curve::power;
+use crate::form::{EvaluatedAxis, Geometric, Strided};
 use crate::system::{Track, TrackKind};
 
 /// Weights of rows or columns after all their rounds.
@@ -30,6 +31,14 @@ impl<F: PrimeField> Folded<F> {
         }
     }
 
+    /// The challenges that it was folded with.
+    #[must_use]
+    pub fn challenges(&self) -> Vec<F> {
+        let bits = self.weights.len().checked_ilog2().unwrap_or(0);
+        let items = (0..bits).map(|bit| 1usize.checked_shl(bit).unwrap_or(usize::MAX));
+        items.map(|item| self.weight(item)).collect()
+    }
+
     /// The weight of item `index`, zero outside.
     #[must_use]
     pub fn weight(&self, index: usize) -> F {
@@ -38,7 +47,7 @@ impl<F: PrimeField> Folded<F> {
 
     /// `sum_i weight_i * values_i`.
     #[must_use]
-    pub fn dot(&self, values: &[F]) -> F {
+    pub fn dot<'v>(&self, values: impl IntoIterator<Item = &'v F>) -> F {
         self.weights.iter().zip(values).map(|(w, v)| *w * v).sum()
     }
 }
@@ -100,7 +109,7 @@ impl<'a, F: PrimeField> Tails<'a, F> {
 }
 
 fn power_of<F: PrimeField>(ratio: F, exponent: usize) -> F {
-    ratio.pow_vartime([u64::try_from(exponent).unwrap_or(0)])
+    power(ratio, u64::try_from(exponent).unwrap_or(0))
 }
 
 /// `T_0 .. T_n`, the last one zero.
@@ -152,33 +161,29 @@ impl<F: PrimeField> RowMajor<F> {
         if !whole {
             return None;
         }
-        let first = rows.factor.evaluate(1, challenges).first().copied()?;
-        let geometric = inner.stride == 1 && !matches!(inner.factor, Factor::Values(_));
+        let row_factor = rows.factor.geometric(challenges)?;
+        let geometric = inner.factor.geometric(challenges);
         Some(Self {
             rows_per_column: per_column,
             first_column: form.start.checked_div(track.width)?,
             columns: rows.len.checked_div(per_column)?,
-            scale: form.scale.evaluate(challenges) * first,
-            row_ratio: rows.factor.ratio(challenges)?,
+            scale: form.scale.evaluate(challenges) * row_factor.first,
+            row_ratio: row_factor.ratio,
             row_stride: rows.stride,
             inner: EvaluatedAxis {
                 stride: inner.stride,
                 factor: inner.factor.evaluate(inner.len, challenges),
             },
-            inner_ratio: if geometric {
-                inner.factor.ratio(challenges)
-            } else {
-                None
-            },
+            inner_ratio: geometric
+                .filter(|_| inner.stride == 1)
+                .map(|factor| factor.ratio),
         })
     }
 
     /// The scalar of each column, from the first it touches.
     #[must_use]
     pub fn column_scalars(&self) -> Vec<F> {
-        let ratio = self
-            .row_ratio
-            .pow_vartime([u64::try_from(self.rows_per_column).unwrap_or(0)]);
+        let ratio = power_of(self.row_ratio, self.rows_per_column);
         core::iter::successors(Some(self.scale), |s| Some(*s * ratio))
             .take(self.columns)
             .collect()
@@ -255,12 +260,11 @@ pub fn fold_cells<F: PrimeField>(
     let axis = form
         .neighbours()
         .and_then(|index| Some((index, form.axes.get(index)?)));
-    let ratio = axis.and_then(|(_, axis)| axis.factor.ratio(challenges));
-    let (view, neighbours) = match axis.zip(ratio) {
-        Some(((index, axis), ratio)) => {
+    let geometric = axis.and_then(|(_, axis)| axis.factor.geometric(challenges));
+    let (view, neighbours) = match axis.zip(geometric) {
+        Some(((index, axis), Geometric { first, ratio })) => {
             let mut view = form.evaluate_others(Some(index), challenges);
-            let first = axis.factor.evaluate(1, challenges);
-            view.scale *= first.first().copied().unwrap_or(F::ZERO);
+            view.scale *= first;
             let (len, power) = (axis.len, power_of(ratio, axis.len));
             (view, Some(Neighbours { len, ratio, power }))
         }

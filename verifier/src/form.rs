@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use ff::PrimeField;
 
 use crate::challenge::{Challenge, Challenges, Coefficient};
-use crate::curve::powers;
+use crate::curve::power;
 
 /// Index of a track in [`crate::system::ConstraintSystem::tracks`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -187,6 +187,44 @@ impl<F> LinearForm<F> {
     }
 }
 
+/// The vector `first, first ratio, first ratio^2, ..`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometric<F> {
+    /// Entry 0.
+    pub first: F,
+    /// Every entry by the one before.
+    pub ratio: F,
+}
+
+impl<F: PrimeField> Geometric<F> {
+    /// The sum of the first `len` entries: `S_2m = S_m + ratio^m S_m` and `S_(m+1) = 1 + ratio S_m`, bit after bit of the length.
+    fn sum(self, len: usize) -> F {
+        let bits = usize::BITS.saturating_sub(len.leading_zeros());
+        let (sum, _) = (0..bits)
+            .rev()
+            .fold((F::ZERO, F::ONE), |(sum, power), bit| {
+                let (sum, power) = (sum + power * sum, power.square());
+                if len >> bit & 1 == 1 {
+                    (F::ONE + self.ratio * sum, power * self.ratio)
+                } else {
+                    (sum, power)
+                }
+            });
+        self.first * sum
+    }
+
+    /// The first `len` entries.
+    fn entries(self, len: usize) -> Vec<F> {
+        if self.ratio == F::ONE {
+            return alloc::vec![self.first; len];
+        }
+        let next = |entry: &F| Some(*entry * self.ratio);
+        core::iter::successors(Some(self.first), next)
+            .take(len)
+            .collect()
+    }
+}
+
 impl<F: PrimeField> Factor<F> {
     /// Powers `1, challenge, challenge^2, ..`.
     #[must_use]
@@ -229,47 +267,60 @@ impl<F: PrimeField> Factor<F> {
     /// The vector's `len` entries under `challenges`.
     #[must_use]
     pub fn evaluate(&self, len: usize, challenges: &Challenges<F>) -> Vec<F> {
+        if let Some(geometric) = self.geometric(challenges) {
+            return geometric.entries(len);
+        }
         match self {
-            Self::One => alloc::vec![F::ONE; len],
+            Self::Values(values) => values.clone(),
+            Self::Window(window) => window.evaluate(len, challenges),
+            Self::Product(factors) => {
+                let each = factors
+                    .iter()
+                    .map(|factor| factor.evaluate(len, challenges));
+                let product = |a: Vec<F>, b| a.iter().zip(b).map(|(a, b)| *a * b).collect();
+                each.reduce(product).unwrap_or_default()
+            }
+            Self::One | Self::Powers { .. } => Vec::new(),
+        }
+    }
+
+    /// The sum of the vector's `len` entries under `challenges`.
+    #[must_use]
+    pub fn sum(&self, len: usize, challenges: &Challenges<F>) -> F {
+        match self.geometric(challenges) {
+            Some(geometric) => geometric.sum(len),
+            None => self.evaluate(len, challenges).iter().sum(),
+        }
+    }
+
+    /// The vector as a geometric sequence, if its kind is one.
+    #[must_use]
+    pub fn geometric(&self, challenges: &Challenges<F>) -> Option<Geometric<F>> {
+        let ones = Geometric {
+            first: F::ONE,
+            ratio: F::ONE,
+        };
+        match self {
+            Self::One => Some(ones),
             Self::Powers {
                 challenge,
                 first,
                 step,
             } => {
                 let x = challenges.get(*challenge);
-                let first = x.pow_vartime([u64::from(*first)]);
-                powers(x.pow_vartime([u64::from(*step)]), len)
-                    .into_iter()
-                    .map(|p| p * first)
-                    .collect()
+                Some(Geometric {
+                    first: power(x, u64::from(*first)),
+                    ratio: power(x, u64::from(*step)),
+                })
             }
-            Self::Values(values) => values.clone(),
-            Self::Product(factors) => {
-                factors
-                    .iter()
-                    .fold(alloc::vec![F::ONE; len], |acc, factor| {
-                        acc.into_iter()
-                            .zip(factor.evaluate(len, challenges))
-                            .map(|(a, b)| a * b)
-                            .collect()
-                    })
-            }
-            Self::Window(window) => window.evaluate(len, challenges),
-        }
-    }
-
-    /// If the vector is geometric, its ratio: entry i is entry 0 times ratio^i.
-    #[must_use]
-    pub fn ratio(&self, challenges: &Challenges<F>) -> Option<F> {
-        match self {
-            Self::One => Some(F::ONE),
-            Self::Powers {
-                challenge, step, ..
-            } => Some(challenges.get(*challenge).pow_vartime([u64::from(*step)])),
             Self::Values(_) | Self::Window(_) => None,
-            Self::Product(factors) => factors
-                .iter()
-                .try_fold(F::ONE, |acc, factor| Some(acc * factor.ratio(challenges)?)),
+            Self::Product(factors) => factors.iter().try_fold(ones, |product, factor| {
+                let factor = factor.geometric(challenges)?;
+                Some(Geometric {
+                    first: product.first * factor.first,
+                    ratio: product.ratio * factor.ratio,
+                })
+            }),
         }
     }
 
@@ -354,11 +405,10 @@ impl<F: PrimeField> Strided<F> {
         let mut axes = Vec::new();
         let axes_of_form = self.axes.iter().enumerate();
         for (_, axis) in axes_of_form.filter(|(index, _)| Some(*index) != without) {
-            let evaluated = axis.evaluate(challenges);
             if axis.stride == 0 || axis.len == 1 {
-                scale *= evaluated.factor.iter().sum::<F>();
+                scale *= axis.factor.sum(axis.len, challenges);
             } else {
-                axes.push(evaluated);
+                axes.push(axis.evaluate(challenges));
             }
         }
         EvaluatedView {

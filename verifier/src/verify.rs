@@ -6,7 +6,7 @@ use ff::Field as _;
 
 use crate::challenge::{Challenge, Challenges};
 use crate::claims::{BatchedClaim, fold_weights};
-use crate::curve::{Curve, Scalar};
+use crate::curve::{Curve, Scalar, evaluate};
 use crate::domain::batch_invert;
 use crate::fold::{Folded, RowMajor, Tails, cell_weight, fold_cells};
 use crate::form::{LinearForm, Source};
@@ -160,24 +160,22 @@ fn fold_claim<C: Curve>(
     rows: &Folded<Scalar<C>>,
 ) -> Option<Scalar<C>> {
     let zeta = challenges.get(Challenge::Zeta);
-    let opened = parallel_sum(&claim.openings, 1, |openings| {
-        openings.iter().try_fold(Scalar::<C>::ZERO, |sum, opening| {
-            let lagrange = key.domain.lagrange_rotated(zeta, opening.rotation)?;
-            Some(sum + columns.dot(&opening.coefficients) * rows.dot(&lagrange))
-        })
-    })?;
-    let quotient = claim.quotient.iter().zip(&key.domain.shifts);
-    let quotient: Vec<_> = quotient.zip(key.layout.quotient..).collect();
-    let divided = parallel_sum(&quotient, 1, |quotient| {
-        let mut quotient = quotient.iter();
-        quotient.try_fold(
-            Scalar::<C>::ZERO,
-            |sum, ((coefficient, shift), position)| {
-                let point = zeta * Option::<Scalar<C>>::from(shift.invert())?;
-                let weight = **coefficient * columns.weight(*position);
-                Some(sum + weight * rows.dot(&key.domain.lagrange(point)?))
-            },
-        )
+    // sum_i R_i L_i(x) at all points x of the openings and the quotient is one polynomial's values.
+    let polynomial = key.domain.interpolate_product(&rows.challenges());
+    let opened = claim.openings.iter().map(|opening| {
+        let point = key.domain.rotation(opening.rotation) * zeta;
+        (columns.dot(&opening.coefficients), point)
+    });
+    let divided = claim.quotient.iter().zip(key.layout.quotient..);
+    let divided = divided.map(|(coefficient, position)| *coefficient * columns.weight(position));
+    let points: Vec<_> = opened
+        .chain(divided.zip(key.domain.quotient_points(zeta)))
+        .collect();
+    let opened = parallel_sum(&points, 1, |points| {
+        let values = points
+            .iter()
+            .map(|(weight, x)| *weight * evaluate(&polynomial, *x));
+        Some(values.sum::<Scalar<C>>())
     })?;
     let mut masked = Scalar::<C>::ZERO;
     if let Some(masks) = &key.system.masks {
@@ -195,7 +193,7 @@ fn fold_claim<C: Curve>(
             Some(sum + weighted.weight * own)
         })
     })?;
-    Some(opened + divided + masked + formed)
+    Some(opened + masked + formed)
 }
 
 /// Forms that one thread sums at least: with fewer, others would make the same tails for little.

@@ -3,7 +3,8 @@
 use ff::{Field as _, PrimeField as _};
 use pasta_curves::Fp;
 use proptest::prelude::*;
-use zkernel_verifier::curve::powers;
+use zkernel_verifier::claims::fold_weights;
+use zkernel_verifier::curve::{evaluate, power, powers};
 use zkernel_verifier::domain::{Domain, batch_invert};
 
 fn element(seed: u64) -> Fp {
@@ -76,7 +77,36 @@ proptest! {
     fn rotated_lagrange_is_lagrange_at_the_rotated_point(log_n in 2u32..6, by in -40i32..40, seed in 0u64..1 << 40) {
         let domain = domain(log_n, 1, 1);
         let x = element(seed);
-        prop_assert_eq!(domain.lagrange_rotated(x, by), domain.lagrange(domain.rotation(by) * x));
+        let lagrange = domain.lagrange(x).unwrap();
+        let rotated: Vec<Fp> = Domain::rotated(&lagrange, by).copied().collect();
+        prop_assert_eq!(rotated, domain.lagrange(domain.rotation(by) * x).unwrap());
+    }
+
+    #[test]
+    fn a_product_is_interpolated(log_n in 1u32..7, seed in 0u64..1 << 40, x in 0u64..1 << 40) {
+        let domain = domain(log_n, 1, 1);
+        let weights: Vec<Fp> = (0..u64::from(log_n)).map(|bit| element(seed ^ bit << 41)).collect();
+        let polynomial = domain.interpolate_product(&weights);
+        let basis = domain.lagrange(element(x)).unwrap();
+        let values = fold_weights(&weights);
+        let expected: Fp = values.iter().zip(basis).map(|(value, l)| *value * l).sum();
+        prop_assert_eq!(polynomial.len(), 1 << log_n);
+        prop_assert_eq!(evaluate(&polynomial, element(x)), expected);
+    }
+
+    #[test]
+    fn the_last_rows_of_the_basis(log_n in 1u32..6, first in 0usize..40, seed in 0u64..1 << 40) {
+        let domain = domain(log_n, 1, 1);
+        let all = domain.lagrange(element(seed)).unwrap();
+        let last = domain.lagrange_from(first, element(seed));
+        prop_assert_eq!(last.as_deref(), all.get(first..));
+    }
+
+    #[test]
+    fn short_powers(seed in 0u64..1 << 40, exponent in any::<u64>(), small in 0u64..9) {
+        for exponent in [exponent, small] {
+            prop_assert_eq!(power(element(seed), exponent), element(seed).pow_vartime([exponent]));
+        }
     }
 
     #[test]

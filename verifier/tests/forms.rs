@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use zkernel_verifier::challenge::{Challenge, Challenges, Coefficient};
 use zkernel_verifier::claims::fold_weights;
 use zkernel_verifier::fold::{Folded, RowMajor, Tails, cell_weight, fold_cells};
-use zkernel_verifier::form::{Axis, Factor, Source, Strided, TrackId, Window};
+use zkernel_verifier::form::{Axis, Factor, Geometric, Source, Strided, TrackId, Window};
 use zkernel_verifier::system::{Track, TrackKind};
 
 fn challenges() -> Challenges<Fp> {
@@ -169,10 +169,12 @@ proptest! {
         let challenges = challenges();
         let values = factor.evaluate(len, &challenges);
         prop_assert_eq!(values.len(), len);
+        prop_assert_eq!(factor.sum(len, &challenges), values.iter().sum::<Fp>());
         for (i, found) in values.iter().enumerate() {
             prop_assert_eq!(*found, entry(&factor, i, &challenges));
         }
-        if let Some(ratio) = factor.ratio(&challenges) {
+        if let Some(Geometric { first, ratio }) = factor.geometric(&challenges) {
+            prop_assert_eq!(values[0], first);
             for pair in values.windows(2) {
                 prop_assert_eq!(pair[0] * ratio, pair[1]);
             }

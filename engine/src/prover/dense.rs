@@ -6,6 +6,7 @@ use zkernel_backend::{Backend, ColumnRef};
 use zkernel_verifier::challenge::{Challenge, Challenges};
 use zkernel_verifier::claims::WeightedForm;
 use zkernel_verifier::curve::{Curve, Scalar};
+use zkernel_verifier::domain::Domain;
 use zkernel_verifier::form::{EvaluatedAxis, EvaluatedView, LinearForm, Source, Strided, TrackId};
 
 use super::column_rounds::Claim;
@@ -218,10 +219,8 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         a: &mut B::Columns,
     ) -> Result<()> {
         let domain = &self.key.verifying.domain;
-        for (j, (k, shift)) in claim.quotient.iter().zip(&domain.shifts).enumerate() {
-            let inverse: Scalar<C> =
-                Option::from(ff::Field::invert(shift)).ok_or_else(inconsistent)?;
-            let point = challenges.get(Challenge::Zeta) * inverse;
+        let points = domain.quotient_points(challenges.get(Challenge::Zeta));
+        for (j, (k, point)) in claim.quotient.iter().zip(points).enumerate() {
             let factor = domain.lagrange(point).ok_or_else(inconsistent)?;
             let axes = vec![EvaluatedAxis { stride: 1, factor }];
             let view = EvaluatedView {
@@ -243,9 +242,10 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
         a: &mut B::Columns,
     ) -> Result<()> {
         let domain = &self.key.verifying.domain;
-        let zeta = challenges.get(Challenge::Zeta);
+        let lagrange = domain
+            .lagrange(challenges.get(Challenge::Zeta))
+            .ok_or_else(inconsistent)?;
         for opening in claim.openings.iter().filter(|_| !positions.is_empty()) {
-            let lagrange = domain.lagrange_rotated(zeta, opening.rotation);
             let scalars = positions
                 .iter()
                 .map(|p| opening.coefficients.get(*p).copied().unwrap_or_default());
@@ -255,7 +255,9 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
             };
             let rows = EvaluatedAxis {
                 stride: 1,
-                factor: lagrange.ok_or_else(inconsistent)?,
+                factor: Domain::rotated(&lagrange, opening.rotation)
+                    .copied()
+                    .collect(),
             };
             let view = EvaluatedView {
                 start: 0,

@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 use zkernel_backend::Backend;
 use zkernel_verifier::challenge::{Challenge, Challenges};
 use zkernel_verifier::curve::{Curve, Scalar};
+use zkernel_verifier::domain::Domain;
 use zkernel_verifier::form::TrackId;
 
 use super::committed::Committed;
@@ -21,17 +22,16 @@ impl<C: Curve, B: Backend<C>> Committed<'_, C, B> {
     ) -> Result<Vec<Scalar<C>>> {
         let domain = &self.key.verifying.domain;
         let zeta = challenges.get(Challenge::Zeta);
+        let lagrange = domain.lagrange(zeta).ok_or_else(inconsistent)?;
         let mut opened: BTreeMap<(i32, TrackId), Vec<Scalar<C>>> = BTreeMap::new();
         for rotation in self.system().rotations() {
-            let lagrange = domain
-                .lagrange_rotated(zeta, rotation)
-                .ok_or_else(inconsistent)?;
-            let lagrange = self.upload_column(lagrange)?;
+            let rotated = Domain::rotated(&lagrange, rotation).copied().collect();
+            let rotated = self.upload_column(rotated)?;
             let columns = self.system().virtuals.iter();
             let columns = columns.filter(|column| column.rotation == rotation);
             for (track, _) in columns.flat_map(|column| &column.terms) {
                 if let Entry::Vacant(entry) = opened.entry((rotation, *track)) {
-                    entry.insert(self.backend.dot(self.opened(*track)?, &lagrange)?);
+                    entry.insert(self.backend.dot(self.opened(*track)?, &rotated)?);
                 }
             }
         }
