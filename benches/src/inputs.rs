@@ -8,13 +8,8 @@ use pasta_curves::{Ep, EpAffine, Fq};
 /// `count` scalars: full ones, or integers below `2^(bits-1)` in magnitude of both signs.
 #[must_use]
 pub fn scalars(count: usize, bits: u32) -> Vec<Fq> {
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut next = || {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    };
+    let mut words = words();
+    let mut next = || words.next().unwrap_or_default();
     let mut one = || {
         let word = next();
         if bits >= 64 {
@@ -25,6 +20,24 @@ pub fn scalars(count: usize, bits: u32) -> Vec<Fq> {
         if word & 1 == 1 { -magnitude } else { magnitude }
     };
     (0..count).map(|_| one()).collect()
+}
+
+/// `count` integers from -128 to 127.
+#[must_use]
+pub fn signed_bytes(count: usize) -> Vec<i64> {
+    let byte = |word: u64| i64::from((word >> 56) as u8 as i8);
+    words().map(byte).take(count).collect()
+}
+
+/// Words of a xorshift generator.
+fn words() -> impl Iterator<Item = u64> {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    std::iter::repeat_with(move || {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    })
 }
 
 /// `count` distinct points on Pallas: multiples of the generator along a walk of doublings and additions.

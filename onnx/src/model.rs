@@ -105,7 +105,7 @@ impl Model {
     /// As [`Model::run`].
     pub fn run_all(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, Error> {
         self.check_inputs(inputs)?;
-        let failed = |e: &dyn std::fmt::Display| Error::Float(e.to_string());
+        let failed = |e: &dyn std::fmt::Display| Error::Float(format!("{e:#}"));
         let mut fed = tvec![];
         for (&t, values) in self.inputs.iter().zip(inputs) {
             let tensor =

@@ -239,7 +239,9 @@ impl Plan<'_> {
                 Some((node, input)) => self.scaled_even(&node, input)?,
                 None => self.scaled(node, (scale, shift), input)?,
             },
-            FloatOp::Dense { .. } if !self.uses(node.output).compared => {
+            FloatOp::Dense { weights, .. }
+                if !self.uses(node.output).compared || weights.iter().any(|w| w.fract() != 0.0) =>
+            {
                 match self.evened(node, input) {
                     Some((node, input)) => self.linear(&node, input)?,
                     None => {

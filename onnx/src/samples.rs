@@ -132,7 +132,11 @@ impl Samples {
         };
         let fit = usize::try_from(GUESSED_WORK / model.work().max(1)).unwrap_or(GUESSED);
         let count = fit.clamp(FEWEST_SAMPLES, GUESSED);
-        Self((0..count).map(sample).collect())
+        let all: Vec<Vec<Vec<f32>>> = (0..count).map(sample).collect();
+        // Made-up masks may hide everything, or made-up numbers be out of a function's domain.
+        let sound = |sample: &&Vec<Vec<f32>>| model.run_all(sample).is_ok();
+        let kept: Vec<_> = all.iter().filter(sound).cloned().collect();
+        Self(if kept.is_empty() { all } else { kept })
     }
 
     /// All samples: sample, input, value.

@@ -275,18 +275,20 @@ impl Search<'_> {
             }
             let better =
                 |best: &Quantized| finer.report.relative_error < best.report.relative_error;
-            if self.goal.keeps_decisions(&finer.report) && best.as_ref().is_none_or(better) {
+            if best.as_ref().is_none_or(better) {
                 best = Some(finer);
             }
         }
         let nearest = self.nearest();
-        let error = nearest
-            .as_ref()
-            .map_or(f64::INFINITY, |q| q.report.relative_error);
-        match best.filter(|best| best.report.relative_error < WORTH * error) {
-            Some(best) => Ok(best),
-            None => nearest,
-        }
+        let Ok(known) = &nearest else {
+            return best.map_or(nearest, Ok);
+        };
+        let kept = |quantized: &Quantized| self.goal.keeps_decisions(&quantized.report);
+        let worth = |best: &Quantized| {
+            let less = best.report.relative_error < WORTH * known.report.relative_error;
+            less && (kept(best) || !kept(known))
+        };
+        best.filter(worth).map_or(nearest, Ok)
     }
 
     fn plan(&self, widths: Widths) -> Result<Planned, Error> {

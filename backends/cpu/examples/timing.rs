@@ -8,7 +8,7 @@ use ff::PrimeField as _;
 use group::Curve as _;
 use pasta_curves::EqAffine;
 use zkernel_backend::{Backend, Body, ColumnRef, Curve, Field, HostColumns, Result, Scalar, Term};
-use zkernel_backend_conformance::inputs::{scalar, small};
+use zkernel_backend_conformance::inputs::scalar;
 use zkernel_backend_cpu::{Cpu, Level};
 use zkernel_verifier::expression::{Instruction, Operand, Operation, Program};
 
@@ -101,12 +101,30 @@ fn full<F: Field>(columns: usize, rows: usize) -> HostColumns<F> {
 
 /// Signed integers of a few bits as scalars.
 fn narrow<F: Field>(count: usize, bits: u32) -> Vec<F> {
+    // Mixed well: of points that are multiples of their index, a regular choice has equal partial sums.
     let value = |i: usize| {
-        let word = (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let word = (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let word = (word ^ word >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let word = (word ^ word >> 32).wrapping_mul(0x94D0_49BB_1331_11EB);
         let magnitude = F::from(word >> (65 - bits));
         if word & 1 == 0 { magnitude } else { -magnitude }
     };
     (0..count).map(value).collect()
+}
+
+/// Signed bytes, mixed as well.
+fn bytes<F: Field>(columns: usize, rows: usize) -> HostColumns<F> {
+    let value = |i: usize| {
+        let word = (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let word = (word ^ word >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        i64::from((word >> 40) as i8)
+    };
+    HostColumns {
+        rows,
+        columns,
+        body: Body::small((0..columns * rows).map(value).collect()),
+        tail: Vec::new(),
+    }
 }
 
 /// Sums of points.
@@ -143,7 +161,7 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
         timer.time(&name("commit 1 full"), rows, || {
             cpu.commit(&bases, &[&one], &none[..1])
         })?;
-        let few = cpu.upload(&small(32, rows, 0, 8))?;
+        let few = cpu.upload(&bytes(32, rows))?;
         timer.time(&name("commit 32 8-bit"), 32 * rows, || {
             cpu.commit(&bases, &[&few], &none)
         })?;

@@ -3,6 +3,7 @@
 //! An addition costs 5 multiplications and a square; equal, opposite and identity operands are handled.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use group::Curve as _;
@@ -13,6 +14,8 @@ use zkernel_backend::Curve;
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::points::Packed;
+#[cfg(target_arch = "x86_64")]
+use crate::packed::prime::Prime;
 #[cfg(target_arch = "x86_64")]
 use crate::trees::Trees;
 
@@ -53,14 +56,9 @@ impl<B: ff::PrimeField + VartimeField> Xy<B> {
 
     /// Coordinates of all points.
     pub(crate) fn all<C: Curve<Base = B>>(level: Level, points: &[C]) -> Vec<Self> {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(words) = level
-            .prime::<B>()
-            .and_then(|prime| prime.curve_points(points))
-        {
-            return words;
+        if let Some(source) = Source::of(level, points) {
+            return source.points().into_owned();
         }
-        let _ = level;
         points.par_iter().map(Self::new).collect()
     }
 
@@ -117,6 +115,49 @@ impl<B: ff::PrimeField + VartimeField> Xy<B> {
         Self {
             x,
             y: slope * (self.x - x) - self.y,
+        }
+    }
+}
+
+/// Points to be summed.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a, B> {
+    /// Each in a line of its own.
+    Points(&'a [Xy<B>]),
+    /// As a curve's points lie in memory, mostly across two lines: a copy of points that are used once costs more.
+    #[cfg(target_arch = "x86_64")]
+    Words(Prime<B>, &'a [[u64; 8]]),
+}
+
+impl<'a, B: ff::PrimeField + VartimeField> Source<'a, B> {
+    /// Points of a curve where they are, if the level has arithmetic for them as they are.
+    pub(crate) fn of<C: Curve<Base = B>>(level: Level, points: &'a [C]) -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let prime = level.prime::<B>()?;
+            Some(Self::Words(prime, prime.curve_words(points)?))
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            let _ = (level, points);
+            None
+        }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        match self {
+            Self::Points(points) => points.len(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Words(_, words) => words.len(),
+        }
+    }
+
+    /// Every point in a line of its own.
+    fn points(self) -> Cow<'a, [Xy<B>]> {
+        match self {
+            Self::Points(points) => Cow::Borrowed(points),
+            #[cfg(target_arch = "x86_64")]
+            Self::Words(prime, words) => Cow::Owned(prime.copied(words)),
         }
     }
 }
@@ -196,16 +237,19 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
     /// afterwards as many points.
     pub(crate) fn reduce(
         &mut self,
-        source: &[Xy<B>],
+        source: Source<'_, B>,
         references: &[u32],
         counts: &mut [u32],
     ) -> Vec<Xy<B>> {
         #[cfg(target_arch = "x86_64")]
         if let Some(packed) = &mut self.packed {
-            let source = packed.words(source);
+            let source = match source {
+                Source::Points(points) => packed.words(points),
+                Source::Words(_, words) => words,
+            };
             return self.trees.reduce(packed, source, references, counts);
         }
-        self.halve(source, references, counts)
+        self.halve(&source.points(), references, counts)
     }
 
     /// Halves the points of every bucket; an odd one out goes along.

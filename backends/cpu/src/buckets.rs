@@ -5,7 +5,7 @@ use pasta_curves::arithmetic::VartimeField;
 use zkernel_backend::Curve;
 use zkernel_verifier::curve::Point;
 
-use crate::affine::{Adder, NEGATED, Xy};
+use crate::affine::{Adder, NEGATED, Source, Xy};
 
 /// A point, by its index in a source and perhaps [`NEGATED`], for a bucket.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ impl Terms {
         source: &[Xy<B>],
     ) -> Vec<Xy<B>> {
         let sorted = self.sorted();
-        sum(adder, source, sorted, self.counts)
+        sum(adder, Source::Points(source), sorted, self.counts)
     }
 
     /// Counting sort: the points in the order of their buckets.
@@ -101,7 +101,7 @@ impl Terms {
 /// Sums of the points of every bucket, given as consecutive references, as many as counted.
 pub(crate) fn sum<B: ff::PrimeField + VartimeField>(
     adder: &mut Adder<B>,
-    source: &[Xy<B>],
+    source: Source<'_, B>,
     mut references: Vec<u32>,
     mut counts: Vec<u32>,
 ) -> Vec<Xy<B>> {
@@ -109,7 +109,7 @@ pub(crate) fn sum<B: ff::PrimeField + VartimeField>(
     while counts.iter().any(|count| *count > 1) {
         references.clear();
         references.extend(0..points.len() as u32);
-        points = adder.reduce(&points, &references, &mut counts);
+        points = adder.reduce(Source::Points(&points), &references, &mut counts);
     }
     if points.len() == counts.len() {
         return points;

@@ -7,7 +7,7 @@ use crate::halves::HALF_BITS;
 use crate::integers::Integers;
 
 /// Terms of windows that are worked on together.
-pub(crate) const TERMS_TOGETHER: usize = 1 << 14;
+const TERMS_TOGETHER: usize = 1 << 14;
 
 /// Buckets of windows that are worked on together: they stay in the second-level cache.
 const BUCKETS_TOGETHER: usize = 1 << 12;

@@ -1,7 +1,7 @@
 //! Many integers at a time, to be cut into digits.
 
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use zkernel_backend::Field;
 
@@ -56,8 +56,8 @@ impl Octet {
 
 /// Integers to be cut into digits many at a time.
 pub(crate) enum Integers {
-    /// Of less than 31 bits.
-    Narrow(Vec<i32>),
+    /// Of less than 31 bits, and the largest magnitude.
+    Narrow(Vec<i32>, u32),
     /// Of any size, the last octet padded with zeros.
     Wide(Vec<Octet>),
     /// The halves of those.
@@ -69,8 +69,8 @@ const OCTETS_TOGETHER: usize = 128;
 
 impl Integers {
     pub(crate) fn new<F: Field>(level: Level, values: &[F]) -> Self {
-        if let Some(narrow) = narrow(level, values) {
-            return Self::Narrow(narrow);
+        if let Some((narrow, largest)) = narrow(level, values) {
+            return Self::Narrow(narrow, largest);
         }
         let mut octets = vec![Octet::default(); values.len().div_ceil(8)];
         let parts = octets.chunks_mut(OCTETS_TOGETHER);
@@ -100,7 +100,7 @@ impl Integers {
     /// Bits of the largest magnitude.
     pub(crate) fn bits(&self) -> u32 {
         let limbs = match self {
-            Self::Narrow(_) => [self.largest(), 0, 0, 0],
+            Self::Narrow(_, largest) => [u64::from(*largest), 0, 0, 0],
             Self::Wide(octets) => {
                 let mut union = [0; 4];
                 octets.iter().for_each(|octet| octet.union(&mut union));
@@ -115,19 +115,8 @@ impl Integers {
     /// The least number of bits with magnitudes up to `2^bits`: those of a window that holds all as single digits.
     pub(crate) fn digit_bits(&self) -> u32 {
         match self {
-            Self::Narrow(_) => u64::BITS - self.largest().saturating_sub(1).leading_zeros(),
+            Self::Narrow(_, largest) => u32::BITS - largest.saturating_sub(1).leading_zeros(),
             Self::Wide(_) | Self::Halved(_) => self.bits(),
-        }
-    }
-
-    /// The largest magnitude of narrow scalars.
-    fn largest(&self) -> u64 {
-        match self {
-            Self::Narrow(values) => {
-                let largest = |most: u32, value: &i32| most.max(value.unsigned_abs());
-                u64::from(values.iter().fold(0, largest))
-            }
-            Self::Wide(_) | Self::Halved(_) => u64::MAX,
         }
     }
 
@@ -153,7 +142,7 @@ impl Integers {
         let place = windows.place(window);
         digits.clear();
         match self {
-            Self::Narrow(values) => digits.extend(values[range.clone()].iter().map(|value| {
+            Self::Narrow(values, _) => digits.extend(values[range.clone()].iter().map(|value| {
                 let sum = u64::from(value.unsigned_abs()) + windows.bias[0];
                 place.digit([sum, 0], *value < 0)
             })),
@@ -191,23 +180,29 @@ impl Octet {
     }
 }
 
-/// Integers as they are, if all are of less than 31 bits: mostly the first few tell.
-fn narrow<F: Field>(level: Level, values: &[F]) -> Option<Vec<i32>> {
+/// Integers as they are and the largest magnitude, if all are of less than 31 bits: mostly the first few tell.
+fn narrow<F: Field>(level: Level, values: &[F]) -> Option<(Vec<i32>, u32)> {
     let first = &values[..values.len().min(8)];
-    if !kernels::narrow(level, first, &mut [0; 8]) {
-        return None;
-    }
-    let (mut narrow, all) = (vec![0; values.len()], AtomicBool::new(true));
+    kernels::narrow(level, first, &mut [0; 8])?;
+    let (mut narrow, most, all) = (
+        vec![0; values.len()],
+        AtomicU32::new(0),
+        AtomicBool::new(true),
+    );
     let parts = narrow.chunks_mut(8 * OCTETS_TOGETHER);
     parallel::each(
         parts.zip(values.chunks(8 * OCTETS_TOGETHER)),
         |(narrow, values)| {
-            if !kernels::narrow(level, values, narrow) {
-                all.store(false, Ordering::Relaxed);
+            if !all.load(Ordering::Relaxed) {
+                return;
+            }
+            match kernels::narrow(level, values, narrow) {
+                Some(largest) => _ = most.fetch_max(largest, Ordering::Relaxed),
+                None => all.store(false, Ordering::Relaxed),
             }
         },
     );
-    all.into_inner().then_some(narrow)
+    all.into_inner().then_some((narrow, most.into_inner()))
 }
 
 #[cfg(test)]
@@ -258,6 +253,50 @@ mod tests {
                 assert_eq!(sum, *value);
             }
         }
+    }
+
+    /// Narrow up to 31 bits, whatever stands beside it; the largest magnitude is known.
+    #[test]
+    fn narrow_is_what_has_less_than_31_bits() {
+        fn check<F: Field>() {
+            let edges = [
+                0,
+                1,
+                127,
+                128,
+                (1 << 31) - 1,
+                1 << 31,
+                (1 << 31) + 1,
+                (1 << 32) - 1,
+                1 << 32,
+                (1 << 52) - 1,
+                1 << 52,
+                i64::MAX,
+            ];
+            let wide = [F::TWO_INV, F::DELTA, F::ROOT_OF_UNITY];
+            let own = edges.iter().flat_map(|edge| [*edge, -edge]);
+            let own = own.map(|edge| (signed::<F>(edge), Some(edge)));
+            let own = own.chain(wide.map(|value| (value, None)));
+            for (value, edge) in own {
+                for position in [0, 3, 7, 8, 20] {
+                    let mut values = vec![F::ONE; 21];
+                    values[position] = value;
+                    let largest = edge.map(|edge| edge.unsigned_abs().max(1));
+                    match Integers::new(Level::detect(), &values) {
+                        Integers::Narrow(narrow, most) => {
+                            assert_eq!(Some(u64::from(most)), largest);
+                            assert_eq!(Some(i64::from(narrow[position])), edge);
+                        }
+                        _ => assert!(
+                            Level::detect() == Level::PORTABLE
+                                || largest.is_none_or(|most| most >> 31 != 0)
+                        ),
+                    }
+                }
+            }
+        }
+        check::<Fp>();
+        check::<Fq>();
     }
 
     proptest! {

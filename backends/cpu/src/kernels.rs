@@ -126,11 +126,21 @@ pub(crate) fn contract_integers<F: Field>(
     }
     let coefficients: Vec<F> = entries.iter().map(|(_, c)| *c).collect();
     let factors = Factors::new(level, &coefficients);
+    at_offsets(cells, entries, offsets, |own| factors.dot(own))
+}
+
+/// What is made of the cells at all positions of the entries, for every offset.
+fn at_offsets<T: Copy, F>(
+    cells: &[T],
+    entries: &[(usize, F)],
+    offsets: &[usize],
+    sum: impl Fn(&[T]) -> F,
+) -> Vec<F> {
     let mut own = Vec::with_capacity(entries.len());
     let sum = |offset: &usize| {
         own.clear();
         own.extend(entries.iter().map(|(position, _)| cells[position + offset]));
-        factors.dot(&own)
+        sum(&own)
     };
     offsets.iter().map(sum).collect()
 }
@@ -158,23 +168,19 @@ pub(crate) fn contract<F: Field>(
         return rows::contract(prime, dense, entries, offsets);
     }
     let coefficients: Vec<F> = entries.iter().map(|(_, c)| *c).collect();
-    let mut own = Vec::with_capacity(entries.len());
-    let sum = |offset: &usize| {
-        own.clear();
-        own.extend(entries.iter().map(|(position, _)| dense[position + offset]));
-        dot(level, &own, &coefficients)
-    };
-    offsets.iter().map(sum).collect()
+    at_offsets(dense, entries, offsets, |own| {
+        dot(level, own, &coefficients)
+    })
 }
 
-/// Integers as integers, as many, if all are of less than 31 bits; says so. Never where the level has no quick way to see that.
-pub(crate) fn narrow<F: Field>(level: Level, values: &[F], narrow: &mut [i32]) -> bool {
+/// Integers as integers, as many, if all are of less than 31 bits: the largest magnitude then. Never where the level has no quick way to see that.
+pub(crate) fn narrow<F: Field>(level: Level, values: &[F], narrow: &mut [i32]) -> Option<u32> {
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime() {
         return scalars::narrow(prime, values, narrow);
     }
     let _ = (level, values, narrow);
-    false
+    None
 }
 
 /// Integers as magnitudes, eight an octet, the last one padded with zeros.

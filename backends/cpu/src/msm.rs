@@ -7,7 +7,7 @@ use group::{Curve as _, Group};
 use zkernel_backend::{Curve, Result, Scalar, shape};
 use zkernel_verifier::curve::Point;
 
-use crate::affine::{Adder, NEGATED, Xy, normalize};
+use crate::affine::{Adder, NEGATED, Source, Xy, normalize};
 use crate::buckets::{self, Section, horner};
 use crate::digits::{Magnitude, Windows};
 use crate::division::Division;
@@ -23,11 +23,25 @@ pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -
     if scalars.bits() == 0 {
         return Ok(C::identity());
     }
+    if points.len() > FEW {
+        let division = Division::best(points.len(), &scalars, rayon::current_num_threads());
+        if division.windows.count() == 1
+            && let Some(source) = Source::of(level, points)
+        {
+            return Ok(divided::<C>(level, source, scalars, &division).to_affine());
+        }
+    }
     Ok(variable::<C>(level, &Xy::all(level, points), scalars).to_affine())
 }
 
 /// Points for which shared doublings are faster than buckets.
 const FEW: usize = 24;
+
+/// Points that are sorted and added together if all go to one window: they are read in order, run by run.
+const RUN: usize = 1 << 16;
+
+/// Points of a bucket in a run, so many that the sums of runs are few.
+const POINTS_OF_A_BUCKET: usize = 64;
 
 /// Width of the windows of [`straus`].
 const FEW_WIDTH: u32 = 5;
@@ -75,6 +89,15 @@ pub(crate) fn variable<C: Curve>(
         return straus::<C>(level, points, scalars);
     }
     let division = Division::best(points.len(), &scalars, rayon::current_num_threads());
+    divided::<C>(level, Source::Points(points), scalars, &division)
+}
+
+fn divided<C: Curve>(
+    level: Level,
+    points: Source<'_, C::Base>,
+    scalars: Integers,
+    division: &Division,
+) -> Point<C> {
     let mut scalars = match division.windows.halves() {
         true => scalars.halved::<Scalar<C>>(level),
         false => scalars,
@@ -97,21 +120,30 @@ pub(crate) fn variable<C: Curve>(
 fn sum_windows<C: Curve>(
     adder: &mut Adder<C::Base>,
     level: Level,
-    (points, range): (&[Xy<C::Base>], Range<usize>),
+    (points, range): (Source<'_, C::Base>, Range<usize>),
     scalars: &Integers,
     (windows, own): (&Windows, Range<usize>),
 ) -> Vec<(u32, Vec<Xy<C::Base>>)> {
-    let (size, count) = (windows.buckets(), windows.count());
-    let halves = if windows.halves() { 2 } else { 1 };
-    let groups = halves * own.len();
-    let (mut digits, mut counts) = (Vec::new(), Vec::with_capacity(groups * size));
-    let mut sorted = Vec::with_capacity(groups * range.len());
-    let of_half = |half| own.clone().map(move |window| half * count + window);
-    for window in (0..halves).flat_map(of_half) {
-        kernels::digits::<Scalar<C>>(level, scalars, (windows, window), &range, &mut digits);
-        sort((range.start, &digits), size, &mut counts, &mut sorted);
+    let size = windows.buckets();
+    let mut sums = |range: Range<usize>| {
+        bucket_sums::<C>(adder, level, (points, range), scalars, (windows, &own))
+    };
+    let run = (POINTS_OF_A_BUCKET * size).max(RUN);
+    let mut buckets: Vec<Xy<C::Base>> = if windows.count() == 1 && range.len() >= 2 * run {
+        let starts = range.clone().step_by(run);
+        let runs = starts.map(|start| start..range.end.min(start + run));
+        runs.flat_map(&mut sums).collect()
+    } else {
+        sums(range)
+    };
+    let groups = if windows.halves() { 2 } else { 1 } * own.len();
+    let runs = buckets.len() / (groups * size);
+    if runs > 1 {
+        let of_bucket = |bucket| (0..runs).map(move |run| (run * size + bucket) as u32);
+        let references = (0..size).flat_map(of_bucket).collect();
+        let counts = vec![runs as u32; size];
+        buckets = buckets::sum(adder, Source::Points(&buckets), references, counts);
     }
-    let buckets = buckets::sum(adder, points, sorted, counts);
     let shift = |group: usize| (own.start + group) as u32 * windows.width();
     let section = Section {
         buckets: &buckets,
@@ -125,6 +157,27 @@ fn sum_windows<C: Curve>(
         own.map(move |(bit, points)| (shift(group) + bit, vec![points[group]]))
     };
     (0..own.len()).flat_map(of_group).collect()
+}
+
+/// Sums of the buckets of some windows of a range of points.
+fn bucket_sums<C: Curve>(
+    adder: &mut Adder<C::Base>,
+    level: Level,
+    (points, range): (Source<'_, C::Base>, Range<usize>),
+    scalars: &Integers,
+    (windows, own): (&Windows, &Range<usize>),
+) -> Vec<Xy<C::Base>> {
+    let (size, count) = (windows.buckets(), windows.count());
+    let halves = if windows.halves() { 2 } else { 1 };
+    let groups = halves * own.len();
+    let (mut digits, mut counts) = (Vec::new(), Vec::with_capacity(groups * size));
+    let mut sorted = Vec::with_capacity(groups * range.len());
+    let of_half = |half| own.clone().map(move |window| half * count + window);
+    for window in (0..halves).flat_map(of_half) {
+        kernels::digits::<Scalar<C>>(level, scalars, (windows, window), &range, &mut digits);
+        sort((range.start, &digits), size, &mut counts, &mut sorted);
+    }
+    buckets::sum(adder, points, sorted, counts)
 }
 
 /// Counting sort of points of a window from the first on: counts of buckets, and references in the order of these, are appended.
@@ -161,36 +214,38 @@ mod tests {
     use pasta_curves::{Eq, EqAffine, Fp};
 
     use super::*;
-    use crate::division::TERMS_TOGETHER;
 
-    /// Points with known logarithms, so many that the one window of a byte is cut into parts on several threads.
+    /// Points with known logarithms, so many that the one window of a byte is summed run by run on one thread, and cut into
+    /// parts on several.
     #[test]
-    fn one_window_on_several_threads() {
-        let count = 2 * TERMS_TOGETHER + 5;
+    fn one_window_in_runs_and_on_several_threads() {
+        let count = 2 * RUN + 5;
         let generator = Eq::generator();
         let next = |p: &Eq| Some(*p + generator);
         let points: Vec<Eq> = core::iter::successors(Some(generator), next)
             .take(count)
             .collect();
         let points: Vec<EqAffine> = normalize(&points);
-        let values = (0..count as i64).map(|i| i * i % 256 - 128);
-        let sum: i64 = (1..).zip(values.clone()).map(|(i, v)| i * v).sum();
         let signed = |v: i64| {
             let magnitude = Fp::from(v.unsigned_abs());
             if v < 0 { -magnitude } else { magnitude }
         };
-        let scalars: Vec<Fp> = values.map(signed).collect();
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build();
-        let sum_of = |level| {
-            pool.as_ref()
-                .unwrap()
-                .install(|| msm(level, &points, &scalars))
-        };
-        for level in [Level::detect(), Level::PORTABLE] {
-            assert_eq!(
-                sum_of(level).unwrap(),
-                (generator * signed(sum)).to_affine()
-            );
+        // Of the latter, some buckets are empty in every run.
+        let spread = |i: i64| i * i % 256 - 128;
+        let few = |i: i64| if i % 3 == 0 { 100 } else { -7 };
+        for value in [spread as fn(i64) -> i64, few] {
+            let values = (0..count as i64).map(value);
+            let sum: i64 = (1..).zip(values.clone()).map(|(i, v)| i * v).sum();
+            let scalars: Vec<Fp> = values.map(signed).collect();
+            for (level, threads) in [
+                (Level::detect(), 1),
+                (Level::detect(), 3),
+                (Level::PORTABLE, 1),
+            ] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                let own = pool.unwrap().install(|| msm(level, &points, &scalars));
+                assert_eq!(own.unwrap(), (generator * signed(sum)).to_affine());
+            }
         }
     }
 }

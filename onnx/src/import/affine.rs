@@ -63,6 +63,15 @@ impl Affine {
         true
     }
 
+    /// Steps of the weights of `rows` rows once the factors are theirs; none if a factor is 0.
+    pub(super) fn scaled_steps(&self, steps: &[f32], rows: usize) -> Option<Vec<f32>> {
+        let at = |values: &[f32], row: usize| values[row % values.len().max(1)];
+        let count = if self.uniform { steps.len() } else { rows };
+        let scaled = (0..count).map(|row| at(steps, row) * at(&self.scale, row).abs());
+        let scaled: Vec<f32> = scaled.collect();
+        scaled.iter().all(|step| *step > 0.0).then_some(scaled)
+    }
+
     fn fold_into_scale(&self, scale: &mut [f32], shift: &mut [f32]) -> bool {
         if !self.uniform && (self.along != Along::Last || self.scale.len() != scale.len()) {
             return false;

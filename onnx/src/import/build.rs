@@ -23,6 +23,8 @@ pub(super) struct Build {
     /// Constants among the tensors, and the nodes that write them.
     pub(super) constants: BTreeMap<usize, usize>,
     pub(super) refused: Vec<UnsupportedNode>,
+    /// What refused nodes write, and all that is made of it.
+    pub(super) lost: BTreeSet<String>,
     /// Layers whose rows are the channels of a tensor behind views of them.
     pub(super) behind: BTreeMap<usize, usize>,
     /// Inputs of whole numbers.
@@ -134,6 +136,19 @@ impl Build {
         known.then_some(values)
     }
 
+    /// Steps of integer weights follow a factor that the layer has absorbed.
+    fn scale_steps(&mut self, layer: Option<usize>, affine: &Affine) {
+        let Some(node) = layer.map(|p| &self.nodes[p]) else {
+            return;
+        };
+        let rows = node.op.linear().map(|(rows, ..)| rows);
+        if let (Some(rows), Some(steps)) = (rows, self.grids.remove(&node.output))
+            && let Some(scaled) = affine.scaled_steps(&steps, rows)
+        {
+            self.grids.insert(node.output, scaled);
+        }
+    }
+
     /// Fuses `y_c = scale_c x_c + shift_c` into the layer before it, if nobody else reads that layer's output; else it
     /// becomes a view or a layer of its own. False if it can be neither.
     pub(super) fn fuse(
@@ -149,6 +164,7 @@ impl Build {
         let producer = self.behind.get(&input).copied().or_else(written);
         let layer = producer.filter(|_| alone && same_shape);
         if layer.is_some_and(|p| affine.fold_into(&mut self.nodes[p].op)) {
+            self.scale_steps(layer, affine);
             let output = &node.output[0];
             self.ids.insert(output.clone(), input);
             self.tensors[input].name.clone_from(output);

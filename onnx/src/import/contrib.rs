@@ -30,6 +30,9 @@ pub(super) fn taken_apart(node: &NodeProto) -> Option<Emit> {
         "SkipLayerNormalization" => fused.skip_normalization(false)?,
         "SkipSimplifiedLayerNormalization" => fused.skip_normalization(true)?,
         "EmbedLayerNormalization" => fused.embedding()?,
+        "DynamicQuantizeMatMul" => fused.dynamic_product(2, None)?,
+        "MatMulIntegerToFloat" => fused.dynamic_product(3, Some([2, 4]))?,
+        "DynamicQuantizeLSTM" => fused.dynamic_recurrence()?,
         op if op.starts_with('Q') => fused.quantized()?,
         _ => return None,
     }
@@ -260,6 +263,68 @@ impl Fused<'_> {
             let inputs = inputs.each_ref().map(|name| &**name);
             self.plain("DequantizeLinear", &inputs)
         })
+    }
+
+    /// A product with integers whose step is input `scale`, plus a bias; the left side is real where its own step is found from its
+    /// values, and else has a step and a zero point too.
+    fn dynamic_product(&mut self, scale: usize, left: Option<[usize; 2]>) -> Option<()> {
+        let (zero, bias) = match left {
+            Some(_) => (5, 6),
+            None => (3, 4),
+        };
+        let a = match left {
+            Some([scale, zero]) => self.real(0, scale, zero)?,
+            None => self.x(),
+        };
+        let inputs = [1, scale, zero].map(|i| self.given(i).unwrap_or_default().to_owned());
+        let inputs = inputs.each_ref().map(|name| &**name);
+        let columns = vec![number("axis", -1)];
+        let b = self.emit.op("DequantizeLinear", &inputs, columns);
+        let mut y = self.plain("MatMul", &[&a, &b]);
+        if let Some(bias) = self.given(bias).map(str::to_owned) {
+            y = self.plain("Add", &[&y, &bias]);
+        }
+        self.give(&y);
+        Some(())
+    }
+
+    /// A recurrence whose weights are integers, transposed, with steps and zero points by direction or by gate.
+    fn dynamic_recurrence(&mut self) -> Option<()> {
+        self.emit = Emit::new(self.node).within("weights");
+        let [w, r] = [(1, 8, 9), (2, 10, 11)].map(|(weights, scale, zero)| {
+            let [weights, scale, zero] =
+                [weights, scale, zero].map(|i| self.given(i).map(str::to_owned));
+            let real = |fused: &mut Self, name: &str| {
+                fused.emit.op("Cast", &[name], vec![number("to", 1)])
+            };
+            let mut x = real(self, &weights?);
+            if let Some(zero) = zero {
+                let zero = real(self, &zero);
+                let zero = self.by_direction(&zero);
+                x = self.plain("Sub", &[&x, &zero]);
+            }
+            let scale = self.by_direction(&scale?);
+            let x = self.plain("Mul", &[&x, &scale]);
+            Some(self.emit.transpose(&x, &[0, 2, 1]))
+        });
+        let (w, r) = (w?, r?);
+        let others: Vec<String> = (3..8)
+            .map(|i| self.given(i).unwrap_or_default().to_owned())
+            .collect();
+        let x = self.x();
+        let mut inputs = vec![&*x, &w, &r];
+        inputs.extend(others.iter().map(|name| &**name));
+        let with = self.kept(&[]);
+        self.emit.op("LSTM", &inputs, with);
+        let last = self.emit.nodes.last_mut()?;
+        last.name = super::supported::display_name(self.node);
+        last.output.clone_from(&self.node.output);
+        Some(())
+    }
+
+    /// One value for each direction, or one for each of its gates, as a factor of `directions x inputs x gates`.
+    fn by_direction(&mut self, values: &str) -> String {
+        self.emit.reshape(values, &[0, 1, -1])
     }
 
     /// Operators on integers of few bits: the operator on real numbers, rounded.

@@ -26,6 +26,14 @@ impl Emit {
         }
     }
 
+    /// Under names of that part, for a node whose last one is written in others later.
+    pub(super) fn within(mut self, part: &str) -> Self {
+        for name in [&mut self.name, &mut self.prefix] {
+            *name = format!("{name}/{part}");
+        }
+        self
+    }
+
     /// A node on those inputs, and the tensor that it writes; inputs without a name are absent.
     pub(super) fn op(&mut self, op: &str, inputs: &[&str], with: Vec<AttributeProto>) -> String {
         let number = self.nodes.len();

@@ -1,4 +1,4 @@
-//! Gathers and scatters: constant positions are views, numbers that are activations choose rows of a constant matrix.
+//! Gathers and scatters with constant positions: views.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::Error;
 use crate::model::FloatOp;
 
 impl Parts<'_, '_> {
-    /// Constant positions along an axis are views; numbers that are activations choose rows of a constant matrix.
+    /// Constant positions along an axis are views.
     pub(super) fn gather(&mut self) -> Result<Outcome, Error> {
-        if self.build.ids.contains_key(&self.node.input[1]) {
-            return self.embedding();
+        if self.chooses() {
+            return self.chosen();
         }
         let x = self.operand(0)?;
         let (own, shape) = (self.shape(x), self.target(0)?);
@@ -92,42 +92,11 @@ impl Parts<'_, '_> {
         self.finish(FloatOp::Affine { pieces, constant }, vec![x])
     }
 
-    /// Slices of a constant by activations: the axis comes first, the rest is a row.
-    fn embedding(&mut self) -> Result<Outcome, Error> {
-        let Ok(data) = self.import.constant(&self.node.input[0]) else {
-            return Ok(Err(
-                "choosing among activations by activations is not built".into(),
-            ));
-        };
-        let numbers = self.operand(1)?;
-        let (rank, count) = (data.shape.len(), self.shape(numbers).len());
-        let axis = self.axis(0, rank);
-        let rest = [&data.shape[..axis], &data.shape[axis + 1..]].concat();
-        let (rows, cols) = (data.shape[axis], rest.iter().product::<usize>());
-        let weights = (0..rows * cols).map(|p| {
-            let mut index = position(p % cols, &rest);
-            index.insert(axis, p / cols);
-            data.values[flat(&index, &data.shape)]
-        });
-        let weights = weights.collect();
-        let op = FloatOp::Gather {
-            rows,
-            cols,
-            weights,
-        };
-        if axis == 0 {
-            return self.finish(op, vec![numbers]);
-        }
-        let shape = [&self.shape(numbers)[..], &rest].concat();
-        let chosen = self.part(op, vec![numbers], shape);
-        let axes = (count..count + axis)
-            .chain(0..count)
-            .chain(count + axis..count + rank - 1);
-        self.finish(FloatOp::Transpose(axes.collect()), vec![chosen])
-    }
-
     /// `y[i][j] = x[indices[i][j]][j]`, along any axis.
     pub(super) fn gather_elements(&mut self) -> Result<Outcome, Error> {
+        if self.chooses() {
+            return self.chosen_elements();
+        }
         let (x, shape) = (self.operand(0)?, self.target(0)?);
         let own = self.shape(x);
         let axis = self.axis(0, own.len());
@@ -146,6 +115,9 @@ impl Parts<'_, '_> {
 
     /// Slices by the leading axes that the last axis of the indices gives, batch by batch.
     pub(super) fn gather_nd(&mut self) -> Result<Outcome, Error> {
+        if self.chooses() {
+            return self.chosen_slices();
+        }
         let (x, shape) = (self.operand(0)?, self.target(0)?);
         let own = self.shape(x);
         let batch = int(self.node, "batch_dims", 0).max(0) as usize;

@@ -10,7 +10,7 @@ use super::attributes::{attribute, float, int, ints};
 use super::supported::function;
 use super::{Constant, Import, malformed};
 use crate::Error;
-use crate::model::FloatOp;
+use crate::model::{FloatOp, MASKING};
 
 /// A node in our terms, or what about it is not supported.
 pub(super) type Translation = Result<Translated, String>;
@@ -176,6 +176,13 @@ impl Import<'_> {
         let uniform = values.len() == 1;
         if node.op_type == "Mul" && values.iter().all(|v| *v == 0.0) {
             return Ok(Err("a product with nothing but zeros".into()));
+        }
+        let masks = |v: &f32| *v <= MASKING;
+        if node.op_type == "Add"
+            && values.iter().any(masks)
+            && values.iter().all(|v| *v == 0.0 || masks(v))
+        {
+            return Ok(Err("a mask is added".into()));
         }
         let (ones, zeros) = (vec![1.0; values.len()], vec![0.0; values.len()]);
         let (scale, shift) = match &*node.op_type {

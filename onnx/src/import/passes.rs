@@ -15,10 +15,12 @@ impl Build {
     pub(super) fn simplify(&mut self, outputs: &[usize]) {
         for index in 0..self.nodes.len() {
             self.gelu(index, outputs);
+            self.logistic(index);
             self.silu(index);
             self.saturate(index, outputs);
         }
         self.bound_masks(outputs);
+        self.rank_by_source();
         self.drop_unread(outputs);
         self.square_distances(outputs);
         self.absorb_scales(outputs);
@@ -106,6 +108,40 @@ impl Build {
         let (slope, of, shift) = self.scaled(node.inputs[0]);
         let fits = of == x && shift == 0.0 && close(slope, std::f64::consts::FRAC_1_SQRT_2);
         fits.then_some((x, if close(total, 0.5) { 0.5 } else { 1.0 }))
+    }
+
+    /// `1 / (1 + exp(x)) = sigmoid(-x)`: of the file's operators the first would be large where the last is small.
+    fn logistic(&mut self, index: usize) {
+        let node = &self.nodes[index];
+        let reciprocal = matches!(
+            node.op,
+            FloatOp::Reciprocal | FloatOp::Function(Function::Reciprocal, _)
+        );
+        let of = node.inputs.first().filter(|_| reciprocal);
+        let Some((1.0, exponential, 1.0)) = of.map(|d| self.scaled(*d)) else {
+            return;
+        };
+        let writer = self.writer(exponential);
+        let Some(x) = writer
+            .filter(|node| matches!(node.op, FloatOp::Function(Function::Exp, _)))
+            .map(|node| node.inputs[0])
+        else {
+            return;
+        };
+        // The minus goes into the view or the layer before.
+        let shape = self.tensors[x].shape.clone();
+        let name = format!("{} turned", self.tensors[node.output].name);
+        let name_of_node = node.name.clone();
+        let turned = self.tensor(&name, shape.clone());
+        let minus = FloatNode {
+            name: name_of_node,
+            op: super::parts::whole(&[(-1.0, 0)], 0.0, &[&shape], &shape),
+            inputs: vec![x],
+            output: turned,
+        };
+        self.nodes[index].op = FloatOp::Function(Function::Sigmoid, [0.0; 2]);
+        self.nodes[index].inputs = vec![turned];
+        self.nodes.insert(index, minus);
     }
 
     /// `x sigmoid(x)`.

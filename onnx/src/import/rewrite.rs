@@ -8,16 +8,19 @@ use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
 use super::attributes::{attribute, int, ints, string};
 use super::contrib;
+use super::dynamic;
 use super::emit::floats;
 use super::staged::Gone;
 use super::supported::{display_name, is_onnx};
 
-/// The decoder, with `Upsample` read as the `Resize` that took its place.
+/// The decoder, with `Upsample` read as the `Resize` that took its place, and operators of integers of our own.
 pub(super) fn decoder() -> tract_onnx::Onnx {
     let mut decoder = onnx()
         .with_ignore_output_shapes(true)
         .with_ignore_output_types(true)
         .with_ignore_value_info(true);
+    super::stepped::register(&mut decoder);
+    super::counted::register(&mut decoder);
     decoder.op_register.insert("Upsample", |context, node| {
         let mut context = context.clone();
         context.onnx_operator_set_version = 10;
@@ -76,6 +79,8 @@ pub(super) fn rewrite(graph: &mut GraphProto) -> Gone {
         }
     }
     graph.node = nodes;
+    dynamic::rewrite(graph, &mut gone);
+    super::wide::rewrite(graph);
     gone
 }
 

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::model::FloatOp;
 
 /// Most positions of a one-hot encoding: each is a few views of one sum.
-const MAX_DEPTH: usize = 1 << 11;
+pub(super) const MAX_DEPTH: usize = 1 << 11;
 
 impl Parts<'_, '_> {
     /// `off + (on - off) [x = d]` along a new axis; a negative x counts from the end, and one beyond either end has no bit.
@@ -47,7 +47,7 @@ impl Parts<'_, '_> {
     }
 
     /// So many positions, if the tensor holds positions of maxima or of largest values.
-    fn positions_below(&self, id: usize) -> Option<usize> {
+    pub(super) fn positions_below(&self, id: usize) -> Option<usize> {
         let node = self.build.nodes.iter().find(|node| node.output == id)?;
         let last = || self.shape(node.inputs[0]).last().copied();
         match &node.op {

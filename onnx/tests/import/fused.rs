@@ -10,20 +10,20 @@ use crate::network::{Attribute, Network};
 use crate::visibility::{proven, samples};
 
 /// Weights without a pattern.
-fn values(len: usize, seed: usize) -> Vec<f32> {
+pub fn values(len: usize, seed: usize) -> Vec<f32> {
     let value = |i: usize| ((i * 37 + seed * 11 + 5) % 31) as f32 / 21.0 - 0.7;
     (0..len).map(value).collect()
 }
 
 /// The last node is one of ONNX Runtime.
-fn of_runtime(mut network: Network) -> Network {
+pub fn of_runtime(mut network: Network) -> Network {
     network.0.node.last_mut().unwrap().domain = "com.microsoft".into();
     network
 }
 
 /// Two networks that compute the same; the first is proven.
 #[track_caller]
-fn same(fused: Network, plain: Network) {
+pub fn same(fused: Network, plain: Network) {
     let (fused, plain) = (
         fused.output("y").read().unwrap(),
         plain.output("y").read().unwrap(),
@@ -37,7 +37,7 @@ fn same(fused: Network, plain: Network) {
     proven(&fused, Options::default());
 }
 
-fn start() -> Network {
+pub fn start() -> Network {
     Network::new(&[1, 3, 4])
         .constant("w", &[4, 4], &values(16, 1))
         .constant("b", &[4], &values(4, 2))

@@ -1,7 +1,9 @@
 //! ONNX files written node by node: what every operator becomes, and how every broken file is refused.
 
+mod chosen;
 mod classic;
 mod deciding;
+mod dynamic;
 mod errors;
 mod files;
 mod fused;
@@ -10,9 +12,11 @@ mod layers;
 mod linear;
 mod network;
 mod quantized;
+mod ranked;
 mod recurrent;
 mod refused;
 mod rows;
+mod runtime;
 mod tables;
 mod trees;
 mod visibility;

@@ -70,6 +70,17 @@ fn parameters_that_are_no_constants() {
     refused(network, "node of y", "Conv", "`x` are not known");
 }
 
+/// What is made of what a refused node would write is not refused again.
+#[test]
+fn what_follows_a_refused_node_is_not_named() {
+    let network = start()
+        .constant("e", &[2, 3], &[0.5, 1.5, 2.5, 3.5, 4.5, 5.5])
+        .node("Mod", &["e", "x"], "m", &[])
+        .node("Add", &["m", "x"], "s", &[])
+        .node("MatMul", &["s", "w"], "y", &[]);
+    refused(network, "node of m", "Mod", "constant second input");
+}
+
 #[test]
 fn divisions_by_zero() {
     let network = start().constant("z", &[3], &[1.0, 0.0, 1.0]);

@@ -85,3 +85,21 @@ fn every_column_counts_in_a_comparison() {
     );
     assert_eq!(measured(&raw.output("y")), (0.0, 1.0));
 }
+
+/// Scores that decide too, in the units of the columns: a sum that is compared keeps what each column adds.
+#[test]
+fn every_column_counts_in_scores_that_are_compared() {
+    let weights = [1.0, -1.0, 0.5, 1.0, -0.5, 1.0, 1.0, -1.0];
+    let raw: Vec<f32> = (0..8).map(|p| weights[p] / SIZE[p / 2]).collect();
+    let middle = |j: usize| (0..4).map(|i| raw[2 * i + j] * CENTRE[i]).sum::<f32>();
+    let network = Network::new(&[1, 4])
+        .constant("w", &[4, 2], &raw)
+        .constant("b", &[2], &[-middle(0), -middle(1)])
+        .constant("zero", &[1], &[0.0])
+        .node("Gemm", &["x", "w", "b"], "scores", &[])
+        .node("Greater", &["scores", "zero"], "bits", &[])
+        .node("Cast", &["bits"], "chosen", &[Attribute::Int("to", 1)])
+        .node("Mul", &["scores", "chosen"], "y", &[]);
+    let (error, _) = measured(&network.output("y"));
+    assert!(error < 0.003, "{error}");
+}

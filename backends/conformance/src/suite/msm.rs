@@ -59,6 +59,7 @@ pub fn commit<C: Curve, B: Backend<C>>(backend: &B) {
         }
     }
     several_batches::<C, B>(backend);
+    ends_alone::<C, B>(backend);
     one_entry::<C, B>(backend);
 }
 
@@ -101,6 +102,19 @@ fn several_batches<C: Curve, B: Backend<C>>(backend: &B) {
             b.commit(&bases, &[], &[]),
         )
     });
+}
+
+/// Columns of zeros: nothing but scalars for the last bases, as the cross terms of column rounds are committed to.
+fn ends_alone<C: Curve, B: Backend<C>>(backend: &B) {
+    for rows in [0, 1, 8, 100] {
+        let points = points::<C>(rows + 2);
+        let extra: Vec<_> = (0..3).map(|seed| scalars(seed, 2)).collect();
+        same!(backend, "commit of ends alone", |b| {
+            let bases = b.load_bases(&points).expect("bases");
+            let nothing = Backend::<C>::zeros(b, 3, rows).expect("zeros");
+            b.commit(&bases, &[&nothing], &extra)
+        });
+    }
 }
 
 /// All cells one entry, each of the dictionary's in turn: zero, one, minus one among them.

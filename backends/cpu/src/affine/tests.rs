@@ -43,7 +43,7 @@ fn pairs<C: Curve>() {
     for level in LEVELS {
         let mut counts = vec![2; references.len() / 2];
         let reduced = Adder::with(level(), |adder| {
-            adder.reduce(&source, &references, &mut counts)
+            adder.reduce(Source::Points(&source), &references, &mut counts)
         });
         assert!(counts.iter().all(|count| *count == 1));
         assert!(reduced == multiples::<C>(&sums));
@@ -70,7 +70,12 @@ fn sums_from_far() {
     let references = &references[..5996];
     let [portable, fast] = LEVELS.map(|level| {
         Adder::with(level(), |adder| {
-            crate::buckets::sum(adder, &source, references.to_vec(), counts.clone())
+            crate::buckets::sum(
+                adder,
+                Source::Points(&source),
+                references.to_vec(),
+                counts.clone(),
+            )
         })
     });
     assert_eq!(portable.len(), counts.len());
@@ -95,7 +100,7 @@ proptest! {
         let references: Vec<u32> = (0..total).map(|i| (i * i % 113) | ((i % 3 / 2) << 31)).collect();
         let mut left = LEVELS.map(|level| {
             let mut left = counts.clone();
-            let points = Adder::with(level(), |adder| adder.reduce(&source, &references, &mut left));
+            let points = Adder::with(level(), |adder| adder.reduce(Source::Points(&source), &references, &mut left));
             let mut points = &points[..];
             let of_bucket = |count: &u32| {
                 let (own, rest) = points.split_at(*count as usize);

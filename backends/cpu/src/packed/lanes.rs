@@ -140,7 +140,7 @@ impl Lanes {
 
     /// A column of `a^2`, as [`reduce`] takes them.
     #[inline(always)]
-    fn own_column(&self, column: usize, k: &Constants) -> Vector {
+    pub(super) fn own_column(&self, column: usize, k: &Constants) -> Vector {
         let a = &self.0;
         let mut sum = a[0].sub(a[0]);
         for i in 0..5 {
@@ -264,7 +264,7 @@ pub(super) fn carry(mut limbs: [Vector; 5], k: &Constants) -> Lanes {
 
 /// Carries limbs below 2^63.
 #[inline(always)]
-fn carry_up(mut limbs: [Vector; 5], k: &Constants) -> Lanes {
+pub(super) fn carry_up(mut limbs: [Vector; 5], k: &Constants) -> Lanes {
     for i in 0..4 {
         limbs[i + 1] = limbs[i + 1].add(limbs[i].shr::<52>());
         limbs[i] = limbs[i].and(k.mask);
@@ -299,17 +299,15 @@ fn reduce_uncarried(mut t: [Vector; 10], k: &Constants) -> [Vector; 5] {
     add_quotients([t[5], t[6], t[7], t[8], t[9]], &quotients, k)
 }
 
-/// Adds the quotients times `2^254 = 2^(4 * 52 + 46)`, across limbs, but for what of the first one is in column 4.
+/// Adds the quotients times `2^254 = 2^(4 * 52 + 46)`, across limbs, but for what of the first one is in column 4. Not by
+/// shifts of two words at once: those take the place of products.
 #[inline(always)]
 fn add_quotients(mut limbs: [Vector; 5], quotients: &[Vector; 5], k: &Constants) -> [Vector; 5] {
     for i in 0..5 {
-        let shifted = quotients[i].shl::<12>();
-        let term = if i < 4 {
-            shifted.funnel::<18>(quotients[i + 1]).and(k.mask)
-        } else {
-            shifted.shr::<18>()
-        };
-        limbs[i] = limbs[i].add(term);
+        limbs[i] = limbs[i].add(quotients[i].and(k.mask).shr::<6>());
+        if i < 4 {
+            limbs[i] = limbs[i].add(quotients[i + 1].shl::<46>().and(k.mask));
+        }
     }
     limbs
 }

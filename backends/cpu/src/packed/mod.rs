@@ -6,6 +6,7 @@
 //!
 //! * [`vector`]: a vector of eight words, a safe type over the intrinsics;
 //! * [`lanes`]: eight lazily reduced field elements, with bounds;
+//! * [`turns`]: two products at a time;
 //! * [`prime`]: a Pasta prime's constants, and the proof that its elements lie in memory as said above;
 //! * [`points`], [`doubling`], [`special`], [`transfer`]: affine additions, eight at a time, and points into lanes and back;
 //! * [`sums`]: sums of products with one reduction;
@@ -61,5 +62,7 @@ mod tests;
 mod transfer;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod transform;
+#[cfg(target_arch = "x86_64")]
+mod turns;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod vector;

@@ -15,8 +15,9 @@ use super::doubling::{backward_double, forward_double};
 use super::lanes::{Lanes, carry};
 use super::prime::{Constants, Prime};
 use super::special::{Special, add_special, exact};
-use super::transfer::{gather, index, scatter};
-use super::vector::{FAR, Vector, prefetch};
+use super::transfer::{fetch, gather, index, scatter};
+use super::turns;
+use super::vector::{FAR, Vector};
 use crate::affine::{NEGATED, Xy};
 
 /// A lane that holds no point of the source: the identity.
@@ -267,6 +268,7 @@ fn ahead<const N: usize>(
     specials: &mut Vec<Special>,
     products: &mut [Lanes; N],
 ) {
+    let mut differences = [k.one; N];
     for i in 0..N {
         let (left, right) = (
             &blocks[pairs[i].left as usize],
@@ -281,7 +283,14 @@ fn ahead<const N: usize>(
         }
         blocks[pairs[i].right as usize].x = difference;
         before[i] = products[i];
-        products[i] = products[i].multiply(&difference, k);
+        differences[i] = difference;
+    }
+    if let ([first, second], [d, e]) = (&mut products[..], &differences[..]) {
+        [*first, *second] = turns::multiply([first, second], [d, e], k);
+    } else {
+        for (product, difference) in products.iter_mut().zip(&differences) {
+            *product = product.multiply(difference, k);
+        }
     }
 }
 
@@ -309,75 +318,95 @@ fn backward<B: PrimeField>(
     for (number, (pairs, before)) in groups.enumerate().rev() {
         for reference in fetches.next().unwrap_or(&[]) {
             if let Some(point) = source.get(index(*reference)) {
-                prefetch::<FAR, _>(point);
+                fetch::<FAR>(point);
             }
         }
-        let mut own = [k.one; CHAINS];
-        for i in 0..pairs.len() {
-            own[i] = inverses[i].multiply(&before[i], k);
+        let special = specials.peek().is_some_and(|s| s.pair / CHAINS == number);
+        if let (false, Ok(both), Ok(before)) = (special, pairs.try_into(), before.try_into()) {
+            add_both(blocks, both, before, &mut inverses, k);
+            continue;
         }
-        for i in 0..pairs.len() {
-            inverses[i] = inverses[i].multiply(&blocks[pairs[i].right as usize].x, k);
-        }
-        if specials.peek().is_some_and(|s| s.pair / CHAINS == number) {
-            for i in (0..pairs.len()).rev() {
-                let special = specials.next_if(|s| s.pair == number * CHAINS + i);
-                let (left, right) = (
-                    &blocks[pairs[i].left as usize],
-                    &blocks[pairs[i].right as usize],
-                );
-                blocks[pairs[i].left as usize] = add_special(left, right, &own[i], special, k);
-            }
-        } else if let Ok(both) = pairs.try_into() {
-            add_plain::<CHAINS>(blocks, both, &own, k);
-        } else {
-            add_plain::<1>(blocks, &[pairs[0]], &[own[0]], k);
+        for i in (0..pairs.len()).rev() {
+            let own = inverses[i].multiply(&before[i], k);
+            let [left, right] = [pairs[i].left as usize, pairs[i].right as usize];
+            inverses[i] = inverses[i].multiply(&blocks[right].x, k);
+            let special = specials.next_if(|s| s.pair == number * CHAINS + i);
+            blocks[left] = add_special(&blocks[left], &blocks[right], &own, special, k);
         }
     }
 }
 
-/// Finishes plain additions, with the differences in place of the right x and their inverses.
+/// Two plain additions, with the differences in place of the right x: what comes before them in their chains, and the inverses
+/// of both with that, which lose the differences. Those products fill the wait for the sums' x.
 #[inline(always)]
-pub(super) fn add_plain<const N: usize>(
+fn add_both(
     blocks: &mut [Block],
-    pairs: &[Pair; N],
-    inverses: &[Lanes; N],
+    pairs: &[Pair; 2],
+    before: &[Lanes; 2],
+    inverses: &mut [Lanes; 2],
     k: &Constants,
 ) {
-    let mut slopes = [k.one; N];
-    for i in 0..N {
-        let (left, right) = (
-            &blocks[pairs[i].left as usize],
-            &blocks[pairs[i].right as usize],
-        );
-        let rise = right.y.subtract(&left.y, &k.p3, k);
-        slopes[i] = rise.multiply(&inverses[i], k);
-    }
-    let mut sums = [k.one; N];
-    for i in 0..N {
-        let (left, right) = (
-            &blocks[pairs[i].left as usize],
-            &blocks[pairs[i].right as usize],
-        );
-        let square = slopes[i].square_uncarried(k);
-        let (x, d) = (&left.x.0, &right.x.0);
-        // x1 + x2 = 2 x1 + d - 3 p
-        let x = unrolled!(5, j => square[j].add(k.p8[j]).sub(x[j].add(x[j]).add(d[j])));
-        sums[i] = Lanes::reduced(x, k);
-    }
-    for i in 0..N {
-        let left = &mut blocks[pairs[i].left as usize];
-        *left = finish(left, slopes[i], sums[i], k);
-    }
+    let [left, other] = [
+        &blocks[pairs[0].left as usize],
+        &blocks[pairs[1].left as usize],
+    ];
+    let [right, next] = [
+        &blocks[pairs[0].right as usize],
+        &blocks[pairs[1].right as usize],
+    ];
+    let rises = [
+        right.y.subtract(&left.y, &k.p3, k),
+        next.y.subtract(&other.y, &k.p3, k),
+    ];
+    let [i, j] = &*inverses;
+    let own = turns::multiply([i, j], [&before[0], &before[1]], k);
+    let [a, b] = turns::multiply([&rises[0], &rises[1]], [&own[0], &own[1]], k);
+    let [square, other_square] = turns::square_uncarried([&a, &b], k);
+    // x1 + x2 = 2 x1 + d - 3 p
+    let (x, d) = (&left.x.0, &right.x.0);
+    let x = unrolled!(5, j => square[j].add(k.p8[j]).sub(x[j].add(x[j]).add(d[j])));
+    let x = Lanes::reduced(x, k);
+    let (y, d) = (&other.x.0, &next.x.0);
+    let y = unrolled!(5, j => other_square[j].add(k.p8[j]).sub(y[j].add(y[j]).add(d[j])));
+    let y = Lanes::reduced(y, k);
+    *inverses = turns::multiply([i, j], [&right.x, &next.x], k);
+    let runs = [run(left, &x, k), run(other, &y, k)];
+    let [f, g] = turns::multiply_uncarried([&a, &b], [&runs[0], &runs[1]], k);
+    let first = fallen(left, f, x, k);
+    let second = fallen(other, g, y, k);
+    blocks[pairs[0].left as usize] = first;
+    blocks[pairs[1].left as usize] = second;
+}
+
+/// Finishes a plain addition, as [`add_both`].
+#[inline(always)]
+pub(super) fn add_plain(left: &Block, right: &Block, inverse: &Lanes, k: &Constants) -> Block {
+    let rise = right.y.subtract(&left.y, &k.p3, k);
+    let slope = rise.multiply(inverse, k);
+    let square = slope.square_uncarried(k);
+    let (x, d) = (&left.x.0, &right.x.0);
+    let x = unrolled!(5, j => square[j].add(k.p8[j]).sub(x[j].add(x[j]).add(d[j])));
+    finish(left, slope, Lanes::reduced(x, k), k)
+}
+
+/// Four times the difference of the left x and the sum's.
+#[inline(always)]
+fn run(left: &Block, x: &Lanes, k: &Constants) -> Lanes {
+    let run = unrolled!(5, j => left.x.0[j].sub(x.0[j]).add(k.p3[j]).shl::<2>());
+    carry(run, k)
+}
+
+/// The sum, given its x and the product of slope and run.
+#[inline(always)]
+fn fallen(left: &Block, fall: [Vector; 5], x: Lanes, k: &Constants) -> Block {
+    let y = unrolled!(5, j => fall[j].add(k.p3[j]).sub(left.y.0[j]));
+    let y = Lanes::reduced(y, k);
+    Block { x, y }
 }
 
 /// The sum, given its x and the slope.
 #[inline(always)]
 pub(super) fn finish(left: &Block, slope: Lanes, x: Lanes, k: &Constants) -> Block {
-    let run = unrolled!(5, j => left.x.0[j].sub(x.0[j]).add(k.p3[j]).shl::<2>());
-    let run = carry(run, k);
-    let fall = slope.multiply_uncarried(&run, k);
-    let y = unrolled!(5, j => fall[j].add(k.p3[j]).sub(left.y.0[j]));
-    let y = Lanes::reduced(y, k);
-    Block { x, y }
+    let fall = slope.multiply_uncarried(&run(left, &x, k), k);
+    fallen(left, fall, x, k)
 }

@@ -57,8 +57,8 @@ pub(crate) struct Constants {
     pub(crate) widening: Lanes,
     /// `48 2^260 mod p`.
     pub(crate) forty_eight: Lanes,
-    /// 16: makes a stored element the integer that it stands for.
-    pub(crate) sixteen: Lanes,
+    /// Limbs of the stored `2^31`, 16-fold each.
+    pub(crate) half_word: [Vector; 5],
     /// `-1 / p mod 2^260`, for [`super::known`].
     pub(super) inverse: [u64; 5],
     /// The words of the stored one.
@@ -105,7 +105,7 @@ impl Constants {
             one: Lanes::splat(ifma, times_power(1, 256)),
             widening: Lanes::splat(ifma, times_power(1, 516)),
             forty_eight: Lanes::splat(ifma, times_power(48, 260)),
-            sixteen: Lanes::splat(ifma, [16, 0, 0, 0, 0]),
+            half_word: splat(times_power(1, 256 + 31).map(|limb| limb << 4)),
             inverse: negative_inverse(&p),
             stored_one: repr(&F::from(2).pow_vartime([256])),
         }
@@ -173,8 +173,8 @@ impl<F: PrimeField> Prime<F> {
         unsafe { core::slice::from_raw_parts_mut(points.as_mut_ptr().cast(), points.len()) }
     }
 
-    /// Coordinates of points of a curve over F, if they lie in memory as x and y, the identity as zeros.
-    pub(crate) fn curve_points<C: Curve<Base = F>>(self, points: &[C]) -> Option<Vec<Xy<F>>>
+    /// Points of a curve over F as words, if they lie in memory as x and y, the identity as zeros.
+    pub(crate) fn curve_words<C: Curve<Base = F>>(self, points: &[C]) -> Option<&[[u64; 8]]>
     where
         F: VartimeField,
     {
@@ -183,28 +183,32 @@ impl<F: PrimeField> Prime<F> {
         if !pasta || size_of::<C>() != 64 || align_of::<C>() != align_of::<u64>() {
             return None;
         }
-        // SAFETY: the type is a structure of two elements of F, so eight words without padding, in this or the other order.
-        let words = |points: &[C]| unsafe {
-            core::slice::from_raw_parts(points.as_ptr().cast::<[u64; 8]>(), points.len())
-        };
         let known = [C::generator(), C::identity()];
-        if known.map(|point| words(&[point])[0]) != known.map(|p| self.points(&[Xy::new(&p)])[0]) {
-            return None;
-        }
+        // SAFETY: a structure of two elements of F, so eight words without padding, in this or the other order.
+        let own = unsafe { words_of(&known) };
+        let wanted = known.map(|point| self.points(&[Xy::new(&point)])[0]);
+        // SAFETY: as above.
+        (own == wanted).then(|| unsafe { words_of(points) })
+    }
+
+    /// Coordinates of points that are given as words of elements of F.
+    pub(crate) fn copied(self, words: &[[u64; 8]]) -> Vec<Xy<F>>
+    where
+        F: VartimeField,
+    {
         let coordinates = |words: &[u64; 8]| {
             let mut point = [Xy::IDENTITY];
             self.points_mut(&mut point)[0] = *words;
             point[0]
         };
-        let words = words(points);
-        let mut all = with_capacity(points.len());
-        if points.len() < MANY_POINTS {
+        let mut all = with_capacity(words.len());
+        if words.len() < MANY_POINTS {
             all.extend(words.iter().map(coordinates));
         } else {
             let chunks = words.par_iter().with_min_len(POINTS_TOGETHER);
             chunks.map(coordinates).collect_into_vec(&mut all);
         }
-        Some(all)
+        all
     }
 
     /// `value 2^260` in limbs: the form of factors.
@@ -217,6 +221,15 @@ impl<F: PrimeField> Prime<F> {
     pub(crate) const fn constants(self) -> &'static Constants {
         self.constants
     }
+}
+
+/// Points as words.
+///
+/// # Safety
+/// C is eight words, whatever these are, without padding.
+unsafe fn words_of<C: Curve>(points: &[C]) -> &[[u64; 8]] {
+    // SAFETY: as the caller says.
+    unsafe { core::slice::from_raw_parts(points.as_ptr().cast(), points.len()) }
 }
 
 /// Constants of Fp and Fq.

@@ -131,12 +131,9 @@ fn multiply_words<F: PrimeField>(prime: Prime<F>, a: &mut [Word], b: &[Word]) {
 /// `sums[i] += sum_t coefficient_t column_t[i]`, columns at least as long as the sums.
 pub(crate) fn combine<F: PrimeField>(prime: Prime<F>, sums: &mut [F], terms: &[(&[F], F)]) {
     for terms in terms.chunks(MOST) {
-        let terms: Vec<(&[Word], [u64; 5])> = terms
-            .iter()
-            .map(|(column, coefficient)| {
-                let column = &prime.words(column)[..sums.len()];
-                (column, prime.factor(*coefficient))
-            })
+        let terms: Vec<(&[Word], [u64; 5])> = factors(prime, terms)
+            .into_iter()
+            .map(|(column, factor)| (&prime.words(column)[..sums.len()], factor))
             .collect();
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
         unsafe { combine_words(prime, prime.words_mut(sums), &terms) }
@@ -184,6 +181,43 @@ fn dot_words<F: PrimeField>(prime: Prime<F>, a: &[Word], b: &[Word], lanes: &mut
     write(lanes, &total);
 }
 
+/// Terms with their coefficients in limbs.
+pub(super) fn factors<T: Copy, F: PrimeField>(
+    prime: Prime<F>,
+    terms: &[(T, F)],
+) -> Vec<(T, [u64; 5])> {
+    let factor = |(own, coefficient): &(T, F)| (*own, prime.factor(*coefficient));
+    terms.iter().map(factor).collect()
+}
+
+/// Up to eight offsets: mostly neighbours, whose cells are read as they lie.
+pub(super) struct Offsets<'a> {
+    offsets: &'a [usize],
+    neighbours: bool,
+}
+
+impl<'a> Offsets<'a> {
+    #[inline(always)]
+    pub(super) fn new(offsets: &'a [usize]) -> Self {
+        Self {
+            offsets,
+            neighbours: offsets.windows(2).all(|w| w[1] == w[0] + 1),
+        }
+    }
+
+    /// The cells at the offsets, in a row.
+    #[inline(always)]
+    pub(super) fn cells<'c, T: Copy>(&self, source: &'c [T], room: &'c mut [T; 8]) -> &'c [T] {
+        if self.neighbours {
+            return &source[self.offsets[0]..][..self.offsets.len()];
+        }
+        for (cell, offset) in room.iter_mut().zip(self.offsets) {
+            *cell = source[*offset];
+        }
+        &room[..self.offsets.len()]
+    }
+}
+
 /// `sum_e coefficient_e dense[position_e + offset]` for every offset.
 pub(crate) fn contract<F: PrimeField>(
     prime: Prime<F>,
@@ -193,8 +227,7 @@ pub(crate) fn contract<F: PrimeField>(
 ) -> Vec<F> {
     let mut sums = vec![F::ZERO; offsets.len()];
     for entries in entries.chunks(MOST) {
-        let factor = |(position, coefficient): &(usize, F)| (*position, prime.factor(*coefficient));
-        let entries: Vec<(usize, [u64; 5])> = entries.iter().map(factor).collect();
+        let entries = factors(prime, entries);
         let (dense, sums) = (prime.words(dense), prime.words_mut(&mut sums));
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
         unsafe { contract_words(prime, dense, &entries, offsets, sums) };
@@ -212,20 +245,11 @@ fn contract_words<F: PrimeField>(
 ) {
     let k = prime.constants();
     for (offsets, sum) in offsets.chunks(8).zip(sums.chunks_mut(8)) {
-        let neighbours = offsets.windows(2).all(|w| w[1] == w[0] + 1);
+        let (at, mut room) = (Offsets::new(offsets), [[0; 4]; 8]);
         let mut products = Sums::new(k);
         for (position, coefficient) in entries {
-            let coefficient = Lanes::splat(prime.ifma, *coefficient);
-            let cells = if neighbours {
-                read(prime.ifma, &dense[position + offsets[0]..][..offsets.len()])
-            } else {
-                let mut cells = [[0; 4]; 8];
-                for (cell, offset) in cells.iter_mut().zip(offsets) {
-                    *cell = dense[position + offset];
-                }
-                load(prime.ifma, &cells)
-            };
-            products.add(&cells, &coefficient);
+            let cells = read(prime.ifma, at.cells(&dense[*position..], &mut room));
+            products.add(&cells, &Lanes::splat(prime.ifma, *coefficient));
         }
         let total = products.reduced(k).add(&read(prime.ifma, sum), k);
         write(sum, &total.canonical(k));

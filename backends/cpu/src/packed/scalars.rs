@@ -4,36 +4,50 @@ use core::ops::Range;
 
 use ff::PrimeField;
 
-use super::lanes::Lanes;
-use super::prime::Prime;
+use super::lanes::{Lanes, reduce};
+use super::prime::{Constants, Prime};
 use super::rows::{PLACE, Word, read};
 use super::vector::{Ifma, Vector};
 use crate::affine::NEGATED;
 use crate::digits::{Place, Windows};
 use crate::integers::{Integers, Octet};
 
-/// Integers as integers, as many, if all are of less than 31 bits; says so.
-pub(crate) fn narrow<F: PrimeField>(prime: Prime<F>, values: &[F], narrow: &mut [i32]) -> bool {
+/// Integers as integers, as many, if all are of less than 31 bits: the largest magnitude then.
+pub(crate) fn narrow<F: PrimeField>(
+    prime: Prime<F>,
+    values: &[F],
+    narrow: &mut [i32],
+) -> Option<u32> {
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
     unsafe { narrow_words(prime, prime.words(values), narrow) }
 }
 
+/// Adds `2^31` first: what is below `2^32` then was an integer of that size, and below p as all reduced sums are.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn narrow_words<F: PrimeField>(prime: Prime<F>, values: &[Word], narrow: &mut [i32]) -> bool {
+fn narrow_words<F: PrimeField>(
+    prime: Prime<F>,
+    values: &[Word],
+    narrow: &mut [i32],
+) -> Option<u32> {
+    let (k, ifma) = (prime.constants(), prime.ifma);
+    let half = Vector::splat(ifma, 1 << 31);
+    let order = Vector::load(ifma, &PLACE.map(|place| place as u64));
+    let (mut beyond, mut largest) = (half.sub(half), half.sub(half));
     for (group, narrow) in values.chunks(8).zip(narrow.chunks_mut(8)) {
-        let (words, negative) = integers(prime, group);
-        let [low, rest @ ..] = words;
-        let large = low.shr::<31>().or(rest[0]).or(rest[1]).or(rest[2]);
-        if large.zeros() != u8::MAX {
-            return false;
-        }
-        for (lane, (narrow, magnitude)) in narrow.iter_mut().zip(low.words()).enumerate() {
-            let is_negative = negative >> lane & 1 != 0;
-            let magnitude = magnitude as i32;
-            *narrow = if is_negative { -magnitude } else { magnitude };
+        let own = integers(read(ifma, group).0, &k.half_word, k).0;
+        let [low, rest @ ..] = own;
+        beyond = rest.into_iter().fold(beyond, Vector::or);
+        beyond = beyond.or(low.shr::<32>());
+        let signed = low.sub(half);
+        largest = largest.max(signed.magnitudes());
+        let mut words = [0; 8];
+        signed.permuted(order).store_low_halves(&mut words);
+        for (narrow, word) in narrow.iter_mut().zip(words) {
+            *narrow = word.cast_signed();
         }
     }
-    true
+    let most = largest.words().into_iter().max();
+    most.filter(|_| beyond.zeros() == u8::MAX).map(|m| m as u32)
 }
 
 /// Integers as magnitudes, eight an octet.
@@ -45,7 +59,7 @@ pub(crate) fn octets<F: PrimeField>(prime: Prime<F>, values: &[F], octets: &mut 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn octets_words<F: PrimeField>(prime: Prime<F>, values: &[Word], octets: &mut [Octet]) {
     for (group, octet) in values.chunks(8).zip(octets) {
-        let (words, negative) = integers(prime, group);
+        let (words, negative) = magnitudes(prime, group);
         for (to, word) in octet.words.iter_mut().zip(words) {
             word.store(to);
         }
@@ -53,12 +67,21 @@ fn octets_words<F: PrimeField>(prime: Prime<F>, values: &[Word], octets: &mut [O
     }
 }
 
+/// The integers that the sums of stored elements below p and `more`, 16-fold limbs of another one, stand for. At most p, and
+/// p only for a sum of p: `16 (a + b) 2^-260` is below one, and a multiple of p below p is added.
+#[inline(always)]
+fn integers(limbs: [Vector; 5], more: &[Vector; 5], k: &Constants) -> Lanes {
+    let zero = k.mask.sub(k.mask);
+    let start = unrolled!(5, i => limbs[i].shl::<4>().add(more[i]).add(k.mask));
+    let [t0, t1, t2, t3, t4] = start;
+    reduce([t0, t1, t2, t3, t4, zero, zero, zero, zero, zero], k)
+}
+
 /// Up to eight elements in order as words of integers up to half of p, and which of them stand for opposites.
 #[inline(always)]
-fn integers<F: PrimeField>(prime: Prime<F>, values: &[Word]) -> ([Vector; 4], u8) {
+fn magnitudes<F: PrimeField>(prime: Prime<F>, values: &[Word]) -> ([Vector; 4], u8) {
     let (k, ifma) = (prime.constants(), prime.ifma);
-    // 2^256 2^4 2^-260 = 1
-    let own = read(ifma, values).multiply(&k.sixteen, k).canonical(k);
+    let own = integers(read(ifma, values).0, &k.zero(), k);
     let opposite = Lanes(k.p).subtract(&own, &k.zero(), k);
     let negative = !own.0[4].shr::<45>().zeros();
     let words = own.select(negative, &opposite).pack();
@@ -92,7 +115,7 @@ fn digits_here<F: PrimeField>(
     digits: &mut Vec<u32>,
 ) {
     match scalars {
-        Integers::Narrow(_) => scalars.digits((windows, window), range, digits),
+        Integers::Narrow(..) => scalars.digits((windows, window), range, digits),
         Integers::Wide(octets) | Integers::Halved(octets) => {
             let octets = &octets[range.start / 8..range.end.div_ceil(8)];
             digits.clear();

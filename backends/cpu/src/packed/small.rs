@@ -7,7 +7,7 @@ use ff::PrimeField;
 
 use super::lanes::{Lanes, reduce};
 use super::prime::{Constants, Prime};
-use super::rows::{ORDER, Word, read, write};
+use super::rows::{ORDER, Offsets, Word, factors, read, write};
 use super::vector::{Ifma, Vector};
 use crate::kernels::INTEGER_BITS as BITS;
 
@@ -166,12 +166,6 @@ fn excess<T, F: PrimeField>(terms: &[(T, F)]) -> F {
     terms.iter().map(|(_, coefficient)| coefficient).sum::<F>() * -F::from(OFFSET)
 }
 
-/// Terms with their coefficients in limbs.
-fn factors<T: Copy, F: PrimeField>(prime: Prime<F>, terms: &[(T, F)]) -> Vec<(T, [u64; 5])> {
-    let factor = |(cells, coefficient): &(T, F)| (*cells, prime.factor(*coefficient));
-    terms.iter().map(factor).collect()
-}
-
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn combine_words<F: PrimeField>(
     prime: Prime<F>,
@@ -222,18 +216,10 @@ fn contract_words<F: PrimeField>(
     let (k, cells) = (prime.constants(), Cells::new(prime.ifma));
     let excess = read(prime.ifma, prime.words(&[excess; 8]));
     for (offsets, sum) in offsets.chunks(8).zip(sums.chunks_mut(8)) {
-        let neighbours = offsets.windows(2).all(|w| w[1] == w[0] + 1);
+        let (at, mut room) = (Offsets::new(offsets), [0; 8]);
         let mut products = Sums::new(k);
         for (position, coefficient) in entries {
-            let own = if neighbours {
-                cells.read(&source[position + offsets[0]..][..offsets.len()])
-            } else {
-                let mut own = [0; 8];
-                for (cell, offset) in own.iter_mut().zip(offsets) {
-                    *cell = source[position + offset];
-                }
-                cells.read(&own)
-            };
+            let own = cells.read(at.cells(&source[*position..], &mut room));
             products.add(own, &Lanes::splat(prime.ifma, *coefficient));
         }
         let own = products.reduced(k).multiply(&k.widening, k);

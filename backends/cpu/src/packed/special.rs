@@ -1,7 +1,7 @@
 //! Additions of blocks where some lanes hold an identity, equal or opposite points.
 
 use super::lanes::{Lanes, carry};
-use super::points::{Block, Pair, add_plain, finish};
+use super::points::{Block, add_plain, finish};
 use super::prime::Constants;
 
 /// A block of additions that are not all plain, as bits of lanes.
@@ -78,9 +78,7 @@ pub(super) fn add_special(
     k: &Constants,
 ) -> Block {
     let Some(special) = special else {
-        let mut both = [*left, *right];
-        add_plain::<1>(&mut both, &[Pair::new(0, 1)], &[*inverse], k);
-        return both[0];
+        return add_plain(left, right, inverse, k);
     };
     let mut rise = right.y.subtract(&left.y, &k.p3, k);
     if special.double != 0 {

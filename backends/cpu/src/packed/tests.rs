@@ -4,8 +4,9 @@ use ff::PrimeField;
 use pasta_curves::{Fp, Fq};
 use proptest::prelude::*;
 
-use super::lanes::{LIMB, Lanes};
+use super::lanes::{LIMB, Lanes, carry_up};
 use super::prime::Prime;
+use super::turns;
 use super::vector::{Ifma, Vector};
 
 /// Limbs of which carries are made.
@@ -50,6 +51,15 @@ fn compare<F: PrimeField>(prime: Prime<F>, a: &[[u64; 5]; 8], b: &[[u64; 5]; 8])
         limbs(&x.subtract(&y, &seven, k).canonical(k)),
         limbs(&Lanes::reduced(x.0, k).canonical(k)),
     ];
+    // In turns: the very limbs of one after the other.
+    let both = turns::multiply([&x, &y], [&y, &y], k);
+    let squares = turns::square_uncarried([&x, &y], k).map(|square| carry_up(square, k));
+    for (own, other) in [&x, &y].into_iter().zip(&both) {
+        assert_eq!(limbs(other), limbs(&own.multiply(&y, k)));
+    }
+    for (own, square) in [&x, &y].into_iter().zip(&squares) {
+        assert_eq!(limbs(square), limbs(&own.square(k)));
+    }
     let prime_limbs = limbs(&Lanes(k.p))[0];
     for lane in 0..8 {
         let (u, v) = (element::<F>(&a[lane]), element::<F>(&b[lane]));

@@ -28,11 +28,18 @@ pub(super) fn gather<B: PrimeField>(
     for (references, block) in whole.iter().chain(last).zip(blocks) {
         for reference in next.next().into_iter().flatten() {
             if let Some(point) = source.get(index(*reference)) {
-                prefetch::<NEAR, _>(point);
+                fetch::<NEAR>(point);
             }
         }
         *block = read(prime, k, source, references);
     }
+}
+
+/// Asks for the lines of a point: two unless it fills one.
+#[inline(always)]
+pub(super) fn fetch<const HINT: i32>(point: &[u64; 8]) {
+    prefetch::<HINT, _>(point);
+    prefetch::<HINT, _>(&point[7]);
 }
 
 /// The block of eight references.

@@ -47,6 +47,8 @@ impl Vector {
         and(b) = _mm512_and_si512;
         /// Bitwise or.
         or(b) = _mm512_or_si512;
+        /// The larger of unsigned words.
+        max(b) = _mm512_max_epu64;
         /// `self` plus the low 52 bits of the product of the low 52 bits of `b` and `c`.
         low(b, c) = _mm512_madd52lo_epu64;
         /// `self` plus the high 52 bits of that product.
@@ -221,6 +223,13 @@ impl Vector {
         }
     }
 
+    /// The same vectors. The compiler makes all four before it uses any.
+    #[inline(always)]
+    pub(super) fn pinned(vectors: [Self; 4]) -> [Self; 4] {
+        // SAFETY: a `Vector` exists, so `Ifma::new` found the features.
+        unsafe { pin(vectors) }
+    }
+
     /// Transposes eight rows of eight words.
     #[inline(always)]
     pub(crate) fn transpose(rows: [Self; 8]) -> [Self; 8] {
@@ -237,6 +246,22 @@ impl Vector {
         let ((b0, b2), (b1, b3)) = (s0.blocks(s2), s1.blocks(s3));
         [b0, b1, b2, b3]
     }
+}
+
+/// See [`Vector::pinned`].
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn pin(vectors: [Vector; 4]) -> [Vector; 4] {
+    let [mut a, mut b, mut c, mut d] = vectors;
+    // SAFETY: no instruction: a comment that names four registers.
+    unsafe {
+        core::arch::asm!(
+            "/* {} {} {} {} */",
+            inout(zmm_reg) a.0, inout(zmm_reg) b.0, inout(zmm_reg) c.0, inout(zmm_reg) d.0,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    [a, b, c, d]
 }
 
 /// To the first-level cache.

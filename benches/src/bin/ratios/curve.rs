@@ -1,10 +1,12 @@
 //! Groups over points: MSMs, commitments on loaded bases, the inner rounds.
 
+use std::time::Instant;
+
 use pasta_curves::{EpAffine, Fq};
 use zkernel_backend::{Backend, Body, HostColumns};
 use zkernel_benches::device::{self, Device};
 use zkernel_benches::inner::rounds;
-use zkernel_benches::inputs::{points, scalars};
+use zkernel_benches::inputs::{points, scalars, signed_bytes};
 use zkernel_benches::peers::inner::open;
 use zkernel_benches::peers::msm::{Msm, Work, msms as peers_of, x_coordinate};
 use zkernel_benches::timing::Task;
@@ -76,10 +78,12 @@ fn with_peers<'a>(
     let mut tasks = vec![ours];
     let peers: Vec<(&str, Msm)> = peers_of(work, plan.threads);
     for (name, peer) in peers {
+        let start = Instant::now();
         if peer() != expected {
             return Err(format!("{group} 2^{log_n}: {name} disagrees with ours").into());
         }
-        tasks.push(Task::new(name, peer));
+        let ran = start.elapsed();
+        tasks.push(Task::new(name, peer).after(ran));
     }
     Ok(tasks)
 }
@@ -155,9 +159,7 @@ impl Site<'_> {
             return Ok(());
         }
         let backend = device::open();
-        let small: Vec<i64> = (0..self.rows() * COLUMNS)
-            .map(|i| ((i * 2_654_435_761) >> 16) as i64 % 256 - 128)
-            .collect();
+        let small = signed_bytes(self.rows() * COLUMNS);
         let signed = |v: &i64| {
             let magnitude = Fq::from(v.unsigned_abs());
             if *v < 0 { -magnitude } else { magnitude }

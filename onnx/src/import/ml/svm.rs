@@ -4,6 +4,9 @@ use super::super::attributes::{floats, int, ints};
 use super::writer::Writer;
 use super::{distances, labels, text};
 
+/// Most factors of a power that is written as products.
+const MOST_FACTORS: f32 = 5.0;
+
 /// `SVMClassifier`: each pair of classes votes for one, and the first with the most votes is the label; the scores are what the pairs
 /// were decided by, or with `prob_a` probabilities (of two classes), or without support vectors one linear score for each class.
 pub(super) fn classifier(w: &mut Writer<'_>) -> Result<(), String> {
@@ -204,14 +207,24 @@ fn kernel_of(
         None | Some("LINEAR") => w.layer(&x, rows, cols, &[]),
         Some("POLY") => {
             let base = w.layer(&x, &scaled(gamma), cols, &offsets);
-            let degree = w.constant(&[1], &[degree]);
-            w.op("Pow", &[&base, &degree], &[])
+            power(w, &base, degree)
         }
         Some("SIGMOID") => {
             let base = w.layer(&x, &scaled(gamma), cols, &offsets);
             w.op("Tanh", &[&base], &[])
         }
         Some(other) => return Err(format!("kernel {other} is not built")),
+    })
+}
+
+/// Powers of few factors are products, which keep more digits than a table of powers does: coefficients of kernels cancel.
+fn power(w: &mut Writer<'_>, base: &str, degree: f32) -> String {
+    if degree.fract() != 0.0 || !(1.0..=MOST_FACTORS).contains(&degree) {
+        let degree = w.constant(&[1], &[degree]);
+        return w.op("Pow", &[base, &degree], &[]);
+    }
+    (1..degree as usize).fold(base.to_owned(), |power, _| {
+        w.op("Mul", &[&power, base], &[])
     })
 }
 

@@ -1,0 +1,145 @@
+//! Two products at a time, in turns.
+//!
+//! A product alone waits for its quotients: the processor looks ahead as far as the products behind it only in part, and the
+//! compiler, left to itself, does one after the other, whatever order they are written in. So the order is pinned, half a
+//! step of the one and half a step of the other: 2.89 ns a product where one after the other takes 3.19, the bound being 2.72.
+
+use super::lanes::{Lanes, carry_up};
+use super::prime::Constants;
+use super::vector::Vector;
+
+/// Both products, with the bounds of [`Lanes::multiply`].
+#[inline(always)]
+pub(super) fn multiply(a: [&Lanes; 2], b: [&Lanes; 2], k: &Constants) -> [Lanes; 2] {
+    let [first, second] = multiply_uncarried(a, b, k);
+    [carry_up(first, k), carry_up(second, k)]
+}
+
+/// The first half of a step: the quotient, and what of `a b` does not wait for it. Gives the quotient.
+macro_rules! begin {
+    ($t:ident, $a:expr, $b:expr, $i:literal, $k:ident) => {{
+        let (a, b) = ($a, $b);
+        let q = $k.n0.low($t[$i], $k.n0);
+        $t[$i + 1] = $t[$i + 1].low(a[$i], b[1]);
+        $t[$i + 2] = $t[$i + 2].low(a[$i], b[2]);
+        $t[$i + 3] = $t[$i + 3].low(a[$i], b[3]);
+        $t[$i + 1] = $t[$i + 1].high(a[$i], b[0]);
+        $t[$i + 2] = $t[$i + 2].high(a[$i], b[1]);
+        $t[$i + 3] = $t[$i + 3].high(a[$i], b[2]);
+        $t[$i + 1] = $t[$i + 1].add($t[$i].shr::<52>());
+        if $i < 4 {
+            $t[$i + 1] = $t[$i + 1].low(a[($i + 1) % 5], b[0]);
+        }
+        q
+    }};
+}
+
+/// The second half of a step: the quotient times p, and the rest of `a b`.
+macro_rules! end {
+    ($t:ident, $q:ident, $a:expr, $b:expr, $i:literal, $k:ident) => {{
+        let (a, b) = ($a, $b);
+        let [p0, p1, p2, _, _] = $k.p;
+        $t[$i + 1] = $t[$i + 1].high($q, p0);
+        $t[$i + 4] = $t[$i + 4].low(a[$i], b[4]);
+        $t[$i + 5] = $t[$i + 5].high(a[$i], b[4]);
+        $t[$i + 2] = $t[$i + 2].high($q, p1);
+        $t[$i + 1] = $t[$i + 1].low($q, p1);
+        $t[$i + 4] = $t[$i + 4].high(a[$i], b[3]);
+        $t[$i + 2] = $t[$i + 2].low($q, p2);
+        $t[$i + 3] = $t[$i + 3].high($q, p2);
+        // q 2^254 in limbs of 52 bits
+        $t[$i + 4] = $t[$i + 4].add($q.shl::<46>().and($k.mask));
+        $t[$i + 5] = $t[$i + 5].add($q.and($k.mask).shr::<6>());
+    }};
+}
+
+/// As [`multiply`], limbs below 2^57.
+#[inline(always)]
+pub(super) fn multiply_uncarried(
+    a: [&Lanes; 2],
+    b: [&Lanes; 2],
+    k: &Constants,
+) -> [[Vector; 5]; 2] {
+    debug_assert!(a.iter().chain(&b).all(|lanes| lanes.is_normal()));
+    let [(a, b), (c, d)] = [(&a[0].0, &b[0].0), (&a[1].0, &b[1].0)];
+    let (m, zero) = (k.mask, k.mask.sub(k.mask));
+    let [mut t, mut u] = [[m, m, m, m, m, zero, zero, zero, zero, zero]; 2];
+    t[0] = t[0].low(a[0], b[0]);
+    u[0] = u[0].low(c[0], d[0]);
+    macro_rules! step {
+        ($i:literal) => {
+            let q = begin!(t, a, b, $i, k);
+            let r = begin!(u, c, d, $i, k);
+            let [q, r, x, y] = Vector::pinned([q, r, t[$i + 3], u[$i + 3]]);
+            (t[$i + 3], u[$i + 3]) = (x, y);
+            end!(t, q, a, b, $i, k);
+            end!(u, r, c, d, $i, k);
+            let [w, x, y, z] = Vector::pinned([t[$i + 1], u[$i + 1], t[$i + 5], u[$i + 5]]);
+            (t[$i + 1], u[$i + 1], t[$i + 5], u[$i + 5]) = (w, x, y, z);
+        };
+    }
+    step!(0);
+    step!(1);
+    step!(2);
+    step!(3);
+    step!(4);
+    [
+        [t[5], t[6], t[7], t[8], t[9]],
+        [u[5], u[6], u[7], u[8], u[9]],
+    ]
+}
+
+/// The second half of a step of a square: the quotient times p.
+macro_rules! end_of_square {
+    ($t:ident, $q:ident, $i:literal, $k:ident) => {{
+        let [p0, p1, p2, _, _] = $k.p;
+        $t[$i + 1] = $t[$i + 1].high($q, p0);
+        $t[$i + 2] = $t[$i + 2].high($q, p1);
+        $t[$i + 1] = $t[$i + 1].low($q, p1);
+        $t[$i + 2] = $t[$i + 2].low($q, p2);
+        $t[$i + 3] = $t[$i + 3].high($q, p2);
+        $t[$i + 4] = $t[$i + 4].add($q.shl::<46>().and($k.mask));
+        $t[$i + 5] = $t[$i + 5].add($q.and($k.mask).shr::<6>());
+    }};
+}
+
+/// Both squares, with the bounds of [`Lanes::square`], limbs below 2^57.
+#[inline(always)]
+pub(super) fn square_uncarried(a: [&Lanes; 2], k: &Constants) -> [[Vector; 5]; 2] {
+    debug_assert!(a.iter().all(|lanes| lanes.is_normal()));
+    let [a, b] = a;
+    let zero = k.mask.sub(k.mask);
+    let [mut t, mut u] = [[zero; 10]; 2];
+    for i in 0..3 {
+        (t[i], u[i]) = (a.own_column(i, k), b.own_column(i, k));
+    }
+    macro_rules! step {
+        ($i:literal) => {
+            let q = k.n0.low(t[$i], k.n0);
+            t[$i + 3] = t[$i + 3].add(a.own_column($i + 3, k));
+            t[$i + 1] = t[$i + 1].add(t[$i].shr::<52>());
+            let r = k.n0.low(u[$i], k.n0);
+            u[$i + 3] = u[$i + 3].add(b.own_column($i + 3, k));
+            u[$i + 1] = u[$i + 1].add(u[$i].shr::<52>());
+            let [q, r, x, y] = Vector::pinned([q, r, t[$i + 3], u[$i + 3]]);
+            (t[$i + 3], u[$i + 3]) = (x, y);
+            end_of_square!(t, q, $i, k);
+            end_of_square!(u, r, $i, k);
+            let [w, x, y, z] = Vector::pinned([t[$i + 1], u[$i + 1], t[$i + 2], u[$i + 2]]);
+            (t[$i + 1], u[$i + 1], t[$i + 2], u[$i + 2]) = (w, x, y, z);
+        };
+    }
+    step!(0);
+    step!(1);
+    step!(2);
+    step!(3);
+    step!(4);
+    for i in 8..10 {
+        t[i] = t[i].add(a.own_column(i, k));
+        u[i] = u[i].add(b.own_column(i, k));
+    }
+    [
+        [t[5], t[6], t[7], t[8], t[9]],
+        [u[5], u[6], u[7], u[8], u[9]],
+    ]
+}
