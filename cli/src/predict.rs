@@ -62,9 +62,11 @@ const COLD_PROOF: f64 = 1.2;
 const COLD_PROOF_START: f64 = 0.000_8;
 const COLD_VERIFICATION: f64 = 1.05;
 const COLD_START: f64 = 0.000_25;
-/// The host's own part is timed this often, but not again once it has taken so long.
+/// The host's own part is timed this often at most, but not again once it has taken so long: for a prediction, and for each of the
+/// layouts that are compared.
 const TRACES: usize = 8;
-const TRACING: Duration = Duration::from_millis(300);
+const PREDICTING: Duration = Duration::from_millis(300);
+const COMPARING: Duration = Duration::from_millis(12);
 /// What the allocator keeps between blocks of many sizes, in the median over the same networks.
 const KEPT_MEMORY: f64 = 1.12;
 /// Bytes of it that no operation asks for.
@@ -114,6 +116,19 @@ impl Machine {
         Ok(trace)
     }
 
+    /// The same with the host's shortest times of several traces, begun within some time.
+    fn steady_trace(&mut self, system: &ConstraintSystem<Fp>, within: Duration) -> Result<Trace> {
+        let mut trace = self.trace(system)?;
+        let start = Instant::now();
+        for _ in 1..TRACES {
+            if start.elapsed() > within {
+                break;
+            }
+            trace.keep_shortest(&self.trace(system)?);
+        }
+        Ok(trace)
+    }
+
     /// The layout with the least predicted cost of those that can be committed to and proven within the memory allowed, and
     /// log2 of its column length.
     ///
@@ -125,7 +140,7 @@ impl Machine {
         // Range proofs of the weights by limbs and column length, on which alone they depend.
         let mut ranges = BTreeMap::new();
         let found = choose_layout::<Fp, CliError>(graph, |graph, system| {
-            let trace = self.trace(system)?;
+            let trace = self.steady_trace(system, COMPARING)?;
             if let Some(Memory(bound)) = aim.memory {
                 let key = (graph.limb_bits, system.log_n);
                 if let Entry::Vacant(unknown) = ranges.entry(key) {
@@ -187,13 +202,7 @@ impl Machine {
         // The host's share of the memory is what this process needs for the same steps; prices come after it.
         let mut trace = Trace::of::<C>(system, self.threads)?;
         let host = peak_rss_bytes();
-        let start = Instant::now();
-        for _ in 0..TRACES {
-            trace.keep_shortest(&self.trace(system)?);
-            if start.elapsed() > TRACING {
-                break;
-            }
-        }
+        trace.keep_shortest(&self.steady_trace(system, PREDICTING)?);
         let ranges = self.range_seconds(system, graph)?;
         let seconds = |work: &Work| self.prices.seconds(work);
         let work = device_bytes(&trace).max(room(system) as u64);
