@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use pasta_curves::Fp;
 use zkernel_backend::Backend;
-use zkernel_engine::cost::{Operation, Prices, Trace, Work};
+use zkernel_engine::cost::{Operation, Prices, Trace, Unit, Work};
 use zkernel_gadgets::model::{Graph, Honest, WeightValues, choose_layout, register, run};
 use zkernel_verifier::system::{ConstraintSystem, Phase, TrackKind};
 
@@ -62,6 +62,8 @@ const COLD_PROOF: f64 = 1.2;
 const COLD_PROOF_START: f64 = 0.000_8;
 const COLD_VERIFICATION: f64 = 1.05;
 const COLD_START: f64 = 0.000_25;
+/// Units that are measured again for a prediction.
+const TELLING: usize = 6;
 /// The host's own part is timed this often at most, but not again once it has taken so long: for a prediction, and for each of the
 /// layouts that are compared.
 const TRACES: usize = 8;
@@ -204,20 +206,46 @@ impl Machine {
         let host = peak_rss_bytes();
         trace.keep_shortest(&self.steady_trace(system, PREDICTING)?);
         let ranges = self.range_seconds(system, graph)?;
-        let seconds = |work: &Work| self.prices.seconds(work);
+        let [commit, prove, verify] = [
+            self.seconds_now(&trace.commit)?,
+            self.seconds_now(&trace.prove)?,
+            self.seconds_now(&trace.verify)?,
+        ];
         let work = device_bytes(&trace).max(room(system) as u64);
         let operations = Operation::ALL.into_iter();
         let counts = operations.map(|o| (o.to_string(), trace.prove.count(o)));
         Ok(Prediction {
-            commit_seconds: seconds(&trace.commit) + ranges,
-            prove_seconds: COLD_PROOF * (seconds(&trace.prove) + run_seconds(graph))
-                + COLD_PROOF_START,
-            verify_seconds: COLD_VERIFICATION * seconds(&trace.verify) + COLD_START,
+            commit_seconds: commit + ranges,
+            prove_seconds: COLD_PROOF * (prove + run_seconds(graph)) + COLD_PROOF_START,
+            verify_seconds: COLD_VERIFICATION * verify + COLD_START,
             proof_bytes: trace.proof_bytes,
             peak_rss_bytes: host
                 .map(|bytes| ((bytes + work) as f64 * KEPT_MEMORY + OWN_MEMORY) as u64),
             counts: counts.filter(|(_, count)| *count > 0.0).collect(),
         })
+    }
+
+    /// Seconds that some work takes at the pace that the machine has now: what is kept was measured when it had another, and machines
+    /// that are shared have many. The units that cost most tell.
+    fn seconds_now(&self, work: &Work) -> Result<f64> {
+        let cost = |unit: &Unit, count: f64| count * self.prices.of(unit).unwrap_or(0.0);
+        let mut units: Vec<(Unit, f64)> = work.counts.iter().map(|(u, n)| (*u, *n)).collect();
+        units.sort_by(|(a, n), (b, m)| cost(b, *m).total_cmp(&cost(a, *n)));
+        units.truncate(TELLING);
+        let telling = Work {
+            counts: units.into_iter().collect(),
+            ..Work::default()
+        };
+        let mut now = Prices::default();
+        now.measure::<C, _>(&device(), &telling)?;
+        let before = self.prices.seconds(&telling);
+        let pace = if before > 0.0 {
+            now.seconds(&telling) / before
+        } else {
+            1.0
+        };
+        let device_seconds = self.prices.seconds(work) - work.host_seconds;
+        Ok(work.host_seconds + pace * device_seconds)
     }
 
     /// Seconds of the range proof of the private weights.
