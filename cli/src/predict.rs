@@ -118,10 +118,10 @@ impl Machine {
         Ok(trace)
     }
 
-    /// The same with the host's shortest times of several traces, begun within some time.
+    /// The same with the host's shortest times of several traces, begun within some time: of a large system it is one.
     fn steady_trace(&mut self, system: &ConstraintSystem<Fp>, within: Duration) -> Result<Trace> {
-        let mut trace = self.trace(system)?;
         let start = Instant::now();
+        let mut trace = self.trace(system)?;
         for _ in 1..TRACES {
             if start.elapsed() > within {
                 break;

@@ -49,7 +49,8 @@ pub struct Opening<F> {
 }
 
 impl<C: Curve> VerifyingKey<C> {
-    /// Combines all claims. `None` if zeta is in H or in a coset, or an argument has the wrong length.
+    /// Combines all claims. `None` if an argument has the wrong length. That zeta is outside H and the cosets has been checked where it
+    /// was drawn ([`crate::rounds`]); it may be `None`, too, if it is not.
     #[must_use]
     pub fn batch(
         &self,
