@@ -21,6 +21,8 @@ mod elementwise;
 mod functions;
 mod linear;
 mod lines;
+mod products;
+mod quotients;
 mod ranges;
 mod rounding;
 mod selection;
