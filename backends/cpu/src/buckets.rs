@@ -80,6 +80,11 @@ impl Terms {
         sum(adder, Source::Points(source), sorted, self.counts)
     }
 
+    /// The points in the order of their buckets, and how many each has.
+    pub(crate) fn into_sorted(mut self) -> (Vec<u32>, Vec<u32>) {
+        (self.sorted(), self.counts)
+    }
+
     /// Counting sort: the points in the order of their buckets.
     fn sorted(&mut self) -> Vec<u32> {
         let start = |sum: &mut u32, count: &u32| {
@@ -136,15 +141,24 @@ pub(crate) fn weigh<C: Curve>(
     let own = |section: &Section<'_, C::Base>| section.addends(adder, groups);
     let mut addends: Vec<_> = sections.flat_map(own).collect();
     addends.sort_by_key(|(shift, _)| core::cmp::Reverse(*shift));
+    total::<C>(adder, groups, &addends)
+}
+
+/// `sum 2^shift addend` of every group, largest shifts first.
+pub(crate) fn total<C: Curve>(
+    adder: &mut Adder<C::Base>,
+    groups: usize,
+    addends: &[(u32, Vec<Xy<C::Base>>)],
+) -> Vec<Point<C>> {
     if groups >= MANY_GROUPS {
-        let points = adder.horner(groups, &addends);
+        let points = adder.horner(groups, addends);
         return points
             .into_iter()
             .map(|p| p.point::<C>().to_curve())
             .collect();
     }
     (0..groups)
-        .map(|group| horner::<C>(group, &addends))
+        .map(|group| horner::<C>(group, addends))
         .collect()
 }
 

@@ -19,6 +19,7 @@ use crate::level::Level;
 use crate::msm::{most_bits, variable};
 use crate::parts::{Part, parts, share};
 use crate::plan::Plan;
+use crate::planes::{self, Column, Span};
 
 /// Additions for which another thread is worth waking.
 const ADDITIONS_OF_A_THREAD: usize = 1 << 10;
@@ -36,6 +37,8 @@ pub(crate) struct Scalars<'a, F> {
     pub(crate) body: Body<'a, F>,
     /// What follows the body.
     pub(crate) rest: [&'a [F]; 2],
+    /// Which integers the body is of, if it is to be summed plane by plane.
+    pub(crate) span: Option<Span>,
 }
 
 /// The first scalars of a column.
@@ -55,7 +58,7 @@ impl<F: Field> Scalars<'_, F> {
         }
     }
 
-    fn rest_len(&self) -> usize {
+    pub(crate) fn rest_len(&self) -> usize {
         self.rest[0].len() + self.rest[1].len()
     }
 
@@ -96,7 +99,11 @@ impl<F: Field> Scalars<'_, F> {
     }
 
     /// Visits the scalars after the body, of a range of positions.
-    fn each_of_rest(&self, range: &Range<usize>, mut visit: impl FnMut(usize, &Magnitude)) {
+    pub(crate) fn each_of_rest(
+        &self,
+        range: &Range<usize>,
+        mut visit: impl FnMut(usize, &Magnitude),
+    ) {
         let rest = self.rest.iter().copied().flatten();
         let places = (self.body_len()..).zip(rest);
         places
@@ -202,6 +209,13 @@ pub(crate) fn commit_scalars<C: Curve>(
     };
     let own = |column: &Scalars<'_, Scalar<C>>| windows(column.bits, table.width);
     let additions = |column: &Scalars<'_, Scalar<C>>| {
+        if let (Some(span), Some(groups)) = (column.span, &table.groups) {
+            let (body, rest) = (column.body_len(), column.rest_len());
+            return (
+                column.len(),
+                span.additions(groups, body, rest, columns.len()),
+            );
+        }
         let rest = column.rest_len() * windows(MAGNITUDE_BITS, table.width);
         (column.len(), column.body_len() * own(column) + rest)
     };
@@ -209,11 +223,22 @@ pub(crate) fn commit_scalars<C: Curve>(
     let all = costs.iter().map(|(_, cost)| cost).sum::<usize>();
     let threads = rayon::current_num_threads();
     let useful = threads.min(all / ADDITIONS_OF_A_THREAD).max(1);
-    let alike = |i: usize, j: usize| own(&columns[i]) == own(&columns[j]);
+    let kind = |i: usize| match &columns[i] {
+        column if column.span.is_some() => None,
+        column => Some(own(column)),
+    };
+    let alike = |i: usize, j: usize| kind(i) == kind(j);
     let parts = parts(&costs, share(all, useful), alike);
     let sum = |part: &Part| {
         let of = part.columns.clone();
         let rows: Vec<Range<usize>> = of.clone().map(|column| part.rows(column)).collect();
+        if let Some(groups) = &table.groups {
+            let own = columns[of.clone()].iter().zip(&rows);
+            let own = own.map(|(column, rows)| Column::new(column, rows.clone(), groups));
+            if let Some(own) = own.collect::<Option<Vec<_>>>() {
+                return planes::sum(bases, (table, groups), &own);
+            }
+        }
         tabled(bases, table, &columns[of], &rows)
     };
     let sums: Vec<Vec<Point<C>>> = if useful == 1 {
@@ -241,25 +266,50 @@ pub(crate) fn commit<C: Curve>(
     let columns = batches
         .iter()
         .flat_map(|b| (0..b.shape().0).map(move |c| b.column(c)));
-    let scalars = |((cells, tail), extra)| {
-        let (bits, body) = match cells {
-            Cells::Small(bits, values) => (
-                digit_bits(bases, values).unwrap_or(bits),
-                Body::Small(values),
-            ),
-            Cells::Full(values) => (MAGNITUDE_BITS, Body::Full(values)),
-        };
-        Scalars {
-            bits,
-            body,
-            rest: [tail, extra],
-        }
-    };
     let columns: Vec<_> = columns
-        .zip(extra.iter().map(Vec::as_slice))
-        .map(scalars)
+        .zip(extra)
+        .map(|((cells, tail), own)| scalars(bases, cells, [tail, own], extra.len()))
         .collect();
     Ok(normalize::<C>(&commit_scalars(bases, &columns)))
+}
+
+/// A column, one of several.
+fn scalars<'a, C: Curve>(
+    bases: &Bases<C>,
+    cells: Cells<'a, Scalar<C>>,
+    rest: [&'a [Scalar<C>]; 2],
+    columns: usize,
+) -> Scalars<'a, Scalar<C>> {
+    let (bits, span, body) = match cells {
+        Cells::Small(bits, values) => {
+            let rest = rest[0].len() + rest[1].len();
+            let span = in_planes(bases, values, rest, columns);
+            let bits = span.map_or_else(|| digit_bits(bases, values).unwrap_or(bits), |_| bits);
+            (bits, span, Body::Small(values))
+        }
+        Cells::Full(values) => (MAGNITUDE_BITS, None, Body::Full(values)),
+    };
+    Scalars {
+        bits,
+        body,
+        rest,
+        span,
+    }
+}
+
+/// What integers are of, if their sum is cheaper plane by plane than in buckets.
+fn in_planes<C: Curve>(
+    bases: &Bases<C>,
+    values: &[i64],
+    rest: usize,
+    columns: usize,
+) -> Option<Span> {
+    let table = bases.table.as_ref()?;
+    let groups = table.groups.as_ref()?;
+    let (span, used) = Span::of(values);
+    let bits = span.bits();
+    let buckets = Plan::best(table.width, bits, used, rest).additions(bits, used, rest);
+    (span.additions(groups, values.len(), rest, columns) < buckets).then_some(span)
 }
 
 /// The least number of bits with magnitudes up to `2^bits`, if those are digits of the table.
@@ -294,6 +344,7 @@ pub(crate) fn commit_dictionary<C: Curve>(
             &entries,
         ),
         rest: [&tails[column], &extra[column]],
+        span: None,
     };
     let columns: Vec<Scalars<'_, Scalar<C>>> = (0..tails.len()).map(column).collect();
     let plain = |column: &Scalars<'_, Scalar<C>>| match &bases.table {
@@ -376,6 +427,7 @@ fn fold<C: Curve>(bases: &Bases<C>, sums: &[usize], weights: &[Scalar<C>]) -> Ve
         bits: MAGNITUDE_BITS,
         body: Body::Full(weights),
         rest: [&[], &[]],
+        span: None,
     };
     let (first, each) = (sums[0] * weights.len(), weights.len());
     let Some(table) = &bases.table else {

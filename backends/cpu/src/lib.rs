@@ -13,6 +13,7 @@ mod commit;
 mod digits;
 mod division;
 mod eval;
+mod groups;
 mod halves;
 mod integers;
 mod kernels;
@@ -24,6 +25,7 @@ mod packed;
 mod parallel;
 mod parts;
 mod plan;
+mod planes;
 mod room;
 #[cfg(target_arch = "x86_64")]
 mod trees;

@@ -1,0 +1,182 @@
+//! Signed sums of neighbouring bases, made once: a lookup in place of as many additions as a group has bases.
+//!
+//! The sums are of halves `H = P / 2` of the bases, so that all signs count: with both signs of a sum in one entry, groups of b bases
+//! take `2^(b-1)` points, half as many as sums of some of the bases would.
+
+use core::ops::Range;
+
+use ff::PrimeField as _;
+use group::Group as _;
+use rayon::prelude::*;
+use zkernel_backend::{Curve, Scalar};
+use zkernel_verifier::curve::Point;
+
+use crate::affine::{Adder, NEGATED, Source, Xy, normalize};
+use crate::buckets::{self, Terms, reference};
+use crate::digits::Magnitude;
+use crate::level::Level;
+
+/// Largest groups.
+pub(crate) const LARGEST: usize = 10;
+
+/// Smallest groups that pay.
+const SMALLEST: usize = 8;
+
+/// Largest memory of the sums of one set of bases.
+const SUMS_BYTES: usize = 16 << 20;
+
+/// Groups whose sums are made together.
+const GROUPS_TOGETHER: usize = 8;
+
+/// Groups of `size` neighbouring bases, those that lack being the identity. In the table, after the multiples: of every
+/// group the sums of its halves, all with the last one, where bit i tells that half i is added and not subtracted; then, for g up
+/// to the number of groups, the sum of the halves of the first g groups.
+#[derive(Clone, Copy)]
+pub(crate) struct Groups {
+    pub(crate) size: usize,
+    /// Where the sums are.
+    start: usize,
+    count: usize,
+}
+
+impl Groups {
+    /// Where the sum of the halves of the first groups is, so many.
+    pub(crate) const fn total(&self, groups: usize) -> usize {
+        self.start + (self.count << (self.size - 1)) + groups
+    }
+
+    /// The reference of the sum with the signs that some bits tell.
+    #[inline(always)]
+    pub(crate) const fn sum(&self, group: usize, bits: u32) -> u32 {
+        let mask = (1 << (self.size - 1)) - 1;
+        // If the last one is subtracted, the opposite is in the table.
+        let opposite = (bits >> (self.size - 1) & 1).wrapping_sub(1);
+        let index = self.start + (group << (self.size - 1));
+        index as u32 + ((bits ^ opposite) & mask) | (opposite & NEGATED)
+    }
+
+    /// The groups of some rows.
+    pub(crate) const fn of(&self, rows: &Range<usize>) -> Range<usize> {
+        if rows.start >= rows.end {
+            return 0..0;
+        }
+        rows.start / self.size..rows.end.div_ceil(self.size)
+    }
+}
+
+/// Multiples of bases: `2^(width j) P_i` at `j * points + i`.
+#[derive(Clone, Copy)]
+pub(crate) struct Multiples<'a, B> {
+    pub(crate) points: &'a [Xy<B>],
+    pub(crate) width: u32,
+    /// Bases.
+    pub(crate) count: usize,
+}
+
+impl Groups {
+    /// Groups of so many bases, if they pay: their sums follow a table of so many points.
+    fn best(bases: usize, start: usize) -> Option<Self> {
+        let own = |size: usize| {
+            let count = bases.div_ceil(size);
+            Self { size, start, count }
+        };
+        let fits = |groups: &Self| {
+            groups.count << (groups.size - 1) <= SUMS_BYTES / size_of::<Xy<[u64; 4]>>()
+        };
+        (SMALLEST..=LARGEST).rev().map(own).find(fits)
+    }
+
+    /// The groups of bases, given their multiples, and what follows these.
+    pub(crate) fn new<C: Curve>(
+        level: Level,
+        multiples: Multiples<'_, C::Base>,
+    ) -> Option<(Self, Vec<Xy<C::Base>>)> {
+        let groups = Self::best(multiples.count, multiples.points.len())?;
+        let firsts: Vec<usize> = (0..groups.count).step_by(GROUPS_TOGETHER).collect();
+        let of = |first: &usize| {
+            let own = *first..groups.count.min(first + GROUPS_TOGETHER);
+            Adder::with(level, |adder| groups.sums::<C>(adder, &multiples, own))
+        };
+        let parts: Vec<Vec<Xy<C::Base>>> = firsts.par_iter().map(of).collect();
+        let each = 1 << (groups.size - 1);
+        let all = parts.iter().flat_map(|part| part.chunks(each));
+        let add = |total: &mut Point<C>, sums: &[Xy<C::Base>]| {
+            *total += sums[each - 1].point::<C>();
+            Some(*total)
+        };
+        let totals = all.scan(Point::<C>::identity(), add);
+        let totals: Vec<_> = core::iter::once(Point::<C>::identity())
+            .chain(totals)
+            .collect();
+        let totals = normalize::<C>(&totals);
+        let mut points = parts.concat();
+        points.extend(totals.iter().map(Xy::new));
+        Some((groups, points))
+    }
+
+    /// All sums of some groups, group by group.
+    fn sums<C: Curve>(
+        &self,
+        adder: &mut Adder<C::Base>,
+        multiples: &Multiples<'_, C::Base>,
+        own: Range<usize>,
+    ) -> Vec<Xy<C::Base>> {
+        let (size, count) = (self.size, own.len());
+        let rows = own.start * size..multiples.count.min(own.end * size);
+        // The bases, their halves, then sums, those with as many variable signs after one another: 2^i - 1 before the ones with bit i.
+        let mut points = multiples.points[rows.clone()].to_vec();
+        points.resize(size * count, Xy::IDENTITY);
+        points.extend(halves::<C>(adder, multiples, rows));
+        points.resize(2 * size * count, Xy::IDENTITY);
+        let half = |i: usize| reference(size * count + i, i % size != size - 1);
+        let halves: Vec<u32> = (0..size * count).map(half).collect();
+        let first = points.len();
+        let negative = buckets::sum(
+            adder,
+            Source::Points(&points),
+            halves,
+            vec![size as u32; count],
+        );
+        points.extend(negative);
+        let place = |group: usize, index: usize| match index {
+            0 => first + group,
+            _ => {
+                let level = 1 << index.ilog2();
+                first + count * level + group * level + index - level
+            }
+        };
+        for i in 0..size - 1 {
+            let pair = |(group, index)| [place(group, index), group * size + i];
+            let all = (0..count).flat_map(|group| (0..1 << i).map(move |index| (group, index)));
+            let pairs = all.flat_map(pair).map(|place| place as u32).collect();
+            let counts = vec![2; count << i];
+            let sums = buckets::sum(adder, Source::Points(&points), pairs, counts);
+            points.extend(sums);
+        }
+        let all =
+            (0..count).flat_map(|group| (0..1 << (size - 1)).map(move |index| (group, index)));
+        all.map(|(group, index)| points[place(group, index)])
+            .collect()
+    }
+}
+
+/// Halves of some bases: `(r + 1) / 2` times them, r being their order, by the bits of that.
+fn halves<C: Curve>(
+    adder: &mut Adder<C::Base>,
+    multiples: &Multiples<'_, C::Base>,
+    rows: Range<usize>,
+) -> Vec<Xy<C::Base>> {
+    let (width, count) = (multiples.width as usize, rows.len());
+    let mut terms = Terms::new(width * count, 0);
+    Magnitude::full(&Scalar::<C>::TWO_INV).each_bit(|position, negative| {
+        let (window, plane) = (position as usize / width, position as usize % width);
+        for (i, row) in rows.clone().enumerate() {
+            let base = window * multiples.count + row;
+            terms.push(plane * count + i, reference(base, negative));
+        }
+    });
+    let sums = terms.sum(adder, multiples.points);
+    let planes = (0..multiples.width).zip(sums.chunks(count)).rev();
+    let addends: Vec<_> = planes.map(|(plane, sums)| (plane, sums.to_vec())).collect();
+    adder.horner(count, &addends)
+}
