@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use ff::PrimeField as _;
-use group::Curve as _;
+use group::{Curve as _, Group as _};
 use pasta_curves::EqAffine;
 use zkernel_backend::{Backend, Body, ColumnRef, Curve, Field, HostColumns, Result, Scalar, Term};
 use zkernel_backend_conformance::inputs::scalar;
@@ -134,7 +134,8 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
         .any(|bits| timer.wants(&format!("msm{bits} 2^18")));
     let most = if large { 18 } else { 14 };
     let step = C::generator() * Scalar::<C>::DELTA;
-    let walk = std::iter::successors(Some(step), |p| Some(step + p));
+    // Neighbours whose signed sums do not meet, as those of a multiple each would.
+    let walk = std::iter::successors(Some(step), |p| Some(p.double() + step));
     let walk: Vec<_> = walk.take(1 << most).collect();
     let mut points = vec![C::identity(); 1 << most];
     C::CurveExt::batch_normalize(&walk, &mut points);

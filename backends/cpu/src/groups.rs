@@ -45,14 +45,17 @@ impl Groups {
         self.start + (self.count << (self.size - 1)) + groups
     }
 
-    /// The reference of the sum with the signs that some bits tell.
+    /// The references of the sums with the signs that some bits tell.
     #[inline(always)]
-    pub(crate) const fn sum(&self, group: usize, bits: u32) -> u32 {
-        let mask = (1 << (self.size - 1)) - 1;
-        // If the last one is subtracted, the opposite is in the table.
-        let opposite = (bits >> (self.size - 1) & 1).wrapping_sub(1);
-        let index = self.start + (group << (self.size - 1));
-        index as u32 + ((bits ^ opposite) & mask) | (opposite & NEGATED)
+    pub(crate) fn sums_of(&self, group: usize, bits: [u16; 8]) -> [u32; 8] {
+        let last = 1 << (self.size - 1);
+        let first = (self.start + (group << (self.size - 1))) as u32;
+        bits.map(|bits| {
+            let bits = u32::from(bits);
+            // If the last one is subtracted, the opposite is in the table.
+            let opposite = if bits & last == 0 { u32::MAX } else { 0 };
+            first + ((bits ^ opposite) & (last - 1)) | opposite & NEGATED
+        })
     }
 
     /// The groups of some rows.

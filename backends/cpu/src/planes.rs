@@ -57,6 +57,7 @@ impl Span {
     }
 
     /// The bits of an integer.
+    #[inline(always)]
     const fn code(self, value: i64) -> u64 {
         let offset = if self.signed { 1 << self.bits } else { 0 };
         value.wrapping_add(offset).cast_unsigned()
@@ -179,6 +180,8 @@ struct Work {
     each: usize,
     references: Vec<u32>,
     counts: Vec<u32>,
+    /// Those that are worked on.
+    codes: Vec<u64>,
 }
 
 impl Work {
@@ -188,6 +191,7 @@ impl Work {
             each: planes * columns,
             references: Vec::new(),
             counts: Vec::new(),
+            codes: Vec::new(),
         }
     }
 
@@ -197,27 +201,34 @@ impl Work {
         let planes = if count == 0 { 0 } else { span.planes() };
         let start = self.references.len();
         self.references.resize(start + planes * count, 0);
+        if planes != 0 {
+            self.codes(groups, column, &own);
+        }
         let references = &mut self.references[start..];
-        let mut codes = [0; LARGEST];
-        let codes = &mut codes[..groups.size];
-        for (place, group) in own.enumerate() {
-            let rows = group * groups.size..;
-            for (row, code) in rows.zip(&mut *codes) {
-                let value = column.values.get(row).filter(|_| row >= column.rows.start);
-                *code = span.code(*value.unwrap_or(&0));
-            }
-            for (byte, references) in references.chunks_mut(8 * count).enumerate() {
-                let bits = transposed(codes, 8 * byte as u32);
-                let own = references.iter_mut().skip(place).step_by(count);
-                for (reference, bits) in own.zip(bits) {
-                    *reference = groups.sum(group, bits);
-                }
+        let codes = self.codes.chunks_exact(groups.size);
+        for (place, (group, codes)) in own.zip(codes).enumerate() {
+            for byte in (0..planes).step_by(8) {
+                let sums = groups.sums_of(group, transposed(codes, byte as u32));
+                let own = references[byte * count + place..].iter_mut().step_by(count);
+                own.zip(sums).for_each(|(reference, sum)| *reference = sum);
             }
         }
         let own = core::iter::repeat_n(count as u32, planes);
         self.counts.extend(own);
         let none = core::iter::repeat_n(0, self.planes - planes);
         self.counts.extend(none);
+    }
+
+    /// The bits of some groups' rows, as words: those of zero where there is no value.
+    fn codes<F>(&mut self, groups: &Groups, column: &Column<'_, F>, own: &Range<usize>) {
+        let rows = own.start * groups.size..own.end * groups.size;
+        let known = rows.start.max(column.rows.start)..rows.end.min(column.values.len());
+        let (span, zero) = (column.span, column.span.code(0));
+        self.codes.clear();
+        self.codes.resize(known.start - rows.start, zero);
+        let values = column.values[known].iter();
+        self.codes.extend(values.map(|value| span.code(*value)));
+        self.codes.resize(rows.len(), zero);
     }
 
     fn push_terms(&mut self, terms: Terms) {
@@ -263,22 +274,18 @@ const SPREAD: [u64; 256] = {
     spread
 };
 
-/// Eight bits of up to 16 words, from a position on: bit j of word i is bit i of number j.
+/// Eight bits of at most 16 words, from a position on: bit j of word i is bit i of number j.
 #[inline(always)]
-fn transposed(words: &[u64], position: u32) -> [u32; 8] {
-    let halves = words.chunks(8).map(|words| {
-        let spread = |(i, word): (usize, &u64)| SPREAD[(word >> position & 255) as usize] << i;
-        words
-            .iter()
-            .enumerate()
-            .map(spread)
-            .fold(0, |all, own| all | own)
-    });
-    let mut bits = [0; 8];
-    for (half, own) in halves.enumerate() {
-        for (bits, byte) in bits.iter_mut().zip(own.to_le_bytes()) {
-            *bits |= u32::from(byte) << (8 * half);
-        }
-    }
-    bits
+fn transposed(words: &[u64], position: u32) -> [u16; 8] {
+    let spread = |(i, word): (usize, &u64)| SPREAD[(word >> position & 255) as usize] << i;
+    let bytes = |words: &[u64]| {
+        let own = words.iter().enumerate().map(spread);
+        own.fold(0, |all, own| all | own).to_le_bytes()
+    };
+    let (low, high) = words.split_at(words.len().min(8));
+    let (low, high) = match low.as_array::<8>() {
+        Some(low) => (bytes(low), bytes(high)),
+        None => (bytes(low), [0; 8]),
+    };
+    core::array::from_fn(|plane| u16::from_le_bytes([low[plane], high[plane]]))
 }
