@@ -94,17 +94,21 @@ impl<C: Curve> Table<C> {
 
     /// The same with signed sums of neighbouring bases, if these are few enough.
     fn grouped(mut self, level: Level) -> Self {
-        let multiples = Multiples {
-            points: &self.points,
-            width: self.width,
-            count: self.points.len() / windows(MAGNITUDE_BITS, self.width),
+        let bases = self.multiples / windows(MAGNITUDE_BITS, self.width);
+        let Some(groups) = Groups::best(bases, self.multiples) else {
+            return self;
         };
-        if let Some((groups, sums)) = Groups::new::<C>(level, multiples) {
-            let mut points = with_capacity(self.points.len() + sums.len());
-            points.append(&mut self.points);
-            points.extend(sums);
-            (self.points, self.groups) = (points, Some(groups));
-        }
+        let mut points = with_capacity(groups.end());
+        points.append(&mut self.points);
+        points.resize(groups.end(), Xy::IDENTITY);
+        let (multiples, sums) = points.split_at_mut(self.multiples);
+        let multiples = Multiples {
+            points: multiples,
+            width: self.width,
+            count: bases,
+        };
+        groups.fill::<C>(level, multiples, sums);
+        (self.points, self.groups) = (points, Some(groups));
         self
     }
 

@@ -17,16 +17,16 @@ use crate::digits::Magnitude;
 use crate::level::Level;
 
 /// Largest groups.
-pub(crate) const LARGEST: usize = 10;
+pub(crate) const LARGEST: usize = 11;
 
 /// Smallest groups that pay.
 const SMALLEST: usize = 8;
 
 /// Largest memory of the sums of one set of bases.
-const SUMS_BYTES: usize = 16 << 20;
+const SUMS_BYTES: usize = 24 << 20;
 
 /// Groups whose sums are made together.
-const GROUPS_TOGETHER: usize = 8;
+const GROUPS_TOGETHER: usize = 16;
 
 /// Groups of `size` neighbouring bases, those that lack being the identity. In the table, after the multiples: of every
 /// group the sums of its halves, all with the last one, where bit i tells that half i is added and not subtracted; then, for g up
@@ -78,7 +78,7 @@ pub(crate) struct Multiples<'a, B> {
 
 impl Groups {
     /// Groups of so many bases, if they pay: their sums follow a table of so many points.
-    fn best(bases: usize, start: usize) -> Option<Self> {
+    pub(crate) fn best(bases: usize, start: usize) -> Option<Self> {
         let own = |size: usize| {
             let count = bases.div_ceil(size);
             Self { size, start, count }
@@ -89,77 +89,86 @@ impl Groups {
         (SMALLEST..=LARGEST).rev().map(own).find(fits)
     }
 
-    /// The groups of bases, given their multiples, and what follows these.
-    pub(crate) fn new<C: Curve>(
+    /// The length of a table with the sums.
+    pub(crate) const fn end(&self) -> usize {
+        self.total(self.count) + 1
+    }
+
+    /// Writes what follows the multiples of bases in a table.
+    pub(crate) fn fill<C: Curve>(
+        &self,
         level: Level,
         multiples: Multiples<'_, C::Base>,
-    ) -> Option<(Self, Vec<Xy<C::Base>>)> {
-        let groups = Self::best(multiples.count, multiples.points.len())?;
-        let firsts: Vec<usize> = (0..groups.count).step_by(GROUPS_TOGETHER).collect();
-        let of = |first: &usize| {
-            let own = *first..groups.count.min(first + GROUPS_TOGETHER);
-            Adder::with(level, |adder| groups.sums::<C>(adder, &multiples, own))
-        };
-        let parts: Vec<Vec<Xy<C::Base>>> = firsts.par_iter().map(of).collect();
-        let each = 1 << (groups.size - 1);
-        let all = parts.iter().flat_map(|part| part.chunks(each));
+        points: &mut [Xy<C::Base>],
+    ) {
+        let each = 1 << (self.size - 1);
+        let (sums, totals) = points.split_at_mut(self.count * each);
+        let parts = sums.par_chunks_mut(GROUPS_TOGETHER * each).enumerate();
+        parts.for_each(|(part, sums)| {
+            let start = part * GROUPS_TOGETHER;
+            let own = start..start + sums.len() / each;
+            Adder::with(level, |adder| {
+                self.fill_sums::<C>(adder, &multiples, own, sums);
+            });
+        });
         let add = |total: &mut Point<C>, sums: &[Xy<C::Base>]| {
             *total += sums[each - 1].point::<C>();
             Some(*total)
         };
-        let totals = all.scan(Point::<C>::identity(), add);
-        let totals: Vec<_> = core::iter::once(Point::<C>::identity())
-            .chain(totals)
+        let own = sums.chunks(each).scan(Point::<C>::identity(), add);
+        let own: Vec<_> = core::iter::once(Point::<C>::identity())
+            .chain(own)
             .collect();
-        let totals = normalize::<C>(&totals);
-        let mut points = parts.concat();
-        points.extend(totals.iter().map(Xy::new));
-        Some((groups, points))
+        let own = normalize::<C>(&own);
+        totals
+            .iter_mut()
+            .zip(&own)
+            .for_each(|(total, own)| *total = Xy::new(own));
     }
 
-    /// All sums of some groups, group by group.
-    fn sums<C: Curve>(
+    /// Writes all sums of some groups.
+    fn fill_sums<C: Curve>(
         &self,
         adder: &mut Adder<C::Base>,
         multiples: &Multiples<'_, C::Base>,
         own: Range<usize>,
-    ) -> Vec<Xy<C::Base>> {
+        sums: &mut [Xy<C::Base>],
+    ) {
         let (size, count) = (self.size, own.len());
         let rows = own.start * size..multiples.count.min(own.end * size);
-        // The bases, their halves, then sums, those with as many variable signs after one another: 2^i - 1 before the ones with bit i.
-        let mut points = multiples.points[rows.clone()].to_vec();
+        // The bases and their halves, then sums: of every group the one with no bit, then the one with bit 0, the two with bit 1 and
+        // perhaps lower ones, and so on.
+        let mut points = Vec::with_capacity((2 * size + (1 << (size - 1))) * count);
+        points.extend_from_slice(&multiples.points[rows.clone()]);
         points.resize(size * count, Xy::IDENTITY);
         points.extend(halves::<C>(adder, multiples, rows));
         points.resize(2 * size * count, Xy::IDENTITY);
         let half = |i: usize| reference(size * count + i, i % size != size - 1);
         let halves: Vec<u32> = (0..size * count).map(half).collect();
         let first = points.len();
-        let negative = buckets::sum(
-            adder,
-            Source::Points(&points),
-            halves,
-            vec![size as u32; count],
-        );
-        points.extend(negative);
-        let place = |group: usize, index: usize| match index {
-            0 => first + group,
-            _ => {
-                let level = 1 << index.ilog2();
-                first + count * level + group * level + index - level
-            }
+        let counts = vec![size as u32; count];
+        let lowest = buckets::sum(adder, Source::Points(&points), halves, counts);
+        points.extend(lowest);
+        let place = |group: usize, index: usize| match index.checked_ilog2() {
+            None => first + group,
+            Some(bit) => first + (count + group << bit) + index - (1 << bit),
         };
         for i in 0..size - 1 {
-            let pair = |(group, index)| [place(group, index), group * size + i];
-            let all = (0..count).flat_map(|group| (0..1 << i).map(move |index| (group, index)));
-            let pairs = all.flat_map(pair).map(|place| place as u32).collect();
-            let counts = vec![2; count << i];
-            let sums = buckets::sum(adder, Source::Points(&points), pairs, counts);
-            points.extend(sums);
+            let of_group = |group| {
+                let own = (0..1 << i).map(move |index| place(group, index));
+                own.flat_map(move |place| [place as u32, (group * size + i) as u32])
+            };
+            let pairs = (0..count).flat_map(of_group).collect();
+            let own = buckets::sum(adder, Source::Points(&points), pairs, vec![2; count << i]);
+            points.extend(own);
         }
-        let all =
-            (0..count).flat_map(|group| (0..1 << (size - 1)).map(move |index| (group, index)));
-        all.map(|(group, index)| points[place(group, index)])
-            .collect()
+        for (group, sums) in sums.chunks_mut(1 << (size - 1)).enumerate() {
+            sums[0] = points[place(group, 0)];
+            for i in 0..size - 1 {
+                let (length, from) = (1 << i, place(group, 1 << i));
+                sums[length..2 * length].copy_from_slice(&points[from..from + length]);
+            }
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::affine::{Adder, Source, Xy};
 use crate::bases::{Bases, Table};
 use crate::buckets::{self, Terms, reference};
 use crate::commit::{Body, Scalars};
-use crate::groups::{Groups, LARGEST};
+use crate::groups::Groups;
 
 /// Groups whose sums are added up for all columns before those of the next: they stay in the second-level cache.
 const GROUPS_TOGETHER: usize = 16;
