@@ -20,6 +20,9 @@ pub(crate) struct Terms {
     counts: Vec<u32>,
 }
 
+/// Buckets whose weighted sums are made together, if a group has more: they stay in the second-level cache.
+const BUCKETS_TOGETHER: usize = 1 << 12;
+
 /// Buckets of several groups: bucket i of each has the weight `(i + 1) 2^shift`.
 pub(crate) struct Section<'a, B> {
     /// The buckets, group by group.
@@ -35,7 +38,7 @@ pub(crate) struct Section<'a, B> {
 impl<B: ff::PrimeField + VartimeField> Section<'_, B> {
     /// Points of every group, with the binary logarithms of their weights, whose sums are those of the buckets.
     pub(crate) fn addends(&self, adder: &mut Adder<B>, groups: usize) -> Vec<(u32, Vec<Xy<B>>)> {
-        let sums = adder.bit_sums(self.buckets, self.size, self.zeta);
+        let sums = self.bit_sums(adder, groups);
         let each = sums.len() / groups;
         let sum = |i: usize| sums.iter().skip(i).step_by(each).copied().collect();
         // The index of a bucket is one less than its weight: the sum of all counts once more.
@@ -43,6 +46,29 @@ impl<B: ff::PrimeField + VartimeField> Section<'_, B> {
         core::iter::once((self.shift, sum(0)))
             .chain((1..each).map(bit))
             .collect()
+    }
+
+    /// For every group the sum of all buckets, then for every bit the sum of those whose index has it.
+    fn bit_sums(&self, adder: &mut Adder<B>, groups: usize) -> Vec<Xy<B>> {
+        let parts = self.size / BUCKETS_TOGETHER;
+        if parts <= 1 {
+            return adder.bit_sums(self.buckets, self.size, self.zeta);
+        }
+        let of_parts = adder.bit_sums(self.buckets, BUCKETS_TOGETHER, self.zeta);
+        let each = of_parts.len() / (groups * parts);
+        let totals: Vec<Xy<B>> = of_parts.iter().step_by(each).copied().collect();
+        let high = adder.bit_sums(&totals, parts, None);
+        let sum = |i: usize| {
+            let (group, bit) = (i / (each - 1), 1 + i % (each - 1));
+            (0..parts).map(move |part| ((group * parts + part) * each + bit) as u32)
+        };
+        let count = groups * (each - 1);
+        let references = (0..count).flat_map(sum).collect();
+        let counts = vec![parts as u32; count];
+        let low = self::sum(adder, Source::Points(&of_parts), references, counts);
+        let groups = high.chunks(high.len() / groups).zip(low.chunks(each - 1));
+        let of_group = |(high, low): (&[Xy<B>], &[Xy<B>])| [&high[..1], low, &high[1..]].concat();
+        groups.flat_map(of_group).collect()
     }
 }
 
