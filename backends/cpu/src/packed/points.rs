@@ -12,12 +12,12 @@ use ff::PrimeField;
 use pasta_curves::arithmetic::VartimeField;
 
 use super::doubling::{backward_double, forward_double};
-use super::lanes::{Lanes, carry};
+use super::lanes::{Lanes, carry_up, digits, signed_digits};
 use super::prime::{Constants, Prime};
 use super::special::{Special, add_special, exact};
 use super::transfer::{fetch, gather, index, scatter};
-use super::turns;
 use super::vector::{FAR, Vector};
+use super::{shared, turns};
 use crate::affine::{NEGATED, Xy};
 
 /// A lane that holds no point of the source: the identity.
@@ -310,7 +310,7 @@ fn backward<B: PrimeField>(
 ) {
     let words = unrolled!(4, i => Vector::load(prime.ifma, &inverse[i]));
     let inverse = Lanes::unpack(prime.ifma, words);
-    let mut inverses = unrolled!(2, i => inverse.multiply(&chains[i], k));
+    let mut inverses = unrolled!(2, i => inverse.multiply_uncarried(&chains[i], k));
     let steps = pairs.len().div_ceil(CHAINS);
     let mut fetches = references.chunks(references.len().div_ceil(steps).max(1));
     let mut specials = specials.iter().rev().peekable();
@@ -327,9 +327,10 @@ fn backward<B: PrimeField>(
             continue;
         }
         for i in (0..pairs.len()).rev() {
-            let own = inverses[i].multiply(&before[i], k);
+            let inverse = carry_up(inverses[i], k);
+            let own = inverse.multiply(&before[i], k);
             let [left, right] = [pairs[i].left as usize, pairs[i].right as usize];
-            inverses[i] = inverses[i].multiply(&blocks[right].x, k);
+            inverses[i] = inverse.multiply_uncarried(&blocks[right].x, k);
             let special = specials.next_if(|s| s.pair == number * CHAINS + i);
             blocks[left] = add_special(&blocks[left], &blocks[right], &own, special, k);
         }
@@ -343,7 +344,7 @@ fn add_both(
     blocks: &mut [Block],
     pairs: &[Pair; 2],
     before: &[Lanes; 2],
-    inverses: &mut [Lanes; 2],
+    inverses: &mut [[Vector; 5]; 2],
     k: &Constants,
 ) {
     let [left, other] = [
@@ -354,12 +355,12 @@ fn add_both(
         &blocks[pairs[0].right as usize],
         &blocks[pairs[1].right as usize],
     ];
-    let rises = [
-        right.y.subtract(&left.y, &k.p3, k),
-        next.y.subtract(&other.y, &k.p3, k),
-    ];
     let [i, j] = &*inverses;
-    let own = turns::multiply([i, j], [&before[0], &before[1]], k);
+    let [own, next_inverse] = shared::multiply_uncarried([&before[0], &right.x], *i, k);
+    let [other_own, other_inverse] = shared::multiply_uncarried([&before[1], &next.x], *j, k);
+    let own = [digits(own), digits(other_own)];
+    *inverses = [next_inverse, other_inverse];
+    let rises = [rise(left, right, k), rise(other, next, k)];
     let [a, b] = turns::multiply([&rises[0], &rises[1]], [&own[0], &own[1]], k);
     let [square, other_square] = turns::square_uncarried([&a, &b], k);
     // x1 + x2 = 2 x1 + d - 3 p
@@ -369,7 +370,6 @@ fn add_both(
     let (y, d) = (&other.x.0, &next.x.0);
     let y = unrolled!(5, j => other_square[j].add(k.p8[j]).sub(y[j].add(y[j]).add(d[j])));
     let y = Lanes::reduced(y, k);
-    *inverses = turns::multiply([i, j], [&right.x, &next.x], k);
     let runs = [run(left, &x, k), run(other, &y, k)];
     let [f, g] = turns::multiply_uncarried([&a, &b], [&runs[0], &runs[1]], k);
     let first = fallen(left, f, x, k);
@@ -389,11 +389,17 @@ pub(super) fn add_plain(left: &Block, right: &Block, inverse: &Lanes, k: &Consta
     finish(left, slope, Lanes::reduced(x, k), k)
 }
 
+/// The difference of the y, as a factor.
+#[inline(always)]
+fn rise(left: &Block, right: &Block, k: &Constants) -> Lanes {
+    signed_digits(unrolled!(5, j => right.y.0[j].sub(left.y.0[j]).add(k.p3[j])))
+}
+
 /// Four times the difference of the left x and the sum's.
 #[inline(always)]
 fn run(left: &Block, x: &Lanes, k: &Constants) -> Lanes {
     let run = unrolled!(5, j => left.x.0[j].sub(x.0[j]).add(k.p3[j]).shl::<2>());
-    carry(run, k)
+    signed_digits(run)
 }
 
 /// The sum, given its x and the product of slope and run.

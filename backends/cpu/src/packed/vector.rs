@@ -55,6 +55,20 @@ impl Vector {
         high(b, c) = _mm512_madd52hi_epu64;
     }
 
+    /// [`Vector::low`] with factor J of some in memory, read each time.
+    #[inline(always)]
+    pub(super) fn low_at<const J: usize>(self, b: Self, c: &[Self; 5]) -> Self {
+        // SAFETY: a `Vector` exists, so `Ifma::new` found the features.
+        unsafe { low_at::<J>(self, b, c) }
+    }
+
+    /// [`Vector::high`] with a factor in memory, as [`Vector::low_at`].
+    #[inline(always)]
+    pub(super) fn high_at<const J: usize>(self, b: Self, c: &[Self; 5]) -> Self {
+        // SAFETY: a `Vector` exists, so `Ifma::new` found the features.
+        unsafe { high_at::<J>(self, b, c) }
+    }
+
     /// The same word in every lane.
     #[inline(always)]
     pub(crate) fn splat(_: Ifma, word: u64) -> Self {
@@ -281,4 +295,36 @@ pub(crate) fn prefetch<const HINT: i32, T>(value: &T) {
 pub(crate) fn fetch_at<const HINT: i32>(address: *const i8) {
     // SAFETY: prefetching reads nothing and never fails, whatever the address.
     unsafe { _mm_prefetch::<HINT>(address) }
+}
+
+/// See [`Vector::low_at`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn low_at<const J: usize>(mut sum: Vector, b: Vector, c: &[Vector; 5]) -> Vector {
+    const { assert!(J < 5) };
+    // SAFETY: the instruction reads 64 aligned bytes, factor J.
+    unsafe {
+        core::arch::asm!(
+            "vpmadd52luq {}, {}, zmmword ptr [{} + {}]",
+            inout(zmm_reg) sum.0, in(zmm_reg) b.0, in(reg) c, const 64 * J,
+            options(pure, readonly, nostack, preserves_flags)
+        );
+    }
+    sum
+}
+
+/// See [`Vector::high_at`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn high_at<const J: usize>(mut sum: Vector, b: Vector, c: &[Vector; 5]) -> Vector {
+    const { assert!(J < 5) };
+    // SAFETY: the instruction reads 64 aligned bytes, factor J.
+    unsafe {
+        core::arch::asm!(
+            "vpmadd52huq {}, {}, zmmword ptr [{} + {}]",
+            inout(zmm_reg) sum.0, in(zmm_reg) b.0, in(reg) c, const 64 * J,
+            options(pure, readonly, nostack, preserves_flags)
+        );
+    }
+    sum
 }
