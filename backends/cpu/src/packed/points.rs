@@ -26,6 +26,9 @@ pub(crate) const NOTHING: u32 = u32::MAX;
 /// Independent chains of products: additions of as many blocks hide each other's latency.
 pub(super) const CHAINS: usize = 2;
 
+/// Times that points are fetched in a step of additions: too many at once wait for each other.
+const FETCHES: usize = 4;
+
 /// Eight points.
 #[derive(Clone, Copy)]
 pub(crate) struct Block {
@@ -312,20 +315,24 @@ fn backward<B: PrimeField>(
     let inverse = Lanes::unpack(prime.ifma, words);
     let mut inverses = unrolled!(2, i => inverse.multiply_uncarried(&chains[i], k));
     let steps = pairs.len().div_ceil(CHAINS);
-    let mut fetches = references.chunks(references.len().div_ceil(steps).max(1));
-    let mut specials = specials.iter().rev().peekable();
-    let groups = pairs.chunks(CHAINS).zip(before.chunks(CHAINS));
-    for (number, (pairs, before)) in groups.enumerate().rev() {
+    let few = references.len().div_ceil(steps * FETCHES).max(1);
+    let mut fetches = references.chunks(few);
+    let mut fetch_few = || {
         for reference in fetches.next().unwrap_or(&[]) {
             if let Some(point) = source.get(index(*reference)) {
                 fetch::<FAR>(point);
             }
         }
+    };
+    let mut specials = specials.iter().rev().peekable();
+    let groups = pairs.chunks(CHAINS).zip(before.chunks(CHAINS));
+    for (number, (pairs, before)) in groups.enumerate().rev() {
         let special = specials.peek().is_some_and(|s| s.pair / CHAINS == number);
         if let (false, Ok(both), Ok(before)) = (special, pairs.try_into(), before.try_into()) {
-            add_both(blocks, both, before, &mut inverses, k);
+            add_both(blocks, both, before, &mut inverses, &mut fetch_few, k);
             continue;
         }
+        (0..FETCHES).for_each(|_| fetch_few());
         for i in (0..pairs.len()).rev() {
             let inverse = carry_up(inverses[i], k);
             let own = inverse.multiply(&before[i], k);
@@ -345,6 +352,7 @@ fn add_both(
     pairs: &[Pair; 2],
     before: &[Lanes; 2],
     inverses: &mut [[Vector; 5]; 2],
+    fetch_few: &mut impl FnMut(),
     k: &Constants,
 ) {
     let [left, other] = [
@@ -356,11 +364,14 @@ fn add_both(
         &blocks[pairs[1].right as usize],
     ];
     let [i, j] = &*inverses;
+    fetch_few();
     let [own, next_inverse] = shared::multiply_uncarried([&before[0], &right.x], *i, k);
+    fetch_few();
     let [other_own, other_inverse] = shared::multiply_uncarried([&before[1], &next.x], *j, k);
     let own = [digits(own), digits(other_own)];
     *inverses = [next_inverse, other_inverse];
     let rises = [rise(left, right, k), rise(other, next, k)];
+    fetch_few();
     let [a, b] = turns::multiply([&rises[0], &rises[1]], [&own[0], &own[1]], k);
     let [square, other_square] = turns::square_uncarried([&a, &b], k);
     // x1 + x2 = 2 x1 + d - 3 p
@@ -371,6 +382,7 @@ fn add_both(
     let y = unrolled!(5, j => other_square[j].add(k.p8[j]).sub(y[j].add(y[j]).add(d[j])));
     let y = Lanes::reduced(y, k);
     let runs = [run(left, &x, k), run(other, &y, k)];
+    fetch_few();
     let [f, g] = turns::multiply_uncarried([&a, &b], [&runs[0], &runs[1]], k);
     let first = fallen(left, f, x, k);
     let second = fallen(other, g, y, k);
