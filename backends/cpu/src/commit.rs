@@ -455,3 +455,19 @@ fn fold<C: Curve>(bases: &Bases<C>, sums: &[usize], weights: &[Scalar<C>]) -> Ve
     });
     plan.weigh(bases, table, terms, sums.len())
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A column of small integers that is summed plane by plane.
+    pub(crate) fn column<'a, F: Field>(values: &'a [i64], tail: &'a [F]) -> Scalars<'a, F> {
+        let (span, _) = Span::of(values);
+        Scalars {
+            bits: span.bits(),
+            body: Body::Small(values),
+            rest: [tail, &[]],
+            span: Some(span),
+        }
+    }
+}

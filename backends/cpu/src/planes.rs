@@ -289,3 +289,97 @@ fn transposed(words: &[u64], position: u32) -> [u16; 8] {
     };
     core::array::from_fn(|plane| u16::from_le_bytes([low[plane], high[plane]]))
 }
+
+#[cfg(test)]
+mod tests {
+    use ff::Field as _;
+    use group::{Curve as _, Group as _};
+    use pasta_curves::{Eq, EqAffine, Fp};
+    use proptest::prelude::*;
+    use zkernel_verifier::curve::signed;
+
+    use super::*;
+    use crate::commit::tests::column;
+    use crate::level::Level;
+
+    /// Points with small logarithms: many are equal or opposite, or the identity.
+    fn points(logarithms: &[i64]) -> Vec<EqAffine> {
+        let own = logarithms
+            .iter()
+            .map(|own| Eq::generator() * signed::<Fp>(*own));
+        own.map(|point| point.to_affine()).collect()
+    }
+
+    #[test]
+    fn spans_are_as_narrow_as_may_be() {
+        let span = |bits, signed| Span { bits, signed };
+        let most = (1 << 62) - 1;
+        for (values, own, planes) in [
+            (vec![], span(0, false), 0),
+            (vec![0, 0], span(0, false), 0),
+            (vec![0, 1], span(1, false), 1),
+            (vec![-1, 0], span(0, true), 1),
+            (vec![-1, 1], span(1, true), 2),
+            (vec![-128, 127], span(7, true), 8),
+            (vec![-128, 128], span(8, true), 9),
+            (vec![255, 3], span(8, false), 8),
+            (vec![most, -most], span(62, true), 63),
+        ] {
+            let used = values.iter().filter(|value| **value != 0).count();
+            assert_eq!(Span::of(&values), (own, used));
+            assert_eq!(own.planes(), planes);
+            let codes = values.iter().map(|value| own.code(*value));
+            assert!(
+                codes
+                    .map(|code| code.checked_shr(planes as u32))
+                    .all(|rest| rest.unwrap_or(0) == 0)
+            );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        /// All columns of all kinds, cut into rows anywhere.
+        #[test]
+        fn planes_sum_to_the_columns(
+            logarithms in prop::collection::vec(-4i64..5, 1..60),
+            shapes in prop::collection::vec((0u32..63, any::<bool>(), 0usize..3), 1..20),
+            cells in prop::collection::vec(any::<i64>(), 60),
+            cuts in prop::collection::vec(0usize..70, 2),
+        ) {
+            let rows = logarithms.len();
+            let value = |(bits, negative, turn): (u32, bool, usize), i: usize| {
+                let own = cells[(7 * turn + i) % cells.len()];
+                let magnitude = own.unsigned_abs() >> 2 & ((1 << bits) - 1);
+                let sign = if negative && own < 0 { -1 } else { 1 };
+                magnitude.cast_signed() * sign
+            };
+            let rest: Vec<Fp> = (0..3).map(|i| Fp::from(cells[i].unsigned_abs()).square() - Fp::ONE).collect();
+            let columns: Vec<(Vec<i64>, &[Fp])> = shapes.iter().map(|shape| {
+                let tail = shape.2.min(rows);
+                ((0..rows - tail).map(|i| value(*shape, i)).collect(), &rest[..tail])
+            }).collect();
+            let (first, last) = (cuts[0].min(cuts[1]), cuts[0].max(cuts[1]));
+            for level in [Level::PORTABLE, Level::detect()] {
+                let bases = Bases::load(level, &points(&logarithms));
+                let table = bases.table.as_ref().expect("few bases have a table");
+                let groups = table.groups.as_ref().expect("and groups");
+                let own: Vec<_> = columns.iter().map(|(values, tail)| column(values, tail)).collect();
+                let ranges = [0..first, first..last, last..usize::MAX];
+                let mut sums = vec![Eq::default(); columns.len()];
+                for range in ranges {
+                    let part = own.iter().map(|own| Column::new(own, range.clone(), groups));
+                    let part: Vec<_> = part.collect::<Option<_>>().expect("columns of planes");
+                    let part = sum(&bases, (table, groups), &part);
+                    sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+                }
+                for ((values, tail), sum) in columns.iter().zip(sums) {
+                    let scalars = values.iter().map(|v| signed::<Fp>(*v)).chain(tail.iter().copied());
+                    let whole: Fp = scalars.zip(&logarithms).map(|(s, l)| s * signed::<Fp>(*l)).sum();
+                    prop_assert_eq!(sum, Eq::generator() * whole);
+                }
+            }
+        }
+    }
+}

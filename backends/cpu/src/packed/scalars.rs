@@ -60,7 +60,8 @@ fn narrow_words<F: PrimeField>(
     }
     let equal = low.and(k.mask).or(high).zeros() == u8::MAX;
     let most = largest.words().into_iter().max();
-    most.filter(|most| equal && most >> 31 == 0).map(|most| most as u32)
+    most.filter(|most| equal && most >> 31 == 0)
+        .map(|most| most as u32)
 }
 
 /// Integers as magnitudes, eight an octet.
