@@ -45,17 +45,13 @@ impl Groups {
         self.start + (self.count << (self.size - 1)) + groups
     }
 
-    /// The references of the sums with the signs that some bits tell.
-    #[inline(always)]
-    pub(crate) fn sums_of(&self, group: usize, bits: [u16; 8]) -> [u32; 8] {
-        let last = 1 << (self.size - 1);
-        let first = (self.start + (group << (self.size - 1))) as u32;
-        bits.map(|bits| {
-            let bits = u32::from(bits);
-            // If the last one is subtracted, the opposite is in the table.
-            let opposite = if bits & last == 0 { u32::MAX } else { 0 };
-            first + ((bits ^ opposite) & (last - 1)) | opposite & NEGATED
-        })
+    /// Some neighbouring groups.
+    pub(crate) fn neighbours(&self, groups: &Range<usize>) -> Neighbours {
+        Neighbours {
+            size: self.size,
+            count: groups.len(),
+            first: (self.start + (groups.start << (self.size - 1))) as u32,
+        }
     }
 
     /// The groups of some rows.
@@ -64,6 +60,36 @@ impl Groups {
             return 0..0;
         }
         rows.start / self.size..rows.end.div_ceil(self.size)
+    }
+}
+
+/// Neighbouring groups.
+pub(crate) struct Neighbours {
+    /// Bases of each.
+    pub(crate) size: usize,
+    pub(crate) count: usize,
+    /// The first sum of the first one.
+    pub(crate) first: u32,
+}
+
+impl Neighbours {
+    /// Most groups that are neighbours.
+    pub(crate) const MOST: usize = 16;
+
+    /// References of sums with the signs that eight bits of words, from a position on, tell for the bases of all groups: those of the
+    /// lowest bit for all groups, then those of the next one. As many bits as there is room for.
+    pub(crate) fn references(&self, codes: &[u64], position: u32, references: &mut [u32]) {
+        let last = 1 << (self.size - 1);
+        for (group, codes) in codes.chunks_exact(self.size).enumerate() {
+            let first = self.first + (group << (self.size - 1)) as u32;
+            let own = references[group..].iter_mut().step_by(self.count);
+            for (reference, bits) in own.zip(transposed(codes, position)) {
+                let bits = u32::from(bits);
+                // If the last one is subtracted, the opposite is in the table.
+                let opposite = if bits & last == 0 { u32::MAX } else { 0 };
+                *reference = first + ((bits ^ opposite) & (last - 1)) | opposite & NEGATED;
+            }
+        }
     }
 }
 
@@ -191,4 +217,35 @@ fn halves<C: Curve>(
     let planes = (0..multiples.width).zip(sums.chunks(count)).rev();
     let addends: Vec<_> = planes.map(|(plane, sums)| (plane, sums.to_vec())).collect();
     adder.horner(count, &addends)
+}
+
+/// The bits of a byte, each in a byte of its own.
+const SPREAD: [u64; 256] = {
+    let mut spread = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut bit = 0;
+        while bit < 8 {
+            spread[byte] |= ((byte >> bit & 1) as u64) << (8 * bit);
+            bit += 1;
+        }
+        byte += 1;
+    }
+    spread
+};
+
+/// Eight bits of at most 16 words, from a position on: bit j of word i is bit i of number j.
+#[inline(always)]
+fn transposed(words: &[u64], position: u32) -> [u16; 8] {
+    let spread = |(i, word): (usize, &u64)| SPREAD[(word >> position & 255) as usize] << i;
+    let bytes = |words: &[u64]| {
+        let own = words.iter().enumerate().map(spread);
+        own.fold(0, |all, own| all | own).to_le_bytes()
+    };
+    let (low, high) = words.split_at(words.len().min(8));
+    let (low, high) = match low.as_array::<8>() {
+        Some(low) => (bytes(low), bytes(high)),
+        None => (bytes(low), [0; 8]),
+    };
+    core::array::from_fn(|plane| u16::from_le_bytes([low[plane], high[plane]]))
 }

@@ -14,10 +14,12 @@ use crate::affine::{Adder, Source, Xy};
 use crate::bases::{Bases, Table};
 use crate::buckets::{self, Terms, reference};
 use crate::commit::{Body, Scalars};
-use crate::groups::Groups;
+use crate::groups::{Groups, Neighbours};
+use crate::kernels;
+use crate::level::Level;
 
 /// Groups whose sums are added up for all columns before those of the next: they stay in the second-level cache.
-const GROUPS_TOGETHER: usize = 16;
+const GROUPS_TOGETHER: usize = Neighbours::MOST;
 
 /// What a plane costs at the end, a doubling and an addition of all columns, in additions.
 const OF_A_PLANE: usize = 150;
@@ -160,7 +162,8 @@ pub(crate) fn sum<C: Curve>(
     for start in (first.unwrap_or(0)..end.unwrap_or(0)).step_by(GROUPS_TOGETHER) {
         for column in columns {
             let (own, end) = (&column.groups, start + GROUPS_TOGETHER);
-            work.push(groups, column, own.start.max(start)..own.end.min(end));
+            let own = own.start.max(start)..own.end.min(end);
+            work.push((bases.level, groups), column, own);
         }
     }
     let mut terms = Terms::new(work.each, 0);
@@ -196,7 +199,12 @@ impl Work {
     }
 
     /// Adds the sums of some neighbouring groups of a column.
-    fn push<F>(&mut self, groups: &Groups, column: &Column<'_, F>, own: Range<usize>) {
+    fn push<F: Field>(
+        &mut self,
+        (level, groups): (Level, &Groups),
+        column: &Column<'_, F>,
+        own: Range<usize>,
+    ) {
         let (span, count) = (column.span, own.len());
         let planes = if count == 0 { 0 } else { span.planes() };
         let start = self.references.len();
@@ -205,13 +213,10 @@ impl Work {
             self.codes(groups, column, &own);
         }
         let references = &mut self.references[start..];
-        let codes = self.codes.chunks_exact(groups.size);
-        for (place, (group, codes)) in own.zip(codes).enumerate() {
-            for byte in (0..planes).step_by(8) {
-                let sums = groups.sums_of(group, transposed(codes, byte as u32));
-                let own = references[byte * count + place..].iter_mut().step_by(count);
-                own.zip(sums).for_each(|(reference, sum)| *reference = sum);
-            }
+        let neighbours = groups.neighbours(&own);
+        let bytes = references.chunks_mut(8 * count.max(1));
+        for (position, references) in (0..).step_by(8).zip(bytes) {
+            kernels::references::<F>(level, &neighbours, &self.codes, position, references);
         }
         let own = core::iter::repeat_n(count as u32, planes);
         self.counts.extend(own);
@@ -259,37 +264,6 @@ impl Work {
     }
 }
 
-/// The bits of a byte, each in a byte of its own.
-const SPREAD: [u64; 256] = {
-    let mut spread = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let mut bit = 0;
-        while bit < 8 {
-            spread[byte] |= ((byte >> bit & 1) as u64) << (8 * bit);
-            bit += 1;
-        }
-        byte += 1;
-    }
-    spread
-};
-
-/// Eight bits of at most 16 words, from a position on: bit j of word i is bit i of number j.
-#[inline(always)]
-fn transposed(words: &[u64], position: u32) -> [u16; 8] {
-    let spread = |(i, word): (usize, &u64)| SPREAD[(word >> position & 255) as usize] << i;
-    let bytes = |words: &[u64]| {
-        let own = words.iter().enumerate().map(spread);
-        own.fold(0, |all, own| all | own).to_le_bytes()
-    };
-    let (low, high) = words.split_at(words.len().min(8));
-    let (low, high) = match low.as_array::<8>() {
-        Some(low) => (bytes(low), bytes(high)),
-        None => (bytes(low), [0; 8]),
-    };
-    core::array::from_fn(|plane| u16::from_le_bytes([low[plane], high[plane]]))
-}
-
 #[cfg(test)]
 mod tests {
     use ff::Field as _;
@@ -300,7 +274,6 @@ mod tests {
 
     use super::*;
     use crate::commit::tests::column;
-    use crate::level::Level;
 
     /// Points with small logarithms: many are equal or opposite, or the identity.
     fn points(logarithms: &[i64]) -> Vec<EqAffine> {
