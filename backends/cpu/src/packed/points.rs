@@ -311,19 +311,24 @@ fn backward<B: PrimeField>(
     let words = unrolled!(4, i => Vector::load(prime.ifma, &inverse[i]));
     let inverse = Lanes::unpack(prime.ifma, words);
     let mut inverses = unrolled!(2, i => inverse.multiply_uncarried(&chains[i], k));
-    let steps = pairs.len().div_ceil(CHAINS);
-    let mut fetches = references.chunks(references.len().div_ceil(steps).max(1));
+    let mut fetches = references
+        .as_chunks::<AT_ONCE>()
+        .0
+        .as_chunks::<4>()
+        .0
+        .iter();
     let mut specials = specials.iter().rev().peekable();
     let groups = pairs.chunks(CHAINS).zip(before.chunks(CHAINS));
     for (number, (pairs, before)) in groups.enumerate().rev() {
-        for reference in fetches.next().unwrap_or(&[]) {
-            if let Some(point) = source.get(index(*reference)) {
-                fetch::<FAR>(point);
-            }
-        }
         let special = specials.peek().is_some_and(|s| s.pair / CHAINS == number);
         if let (false, Ok(both), Ok(before)) = (special, pairs.try_into(), before.try_into()) {
-            add_both(blocks, both, before, &mut inverses, k);
+            match fetches.next() {
+                Some(references) => {
+                    let next = Next { source, references };
+                    add_both(blocks, both, before, &mut inverses, Some(&next), k);
+                }
+                None => add_both(blocks, both, before, &mut inverses, None, k),
+            }
             continue;
         }
         for i in (0..pairs.len()).rev() {
@@ -337,6 +342,24 @@ fn backward<B: PrimeField>(
     }
 }
 
+/// Points fetched during a quarter of two additions: all at once would wait for each other.
+const AT_ONCE: usize = 5;
+
+/// Points that are gathered next, fetched in four parts.
+struct Next<'a> {
+    source: &'a [[u64; 8]],
+    references: &'a [[u32; AT_ONCE]; 4],
+}
+
+impl Next<'_> {
+    /// Asks for a part of them, without a branch.
+    #[inline(always)]
+    fn fetch<const PART: usize>(&self) {
+        let own = &self.references[PART];
+        unrolled!(5, i => fetch::<FAR>(self.source, own[i]));
+    }
+}
+
 /// Two plain additions, with the differences in place of the right x: what comes before them in their chains, and the inverses
 /// of both with that, which lose the differences. Those products fill the wait for the sums' x.
 #[inline(always)]
@@ -345,31 +368,45 @@ fn add_both(
     pairs: &[Pair; 2],
     before: &[Lanes; 2],
     inverses: &mut [[Vector; 5]; 2],
+    next: Option<&Next<'_>>,
     k: &Constants,
 ) {
     let [left, other] = [
         &blocks[pairs[0].left as usize],
         &blocks[pairs[1].left as usize],
     ];
-    let [right, next] = [
+    let [right, other_right] = [
         &blocks[pairs[0].right as usize],
         &blocks[pairs[1].right as usize],
     ];
     let [i, j] = &*inverses;
+    if let Some(next) = next {
+        next.fetch::<0>();
+    }
     let [own, next_inverse] = shared::multiply_uncarried([&before[0], &right.x], *i, k);
-    let [other_own, other_inverse] = shared::multiply_uncarried([&before[1], &next.x], *j, k);
+    if let Some(next) = next {
+        next.fetch::<1>();
+    }
+    let [other_own, other_inverse] =
+        shared::multiply_uncarried([&before[1], &other_right.x], *j, k);
     let own = [digits(own), digits(other_own)];
     *inverses = [next_inverse, other_inverse];
-    let rises = [rise(left, right, k), rise(other, next, k)];
+    if let Some(next) = next {
+        next.fetch::<2>();
+    }
+    let rises = [rise(left, right, k), rise(other, other_right, k)];
     let [a, b] = turns::multiply([&rises[0], &rises[1]], [&own[0], &own[1]], k);
     let [square, other_square] = turns::square_uncarried([&a, &b], k);
     // x1 + x2 = 2 x1 + d - 3 p
     let (x, d) = (&left.x.0, &right.x.0);
     let x = unrolled!(5, j => square[j].add(k.p8[j]).sub(x[j].add(x[j]).add(d[j])));
     let x = Lanes::reduced(x, k);
-    let (y, d) = (&other.x.0, &next.x.0);
+    let (y, d) = (&other.x.0, &other_right.x.0);
     let y = unrolled!(5, j => other_square[j].add(k.p8[j]).sub(y[j].add(y[j]).add(d[j])));
     let y = Lanes::reduced(y, k);
+    if let Some(next) = next {
+        next.fetch::<3>();
+    }
     let runs = [run(left, &x, k), run(other, &y, k)];
     let [f, g] = turns::multiply_uncarried([&a, &b], [&runs[0], &runs[1]], k);
     let first = fallen(left, f, x, k);
