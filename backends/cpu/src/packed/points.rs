@@ -241,56 +241,67 @@ fn forward(
     let mut products = [k.one; CHAINS];
     let (both, alone) = pairs.as_chunks::<CHAINS>();
     let (before_both, before_alone) = before.as_chunks_mut::<CHAINS>();
+    for (number, pairs) in both.iter().take(AHEAD).enumerate() {
+        subtract_both(k, number, blocks, pairs, specials);
+    }
     for (number, (pairs, before)) in both.iter().zip(before_both).enumerate() {
-        let first = number * CHAINS;
-        ahead(k, first, blocks, pairs, before, specials, &mut products);
+        if let Some(pairs) = both.get(number + AHEAD) {
+            subtract_both(k, number + AHEAD, blocks, pairs, specials);
+        }
+        *before = products;
+        let [d, e] = [
+            &blocks[pairs[0].right as usize].x,
+            &blocks[pairs[1].right as usize].x,
+        ];
+        products = turns::multiply::<true>([&products[0], &products[1]], [d, e], k);
     }
     if let ([pair], [before]) = (alone, before_alone) {
-        let first = pairs.len() - 1;
-        let [product, _] = &mut products;
-        let (pair, before) = (core::array::from_ref(pair), core::array::from_mut(before));
-        let product = core::array::from_mut(product);
-        ahead(k, first, blocks, pair, before, specials, product);
+        subtract(k, pairs.len() - 1, blocks, pair, specials);
+        *before = products[0];
+        products[0] = products[0].multiply(&blocks[pair.right as usize].x, k);
     }
     let [first, second] = products;
     let all = first.multiply(&second, k).canonical(k).pack();
     (unrolled!(4, i => all[i].words()), [second, first])
 }
 
-/// Some pairs, each in a chain of its own.
+/// Steps by which differences come before the products with them: so long what is written takes to be read.
+const AHEAD: usize = 3;
+
+/// The differences of two pairs that are in chains of their own.
 #[inline(always)]
-fn ahead<const N: usize>(
+fn subtract_both(
     k: &Constants,
-    first: usize,
+    number: usize,
     blocks: &mut [Block],
-    pairs: &[Pair; N],
-    before: &mut [Lanes; N],
+    pairs: &[Pair; CHAINS],
     specials: &mut Vec<Special>,
-    products: &mut [Lanes; N],
 ) {
-    let mut differences = [k.one; N];
-    for i in 0..N {
-        let (left, right) = (
-            &blocks[pairs[i].left as usize],
-            &blocks[pairs[i].right as usize],
-        );
-        let mut difference = right.x.subtract(&left.x, &k.p3, k);
-        let near = difference.0[0].low_halves_below_eight();
-        let rare = near | u16::from(left.y.0[0].zeros()) | u16::from(right.y.0[0].zeros());
-        if rare != 0 {
-            // SAFETY: `Constants` hold vectors, which exist only where the features do.
-            difference = unsafe { exact(first + i, left, right, (difference, near), specials, k) };
-        }
-        blocks[pairs[i].right as usize].x = difference;
-        before[i] = products[i];
-        differences[i] = difference;
-    }
-    if let ([first, second], [d, e]) = (&mut products[..], &differences[..]) {
-        [*first, *second] = turns::multiply([first, second], [d, e], k);
+    let [first, second] = pairs;
+    subtract(k, number * CHAINS, blocks, first, specials);
+    subtract(k, number * CHAINS + 1, blocks, second, specials);
+}
+
+/// The difference of the x of a pair in place of the right one.
+#[inline(always)]
+fn subtract(
+    k: &Constants,
+    place: usize,
+    blocks: &mut [Block],
+    pair: &Pair,
+    specials: &mut Vec<Special>,
+) {
+    let (left, right) = (&blocks[pair.left as usize], &blocks[pair.right as usize]);
+    let difference = right.x.subtract(&left.x, &k.p3, k);
+    let near = difference.0[0].low_halves_below_eight();
+    let rare = near | u16::from(left.y.0[0].zeros()) | u16::from(right.y.0[0].zeros());
+    // Each written where it is made, so that what is common stays in registers.
+    if rare == 0 {
+        blocks[pair.right as usize].x = difference;
     } else {
-        for (product, difference) in products.iter_mut().zip(&differences) {
-            *product = product.multiply(difference, k);
-        }
+        // SAFETY: `Constants` hold vectors, which exist only where the features do.
+        let exact = unsafe { exact(place, left, right, (difference, near), specials, k) };
+        blocks[pair.right as usize].x = exact;
     }
 }
 
@@ -395,7 +406,7 @@ fn add_both(
         next.fetch::<2>();
     }
     let rises = [rise(left, right, k), rise(other, other_right, k)];
-    let [a, b] = turns::multiply([&rises[0], &rises[1]], [&own[0], &own[1]], k);
+    let [a, b] = turns::multiply::<false>([&rises[0], &rises[1]], [&own[0], &own[1]], k);
     let [square, other_square] = turns::square_uncarried([&a, &b], k);
     // x1 + x2 = 2 x1 + d - 3 p
     let (x, d) = (&left.x.0, &right.x.0);
@@ -408,7 +419,7 @@ fn add_both(
         next.fetch::<3>();
     }
     let runs = [run(left, &x, k), run(other, &y, k)];
-    let [f, g] = turns::multiply_uncarried([&a, &b], [&runs[0], &runs[1]], k);
+    let [f, g] = turns::multiply_uncarried::<false>([&a, &b], [&runs[0], &runs[1]], k);
     let first = fallen(left, f, x, k);
     let second = fallen(other, g, y, k);
     blocks[pairs[0].left as usize] = first;

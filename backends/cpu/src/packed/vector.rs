@@ -103,6 +103,34 @@ impl Vector {
         Self(unsafe { _mm512_mask_sub_epi64(self.0, mask, other.0, self.0) })
     }
 
+    /// [`Vector::low`] with factor J of some, read from memory if it WAITS there.
+    #[inline(always)]
+    pub(super) fn low_from<const WAITS: bool, const J: usize>(
+        self,
+        b: Self,
+        c: &[Self; 5],
+    ) -> Self {
+        if WAITS {
+            self.low_at::<J>(b, c)
+        } else {
+            self.low(b, c[J])
+        }
+    }
+
+    /// [`Vector::high`] with factor J of some, read from memory if it WAITS there.
+    #[inline(always)]
+    pub(super) fn high_from<const WAITS: bool, const J: usize>(
+        self,
+        b: Self,
+        c: &[Self; 5],
+    ) -> Self {
+        if WAITS {
+            self.high_at::<J>(b, c)
+        } else {
+            self.high(b, c[J])
+        }
+    }
+
     /// Half words in order, as words.
     #[inline(always)]
     pub(super) fn load_halves(_: Ifma, halves: &[u32; 8]) -> Self {
