@@ -26,9 +26,6 @@ pub(crate) const NOTHING: u32 = u32::MAX;
 /// Independent chains of products: additions of as many blocks hide each other's latency.
 pub(super) const CHAINS: usize = 2;
 
-/// Times that points are fetched in a step of additions: too many at once wait for each other.
-const FETCHES: usize = 4;
-
 /// Eight points.
 #[derive(Clone, Copy)]
 pub(crate) struct Block {
@@ -244,56 +241,67 @@ fn forward(
     let mut products = [k.one; CHAINS];
     let (both, alone) = pairs.as_chunks::<CHAINS>();
     let (before_both, before_alone) = before.as_chunks_mut::<CHAINS>();
+    for (number, pairs) in both.iter().take(AHEAD).enumerate() {
+        subtract_both(k, number, blocks, pairs, specials);
+    }
     for (number, (pairs, before)) in both.iter().zip(before_both).enumerate() {
-        let first = number * CHAINS;
-        ahead(k, first, blocks, pairs, before, specials, &mut products);
+        if let Some(pairs) = both.get(number + AHEAD) {
+            subtract_both(k, number + AHEAD, blocks, pairs, specials);
+        }
+        *before = products;
+        let [d, e] = [
+            &blocks[pairs[0].right as usize].x,
+            &blocks[pairs[1].right as usize].x,
+        ];
+        products = turns::multiply::<true>([&products[0], &products[1]], [d, e], k);
     }
     if let ([pair], [before]) = (alone, before_alone) {
-        let first = pairs.len() - 1;
-        let [product, _] = &mut products;
-        let (pair, before) = (core::array::from_ref(pair), core::array::from_mut(before));
-        let product = core::array::from_mut(product);
-        ahead(k, first, blocks, pair, before, specials, product);
+        subtract(k, pairs.len() - 1, blocks, pair, specials);
+        *before = products[0];
+        products[0] = products[0].multiply(&blocks[pair.right as usize].x, k);
     }
     let [first, second] = products;
     let all = first.multiply(&second, k).canonical(k).pack();
     (unrolled!(4, i => all[i].words()), [second, first])
 }
 
-/// Some pairs, each in a chain of its own.
+/// Steps by which differences come before the products with them: so long what is written takes to be read.
+const AHEAD: usize = 3;
+
+/// The differences of two pairs that are in chains of their own.
 #[inline(always)]
-fn ahead<const N: usize>(
+fn subtract_both(
     k: &Constants,
-    first: usize,
+    number: usize,
     blocks: &mut [Block],
-    pairs: &[Pair; N],
-    before: &mut [Lanes; N],
+    pairs: &[Pair; CHAINS],
     specials: &mut Vec<Special>,
-    products: &mut [Lanes; N],
 ) {
-    let mut differences = [k.one; N];
-    for i in 0..N {
-        let (left, right) = (
-            &blocks[pairs[i].left as usize],
-            &blocks[pairs[i].right as usize],
-        );
-        let mut difference = right.x.subtract(&left.x, &k.p3, k);
-        let near = difference.0[0].low_halves_below_eight();
-        let rare = near | u16::from(left.y.0[0].zeros()) | u16::from(right.y.0[0].zeros());
-        if rare != 0 {
-            // SAFETY: `Constants` hold vectors, which exist only where the features do.
-            difference = unsafe { exact(first + i, left, right, (difference, near), specials, k) };
-        }
-        blocks[pairs[i].right as usize].x = difference;
-        before[i] = products[i];
-        differences[i] = difference;
-    }
-    if let ([first, second], [d, e]) = (&mut products[..], &differences[..]) {
-        [*first, *second] = turns::multiply([first, second], [d, e], k);
+    let [first, second] = pairs;
+    subtract(k, number * CHAINS, blocks, first, specials);
+    subtract(k, number * CHAINS + 1, blocks, second, specials);
+}
+
+/// The difference of the x of a pair in place of the right one.
+#[inline(always)]
+fn subtract(
+    k: &Constants,
+    place: usize,
+    blocks: &mut [Block],
+    pair: &Pair,
+    specials: &mut Vec<Special>,
+) {
+    let (left, right) = (&blocks[pair.left as usize], &blocks[pair.right as usize]);
+    let difference = right.x.subtract(&left.x, &k.p3, k);
+    let near = difference.0[0].low_halves_below_eight();
+    let rare = near | u16::from(left.y.0[0].zeros()) | u16::from(right.y.0[0].zeros());
+    // Each written where it is made, so that what is common stays in registers.
+    if rare == 0 {
+        blocks[pair.right as usize].x = difference;
     } else {
-        for (product, difference) in products.iter_mut().zip(&differences) {
-            *product = product.multiply(difference, k);
-        }
+        // SAFETY: `Constants` hold vectors, which exist only where the features do.
+        let exact = unsafe { exact(place, left, right, (difference, near), specials, k) };
+        blocks[pair.right as usize].x = exact;
     }
 }
 
@@ -314,25 +322,26 @@ fn backward<B: PrimeField>(
     let words = unrolled!(4, i => Vector::load(prime.ifma, &inverse[i]));
     let inverse = Lanes::unpack(prime.ifma, words);
     let mut inverses = unrolled!(2, i => inverse.multiply_uncarried(&chains[i], k));
-    let steps = pairs.len().div_ceil(CHAINS);
-    let few = references.len().div_ceil(steps * FETCHES).max(1);
-    let mut fetches = references.chunks(few);
-    let mut fetch_few = || {
-        for reference in fetches.next().unwrap_or(&[]) {
-            if let Some(point) = source.get(index(*reference)) {
-                fetch::<FAR>(point);
-            }
-        }
-    };
+    let mut fetches = references
+        .as_chunks::<AT_ONCE>()
+        .0
+        .as_chunks::<4>()
+        .0
+        .iter();
     let mut specials = specials.iter().rev().peekable();
     let groups = pairs.chunks(CHAINS).zip(before.chunks(CHAINS));
     for (number, (pairs, before)) in groups.enumerate().rev() {
         let special = specials.peek().is_some_and(|s| s.pair / CHAINS == number);
         if let (false, Ok(both), Ok(before)) = (special, pairs.try_into(), before.try_into()) {
-            add_both(blocks, both, before, &mut inverses, &mut fetch_few, k);
+            match fetches.next() {
+                Some(references) => {
+                    let next = Next { source, references };
+                    add_both(blocks, both, before, &mut inverses, Some(&next), k);
+                }
+                None => add_both(blocks, both, before, &mut inverses, None, k),
+            }
             continue;
         }
-        (0..FETCHES).for_each(|_| fetch_few());
         for i in (0..pairs.len()).rev() {
             let inverse = carry_up(inverses[i], k);
             let own = inverse.multiply(&before[i], k);
@@ -344,6 +353,24 @@ fn backward<B: PrimeField>(
     }
 }
 
+/// Points fetched during a quarter of two additions: all at once would wait for each other.
+const AT_ONCE: usize = 5;
+
+/// Points that are gathered next, fetched in four parts.
+struct Next<'a> {
+    source: &'a [[u64; 8]],
+    references: &'a [[u32; AT_ONCE]; 4],
+}
+
+impl Next<'_> {
+    /// Asks for a part of them, without a branch.
+    #[inline(always)]
+    fn fetch<const PART: usize>(&self) {
+        let own = &self.references[PART];
+        unrolled!(5, i => fetch::<FAR>(self.source, own[i]));
+    }
+}
+
 /// Two plain additions, with the differences in place of the right x: what comes before them in their chains, and the inverses
 /// of both with that, which lose the differences. Those products fill the wait for the sums' x.
 #[inline(always)]
@@ -352,38 +379,47 @@ fn add_both(
     pairs: &[Pair; 2],
     before: &[Lanes; 2],
     inverses: &mut [[Vector; 5]; 2],
-    fetch_few: &mut impl FnMut(),
+    next: Option<&Next<'_>>,
     k: &Constants,
 ) {
     let [left, other] = [
         &blocks[pairs[0].left as usize],
         &blocks[pairs[1].left as usize],
     ];
-    let [right, next] = [
+    let [right, other_right] = [
         &blocks[pairs[0].right as usize],
         &blocks[pairs[1].right as usize],
     ];
     let [i, j] = &*inverses;
-    fetch_few();
+    if let Some(next) = next {
+        next.fetch::<0>();
+    }
     let [own, next_inverse] = shared::multiply_uncarried([&before[0], &right.x], *i, k);
-    fetch_few();
-    let [other_own, other_inverse] = shared::multiply_uncarried([&before[1], &next.x], *j, k);
+    if let Some(next) = next {
+        next.fetch::<1>();
+    }
+    let [other_own, other_inverse] =
+        shared::multiply_uncarried([&before[1], &other_right.x], *j, k);
     let own = [digits(own), digits(other_own)];
     *inverses = [next_inverse, other_inverse];
-    let rises = [rise(left, right, k), rise(other, next, k)];
-    fetch_few();
-    let [a, b] = turns::multiply([&rises[0], &rises[1]], [&own[0], &own[1]], k);
+    if let Some(next) = next {
+        next.fetch::<2>();
+    }
+    let rises = [rise(left, right, k), rise(other, other_right, k)];
+    let [a, b] = turns::multiply::<false>([&rises[0], &rises[1]], [&own[0], &own[1]], k);
     let [square, other_square] = turns::square_uncarried([&a, &b], k);
     // x1 + x2 = 2 x1 + d - 3 p
     let (x, d) = (&left.x.0, &right.x.0);
     let x = unrolled!(5, j => square[j].add(k.p8[j]).sub(x[j].add(x[j]).add(d[j])));
     let x = Lanes::reduced(x, k);
-    let (y, d) = (&other.x.0, &next.x.0);
+    let (y, d) = (&other.x.0, &other_right.x.0);
     let y = unrolled!(5, j => other_square[j].add(k.p8[j]).sub(y[j].add(y[j]).add(d[j])));
     let y = Lanes::reduced(y, k);
+    if let Some(next) = next {
+        next.fetch::<3>();
+    }
     let runs = [run(left, &x, k), run(other, &y, k)];
-    fetch_few();
-    let [f, g] = turns::multiply_uncarried([&a, &b], [&runs[0], &runs[1]], k);
+    let [f, g] = turns::multiply_uncarried::<false>([&a, &b], [&runs[0], &runs[1]], k);
     let first = fallen(left, f, x, k);
     let second = fallen(other, g, y, k);
     blocks[pairs[0].left as usize] = first;

@@ -53,7 +53,9 @@ fn compare<F: PrimeField>(prime: Prime<F>, a: &[[u64; 5]; 8], b: &[[u64; 5]; 8])
     ];
     let digits = |lanes: &Lanes| limbs(lanes).map(|own| own.map(|limb| limb & LIMB));
     // In turns: the very digits of one after the other.
-    let both = turns::multiply([&x, &y], [&y, &y], k);
+    let both = turns::multiply::<false>([&x, &y], [&y, &y], k);
+    let waiting = turns::multiply::<true>([&x, &y], [&y, &y], k);
+    assert_eq!(both.map(|own| limbs(&own)), waiting.map(|own| limbs(&own)));
     let squares = turns::square_uncarried([&x, &y], k).map(|square| carry_up(square, k));
     for (own, other) in [&x, &y].into_iter().zip(&both) {
         assert_eq!(digits(other), limbs(&own.multiply(&y, k)));
