@@ -1,8 +1,8 @@
 //! Random-looking inputs that are the same everywhere.
 
 use ff::PrimeField as _;
-use group::{Curve as _, Group as _};
 use group::CurveAffine as _;
+use group::{Curve as _, Group as _};
 use pasta_curves::{Ep, EpAffine, Fq};
 
 /// `count` scalars: full ones, or integers below `2^(bits-1)` in magnitude of both signs.

@@ -145,7 +145,7 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
         let rows = 1 << log_n;
         let name = |what: &str| format!("{what} 2^{log_n}");
         let names = ["load", "commit 32 full", "commit 1 full", "commit 32 8-bit"];
-        let others = ["dictionary 32", "fold 8", "commit folded"];
+        let others = ["dictionary 32", "fold 8", "commit folded", "commit 32 of"];
         if !names
             .iter()
             .chain(&others)
@@ -168,6 +168,17 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
         timer.time(&name("commit 32 8-bit"), 32 * rows, || {
             cpu.commit(&bases, &[&few], &none)
         })?;
+        for value in [0, 1, -128] {
+            let body = Body::small(vec![value; 32 * rows]);
+            let columns = HostColumns {
+                body,
+                ..bytes(32, rows)
+            };
+            let equal = cpu.upload(&columns)?;
+            timer.time(&name(&format!("commit 32 of {value}")), 32 * rows, || {
+                cpu.commit(&bases, &[&equal], &none)
+            })?;
+        }
         let entries = cpu.upload(&full(1, 8))?;
         let indices: Vec<u32> = (0..rows * 32).map(|i| (i * i % 11 % 8) as u32).collect();
         timer.time(&name("dictionary 32"), 32 * rows, || {

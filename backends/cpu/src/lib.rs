@@ -10,6 +10,7 @@ pub mod bases;
 mod buckets;
 pub mod columns;
 mod commit;
+mod dictionary;
 mod digits;
 mod division;
 mod eval;
@@ -115,7 +116,7 @@ impl<C: Curve> Backend<C> for Cpu {
         tails: &[Vec<Scalar<C>>],
         extra: &[Vec<Scalar<C>>],
     ) -> Result<Vec<C>> {
-        commit::commit_dictionary(bases, indices, dictionary, tails, extra)
+        dictionary::commit_dictionary(bases, indices, dictionary, tails, extra)
     }
 
     fn msm(&self, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
