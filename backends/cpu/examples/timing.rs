@@ -145,7 +145,13 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
         let rows = 1 << log_n;
         let name = |what: &str| format!("{what} 2^{log_n}");
         let names = ["load", "commit 32 full", "commit 1 full", "commit 32 8-bit"];
-        let others = ["dictionary 32", "fold 8", "commit folded", "commit 32 of"];
+        let others = [
+            "dictionary 32",
+            "fold 8",
+            "commit folded",
+            "commit 32 of",
+            "commit 32 blinded",
+        ];
         if !names
             .iter()
             .chain(&others)
@@ -167,6 +173,17 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
         let few = cpu.upload(&bytes(32, rows))?;
         timer.time(&name("commit 32 8-bit"), 32 * rows, || {
             cpu.commit(&bases, &[&few], &none)
+        })?;
+        // As the prover's: a random last cell and a blinder.
+        let blinded = HostColumns {
+            rows: rows - 2,
+            tail: wide(32),
+            ..bytes(32, rows - 3)
+        };
+        let blinded = cpu.upload(&blinded)?;
+        let blinders: Vec<_> = wide(32).into_iter().map(|r| vec![r - r, r]).collect();
+        timer.time(&name("commit 32 blinded 8-bit"), 32 * rows, || {
+            cpu.commit(&bases, &[&blinded], &blinders)
         })?;
         for value in [0, 1, -128] {
             let body = Body::small(vec![value; 32 * rows]);
