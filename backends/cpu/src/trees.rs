@@ -20,7 +20,7 @@ const LONGEST: u32 = 64;
 const WAVE: usize = 320;
 
 /// The same if points come from [`FAR`] and are fetched beside: with all waves at work they fit.
-const FAR_WAVE: usize = 256;
+const FAR_WAVE: usize = 160;
 
 /// Buckets, and sums of them, of the columns of a small commitment.
 const SMALL_BUCKETS: usize = 8192;
