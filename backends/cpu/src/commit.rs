@@ -267,7 +267,7 @@ pub(crate) fn commit<C: Curve>(
         .flat_map(|b| (0..b.shape().0).map(move |c| b.column(c)));
     let columns: Vec<_> = columns
         .zip(extra)
-        .map(|((cells, tail), own)| scalars(bases, cells, [tail, own], extra.len()))
+        .map(|((cells, tail), own)| scalars(bases, &cells, [tail, own], extra.len()))
         .collect();
     Ok(normalize::<C>(&commit_scalars(bases, &columns)))
 }
@@ -275,11 +275,11 @@ pub(crate) fn commit<C: Curve>(
 /// A column, one of several.
 fn scalars<'a, C: Curve>(
     bases: &Bases<C>,
-    cells: Cells<'a, Scalar<C>>,
+    cells: &Cells<'a, Scalar<C>>,
     rest: [&'a [Scalar<C>]; 2],
     columns: usize,
 ) -> Scalars<'a, Scalar<C>> {
-    let (bits, span, body) = match cells {
+    let (bits, span, body) = match *cells {
         Cells::Small(bits, values) => {
             let rest = rest[0].len() + rest[1].len();
             let span = in_planes(bases, values, rest, columns);

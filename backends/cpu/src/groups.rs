@@ -87,7 +87,7 @@ impl Neighbours {
                 let bits = u32::from(bits);
                 // If the last one is subtracted, the opposite is in the table.
                 let opposite = if bits & last == 0 { u32::MAX } else { 0 };
-                *reference = first + ((bits ^ opposite) & (last - 1)) | opposite & NEGATED;
+                *reference = (first + ((bits ^ opposite) & (last - 1))) | (opposite & NEGATED);
             }
         }
     }
@@ -177,7 +177,7 @@ impl Groups {
         points.extend(lowest);
         let place = |group: usize, index: usize| match index.checked_ilog2() {
             None => first + group,
-            Some(bit) => first + (count + group << bit) + index - (1 << bit),
+            Some(bit) => first + ((count + group) << bit) + index - (1 << bit),
         };
         for i in 0..size - 1 {
             let of_group = |group| {
