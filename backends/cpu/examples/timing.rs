@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use ff::PrimeField as _;
+use ff::{Field as _, PrimeField as _};
 use group::{Curve as _, Group as _};
 use pasta_curves::EqAffine;
 use zkernel_backend::{Backend, Body, ColumnRef, Curve, Field, HostColumns, Result, Scalar, Term};
@@ -181,7 +181,7 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
             ..bytes(32, rows - 3)
         };
         let blinded = cpu.upload(&blinded)?;
-        let blinders: Vec<_> = wide(32).into_iter().map(|r| vec![r - r, r]).collect();
+        let blinders: Vec<_> = wide(32).into_iter().map(|r| vec![Scalar::<C>::ZERO, r]).collect();
         timer.time(&name("commit 32 blinded 8-bit"), 32 * rows, || {
             cpu.commit(&bases, &[&blinded], &blinders)
         })?;
