@@ -181,7 +181,10 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
             ..bytes(32, rows - 3)
         };
         let blinded = cpu.upload(&blinded)?;
-        let blinders: Vec<_> = wide(32).into_iter().map(|r| vec![Scalar::<C>::ZERO, r]).collect();
+        let blinders: Vec<_> = wide(32)
+            .into_iter()
+            .map(|r| vec![Scalar::<C>::ZERO, r])
+            .collect();
         timer.time(&name("commit 32 blinded 8-bit"), 32 * rows, || {
             cpu.commit(&bases, &[&blinded], &blinders)
         })?;
