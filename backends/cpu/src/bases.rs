@@ -5,6 +5,7 @@ use zkernel_backend::Curve;
 
 use crate::affine::{Adder, Xy};
 use crate::digits::{MAGNITUDE_BITS, windows};
+use crate::ends::Ends;
 use crate::groups::{Groups, Multiples};
 use crate::level::Level;
 use crate::packed::pages::with_capacity;
@@ -35,7 +36,7 @@ pub(crate) struct Table<C: Curve> {
     /// How many of the points are multiples.
     multiples: usize,
     /// Where columns of small integers pay.
-    pub(crate) groups: Option<Groups>,
+    pub(crate) groups: Option<(Groups, Ends)>,
 }
 
 impl<C: Curve> Bases<C> {
@@ -98,17 +99,23 @@ impl<C: Curve> Table<C> {
         let Some(groups) = Groups::best(bases, self.multiples) else {
             return self;
         };
-        let mut points = with_capacity(groups.end());
+        let windows = windows(MAGNITUDE_BITS, self.width);
+        let ends = Ends::new((bases, windows, self.width), groups.end());
+        let mut points = with_capacity(ends.end());
         points.append(&mut self.points);
-        points.resize(groups.end(), Xy::IDENTITY);
+        points.resize(ends.end(), Xy::IDENTITY);
         let (multiples, sums) = points.split_at_mut(self.multiples);
+        let (sums, of_ends) = sums.split_at_mut(groups.end() - self.multiples);
         let multiples = Multiples {
             points: multiples,
             width: self.width,
             count: bases,
         };
-        groups.fill::<C>(level, multiples, sums);
-        (self.points, self.groups) = (points, Some(groups));
+        groups.fill::<C>(level, &multiples, sums);
+        Adder::with(level, |adder| {
+            ends.fill::<C>(adder, &multiples, of_ends);
+        });
+        (self.points, self.groups) = (points, Some((groups, ends)));
         self
     }
 

@@ -208,11 +208,11 @@ pub(crate) fn commit_scalars<C: Curve>(
     };
     let own = |column: &Scalars<'_, Scalar<C>>| windows(column.bits, table.width);
     let additions = |column: &Scalars<'_, Scalar<C>>| {
-        if let (Some(span), Some(groups)) = (column.span, &table.groups) {
+        if let (Some(span), Some((groups, ends))) = (column.span, &table.groups) {
             let (body, rest) = (column.body_len(), column.rest_len());
             return (
                 column.len(),
-                span.additions(groups, body, rest, columns.len()),
+                span.additions((groups, ends), body, rest, columns.len()),
             );
         }
         let rest = column.rest_len() * windows(MAGNITUDE_BITS, table.width);
@@ -231,11 +231,11 @@ pub(crate) fn commit_scalars<C: Curve>(
     let sum = |part: &Part| {
         let of = part.columns.clone();
         let rows: Vec<Range<usize>> = of.clone().map(|column| part.rows(column)).collect();
-        if let Some(groups) = &table.groups {
+        if let Some((groups, ends)) = &table.groups {
             let own = columns[of.clone()].iter().zip(&rows);
             let own = own.map(|(column, rows)| Column::new(column, rows.clone(), groups));
             if let Some(own) = own.collect::<Option<Vec<_>>>() {
-                return planes::sum(bases, (table, groups), &own);
+                return planes::sum(bases, table, (groups, ends), &own);
             }
         }
         tabled(bases, table, &columns[of], &rows)
@@ -304,11 +304,11 @@ fn in_planes<C: Curve>(
     columns: usize,
 ) -> Option<Span> {
     let table = bases.table.as_ref()?;
-    let groups = table.groups.as_ref()?;
+    let (groups, ends) = table.groups.as_ref()?;
     let (span, used) = Span::of(values);
     let bits = span.bits();
     let buckets = Plan::best(table.width, bits, used, rest).additions(bits, used, rest);
-    (span.additions(groups, values.len(), rest, columns) < buckets).then_some(span)
+    (span.additions((groups, ends), values.len(), rest, columns) < buckets).then_some(span)
 }
 
 /// The least number of bits with magnitudes up to `2^bits`, if those are digits of the table.

@@ -5,8 +5,9 @@
 
 use core::ops::Range;
 
-use ff::PrimeField as _;
+use ff::PrimeField;
 use group::Group as _;
+use pasta_curves::arithmetic::VartimeField;
 use rayon::prelude::*;
 use zkernel_backend::{Curve, Scalar};
 use zkernel_verifier::curve::Point;
@@ -40,6 +41,11 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
+    /// Groups of so many bases each, so many, whose sums are at a place of a table.
+    pub(crate) const fn new(size: usize, count: usize, start: usize) -> Self {
+        Self { size, start, count }
+    }
+
     /// Where the sum of the halves of the first groups is, so many.
     pub(crate) const fn total(&self, groups: usize) -> usize {
         self.start + (self.count << (self.size - 1)) + groups
@@ -124,7 +130,7 @@ impl Groups {
     pub(crate) fn fill<C: Curve>(
         &self,
         level: Level,
-        multiples: Multiples<'_, C::Base>,
+        multiples: &Multiples<'_, C::Base>,
         points: &mut [Xy<C::Base>],
     ) {
         let each = 1 << (self.size - 1);
@@ -134,7 +140,7 @@ impl Groups {
             let start = part * GROUPS_TOGETHER;
             let own = start..start + sums.len() / each;
             Adder::with(level, |adder| {
-                self.fill_sums::<C>(adder, &multiples, own, sums);
+                self.fill_sums::<C>(adder, multiples, own, sums);
             });
         });
         let add = |total: &mut Point<C>, sums: &[Xy<C::Base>]| {
@@ -160,15 +166,26 @@ impl Groups {
         own: Range<usize>,
         sums: &mut [Xy<C::Base>],
     ) {
-        let (size, count) = (self.size, own.len());
-        let rows = own.start * size..multiples.count.min(own.end * size);
-        // The bases and their halves, then sums: of every group the one with no bit, then the one with bit 0, the two with bit 1 and
-        // perhaps lower ones, and so on.
-        let mut points = Vec::with_capacity((2 * size + (1 << (size - 1))) * count);
-        points.extend_from_slice(&multiples.points[rows.clone()]);
-        points.resize(size * count, Xy::IDENTITY);
+        let bases = own.len() * self.size;
+        let rows = own.start * self.size..multiples.count.min(own.end * self.size);
+        let mut points = multiples.points[rows.clone()].to_vec();
+        points.resize(bases, Xy::IDENTITY);
         points.extend(halves::<C>(adder, multiples, rows));
-        points.resize(2 * size * count, Xy::IDENTITY);
+        points.resize(2 * bases, Xy::IDENTITY);
+        self.fill_from(adder, points, sums);
+    }
+
+    /// Writes all sums of groups, given their bases and the halves of these.
+    pub(crate) fn fill_from<B: PrimeField + VartimeField>(
+        &self,
+        adder: &mut Adder<B>,
+        mut points: Vec<Xy<B>>,
+        sums: &mut [Xy<B>],
+    ) {
+        let (size, count) = (self.size, points.len() / (2 * self.size));
+        points.reserve(sums.len());
+        // After the halves sums: of every group the one with no bit, then the one with bit 0, the two with bit 1 and perhaps lower
+        // ones, and so on.
         let half = |i: usize| reference(size * count + i, i % size != size - 1);
         let halves: Vec<u32> = (0..size * count).map(half).collect();
         let first = points.len();
@@ -199,7 +216,7 @@ impl Groups {
 }
 
 /// Halves of some bases: `(r + 1) / 2` times them, r being their order, by the bits of that.
-fn halves<C: Curve>(
+pub(crate) fn halves<C: Curve>(
     adder: &mut Adder<C::Base>,
     multiples: &Multiples<'_, C::Base>,
     rows: Range<usize>,

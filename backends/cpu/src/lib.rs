@@ -13,6 +13,7 @@ mod commit;
 mod dictionary;
 mod digits;
 mod division;
+mod ends;
 mod eval;
 mod groups;
 mod halves;

@@ -14,6 +14,7 @@ use crate::affine::{Adder, Source, Xy};
 use crate::bases::{Bases, Table};
 use crate::buckets::{self, Terms, reference};
 use crate::commit::{Body, Scalars};
+use crate::ends::Ends;
 use crate::groups::{Groups, Neighbours};
 use crate::kernels;
 use crate::level::Level;
@@ -23,9 +24,6 @@ const GROUPS_TOGETHER: usize = Neighbours::MOST;
 
 /// What a plane costs at the end, a doubling and an addition of all columns, in additions.
 const OF_A_PLANE: usize = 150;
-
-/// Digits of a scalar of full size that are not zero.
-const DIGITS_OF_A_SCALAR: usize = 85;
 
 /// Which integers a column holds: `0..2^bits`, or `-2^bits..2^bits`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,13 +73,13 @@ impl Span {
     /// Additions of a column on such groups, beside those of scalars of full size and of one of so many columns of the planes.
     pub(crate) fn additions(
         self,
-        groups: &Groups,
+        (groups, ends): (&Groups, &Ends),
         rows: usize,
         rest: usize,
         columns: usize,
     ) -> usize {
         let own = self.planes() * rows.div_ceil(groups.size);
-        own + rest * DIGITS_OF_A_SCALAR + self.planes() * OF_A_PLANE / columns.max(1)
+        own + rest * ends.additions() + self.planes() * OF_A_PLANE / columns.max(1)
     }
 }
 
@@ -125,10 +123,10 @@ impl<'a, F: Field> Column<'a, F> {
     }
 
     /// Visits planes and references of what the groups' sums lack: their halves, and scalars of full size.
-    fn each_other(
+    fn each_other<C: Curve<ScalarExt = F>>(
         &self,
-        groups: &Groups,
-        (bases, width): (usize, u32),
+        (groups, ends): (&Groups, &Ends),
+        (bases, width): (&Bases<C>, u32),
         mut visit: impl FnMut(usize, u32),
     ) {
         let own = &self.groups;
@@ -140,9 +138,12 @@ impl<'a, F: Field> Column<'a, F> {
             }
         }
         self.scalars.each_of_rest(&self.rows, |i, magnitude| {
+            if ends.each_of::<F>(bases.level, (i, magnitude), &mut visit) {
+                return;
+            }
             magnitude.each_bit(|position, negative| {
                 let (window, plane) = (position / width, position % width);
-                let base = window as usize * bases + i;
+                let base = window as usize * bases.len() + i;
                 visit(plane as usize, reference(base, negative));
             });
         });
@@ -152,7 +153,8 @@ impl<'a, F: Field> Column<'a, F> {
 /// `sum scalars * bases` of several columns.
 pub(crate) fn sum<C: Curve>(
     bases: &Bases<C>,
-    (table, groups): (&Table<C>, &Groups),
+    table: &Table<C>,
+    (groups, ends): (&Groups, &Ends),
     columns: &[Column<'_, Scalar<C>>],
 ) -> Vec<Point<C>> {
     let planes = columns.iter().map(|column| column.planes(table.width));
@@ -168,7 +170,7 @@ pub(crate) fn sum<C: Curve>(
     }
     let mut terms = Terms::new(work.each, 0);
     for (c, column) in columns.iter().enumerate() {
-        column.each_other(groups, (bases.len(), table.width), |plane, reference| {
+        column.each_other((groups, ends), (bases, table.width), |plane, reference| {
             terms.push(c * work.planes + plane, reference);
         });
     }
@@ -337,14 +339,14 @@ mod tests {
             for level in [Level::PORTABLE, Level::detect()] {
                 let bases = Bases::load(level, &points(&logarithms));
                 let table = bases.table.as_ref().expect("few bases have a table");
-                let groups = table.groups.as_ref().expect("and groups");
+                let (groups, ends) = table.groups.as_ref().expect("and groups");
                 let own: Vec<_> = columns.iter().map(|(values, tail)| column(values, tail)).collect();
                 let ranges = [0..first, first..last, last..usize::MAX];
                 let mut sums = vec![Eq::default(); columns.len()];
                 for range in ranges {
                     let part = own.iter().map(|own| Column::new(own, range.clone(), groups));
                     let part: Vec<_> = part.collect::<Option<_>>().expect("columns of planes");
-                    let part = sum(&bases, (table, groups), &part);
+                    let part = sum(&bases, table, (groups, ends), &part);
                     sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
                 }
                 for ((values, tail), sum) in columns.iter().zip(sums) {
