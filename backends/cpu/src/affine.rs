@@ -153,7 +153,7 @@ impl<'a, B: ff::PrimeField + VartimeField> Source<'a, B> {
     }
 
     /// Every point in a line of its own.
-    fn points(self) -> Cow<'a, [Xy<B>]> {
+    pub(crate) fn points(self) -> Cow<'a, [Xy<B>]> {
         match self {
             Self::Points(points) => Cow::Borrowed(points),
             #[cfg(target_arch = "x86_64")]
@@ -282,24 +282,14 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
     }
 
     /// For every group of `size` buckets, a power of two: the sum of all, then for every bit the sum of those whose index
-    /// has it. With zeta there are as many groups again, whose buckets `(x, y)` are added to those before as `(zeta x, y)`.
-    pub(crate) fn bit_sums(
-        &mut self,
-        buckets: &[Xy<B>],
-        size: usize,
-        zeta: Option<B>,
-    ) -> Vec<Xy<B>> {
+    /// has it.
+    pub(crate) fn bit_sums(&mut self, buckets: &[Xy<B>], size: usize) -> Vec<Xy<B>> {
         #[cfg(target_arch = "x86_64")]
         if let Some(packed) = &mut self.packed {
             let buckets = packed.words(buckets);
-            return self.trees.bit_sums(packed, buckets, size, zeta);
+            return self.trees.bit_sums(packed, buckets, size);
         }
         let mut arrays = buckets.to_vec();
-        if let Some(zeta) = zeta {
-            let half = buckets.len() / 2;
-            arrays[half..].iter_mut().for_each(|point| point.x *= zeta);
-            arrays = self.add_each(&arrays, half, |j| (j as u32, (half + j) as u32));
-        }
         let (groups, mut length) = (arrays.len() / size, arrays.len());
         for _ in 0..size.ilog2() {
             let upper: Vec<_> = arrays[..length]

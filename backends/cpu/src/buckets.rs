@@ -28,14 +28,12 @@ pub(crate) struct Section<'a, B> {
     pub(crate) size: usize,
     /// Binary logarithm of the first weight.
     pub(crate) shift: u32,
-    /// If given, there are as many groups again: the images `(zeta x, y)` of their buckets belong to those before.
-    pub(crate) zeta: Option<B>,
 }
 
 impl<B: ff::PrimeField + VartimeField> Section<'_, B> {
     /// Points of every group, with the binary logarithms of their weights, whose sums are those of the buckets.
     pub(crate) fn addends(&self, adder: &mut Adder<B>, groups: usize) -> Vec<(u32, Vec<Xy<B>>)> {
-        let sums = adder.bit_sums(self.buckets, self.size, self.zeta);
+        let sums = adder.bit_sums(self.buckets, self.size);
         let each = sums.len() / groups;
         let sum = |i: usize| sums.iter().skip(i).step_by(each).copied().collect();
         // The index of a bucket is one less than its weight: the sum of all counts once more.

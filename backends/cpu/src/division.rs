@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use crate::digits::{Windows, windows};
+use crate::eisenstein::Base;
 use crate::halves::HALF_BITS;
 use crate::integers::Integers;
 
@@ -31,10 +32,45 @@ const FAR: usize = 1 << 16;
 /// What a bit of the scalars costs in the end, a doubling and about an addition one by one, in additions.
 const OF_A_BIT: usize = 5;
 
+/// What scalars are written in.
+#[derive(Clone, Copy)]
+pub(crate) enum Digits {
+    /// Signed digits.
+    Signed(Windows),
+    /// Digits of both halves at once.
+    Hexagonal(Base),
+}
+
+impl Digits {
+    /// Windows of a scalar.
+    pub(crate) const fn count(&self) -> usize {
+        match self {
+            Self::Signed(windows) => windows.count(),
+            Self::Hexagonal(base) => base.count(),
+        }
+    }
+
+    /// Bits of a window.
+    pub(crate) const fn width(&self) -> u32 {
+        match self {
+            Self::Signed(windows) => windows.width(),
+            Self::Hexagonal(base) => base.width(),
+        }
+    }
+
+    /// Buckets of a window.
+    pub(crate) const fn buckets(&self) -> usize {
+        match self {
+            Self::Signed(windows) => windows.buckets(),
+            Self::Hexagonal(base) => base.buckets(),
+        }
+    }
+}
+
 /// Windows of a sum, and its parts: each is of some windows and of a share of the points.
 #[derive(Clone, Copy)]
 pub(crate) struct Division {
-    pub(crate) windows: Windows,
+    pub(crate) digits: Digits,
     /// Windows of a part.
     together: usize,
     /// Points of a part, whole octets.
@@ -46,7 +82,7 @@ pub(crate) struct Division {
 struct Way {
     bits: u32,
     width: u32,
-    halves: bool,
+    hexagonal: bool,
     shares: usize,
     cost: usize,
 }
@@ -57,14 +93,14 @@ impl Division {
         let way = Way::best(points, scalars, 1);
         let threads = threads.min(way.cost / ADDITIONS_OF_A_THREAD).max(1);
         let way = Way::best(points, scalars, threads);
-        let windows = match way.halves {
-            true => Windows::of_halves(way.width),
-            false => Windows::new(way.bits, way.width),
+        let digits = match way.hexagonal {
+            true => Digits::Hexagonal(Base::new(way.width)),
+            false => Digits::Signed(Windows::new(way.bits, way.width)),
         };
-        let at_once = (TERMS_TOGETHER / points).max(BUCKETS_TOGETHER / windows.all_buckets());
+        let at_once = (TERMS_TOGETHER / points).max(BUCKETS_TOGETHER / digits.buckets());
         Self {
-            windows,
-            together: together(windows.count() * way.shares, at_once, threads),
+            digits,
+            together: together(digits.count() * way.shares, at_once, threads),
             share: points.div_ceil(way.shares).next_multiple_of(8),
         }
     }
@@ -75,7 +111,7 @@ impl Division {
             let starts = (0..end).step_by(step);
             starts.map(move |start| start..end.min(start + step))
         };
-        let (all, each) = (self.windows.count(), self.together);
+        let (all, each) = (self.digits.count(), self.together);
         let own = |share: Range<usize>| ranges(all, each).map(move |own| (own, share.clone()));
         ranges(points, self.share).flat_map(own).collect()
     }
@@ -94,28 +130,33 @@ impl Way {
         let ways = widths.chain(single).flat_map(shared);
         let first = Self::new(points, (bits, 2), 1, threads);
         let cheaper = |best: Self, way: Self| if way.cost < best.cost { way } else { best };
-        let halved = ways.clone().filter_map(|way| way.halved(points, threads));
-        ways.chain(halved).fold(first, cheaper)
+        let hexagonal = ways
+            .clone()
+            .filter_map(|way| way.hexagonal(points, threads));
+        ways.chain(hexagonal).fold(first, cheaper)
     }
 
     fn new(points: usize, (bits, width): (u32, u32), shares: usize, threads: usize) -> Self {
         let buckets = 1 << width.min(bits + 1).saturating_sub(1);
-        Self::of_terms((points, points), buckets, (bits, width), shares, threads)
+        Self::of_buckets(points, buckets, (bits, width), shares, threads)
     }
 
-    /// The same with the halves of scalars that are not much shorter than those.
-    fn halved(self, points: usize, threads: usize) -> Option<Self> {
-        let (terms, width) = ((points, 2 * points), (HALF_BITS, self.width));
-        let own = Self::of_terms(terms, 1 << self.width, width, self.shares, threads);
-        (self.bits > HALF_BITS + 8).then_some(Self {
-            halves: true,
-            ..own
+    /// The same with digits of both halves of scalars that are not much shorter than those.
+    fn hexagonal(self, points: usize, threads: usize) -> Option<Self> {
+        if self.bits <= HALF_BITS + 8 || !Base::WIDTHS.contains(&self.width) {
+            return None;
+        }
+        let buckets = Base::new(self.width).buckets();
+        let own = (HALF_BITS, self.width);
+        Some(Self {
+            hexagonal: true,
+            ..Self::of_buckets(points, buckets, own, self.shares, threads)
         })
     }
 
-    /// A way with so many points, terms in all of them and buckets in a window.
-    fn of_terms(
-        (points, terms): (usize, usize),
+    /// A way with so many buckets in a window.
+    fn of_buckets(
+        points: usize,
         buckets: usize,
         (bits, width): (u32, u32),
         shares: usize,
@@ -123,11 +164,11 @@ impl Way {
     ) -> Self {
         let rounds = (windows(bits, width) * shares).div_ceil(threads);
         let of_buckets = buckets * OF_A_BUCKET[usize::from(points >= FAR)] / 2;
-        let each = terms.div_ceil(shares) + of_buckets + OF_A_WINDOW;
+        let each = points.div_ceil(shares) + of_buckets + OF_A_WINDOW;
         Self {
             bits,
             width,
-            halves: false,
+            hexagonal: false,
             shares,
             cost: rounds * each + OF_A_BIT * bits as usize,
         }
@@ -137,8 +178,8 @@ impl Way {
 /// Additions of the sum of so many points on one thread, with scalars of so many bits.
 pub(crate) fn additions(points: usize, bits: u32) -> usize {
     let own = (2..=WIDEST).map(|width| Way::new(points, (bits, width), 1, 1));
-    let halved = own.clone().filter_map(|way| way.halved(points, 1));
-    own.chain(halved).map(|way| way.cost).min().unwrap_or(0)
+    let hexagonal = own.clone().filter_map(|way| way.hexagonal(points, 1));
+    own.chain(hexagonal).map(|way| way.cost).min().unwrap_or(0)
 }
 
 /// Of `count` items, as many together as may be and let all threads end at the same time.
@@ -164,7 +205,7 @@ mod tests {
                     limbs[(bits - 1) as usize / 64] = 1 << ((bits - 1) % 64);
                     let scalars = Integers::of_magnitudes(&[Magnitude::new(false, limbs)]);
                     let division = Division::best(points, &scalars, threads);
-                    let mut seen = vec![0u8; division.windows.count() * points];
+                    let mut seen = vec![0u8; division.digits.count() * points];
                     for (windows, share) in division.parts(points) {
                         for window in windows {
                             for point in share.clone() {

@@ -1,0 +1,410 @@
+//! Scalars as numbers `a + b omega` with `omega^2 + omega + 1 = 0`, in base `N = 2^w` with digits that are such numbers too.
+//!
+//! omega acts on points as `(x, y) -> (zeta x, y)`, so the six units `+-1, +-omega, +-omega^2` of these numbers cost a point
+//! next to nothing (images of all points are made once), and one addition serves both halves of a scalar. In
+//! coordinates `a + b omega` the digits are the points of the hexagonal lattice nearest to 0 among those that differ by a
+//! multiple of N: a hexagon of about `N^2` of them, which the units turn into itself.
+//!
+//! **Buckets.** With `zeta6 = 1 + omega = -omega^2`, every digit but 0 is `zeta6^t (i + j zeta6)` for one t from 0 to 5 and one pair
+//! with `i >= 1, j >= 0`: a sixth of the plane. In the hexagon that is `2 i + j <= N` and `i + 2 j <= N`, about `N^2 / 6` pairs.
+//!
+//! **Carries.** A digit is a residue a, b from 0 to N, carry included, less N times the corner of that square nearest to it.
+//! With `z = a + b omega`, `|z|^2 = a^2 - a b + b^2`: 0 is nearer than N if `2 a - b < N`, than `N omega` if `2 b - a < N`, than
+//! `N + N omega` if `a + b < N`; that is nearer than N if `2 b > a`, than `N omega` if `2 a > b`. So a carry is 0 or 1.
+//!
+//! **The last digit** is what is left above `2^(w floor(127 / w))`, with its sign. Halves are `u v_1 + v v_2` with
+//! `|u|, |v| <= 1/2` and the basis of [`crate::halves`], `s (1, -1)` and `s (1, 2)` for `s < 2^126.21` but for a hair, so on the edges
+//! of what they fill `2 i + j` and `i + 2 j` are at most 3 s. Rounding down and the carry move a and b by less than one each,
+//! both sums by less than 3. At least 124 bits are below the last digit (for w = 4, where `3 s 2^-124 + 3 < 17`; at
+//! least 126, so `3 s 2^-126 + 3 < 7`, for w of 3, 6 and 7; 125 for w = 5): it lies in the hexagon, and nothing is left.
+
+use core::ops::Range;
+
+use zkernel_backend::Field;
+
+use crate::affine::NEGATED;
+use crate::halves::HALF_BITS;
+use crate::integers::Octet;
+use crate::kernels;
+use crate::level::Level;
+use crate::parallel;
+
+/// Bits of a code for the place of the bucket; those above are for the unit.
+const PLACE_BITS: u32 = 13;
+
+/// Octets recoded by a thread at a time.
+const OCTETS_TOGETHER: usize = 128;
+
+/// A base `2^width` and its digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Base {
+    width: u32,
+    /// The base.
+    n: i32,
+    /// Smaller coordinate of the last row of buckets.
+    last: i32,
+    /// Buckets in a row.
+    row: i32,
+}
+
+impl Base {
+    /// Widths whose last digit lies in the hexagon, and whose codes have 16 bits.
+    pub(crate) const WIDTHS: Range<u32> = 3..8;
+
+    /// The base `2^width`, for one of [`Base::WIDTHS`].
+    pub(crate) const fn new(width: u32) -> Self {
+        let n = 1 << width;
+        let last = n / 3;
+        // Both parts of a row, see `place`: (n - 3 m) / 2 + 1 and (n - 3 (last - m)) / 2 places, rounded down.
+        let row = n - (3 * last) / 2 + 1;
+        Self {
+            width,
+            n,
+            last,
+            row,
+        }
+    }
+
+    pub(crate) const fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Digits of a scalar.
+    pub(crate) const fn count(&self) -> usize {
+        (HALF_BITS / self.width + 1) as usize
+    }
+
+    /// Places of buckets of a window, a few of which belong to no digit.
+    pub(crate) const fn buckets(&self) -> usize {
+        ((self.last + 1) * self.row) as usize
+    }
+
+    /// The largest i or j.
+    pub(crate) const fn most(&self) -> usize {
+        self.n as usize / 2
+    }
+
+    /// The place of the bucket of `i + j zeta6`.
+    ///
+    /// Digits with `j <= i` have rows by j, shorter by three halves of a place from one to the next; the others, by i, fill
+    /// up these rows from their ends.
+    #[inline(always)]
+    const fn place(&self, i: i32, j: i32) -> i32 {
+        let distance = i - j;
+        if distance >= 0 {
+            j * self.row + distance
+        } else {
+            (self.last + 1 - i) * self.row + distance
+        }
+    }
+
+    /// How buckets are weighted: value by value from 1 to [`Base::most`], the places of those with this i, and of those with this
+    /// j and an i that is not 0, to be turned by zeta6.
+    pub(crate) fn weights(&self) -> Vec<[Vec<u32>; 2]> {
+        let lines = |value: i32| {
+            let end = (self.n - 2 * value).min((self.n - value) / 2);
+            let places = (0..=end).map(|j| self.place(value, j) as u32);
+            let turned = (1..=end).map(|i| self.place(i, value) as u32);
+            [places.collect(), turned.collect()]
+        };
+        (1..=self.n / 2).map(lines).collect()
+    }
+
+    /// Carries of a residue with coordinates from 0 to N.
+    #[inline(always)]
+    fn carries(&self, a: i32, b: i32) -> (i32, i32) {
+        let (first, second) = (2 * a - b, 2 * b - a);
+        let both = a + b > self.n;
+        let carry = first > self.n || both && first > 0;
+        let other = second > self.n || both && second > 0;
+        (i32::from(carry), i32::from(other))
+    }
+
+    /// The code of the digit `a + b omega`.
+    #[inline(always)]
+    fn code(&self, a: i32, b: i32) -> u16 {
+        // In coordinates x + y zeta6; x + y is the third of what the turns permute.
+        let (x, y) = (a - b, b);
+        let negative = y < 0 || y == 0 && x < 0;
+        let (x, y, sum) = if negative { (-x, -y, -a) } else { (x, y, a) };
+        // z = zeta6^2 (y - sum zeta6) = zeta6 (sum - x zeta6)
+        let (second, first) = (sum <= 0, x <= 0);
+        let i = if first { sum } else { x };
+        let i = if second { y } else { i };
+        let j = if first { -x } else { y };
+        let j = if second { -sum } else { j };
+        let turns = i32::from(first) + i32::from(second) + if negative { 3 } else { 0 };
+        let code = self.place(i, j) | turns << PLACE_BITS;
+        let none = self.buckets() as i32;
+        (if a | b == 0 { none } else { code }) as u16
+    }
+}
+
+impl Base {
+    /// Codes of eight scalars in halves each, window by window, so many codes apart.
+    #[inline(always)]
+    pub(crate) fn recode(&self, octets: &[Octet], codes: &mut [u16]) {
+        let (stride, last) = (8 * octets.len(), self.count() - 1);
+        for (number, octet) in octets.iter().enumerate() {
+            let (mut carries, mut others) = ([0i32; 8], [0i32; 8]);
+            let mut codes = codes[8 * number..].chunks_mut(stride);
+            for (window, codes) in (0..last).zip(&mut codes) {
+                let (a, b) = (
+                    self.residues(octet, 0, window),
+                    self.residues(octet, 1, window),
+                );
+                for lane in 0..8 {
+                    let (a, b) = (a[lane] + carries[lane], b[lane] + others[lane]);
+                    let (carry, other) = self.carries(a, b);
+                    codes[lane] = self.code(a - carry * self.n, b - other * self.n);
+                    (carries[lane], others[lane]) = (carry, other);
+                }
+            }
+            if let Some(codes) = codes.next() {
+                let (a, b) = (self.left(octet, 0), self.left(octet, 1));
+                for lane in 0..8 {
+                    codes[lane] = self.code(a[lane] + carries[lane], b[lane] + others[lane]);
+                }
+            }
+        }
+    }
+
+    /// The bits of a window of a half.
+    #[inline(always)]
+    fn residues(&self, octet: &Octet, half: usize, window: usize) -> [i32; 8] {
+        let position = window as u32 * self.width;
+        let (word, shift) = (2 * half + (position / 64) as usize, position % 64);
+        let low = &octet.words[word];
+        // Beyond the half only where no bits are missing.
+        let high = &octet.words[(word + 1).min(3)];
+        let mask = self.n - 1;
+        core::array::from_fn(|lane| {
+            let bits = low[lane] >> shift | high[lane] << 1 << (63 - shift);
+            bits as i32 & mask
+        })
+    }
+
+    /// What is left of a half above all windows but the last.
+    #[inline(always)]
+    fn left(&self, octet: &Octet, half: usize) -> [i32; 8] {
+        let shift = (self.count() as u32 - 1) * self.width - 64;
+        octet.words[2 * half + 1].map(|word| (word.cast_signed() >> shift) as i32)
+    }
+}
+
+/// Digits of scalars as codes: the place of the bucket, [`Base::buckets`] for none, and the unit.
+pub(crate) struct Codes {
+    base: Base,
+    /// Part by part of [`OCTETS_TOGETHER`], window by window.
+    codes: Vec<u16>,
+}
+
+impl Codes {
+    /// Of magnitudes.
+    pub(crate) fn new<F: Field>(level: Level, mut octets: Vec<Octet>, base: Base) -> Self {
+        let mut codes = vec![0; 8 * octets.len() * base.count()];
+        let parts = codes.chunks_mut(8 * OCTETS_TOGETHER * base.count());
+        parallel::each(
+            parts.zip(octets.chunks_mut(OCTETS_TOGETHER)),
+            |(codes, octets)| kernels::recode::<F>(level, &base, octets, codes),
+        );
+        Self { base, codes }
+    }
+
+    pub(crate) const fn base(&self) -> Base {
+        self.base
+    }
+
+    /// Buckets and references of a range of points, which starts with an octet, in a window: of a source of so many points, their
+    /// images under omega and those under `omega^2`.
+    pub(crate) fn of_window(
+        &self,
+        window: usize,
+        range: &Range<usize>,
+        points: usize,
+    ) -> impl Iterator<Item = (usize, u32)> + Clone {
+        let units = units(points as u32);
+        let (count, together) = (self.base.count(), 8 * OCTETS_TOGETHER);
+        let range = range.clone();
+        let parts = self.codes.chunks(together * count).enumerate();
+        let parts = parts.skip(range.start / together);
+        let parts = parts.take(range.end.div_ceil(together) - range.start / together);
+        parts.flat_map(move |(part, codes)| {
+            let first = part * together;
+            let stride = codes.len() / count;
+            let skipped = range.start.saturating_sub(first);
+            let end = (range.end - first).min(stride);
+            let own = &codes[window * stride..][skipped..end];
+            let points = first + skipped..;
+            own.iter().zip(points).map(move |(code, point)| {
+                let unit = units[usize::from(code >> PLACE_BITS)];
+                let place = usize::from(code & ((1 << PLACE_BITS) - 1));
+                (place, unit + point as u32)
+            })
+        })
+    }
+}
+
+/// What is added to the index of a point for `zeta6^t` times it, for all t.
+const fn units(points: u32) -> [u32; 8] {
+    let [same, turned, other] = [0, points, 2 * points];
+    [
+        same,
+        other | NEGATED,
+        turned,
+        same | NEGATED,
+        other,
+        turned | NEGATED,
+        0,
+        0,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use ff::{FromUniformBytes as _, PrimeField as _, WithSmallOrderMulGroup};
+    use pasta_curves::{Fp, Fq};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::halves::tests::edges;
+    use crate::integers::Integers;
+
+    fn bases() -> impl Iterator<Item = Base> {
+        Base::WIDTHS.map(Base::new)
+    }
+
+    /// All `(i, j)` of the hexagon with the places of their buckets.
+    fn pairs(base: Base) -> Vec<((i32, i32), u32)> {
+        let most = base.most() as i32;
+        let all = (1..=most).flat_map(|i| (0..=most).map(move |j| (i, j)));
+        let inside = |(i, j): &(i32, i32)| 2 * i + j <= base.n && i + 2 * j <= base.n;
+        let own = all.filter(inside);
+        own.map(|(i, j)| ((i, j), base.place(i, j) as u32))
+            .collect()
+    }
+
+    /// The digit of a code, `a + b omega`.
+    fn digit(base: Base, pairs: &[((i32, i32), u32)], code: u16) -> (i32, i32) {
+        let place = u32::from(code) & ((1 << PLACE_BITS) - 1);
+        if place == base.buckets() as u32 {
+            return (0, 0);
+        }
+        let (mut x, mut y) = pairs
+            .iter()
+            .find(|(_, own)| *own == place)
+            .expect("a bucket")
+            .0;
+        assert!(code >> PLACE_BITS < 6);
+        for _ in 0..code >> PLACE_BITS {
+            // zeta6 (x + y zeta6)
+            (x, y) = (-y, x + y);
+        }
+        (x + y, y)
+    }
+
+    #[test]
+    fn every_bucket_has_a_place_and_weights() {
+        for base in bases() {
+            let pairs = pairs(base);
+            let mut seen = vec![(0, 0); base.buckets()];
+            for (pair, place) in &pairs {
+                assert_eq!(seen[*place as usize], (0, 0), "{base:?}");
+                seen[*place as usize] = *pair;
+            }
+            assert!(base.buckets() < 1 << PLACE_BITS);
+            let mut weights = vec![(0, 0); base.buckets()];
+            for (value, [plain, turned]) in (1..).zip(base.weights()) {
+                plain
+                    .iter()
+                    .for_each(|place| weights[*place as usize].0 += value);
+                turned
+                    .iter()
+                    .for_each(|place| weights[*place as usize].1 += value);
+            }
+            assert_eq!(weights, seen, "{base:?}");
+        }
+    }
+
+    /// Every residue, with its carry, is a digit of the hexagon and carries of 0 or 1 times the base.
+    #[test]
+    fn every_residue_has_a_digit() {
+        for base in bases() {
+            let pairs = pairs(base);
+            let of_place: std::collections::BTreeMap<u32, ((i32, i32), u32)> =
+                pairs.iter().map(|pair| (pair.1, *pair)).collect();
+            for (a, b) in (0..=base.n).flat_map(|a| (0..=base.n).map(move |b| (a, b))) {
+                let (carry, other) = base.carries(a, b);
+                let own = (a - carry * base.n, b - other * base.n);
+                let code = base.code(own.0, own.1);
+                let place = u32::from(code) & ((1 << PLACE_BITS) - 1);
+                let pair: Vec<_> = of_place.get(&place).copied().into_iter().collect();
+                assert_eq!(digit(base, &pair, code), own, "{base:?} {a} {b}");
+            }
+        }
+    }
+
+    /// The scalars that codes stand for, on both levels.
+    fn round_trip<F: Field + WithSmallOrderMulGroup<3>>(values: &[F], base: Base) {
+        let pairs = pairs(base);
+        let buckets: std::collections::BTreeMap<usize, F> = pairs
+            .iter()
+            .map(|((i, j), place)| {
+                let of = |value: &i32| F::from(*value as u64);
+                (*place as usize, of(i) - of(j) * F::ZETA.square())
+            })
+            .collect();
+        let count = values.len() as u32;
+        for level in [Level::PORTABLE, Level::detect()] {
+            let octets = Integers::new(level, values).octets();
+            let codes = Codes::new::<F>(level, octets, base);
+            let mut sums = vec![F::ZERO; values.len()];
+            for window in (0..base.count()).rev() {
+                sums.iter_mut()
+                    .for_each(|sum| *sum *= F::from(1 << base.width));
+                let middle = values.len() / 2 / 8 * 8;
+                let halves = [0..middle, middle..values.len()];
+                let terms = halves
+                    .iter()
+                    .flat_map(|range| codes.of_window(window, range, values.len()));
+                for ((place, reference), index) in terms.zip(0..count) {
+                    let point = reference & !NEGATED;
+                    assert_eq!(point % count, index);
+                    if place == base.buckets() {
+                        continue;
+                    }
+                    let unit = F::ZETA.pow_vartime([u64::from(point / count)]);
+                    let digit = buckets[&place] * unit;
+                    let negative = reference & NEGATED != 0;
+                    sums[index as usize] += if negative { -digit } else { digit };
+                }
+            }
+            assert!(sums == values, "{base:?}");
+        }
+    }
+
+    #[test]
+    fn digits_of_edges_stand_for_scalars() {
+        for base in bases() {
+            round_trip(&edges::<Fp>(), base);
+            round_trip(&edges::<Fq>(), base);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn digits_stand_for_scalars(wide in prop::collection::vec(any::<[u8; 32]>(), 1..40), width in Base::WIDTHS) {
+            let full = |bytes: &[u8; 32]| {
+                let mut uniform = [0; 64];
+                uniform[32..].copy_from_slice(bytes);
+                uniform
+            };
+            let fp = wide.iter().map(|bytes| Fp::from_uniform_bytes(&full(bytes)));
+            round_trip(&fp.chain([Fp::TWO_INV]).collect::<Vec<Fp>>(), Base::new(width));
+            let fq = wide.iter().map(|bytes| Fq::from_uniform_bytes(&full(bytes)));
+            round_trip(&fq.chain([Fq::TWO_INV]).collect::<Vec<Fq>>(), Base::new(width));
+        }
+    }
+}
