@@ -40,11 +40,11 @@ const OCTETS_TOGETHER: usize = 128;
 pub(crate) struct Base {
     width: u32,
     /// The base.
-    n: i32,
+    n: i16,
     /// Smaller coordinate of the last row of buckets.
-    last: i32,
+    last: i16,
     /// Buckets in a row.
-    row: i32,
+    row: i16,
 }
 
 impl Base {
@@ -76,7 +76,7 @@ impl Base {
 
     /// Places of buckets of a window, a few of which belong to no digit.
     pub(crate) const fn buckets(&self) -> usize {
-        ((self.last + 1) * self.row) as usize
+        (self.last + 1) as usize * self.row as usize
     }
 
     /// The largest i or j.
@@ -89,19 +89,15 @@ impl Base {
     /// Digits with `j <= i` have rows by j, shorter by three halves of a place from one to the next; the others, by i, fill
     /// up these rows from their ends.
     #[inline(always)]
-    const fn place(&self, i: i32, j: i32) -> i32 {
+    const fn place(&self, i: i16, j: i16) -> i16 {
         let distance = i - j;
-        if distance >= 0 {
-            j * self.row + distance
-        } else {
-            (self.last + 1 - i) * self.row + distance
-        }
+        select(sign(distance), self.last + 1 - i, j) * self.row + distance
     }
 
     /// How buckets are weighted: value by value from 1 to [`Base::most`], the places of those with this i, and of those with this
     /// j and an i that is not 0, to be turned by zeta6.
     pub(crate) fn weights(&self) -> Vec<[Vec<u32>; 2]> {
-        let lines = |value: i32| {
+        let lines = |value: i16| {
             let end = (self.n - 2 * value).min((self.n - value) / 2);
             let places = (0..=end).map(|j| self.place(value, j) as u32);
             let turned = (1..=end).map(|i| self.place(i, value) as u32);
@@ -110,85 +106,126 @@ impl Base {
         (1..=self.n / 2).map(lines).collect()
     }
 
-    /// Carries of a residue with coordinates from 0 to N.
+    /// Carries of a residue with coordinates from 0 to N, as masks.
     #[inline(always)]
-    fn carries(&self, a: i32, b: i32) -> (i32, i32) {
-        let (first, second) = (2 * a - b, 2 * b - a);
-        let both = a + b > self.n;
-        let carry = first > self.n || both && first > 0;
-        let other = second > self.n || both && second > 0;
-        (i32::from(carry), i32::from(other))
+    const fn carries(&self, a: i16, b: i16) -> (i16, i16) {
+        let (first, second, both) = (2 * a - b, 2 * b - a, a + b);
+        let beyond = self.n - both;
+        (
+            sign((self.n - first) | (beyond & -first)),
+            sign((self.n - second) | (beyond & -second)),
+        )
     }
 
     /// The code of the digit `a + b omega`.
     #[inline(always)]
-    fn code(&self, a: i32, b: i32) -> u16 {
-        // In coordinates x + y zeta6; x + y is the third of what the turns permute.
+    const fn code(&self, a: i16, b: i16) -> u16 {
+        // In coordinates x + y zeta6; below 256 in size, so that this tells the half of the plane.
         let (x, y) = (a - b, b);
-        let negative = y < 0 || y == 0 && x < 0;
-        let (x, y, sum) = if negative { (-x, -y, -a) } else { (x, y, a) };
-        // z = zeta6^2 (y - sum zeta6) = zeta6 (sum - x zeta6)
-        let (second, first) = (sum <= 0, x <= 0);
-        let i = if first { sum } else { x };
-        let i = if second { y } else { i };
-        let j = if first { -x } else { y };
-        let j = if second { -sum } else { j };
-        let turns = i32::from(first) + i32::from(second) + if negative { 3 } else { 0 };
+        let negative = sign(y * 256 + x);
+        let (x, y) = ((x ^ negative) - negative, (y ^ negative) - negative);
+        let sum = x + y;
+        // A number with y >= 0 is zeta6^2 (y - sum zeta6) if the sum is not positive, else zeta6 (sum - x zeta6) if x is not.
+        let (first, second) = (sign(x - 1), sign(sum - 1));
+        let i = select(second, y, select(first, sum, x));
+        let j = select(second, -sum, select(first, -x, y));
+        let turns = (negative & 3) - first - second;
+        // Minus the size of one of them, and so negative, if any is not 0.
+        let any = sign(-(i + j));
         let code = self.place(i, j) | turns << PLACE_BITS;
-        let none = self.buckets() as i32;
-        (if a | b == 0 { none } else { code }) as u16
+        select(any, code, self.buckets() as i16).cast_unsigned()
     }
 }
 
+/// -1 for a negative value, 0 for others.
+#[inline(always)]
+const fn sign(value: i16) -> i16 {
+    value >> 15
+}
+
+/// One value where the mask is -1, the other where it is 0.
+#[inline(always)]
+const fn select(mask: i16, set: i16, clear: i16) -> i16 {
+    clear ^ (set ^ clear) & mask
+}
+
+/// Scalars whose digits are found together: loops over them are vectors'.
+const LANES: usize = 32;
+
 impl Base {
-    /// Codes of eight scalars in halves each, window by window, so many codes apart.
+    /// Codes of scalars in halves, window by window.
     #[inline(always)]
     pub(crate) fn recode(&self, octets: &[Octet], codes: &mut [u16]) {
-        let (stride, last) = (8 * octets.len(), self.count() - 1);
-        for (number, octet) in octets.iter().enumerate() {
-            let (mut carries, mut others) = ([0i32; 8], [0i32; 8]);
-            let mut codes = codes[8 * number..].chunks_mut(stride);
-            for (window, codes) in (0..last).zip(&mut codes) {
-                let (a, b) = (
-                    self.residues(octet, 0, window),
-                    self.residues(octet, 1, window),
-                );
-                for lane in 0..8 {
-                    let (a, b) = (a[lane] + carries[lane], b[lane] + others[lane]);
-                    let (carry, other) = self.carries(a, b);
-                    codes[lane] = self.code(a - carry * self.n, b - other * self.n);
-                    (carries[lane], others[lane]) = (carry, other);
-                }
+        let stride = 8 * octets.len();
+        for (start, octets) in (0..stride).step_by(LANES).zip(octets.chunks(LANES / 8)) {
+            let mut filled = [Octet::default(); LANES / 8];
+            filled[..octets.len()].copy_from_slice(octets);
+            let windows = codes[start..].chunks_mut(stride);
+            self.recode_lanes(&filled, windows.map(|codes| &mut codes[..8 * octets.len()]));
+        }
+    }
+
+    /// Codes of some scalars in rows for the windows.
+    #[inline(always)]
+    fn recode_lanes<'a>(
+        &self,
+        octets: &[Octet; LANES / 8],
+        mut windows: impl Iterator<Item = &'a mut [u16]>,
+    ) {
+        let (mut carries, mut others) = ([0i16; LANES], [0i16; LANES]);
+        let mut own = [0u16; LANES];
+        let last = self.count() - 1;
+        for (window, codes) in (0..last).zip(&mut windows) {
+            let a = self.residues(octets, 0, window);
+            let b = self.residues(octets, 1, window);
+            for lane in 0..LANES {
+                let (a, b) = (a[lane] - carries[lane], b[lane] - others[lane]);
+                let (carry, other) = self.carries(a, b);
+                own[lane] = self.code(a - (carry & self.n), b - (other & self.n));
+                (carries[lane], others[lane]) = (carry, other);
             }
-            if let Some(codes) = codes.next() {
-                let (a, b) = (self.left(octet, 0), self.left(octet, 1));
-                for lane in 0..8 {
-                    codes[lane] = self.code(a[lane] + carries[lane], b[lane] + others[lane]);
-                }
+            codes.copy_from_slice(&own[..codes.len()]);
+        }
+        if let Some(codes) = windows.next() {
+            let (a, b) = (self.left(octets, 0), self.left(octets, 1));
+            for lane in 0..LANES {
+                own[lane] = self.code(a[lane] - carries[lane], b[lane] - others[lane]);
             }
+            codes.copy_from_slice(&own[..codes.len()]);
         }
     }
 
     /// The bits of a window of a half.
     #[inline(always)]
-    fn residues(&self, octet: &Octet, half: usize, window: usize) -> [i32; 8] {
+    fn residues(&self, octets: &[Octet; LANES / 8], half: usize, window: usize) -> [i16; LANES] {
         let position = window as u32 * self.width;
         let (word, shift) = (2 * half + (position / 64) as usize, position % 64);
-        let low = &octet.words[word];
-        // Beyond the half only where no bits are missing.
-        let high = &octet.words[(word + 1).min(3)];
+        // No bits are missing where there is no next word of the half.
+        let next = (word + 1).min(3);
         let mask = self.n - 1;
-        core::array::from_fn(|lane| {
-            let bits = low[lane] >> shift | high[lane] << 1 << (63 - shift);
-            bits as i32 & mask
-        })
+        let mut residues = [0; LANES];
+        for (residues, octet) in residues.as_chunks_mut::<8>().0.iter_mut().zip(octets) {
+            let (low, high) = (&octet.words[word], &octet.words[next]);
+            for lane in 0..8 {
+                let bits = low[lane] >> shift | high[lane] << 1 << (63 - shift);
+                residues[lane] = bits as i16 & mask;
+            }
+        }
+        residues
     }
 
     /// What is left of a half above all windows but the last.
     #[inline(always)]
-    fn left(&self, octet: &Octet, half: usize) -> [i32; 8] {
+    fn left(&self, octets: &[Octet; LANES / 8], half: usize) -> [i16; LANES] {
         let shift = (self.count() as u32 - 1) * self.width - 64;
-        octet.words[2 * half + 1].map(|word| (word.cast_signed() >> shift) as i32)
+        let mut left = [0; LANES];
+        for (left, octet) in left.as_chunks_mut::<8>().0.iter_mut().zip(octets) {
+            let words = &octet.words[2 * half + 1];
+            for lane in 0..8 {
+                left[lane] = (words[lane].cast_signed() >> shift) as i16;
+            }
+        }
+        left
     }
 }
 
@@ -275,17 +312,17 @@ mod tests {
     }
 
     /// All `(i, j)` of the hexagon with the places of their buckets.
-    fn pairs(base: Base) -> Vec<((i32, i32), u32)> {
-        let most = base.most() as i32;
+    fn pairs(base: Base) -> Vec<((i16, i16), u32)> {
+        let most = base.most() as i16;
         let all = (1..=most).flat_map(|i| (0..=most).map(move |j| (i, j)));
-        let inside = |(i, j): &(i32, i32)| 2 * i + j <= base.n && i + 2 * j <= base.n;
+        let inside = |(i, j): &(i16, i16)| 2 * i + j <= base.n && i + 2 * j <= base.n;
         let own = all.filter(inside);
-        own.map(|(i, j)| ((i, j), base.place(i, j) as u32))
+        own.map(|(i, j)| ((i, j), base.place(i, j).cast_unsigned().into()))
             .collect()
     }
 
     /// The digit of a code, `a + b omega`.
-    fn digit(base: Base, pairs: &[((i32, i32), u32)], code: u16) -> (i32, i32) {
+    fn digit(base: Base, pairs: &[((i16, i16), u32)], code: u16) -> (i16, i16) {
         let place = u32::from(code) & ((1 << PLACE_BITS) - 1);
         if place == base.buckets() as u32 {
             return (0, 0);
@@ -331,11 +368,11 @@ mod tests {
     fn every_residue_has_a_digit() {
         for base in bases() {
             let pairs = pairs(base);
-            let of_place: std::collections::BTreeMap<u32, ((i32, i32), u32)> =
+            let of_place: std::collections::BTreeMap<u32, ((i16, i16), u32)> =
                 pairs.iter().map(|pair| (pair.1, *pair)).collect();
             for (a, b) in (0..=base.n).flat_map(|a| (0..=base.n).map(move |b| (a, b))) {
                 let (carry, other) = base.carries(a, b);
-                let own = (a - carry * base.n, b - other * base.n);
+                let own = (a - (carry & base.n), b - (other & base.n));
                 let code = base.code(own.0, own.1);
                 let place = u32::from(code) & ((1 << PLACE_BITS) - 1);
                 let pair: Vec<_> = of_place.get(&place).copied().into_iter().collect();
