@@ -50,14 +50,6 @@ impl Digits {
         }
     }
 
-    /// Bits of a window.
-    pub(crate) const fn width(&self) -> u32 {
-        match self {
-            Self::Signed(windows) => windows.width(),
-            Self::Hexagonal(base) => base.width(),
-        }
-    }
-
     /// Buckets of a window.
     pub(crate) const fn buckets(&self) -> usize {
         match self {
@@ -98,6 +90,10 @@ impl Division {
             false => Digits::Signed(Windows::new(way.bits, way.width)),
         };
         let at_once = (TERMS_TOGETHER / points).max(BUCKETS_TOGETHER / digits.buckets());
+        let at_once = std::env::var("EAT")
+            .ok()
+            .and_then(|e| e.parse().ok())
+            .unwrap_or(at_once);
         Self {
             digits,
             together: together(digits.count() * way.shares, at_once, threads),

@@ -144,6 +144,7 @@ fn sum_hexagons<C: Curve>(
         let digits = codes.of_window(window, &range, images.len() / 3);
         sort((range.len(), digits), size, &mut counts, &mut sorted);
     }
+    let filled: Vec<bool> = counts.iter().map(|count| *count != 0).collect();
     let mut buckets = buckets::sum(adder, Source::Points(images), sorted, counts);
     let total = buckets.len();
     buckets.resize(2 * total, Xy::IDENTITY);
@@ -151,13 +152,16 @@ fn sum_hexagons<C: Curve>(
     // zeta6 is - omega^2.
     scale(level, plain, C::Base::ZETA.square(), turned);
     let weights = base.weights();
-    let (mut references, mut counts) = (Vec::new(), Vec::new());
-    for first in (0..total).step_by(size) {
+    let (mut references, mut counts) = (Vec::with_capacity(2 * total), Vec::new());
+    for (filled, first) in filled.chunks(size).zip((0..total).step_by(size)) {
         for [plain, turned] in &weights {
-            counts.push((plain.len() + turned.len()) as u32);
-            references.extend(plain.iter().map(|place| first as u32 + place));
-            let turned = turned.iter().map(|place| (total + first) as u32 + place);
-            references.extend(turned.map(|reference| reference | NEGATED));
+            let before = references.len();
+            let own = |place: &&u32| filled[**place as usize];
+            let plain = plain.iter().filter(own);
+            references.extend(plain.map(|place| first as u32 + place));
+            let turned = turned.iter().filter(own);
+            references.extend(turned.map(|place| ((total + first) as u32 + place) | NEGATED));
+            counts.push((references.len() - before) as u32);
         }
     }
     let weighted = buckets::sum(adder, Source::Points(&buckets), references, counts);
@@ -166,7 +170,13 @@ fn sum_hexagons<C: Curve>(
         size: base.most(),
         shift: 0,
     };
-    at_windows(&section.addends(adder, groups), &own, base.width())
+    let mut addends = section.addends(adder, groups);
+    addends.reverse();
+    let sums = adder.horner(groups, &addends);
+    let shift = |window: usize| window as u32 * base.width();
+    own.zip(sums)
+        .map(|(window, sum)| (shift(window), vec![sum]))
+        .collect()
 }
 
 /// Addends of groups as those of windows of a width, with all shifts.
