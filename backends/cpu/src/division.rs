@@ -139,6 +139,13 @@ impl Way {
 
     /// The same with digits of both halves of scalars that are not much shorter than those.
     fn hexagonal(self, points: usize, threads: usize) -> Option<Self> {
+        if std::env::var("EC")
+            .ok()
+            .and_then(|e| e.parse().ok())
+            .is_some_and(|w: u32| w != self.width)
+        {
+            return None;
+        }
         if self.bits <= HALF_BITS + 8 || !Base::WIDTHS.contains(&self.width) {
             return None;
         }
@@ -147,6 +154,12 @@ impl Way {
         Some(Self {
             hexagonal: true,
             ..Self::of_buckets(points, buckets, own, self.shares, threads)
+        })
+        .map(|mut w: Self| {
+            if std::env::var("EC").is_ok() {
+                w.cost /= 16;
+            }
+            w
         })
     }
 

@@ -252,15 +252,14 @@ impl Codes {
         self.base
     }
 
-    /// Buckets and references of a range of points, which starts with an octet, in a window: of a source of so many points, their
-    /// images under omega and those under `omega^2`.
+    /// Buckets and references of a range of points, which starts with an octet, in a window: of
+    /// points in turns with their images, as [`crate::images::with_images`] gives them.
     pub(crate) fn of_window(
         &self,
         window: usize,
         range: &Range<usize>,
-        points: usize,
     ) -> impl Iterator<Item = (usize, u32)> + Clone {
-        let units = units(points as u32);
+        let units = UNITS;
         let (count, together) = (self.base.count(), 8 * OCTETS_TOGETHER);
         let range = range.clone();
         let parts = self.codes.chunks(together * count).enumerate();
@@ -276,26 +275,14 @@ impl Codes {
             own.iter().zip(points).map(move |(code, point)| {
                 let unit = units[usize::from(code >> PLACE_BITS)];
                 let place = usize::from(code & ((1 << PLACE_BITS) - 1));
-                (place, unit + point as u32)
+                (place, unit + 3 * point as u32)
             })
         })
     }
 }
 
-/// What is added to the index of a point for `zeta6^t` times it, for all t.
-const fn units(points: u32) -> [u32; 8] {
-    let [same, turned, other] = [0, points, 2 * points];
-    [
-        same,
-        other | NEGATED,
-        turned,
-        same | NEGATED,
-        other,
-        turned | NEGATED,
-        0,
-        0,
-    ]
-}
+/// Which image is `zeta6^t` times a point, for all t.
+const UNITS: [u32; 8] = [0, 2 | NEGATED, 1, NEGATED, 2, 1 | NEGATED, 0, 0];
 
 #[cfg(test)]
 mod tests {
@@ -403,14 +390,14 @@ mod tests {
                 let halves = [0..middle, middle..values.len()];
                 let terms = halves
                     .iter()
-                    .flat_map(|range| codes.of_window(window, range, values.len()));
+                    .flat_map(|range| codes.of_window(window, range));
                 for ((place, reference), index) in terms.zip(0..count) {
                     let point = reference & !NEGATED;
-                    assert_eq!(point % count, index);
+                    assert_eq!(point / 3, index);
                     if place == base.buckets() {
                         continue;
                     }
-                    let unit = F::ZETA.pow_vartime([u64::from(point / count)]);
+                    let unit = F::ZETA.pow_vartime([u64::from(point % 3)]);
                     let digit = buckets[&place] * unit;
                     let negative = reference & NEGATED != 0;
                     sums[index as usize] += if negative { -digit } else { digit };

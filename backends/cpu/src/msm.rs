@@ -12,7 +12,7 @@ use crate::buckets::{self, Section, horner};
 use crate::digits::{Magnitude, Windows};
 use crate::division::{Digits, Division};
 use crate::eisenstein::Codes;
-use crate::images::{scale, with_images};
+use crate::images::with_images;
 use crate::integers::Integers;
 use crate::kernels;
 use crate::level::Level;
@@ -118,7 +118,7 @@ fn divided<C: Curve>(
             let images = with_images(level, points);
             parallel::map(parts.into_iter(), |(own, range)| {
                 Adder::with(level, |adder| {
-                    sum_hexagons::<C>(adder, level, (&images, range), &codes, own)
+                    sum_hexagons::<C>(adder, (&images, range), &codes, own)
                 })
             })
         }
@@ -131,7 +131,6 @@ fn divided<C: Curve>(
 /// Sums of some windows of digits of both halves, given points and their images: as [`sum_windows`].
 fn sum_hexagons<C: Curve>(
     adder: &mut Adder<C::Base>,
-    level: Level,
     (images, range): (&[Xy<C::Base>], Range<usize>),
     codes: &Codes,
     own: Range<usize>,
@@ -141,41 +140,42 @@ fn sum_hexagons<C: Curve>(
     let mut counts = Vec::with_capacity(groups * size);
     let mut sorted = Vec::with_capacity(groups * range.len());
     for window in own.clone() {
-        let digits = codes.of_window(window, &range, images.len() / 3);
+        let digits = codes.of_window(window, &range);
         sort((range.len(), digits), size, &mut counts, &mut sorted);
     }
     let filled: Vec<bool> = counts.iter().map(|count| *count != 0).collect();
-    let mut buckets = buckets::sum(adder, Source::Points(images), sorted, counts);
-    let total = buckets.len();
-    buckets.resize(2 * total, Xy::IDENTITY);
-    let (plain, turned) = buckets.split_at_mut(total);
-    // zeta6 is - omega^2.
-    scale(level, plain, C::Base::ZETA.square(), turned);
+    let buckets = buckets::sum(adder, Source::Points(images), sorted, counts);
     let weights = base.weights();
-    let (mut references, mut counts) = (Vec::with_capacity(2 * total), Vec::new());
-    for (filled, first) in filled.chunks(size).zip((0..total).step_by(size)) {
-        for [plain, turned] in &weights {
-            let before = references.len();
-            let own = |place: &&u32| filled[**place as usize];
-            let plain = plain.iter().filter(own);
-            references.extend(plain.map(|place| first as u32 + place));
-            let turned = turned.iter().filter(own);
-            references.extend(turned.map(|place| ((total + first) as u32 + place) | NEGATED));
-            counts.push((references.len() - before) as u32);
+    let (mut references, mut counts) = (Vec::with_capacity(2 * buckets.len()), Vec::new());
+    // Lines of all windows by i, then those by j.
+    for line in 0..2 {
+        for (group, filled) in filled.chunks(size).enumerate() {
+            for places in weights.iter().map(|lines| &lines[line]) {
+                let before = references.len();
+                let own = places.iter().filter(|place| filled[**place as usize]);
+                references.extend(own.map(|place| (group * size) as u32 + place));
+                counts.push((references.len() - before) as u32);
+            }
         }
     }
-    let weighted = buckets::sum(adder, Source::Points(&buckets), references, counts);
+    let lines = buckets::sum(adder, Source::Points(&buckets), references, counts);
     let section = Section {
-        buckets: &weighted,
+        buckets: &lines,
         size: base.most(),
         shift: 0,
     };
-    let mut addends = section.addends(adder, groups);
+    let mut addends = section.addends(adder, 2 * groups);
     addends.reverse();
-    let sums = adder.horner(groups, &addends);
-    let shift = |window: usize| window as u32 * base.width();
-    own.zip(sums)
-        .map(|(window, sum)| (shift(window), vec![sum]))
+    let sums = adder.horner(2 * groups, &addends);
+    let (plain, turned) = sums.split_at(groups);
+    let of_window = |(window, (plain, turned)): (usize, (&Xy<C::Base>, &Xy<C::Base>))| {
+        // zeta6 is - omega^2.
+        let (x, y) = (turned.x * C::Base::ZETA.square(), -turned.y);
+        let shift = window as u32 * base.width();
+        [(shift, vec![*plain]), (shift, vec![Xy { x, y }])]
+    };
+    own.zip(plain.iter().zip(turned))
+        .flat_map(of_window)
         .collect()
 }
 

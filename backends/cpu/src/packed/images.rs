@@ -1,44 +1,57 @@
 //! Images of points under the endomorphism of the curves, eight at a time.
 
 use ff::PrimeField;
+use pasta_curves::arithmetic::VartimeField;
 
 use super::lanes::Lanes;
 use super::prime::Prime;
 use super::vector::Vector;
+use crate::affine::Xy;
 
-/// Points with their x multiplied by a factor, as many.
-pub(crate) fn scaled<B: PrimeField>(
+/// Appends every point `(x, y)`, `(zeta x, y)` and `(zeta^2 x, y)`.
+pub(crate) fn images<B: PrimeField + VartimeField>(
     prime: Prime<B>,
     points: &[[u64; 8]],
-    factor: B,
-    images: &mut [[u64; 8]],
+    zeta: B,
+    images: &mut Vec<Xy<B>>,
 ) {
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
-    unsafe { scaled_words(prime, points, prime.factor(factor), images) }
+    unsafe { images_words(prime, points, prime.factor(zeta), images) }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn scaled_words<B: PrimeField>(
+fn images_words<B: PrimeField + VartimeField>(
     prime: Prime<B>,
     points: &[[u64; 8]],
-    factor: [u64; 5],
-    images: &mut [[u64; 8]],
+    zeta: [u64; 5],
+    images: &mut Vec<Xy<B>>,
 ) {
     let (k, ifma) = (prime.constants(), prime.ifma);
-    let factor = Lanes::splat(ifma, factor);
-    for (points, images) in points.chunks(8).zip(images.chunks_mut(8)) {
+    let zeta = Lanes::splat(ifma, zeta);
+    for points in points.chunks(8) {
         let mut filled = [[0; 8]; 8];
-        let points = points.try_into().unwrap_or_else(|_| {
+        let eight = points.try_into().unwrap_or_else(|_| {
             filled[..points.len()].copy_from_slice(points);
             &filled
         });
-        let rows = unrolled!(8, i => Vector::load(ifma, &points[i]));
+        let rows = unrolled!(8, i => Vector::load(ifma, &eight[i]));
         let [x0, x1, x2, x3, y0, y1, y2, y3] = Vector::transpose(rows);
-        let x = Lanes::unpack(ifma, [x0, x1, x2, x3]).multiply(&factor, k);
-        let [x0, x1, x2, x3] = x.canonical(k).pack();
-        let rows = Vector::transpose([x0, x1, x2, x3, y0, y1, y2, y3]);
-        for (row, image) in rows.into_iter().zip(images) {
-            row.store(image);
+        let x = Lanes::unpack(ifma, [x0, x1, x2, x3]);
+        let first = x.multiply(&zeta, k).canonical(k);
+        // 1 + zeta + zeta^2 = 0
+        let second = Lanes(k.zero())
+            .subtract(&x.add(&first, k), &k.p2, k)
+            .canonical(k);
+        let ([x0, x1, x2, x3], [z0, z1, z2, z3]) = (first.pack(), second.pack());
+        let first = Vector::transpose([x0, x1, x2, x3, y0, y1, y2, y3]);
+        let second = Vector::transpose([z0, z1, z2, z3, y0, y1, y2, y3]);
+        let mut all = [Xy::IDENTITY; 24];
+        let words = prime.points_mut(&mut all);
+        for i in 0..8 {
+            rows[i].store(&mut words[3 * i]);
+            first[i].store(&mut words[3 * i + 1]);
+            second[i].store(&mut words[3 * i + 2]);
         }
+        images.extend_from_slice(&all[..3 * points.len()]);
     }
 }
