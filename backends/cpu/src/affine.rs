@@ -173,6 +173,8 @@ pub(crate) struct Adder<B> {
     #[cfg(target_arch = "x86_64")]
     trees: Trees,
     scratch: Vec<(B, B)>,
+    /// Room for images of points, kept as the rest is.
+    pub(crate) images: Vec<Xy<B>>,
 }
 
 thread_local! {
@@ -189,6 +191,7 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
             #[cfg(target_arch = "x86_64")]
             trees: Trees::default(),
             scratch: Vec::new(),
+            images: Vec::new(),
         }
     }
 

@@ -7,11 +7,19 @@ use crate::level::Level;
 use crate::packed::pages;
 
 /// Every point, its image under omega and that under `omega^2`.
-pub(crate) fn with_images<B>(level: Level, points: Source<'_, B>) -> Vec<Xy<B>>
+pub(crate) fn with_images<B>(
+    level: Level,
+    points: Source<'_, B>,
+    mut images: Vec<Xy<B>>,
+) -> Vec<Xy<B>>
 where
     B: ff::WithSmallOrderMulGroup<3> + VartimeField,
 {
-    let mut images = pages::with_capacity(3 * points.len());
+    images.clear();
+    let room = (3 * points.len()).next_multiple_of(24);
+    if images.capacity() < room {
+        images = pages::with_capacity(room);
+    }
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime() {
         let words = match points {

@@ -115,12 +115,15 @@ fn divided<C: Curve>(
         }
         Digits::Hexagonal(base) => {
             let codes = Codes::new::<Scalar<C>>(level, scalars.octets(), base);
-            let images = with_images(level, points);
-            parallel::map(parts.into_iter(), |(own, range)| {
+            let room = Adder::with(level, |adder| core::mem::take(&mut adder.images));
+            let images = with_images(level, points, room);
+            let addends = parallel::map(parts.into_iter(), |(own, range)| {
                 Adder::with(level, |adder| {
                     sum_hexagons::<C>(adder, (&images, range), &codes, own)
                 })
-            })
+            });
+            Adder::with(level, |adder| adder.images = images);
+            addends
         }
     };
     let mut addends: Vec<(u32, Vec<Xy<C::Base>>)> = addends.into_iter().flatten().collect();

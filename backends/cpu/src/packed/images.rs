@@ -45,13 +45,14 @@ fn images_words<B: PrimeField + VartimeField>(
         let ([x0, x1, x2, x3], [z0, z1, z2, z3]) = (first.pack(), second.pack());
         let first = Vector::transpose([x0, x1, x2, x3, y0, y1, y2, y3]);
         let second = Vector::transpose([z0, z1, z2, z3, y0, y1, y2, y3]);
-        let mut all = [Xy::IDENTITY; 24];
-        let words = prime.points_mut(&mut all);
-        for i in 0..8 {
-            rows[i].store(&mut words[3 * i]);
-            first[i].store(&mut words[3 * i + 1]);
-            second[i].store(&mut words[3 * i + 2]);
+        let own = images.len();
+        images.resize(own + 24, Xy::IDENTITY);
+        let (words, _) = prime.points_mut(&mut images[own..]).as_chunks_mut::<24>();
+        if let [words] = words {
+            unrolled!(8, i => rows[i].store(&mut words[3 * i]));
+            unrolled!(8, i => first[i].store(&mut words[3 * i + 1]));
+            unrolled!(8, i => second[i].store(&mut words[3 * i + 2]));
         }
-        images.extend_from_slice(&all[..3 * points.len()]);
+        images.truncate(own + 3 * points.len());
     }
 }
