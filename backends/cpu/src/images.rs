@@ -5,35 +5,49 @@ use pasta_curves::arithmetic::VartimeField;
 use crate::affine::{Source, Xy};
 use crate::level::Level;
 use crate::packed::pages;
+use crate::parallel;
 
-/// Every point, its image under omega and that under `omega^2`.
-pub(crate) fn with_images<B>(
+/// Points whose images a thread makes at a time.
+const TOGETHER: usize = 1024;
+
+/// Every point, its image under omega and that under `omega^2`, in room that may have held others before.
+pub(crate) fn make<'r, B>(
     level: Level,
     points: Source<'_, B>,
-    mut images: Vec<Xy<B>>,
-) -> Vec<Xy<B>>
+    room: &'r mut Vec<Xy<B>>,
+) -> &'r [Xy<B>]
 where
     B: ff::WithSmallOrderMulGroup<3> + VartimeField,
 {
-    images.clear();
-    let room = (3 * points.len()).next_multiple_of(24);
-    if images.capacity() < room {
-        images = pages::with_capacity(room);
+    let count = 3 * points.len();
+    if room.capacity() < count {
+        *room = pages::with_capacity(count);
     }
+    if room.len() < count {
+        room.resize(count, Xy::IDENTITY);
+    }
+    let images = &mut room[..count];
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime() {
         let words = match points {
             Source::Points(points) => prime.points(points),
             Source::Words(_, words) => words,
         };
-        crate::packed::images::images(prime, words, B::ZETA, &mut images);
+        let parts = prime.points_mut(images).chunks_mut(3 * TOGETHER);
+        parallel::each(words.chunks(TOGETHER).zip(parts), |(words, images)| {
+            crate::packed::images::images(prime, words, B::ZETA, images);
+        });
         return images;
     }
     let _ = level;
-    images.extend(points.points().iter().flat_map(|point| {
-        let x = point.x * B::ZETA;
-        let other = -(x + point.x);
-        [point.x, x, other].map(|x| Xy { x, y: point.y })
-    }));
+    let (points, parts) = (points.points(), images.chunks_mut(3 * TOGETHER));
+    parallel::each(points.chunks(TOGETHER).zip(parts), |(points, images)| {
+        let images = images.as_chunks_mut::<3>().0.iter_mut();
+        for (images, point) in images.zip(points) {
+            let turned = point.x * B::ZETA;
+            let all = [point.x, turned, -(point.x + turned)];
+            *images = all.map(|x| Xy { x, y: point.y });
+        }
+    });
     images
 }

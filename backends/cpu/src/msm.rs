@@ -12,7 +12,7 @@ use crate::buckets::{self, Section, horner};
 use crate::digits::{Magnitude, Windows};
 use crate::division::{Digits, Division};
 use crate::eisenstein::Codes;
-use crate::images::with_images;
+use crate::images;
 use crate::integers::Integers;
 use crate::kernels;
 use crate::level::Level;
@@ -115,14 +115,14 @@ fn divided<C: Curve>(
         }
         Digits::Hexagonal(base) => {
             let codes = Codes::new::<Scalar<C>>(level, scalars.octets(), base);
-            let room = Adder::with(level, |adder| core::mem::take(&mut adder.images));
-            let images = with_images(level, points, room);
+            let mut room = Adder::with(level, |adder| core::mem::take(&mut adder.images));
+            let images = images::make(level, points, &mut room);
             let addends = parallel::map(parts.into_iter(), |(own, range)| {
                 Adder::with(level, |adder| {
-                    sum_hexagons::<C>(adder, (&images, range), &codes, own)
+                    sum_hexagons::<C>(adder, (images, range), &codes, own)
                 })
             });
-            Adder::with(level, |adder| adder.images = images);
+            Adder::with(level, |adder| adder.images = room);
             addends
         }
     };

@@ -28,11 +28,7 @@ pub(super) fn gather<B: PrimeField>(
     for (references, block) in whole.iter().chain(last).zip(blocks) {
         for reference in next.next().into_iter().flatten() {
             if let Some(point) = source.get(index(*reference)) {
-                if source.len() > 16384 {
-                    fetch::<{ core::arch::x86_64::_MM_HINT_NTA }>(point);
-                } else {
-                    fetch::<NEAR>(point);
-                }
+                fetch::<NEAR>(point);
             }
         }
         *block = read(prime, k, source, references);
