@@ -162,6 +162,12 @@ impl<'a, B: ff::PrimeField + VartimeField> Source<'a, B> {
     }
 }
 
+/// Rooms that are kept: images of points, and sums of two steps.
+const MOST_ROOMS: usize = 3;
+
+/// Most bytes of a room that is kept. What is larger takes so long that fresh pages matter less.
+const MOST_ROOM: usize = 8 << 20;
+
 /// Additions that share an inversion: enough to make it cheap, and few enough for the second-level cache.
 const BATCH: usize = 1024;
 
@@ -173,8 +179,8 @@ pub(crate) struct Adder<B> {
     #[cfg(target_arch = "x86_64")]
     trees: Trees,
     scratch: Vec<(B, B)>,
-    /// Room for images of points, kept as the rest is.
-    pub(crate) images: Vec<Xy<B>>,
+    /// Room for points that is not in use.
+    rooms: Vec<Vec<Xy<B>>>,
 }
 
 thread_local! {
@@ -191,7 +197,7 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
             #[cfg(target_arch = "x86_64")]
             trees: Trees::default(),
             scratch: Vec::new(),
-            images: Vec::new(),
+            rooms: Vec::new(),
         }
     }
 
@@ -229,6 +235,18 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
         let _ = level;
     }
 
+    /// Room for points, the largest there is: what it holds is of no meaning.
+    pub(crate) fn take_room(&mut self) -> Vec<Xy<B>> {
+        largest(&mut self.rooms)
+    }
+
+    /// Keeps room that is no longer in use, if it is not too large and there is not enough.
+    pub(crate) fn give_room(&mut self, room: Vec<Xy<B>>) {
+        if self.rooms.len() < MOST_ROOMS && size_of_val(&room[..]) <= MOST_ROOM {
+            self.rooms.push(room);
+        }
+    }
+
     /// `sums[pair.sum] = source[pair.left] + source[pair.right]` for every pair.
     fn add_pairs(&mut self, pairs: &[Pair], source: &[Xy<B>], sums: &mut [Xy<B>]) {
         for batch in pairs.chunks(BATCH) {
@@ -250,7 +268,10 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
                 Source::Points(points) => packed.words(points),
                 Source::Words(_, words) => words,
             };
-            return self.trees.reduce(packed, source, references, counts);
+            let room = largest(&mut self.rooms);
+            return self
+                .trees
+                .reduce(packed, source, references, (counts, room));
         }
         self.halve(&source.points(), references, counts)
     }
@@ -387,6 +408,13 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
             inverse *= denominator;
         }
     }
+}
+
+/// The vector with most room, or a new one.
+fn largest<T>(rooms: &mut Vec<Vec<T>>) -> Vec<T> {
+    let capacities = rooms.iter().map(Vec::capacity).enumerate();
+    let largest = capacities.max_by_key(|(_, capacity)| *capacity);
+    largest.map_or_else(Vec::new, |(index, _)| rooms.swap_remove(index))
 }
 
 /// Affine forms of projective points.

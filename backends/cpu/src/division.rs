@@ -89,7 +89,9 @@ impl Division {
             true => Digits::Hexagonal(Base::new(way.width)),
             false => Digits::Signed(Windows::new(way.bits, way.width)),
         };
-        let at_once = (TERMS_TOGETHER / points).max(BUCKETS_TOGETHER / digits.buckets());
+        let at_once = if way.hexagonal { 64 } else { 0 }
+            .max(TERMS_TOGETHER / points)
+            .max(BUCKETS_TOGETHER / digits.buckets());
         let at_once = std::env::var("EAT")
             .ok()
             .and_then(|e| e.parse().ok())

@@ -41,6 +41,9 @@ pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -
 /// Points for which shared doublings are faster than buckets.
 const FEW: usize = 24;
 
+/// Terms of windows that are sorted and added together.
+const TERMS_TOGETHER: usize = 1 << 15;
+
 /// Points that are sorted and added together if all go to one window: they are read in order, run by run.
 const RUN: usize = 1 << 16;
 
@@ -115,14 +118,14 @@ fn divided<C: Curve>(
         }
         Digits::Hexagonal(base) => {
             let codes = Codes::new::<Scalar<C>>(level, scalars.octets(), base);
-            let mut room = Adder::with(level, |adder| core::mem::take(&mut adder.images));
+            let mut room = Adder::with(level, Adder::take_room);
             let images = images::make(level, points, &mut room);
             let addends = parallel::map(parts.into_iter(), |(own, range)| {
                 Adder::with(level, |adder| {
                     sum_hexagons::<C>(adder, (images, range), &codes, own)
                 })
             });
-            Adder::with(level, |adder| adder.images = room);
+            Adder::with(level, |adder| adder.give_room(room));
             addends
         }
     };
@@ -140,14 +143,30 @@ fn sum_hexagons<C: Curve>(
 ) -> Vec<(u32, Vec<Xy<C::Base>>)> {
     let base = codes.base();
     let (size, groups) = (base.buckets(), own.len());
-    let mut counts = Vec::with_capacity(groups * size);
-    let mut sorted = Vec::with_capacity(groups * range.len());
-    for window in own.clone() {
-        let digits = codes.of_window(window, &range);
-        sort((range.len(), digits), size, &mut counts, &mut sorted);
+    let (mut filled, mut buckets) = (Vec::with_capacity(groups * size), adder.take_room());
+    buckets.clear();
+    buckets.reserve(groups * size);
+    let terms = std::env::var("GRP")
+        .ok()
+        .and_then(|e| e.parse().ok())
+        .unwrap_or(TERMS_TOGETHER);
+    let at_once = (terms / range.len().max(1)).max(1);
+    for first in own.clone().step_by(at_once) {
+        let (mut sorted, mut counts) = (Vec::new(), Vec::new());
+        let windows = first..own.end.min(first + at_once);
+        sorted.reserve(windows.len() * range.len());
+        for window in windows {
+            let digits = codes.of_window(window, &range);
+            sort((range.len(), digits), size, &mut counts, &mut sorted);
+        }
+        filled.extend(counts.iter().map(|count| *count != 0));
+        buckets.append(&mut buckets::sum(
+            adder,
+            Source::Points(images),
+            sorted,
+            counts,
+        ));
     }
-    let filled: Vec<bool> = counts.iter().map(|count| *count != 0).collect();
-    let buckets = buckets::sum(adder, Source::Points(images), sorted, counts);
     let weights = base.weights();
     let (mut references, mut counts) = (Vec::with_capacity(2 * buckets.len()), Vec::new());
     // Lines of all windows by i, then those by j.
@@ -168,6 +187,8 @@ fn sum_hexagons<C: Curve>(
         shift: 0,
     };
     let mut addends = section.addends(adder, 2 * groups);
+    adder.give_room(buckets);
+    adder.give_room(lines);
     addends.reverse();
     let sums = adder.horner(2 * groups, &addends);
     let (plain, turned) = sums.split_at(groups);

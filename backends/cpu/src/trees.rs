@@ -70,16 +70,17 @@ impl Trees {
     }
 
     /// Sums points by bucket until few of each are left: `counts` consecutive references each; afterwards as many points.
-    /// Where one of each would be left, empty buckets get the identity.
+    /// Where one of each would be left, empty buckets get the identity. The sums take the room given.
     pub(crate) fn reduce<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
         source: &[[u64; 8]],
         references: &[u32],
-        counts: &mut [u32],
+        (counts, mut roots): (&mut [u32], Vec<Xy<B>>),
     ) -> Vec<Xy<B>> {
         let total = self.cut(counts);
-        let mut roots = vec![Xy::IDENTITY; total];
+        roots.clear();
+        roots.resize(total, Xy::IDENTITY);
         let paired = self.pieces.partition_point(|piece| piece.length > 1);
         self.waves.clear();
         let mut next = self.pick(references, (0, paired));
