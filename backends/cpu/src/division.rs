@@ -13,6 +13,9 @@ const TERMS_TOGETHER: usize = 1 << 14;
 /// Buckets of windows that are worked on together: they stay in the second-level cache.
 const BUCKETS_TOGETHER: usize = 1 << 12;
 
+/// Parts of a thread of several, with digits of both halves: each has fixed costs.
+const ROUNDS: usize = 2;
+
 /// Widest window.
 const WIDEST: u32 = 17;
 
@@ -49,14 +52,6 @@ impl Digits {
             Self::Hexagonal(base) => base.count(),
         }
     }
-
-    /// Buckets of a window.
-    pub(crate) const fn buckets(&self) -> usize {
-        match self {
-            Self::Signed(windows) => windows.buckets(),
-            Self::Hexagonal(base) => base.buckets(),
-        }
-    }
 }
 
 /// Windows of a sum, and its parts: each is of some windows and of a share of the points.
@@ -74,7 +69,7 @@ pub(crate) struct Division {
 struct Way {
     bits: u32,
     width: u32,
-    hexagonal: bool,
+    base: Option<Base>,
     shares: usize,
     cost: usize,
 }
@@ -85,20 +80,21 @@ impl Division {
         let way = Way::best(points, scalars, 1);
         let threads = threads.min(way.cost / ADDITIONS_OF_A_THREAD).max(1);
         let way = Way::best(points, scalars, threads);
-        let digits = match way.hexagonal {
-            true => Digits::Hexagonal(Base::new(way.width)),
-            false => Digits::Signed(Windows::new(way.bits, way.width)),
+        let digits = match way.base {
+            Some(base) => Digits::Hexagonal(base),
+            None => Digits::Signed(Windows::new(way.bits, way.width)),
         };
-        let at_once = if way.hexagonal { 64 } else { 0 }
-            .max(TERMS_TOGETHER / points)
-            .max(BUCKETS_TOGETHER / digits.buckets());
-        let at_once = std::env::var("EAT")
-            .ok()
-            .and_then(|e| e.parse().ok())
-            .unwrap_or(at_once);
+        let (count, rounds) = (digits.count() * way.shares, threads * ROUNDS);
+        let at_once = match digits {
+            Digits::Signed(windows) => {
+                (TERMS_TOGETHER / points).max(BUCKETS_TOGETHER / windows.buckets())
+            }
+            Digits::Hexagonal(_) if threads == 1 => count,
+            Digits::Hexagonal(_) => count.div_ceil(rounds),
+        };
         Self {
             digits,
-            together: together(digits.count() * way.shares, at_once, threads),
+            together: together(count, at_once, threads),
             share: points.div_ceil(way.shares).next_multiple_of(8),
         }
     }
@@ -128,58 +124,49 @@ impl Way {
         let ways = widths.chain(single).flat_map(shared);
         let first = Self::new(points, (bits, 2), 1, threads);
         let cheaper = |best: Self, way: Self| if way.cost < best.cost { way } else { best };
-        let hexagonal = ways
-            .clone()
-            .filter_map(|way| way.hexagonal(points, threads));
+        let hexagonal = ways.clone().flat_map(|way| way.hexagonal(points, threads));
         ways.chain(hexagonal).fold(first, cheaper)
     }
 
     fn new(points: usize, (bits, width): (u32, u32), shares: usize, threads: usize) -> Self {
         let buckets = 1 << width.min(bits + 1).saturating_sub(1);
-        Self::of_buckets(points, buckets, (bits, width), shares, threads)
+        let windows = (windows(bits, width), bits);
+        Self {
+            width,
+            ..Self::of_buckets(points, buckets, windows, shares, threads)
+        }
     }
 
     /// The same with digits of both halves of scalars that are not much shorter than those.
-    fn hexagonal(self, points: usize, threads: usize) -> Option<Self> {
-        if std::env::var("EC")
-            .ok()
-            .and_then(|e| e.parse().ok())
-            .is_some_and(|w: u32| w != self.width)
-        {
-            return None;
-        }
-        if self.bits <= HALF_BITS + 8 || !Base::WIDTHS.contains(&self.width) {
-            return None;
-        }
-        let buckets = Base::new(self.width).buckets();
-        let own = (HALF_BITS, self.width);
-        Some(Self {
-            hexagonal: true,
-            ..Self::of_buckets(points, buckets, own, self.shares, threads)
-        })
-        .map(|mut w: Self| {
-            if std::env::var("EC").is_ok() {
-                w.cost /= 16;
+    fn hexagonal(self, points: usize, threads: usize) -> impl Iterator<Item = Self> {
+        let widths = Base::WIDTHS.contains(&self.width) && self.bits > HALF_BITS + 8;
+        let bases = widths.then(|| Base::of_width(self.width));
+        bases.into_iter().flatten().map(move |base| {
+            let (last, count) = (base.count() - 1, base.count());
+            let buckets = (last * base.places(0) + base.places(last)).div_ceil(count);
+            let windows = (count, HALF_BITS);
+            Self {
+                base: Some(base),
+                ..Self::of_buckets(points, buckets, windows, self.shares, threads)
             }
-            w
         })
     }
 
-    /// A way with so many buckets in a window.
+    /// A way with so many windows for so many bits, and so many buckets in each.
     fn of_buckets(
         points: usize,
         buckets: usize,
-        (bits, width): (u32, u32),
+        (windows, bits): (usize, u32),
         shares: usize,
         threads: usize,
     ) -> Self {
-        let rounds = (windows(bits, width) * shares).div_ceil(threads);
+        let rounds = (windows * shares).div_ceil(threads);
         let of_buckets = buckets * OF_A_BUCKET[usize::from(points >= FAR)] / 2;
         let each = points.div_ceil(shares) + of_buckets + OF_A_WINDOW;
         Self {
             bits,
-            width,
-            hexagonal: false,
+            width: 0,
+            base: None,
             shares,
             cost: rounds * each + OF_A_BIT * bits as usize,
         }
@@ -189,7 +176,7 @@ impl Way {
 /// Additions of the sum of so many points on one thread, with scalars of so many bits.
 pub(crate) fn additions(points: usize, bits: u32) -> usize {
     let own = (2..=WIDEST).map(|width| Way::new(points, (bits, width), 1, 1));
-    let hexagonal = own.clone().filter_map(|way| way.hexagonal(points, 1));
+    let hexagonal = own.clone().flat_map(|way| way.hexagonal(points, 1));
     own.chain(hexagonal).map(|way| way.cost).min().unwrap_or(0)
 }
 

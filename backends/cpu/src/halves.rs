@@ -4,7 +4,14 @@
 //! `a + b lambda = 0 mod r` are a lattice; `pasta_curves` has a short basis `(a_1, -b_1), (a_2, b_2)` of it and checks that. With
 //! `c_1 = k b_2 / r` and `c_2 = k b_1 / r`, rounded, (k_1, k_2) is (k, 0) less a near vector of the lattice:
 //! `k_1 = k - c_1 a_1 - c_2 a_2` and `k_2 = c_1 b_1 - c_2 b_2`. That holds for any integers c; only the size of the halves depends on
-//! how they are rounded: at most half the sum of the basis, below `2^126.8`.
+//! how they are rounded.
+//!
+//! **The nearest vector.** But for a hair (`2^-33`), the basis is `v_1 = s (1, -1)` and `v_2 = s (1, 2)`, `s < 2^126.21`. With rounded c, `(a, b) = u v_1 + v v_2`
+//! for `|u|, |v| <= 1/2`, and `a = s (u + v)`, `b = s (2 v - u)`, `a - b = s (2 u - v)`. If `a >= 0`, v_2 is subtracted where `b > s`, and
+//! v_1 where `a - b > s`; if `a < 0`, the same of the opposite. Then all three are at most s in size, which are the numbers `a + b lambda` as near to
+//! 0 as they can be: if `a >= 0` and `b > s`, so `v <= 1/2`, `-v <= u < 2 v - 1`, then a is in `[0, s/2]` and gets at least -s, b in `(s, 3 s/2]`
+//! more than -s, and `a - b` from -s/2 to s/2; likewise for v_1; and where neither is subtracted, `b = a - (a - b) >= -s` and
+//! `a - b = a - b >= -s`. Comparing rounded values adds no more than their error.
 
 use core::any::TypeId;
 
@@ -55,7 +62,24 @@ impl Lattice {
         let times = |c: u128, b: u128| c.wrapping_mul(b);
         let first = k.wrapping_sub(times(c1, self.a[0]).wrapping_add(times(c2, self.a[1])));
         let second = times(c1, self.b[0]).wrapping_sub(times(c2, self.b[1]));
-        [first.cast_signed(), second.cast_signed()]
+        self.nearest([first.cast_signed(), second.cast_signed()])
+    }
+
+    /// The same less the basis vector that makes it shorter, if any.
+    const fn nearest(&self, [a, b]: [i128; 2]) -> [i128; 2] {
+        let sign = if a < 0 { -1 } else { 1 };
+        let (a, b) = (sign * a, sign * b);
+        // All are below 2^127 but for b_2, which may wrap as the difference is taken.
+        let [a1, a2] = [self.a[0].cast_signed(), self.a[1].cast_signed()];
+        let [b1, b2] = [self.b[0].cast_signed(), self.b[1].cast_signed()];
+        let (a, b) = if b > a1 {
+            (a - a2, b.wrapping_sub(b2))
+        } else if a - b > a1 {
+            (a - a1, b + b1)
+        } else {
+            (a, b)
+        };
+        [sign * a, sign * b]
     }
 }
 
@@ -119,22 +143,19 @@ pub(crate) mod tests {
             .collect()
     }
 
-    /// Sums of halves at most so large as the basis allows, on both sides of every rounding: the largest magnitudes there are.
+    /// Halves as near to 0 as they can be, on both sides of every rounding.
     #[test]
-    fn halves_are_as_short_as_the_basis_allows() {
+    fn halves_are_as_short_as_they_can_be() {
         fn check<F: Field + WithSmallOrderMulGroup<3>>() {
             let lattice = Lattice::of::<F>();
-            let most = [
-                lattice.a[0].midpoint(lattice.a[1]),
-                lattice.b[0].midpoint(lattice.b[1]),
-            ];
+            let most = lattice.a[0] + (lattice.a[0] >> 20);
             for value in edges::<F>() {
                 let bytes = value.to_repr();
                 let (words, _) = bytes.as_chunks::<8>();
                 let k = core::array::from_fn(|i| u64::from_le_bytes(words[i]));
-                for (half, most) in lattice.halves(&k).into_iter().zip(most) {
-                    let magnitude = half.unsigned_abs();
-                    assert!(magnitude <= most + 1 && magnitude >> HALF_BITS == 0);
+                let [a, b] = lattice.halves(&k);
+                for size in [a, b, a - b].map(i128::unsigned_abs) {
+                    assert!(size <= most && size >> HALF_BITS == 0);
                 }
             }
         }

@@ -15,6 +15,7 @@ mod division;
 mod eisenstein;
 mod eval;
 mod halves;
+mod hexagons;
 mod images;
 mod integers;
 mod kernels;

@@ -2,7 +2,6 @@
 
 use core::ops::Range;
 
-use ff::{Field as _, WithSmallOrderMulGroup as _};
 use group::{Curve as _, Group};
 use zkernel_backend::{Curve, Result, Scalar, shape};
 use zkernel_verifier::curve::Point;
@@ -11,8 +10,7 @@ use crate::affine::{Adder, NEGATED, Source, Xy, normalize};
 use crate::buckets::{self, Section, horner};
 use crate::digits::{Magnitude, Windows};
 use crate::division::{Digits, Division};
-use crate::eisenstein::Codes;
-use crate::images;
+use crate::hexagons;
 use crate::integers::Integers;
 use crate::kernels;
 use crate::level::Level;
@@ -40,9 +38,6 @@ pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -
 
 /// Points for which shared doublings are faster than buckets.
 const FEW: usize = 24;
-
-/// Terms of windows that are sorted and added together.
-const TERMS_TOGETHER: usize = 1 << 15;
 
 /// Points that are sorted and added together if all go to one window: they are read in order, run by run.
 const RUN: usize = 1 << 16;
@@ -117,90 +112,13 @@ fn divided<C: Curve>(
             })
         }
         Digits::Hexagonal(base) => {
-            let codes = Codes::new::<Scalar<C>>(level, scalars.octets(), base);
-            let mut room = Adder::with(level, Adder::take_room);
-            let images = images::make(level, points, &mut room);
-            let addends = parallel::map(parts.into_iter(), |(own, range)| {
-                Adder::with(level, |adder| {
-                    sum_hexagons::<C>(adder, (images, range), &codes, own)
-                })
-            });
-            Adder::with(level, |adder| adder.give_room(room));
-            addends
+            let octets = scalars.octets();
+            hexagons::sum::<C>(level, points, (octets, base), parts)
         }
     };
     let mut addends: Vec<(u32, Vec<Xy<C::Base>>)> = addends.into_iter().flatten().collect();
     addends.sort_by_key(|(shift, _)| core::cmp::Reverse(*shift));
     horner::<C>(0, &addends)
-}
-
-/// Sums of some windows of digits of both halves, given points and their images: as [`sum_windows`].
-fn sum_hexagons<C: Curve>(
-    adder: &mut Adder<C::Base>,
-    (images, range): (&[Xy<C::Base>], Range<usize>),
-    codes: &Codes,
-    own: Range<usize>,
-) -> Vec<(u32, Vec<Xy<C::Base>>)> {
-    let base = codes.base();
-    let (size, groups) = (base.buckets(), own.len());
-    let (mut filled, mut buckets) = (Vec::with_capacity(groups * size), adder.take_room());
-    buckets.clear();
-    buckets.reserve(groups * size);
-    let terms = std::env::var("GRP")
-        .ok()
-        .and_then(|e| e.parse().ok())
-        .unwrap_or(TERMS_TOGETHER);
-    let at_once = (terms / range.len().max(1)).max(1);
-    for first in own.clone().step_by(at_once) {
-        let (mut sorted, mut counts) = (Vec::new(), Vec::new());
-        let windows = first..own.end.min(first + at_once);
-        sorted.reserve(windows.len() * range.len());
-        for window in windows {
-            let digits = codes.of_window(window, &range);
-            sort((range.len(), digits), size, &mut counts, &mut sorted);
-        }
-        filled.extend(counts.iter().map(|count| *count != 0));
-        buckets.append(&mut buckets::sum(
-            adder,
-            Source::Points(images),
-            sorted,
-            counts,
-        ));
-    }
-    let weights = base.weights();
-    let (mut references, mut counts) = (Vec::with_capacity(2 * buckets.len()), Vec::new());
-    // Lines of all windows by i, then those by j.
-    for line in 0..2 {
-        for (group, filled) in filled.chunks(size).enumerate() {
-            for places in weights.iter().map(|lines| &lines[line]) {
-                let before = references.len();
-                let own = places.iter().filter(|place| filled[**place as usize]);
-                references.extend(own.map(|place| (group * size) as u32 + place));
-                counts.push((references.len() - before) as u32);
-            }
-        }
-    }
-    let lines = buckets::sum(adder, Source::Points(&buckets), references, counts);
-    let section = Section {
-        buckets: &lines,
-        size: base.most(),
-        shift: 0,
-    };
-    let mut addends = section.addends(adder, 2 * groups);
-    adder.give_room(buckets);
-    adder.give_room(lines);
-    addends.reverse();
-    let sums = adder.horner(2 * groups, &addends);
-    let (plain, turned) = sums.split_at(groups);
-    let of_window = |(window, (plain, turned)): (usize, (&Xy<C::Base>, &Xy<C::Base>))| {
-        // zeta6 is - omega^2.
-        let (x, y) = (turned.x * C::Base::ZETA.square(), -turned.y);
-        let shift = window as u32 * base.width();
-        [(shift, vec![*plain]), (shift, vec![Xy { x, y }])]
-    };
-    own.zip(plain.iter().zip(turned))
-        .flat_map(of_window)
-        .collect()
 }
 
 /// Addends of groups as those of windows of a width, with all shifts.
@@ -276,7 +194,7 @@ fn bucket_sums<C: Curve>(
 
 /// Counting sort of so many terms of a window, buckets and references: counts of buckets, and references in the order of
 /// these, are appended. Those of the bucket after the last are left out.
-fn sort(
+pub(crate) fn sort(
     (length, terms): (usize, impl Iterator<Item = (usize, u32)> + Clone),
     size: usize,
     counts: &mut Vec<u32>,

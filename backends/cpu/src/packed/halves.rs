@@ -68,14 +68,48 @@ fn halve_words<F: PrimeField>(prime: Prime<F>, lattice: &Lattice, octets: &mut [
             left[1].sub(right[1]),
             left[2].sub(right[2]),
         ];
-        let sign = octet.negative;
+        let (first, second, opposite) = nearest(ifma, first, second, (&a, &b));
+        let sign = octet.negative ^ opposite;
         let [low, high] = [words(first, sign, mask), words(second, sign, mask)];
-        let words = octet
-            .words
-            .iter_mut()
-            .zip([low[0], low[1], high[0], high[1]]);
+        let all = [low[0], low[1], high[0], high[1]];
+        let words = octet.words.iter_mut().zip(all);
         words.for_each(|(to, word)| word.store(to));
     }
+}
+
+/// Both halves, or their opposites where said, less the vector of the basis that makes them shorter, if any: `Lattice::halves` on
+/// the bits from 104 on.
+#[inline(always)]
+fn nearest(
+    ifma: Ifma,
+    first: Half,
+    second: Half,
+    (a, b): (&[Half; 2], &[Half; 2]),
+) -> (Half, Half, u8) {
+    let zero = Vector::splat(ifma, 0);
+    let (top, other) = (top(first), top(second));
+    let opposite = top.negative();
+    let top = top.select(opposite, zero.sub(top));
+    let other = other.select(opposite, zero.sub(other));
+    let size = a[0][2];
+    let by_second = size.sub(other).negative();
+    let by_first = size.sub(top.sub(other)).negative() & !by_second;
+    let first = unrolled!([0 1 2], i => first[i].select(opposite, zero.sub(first[i])));
+    let second = unrolled!([0 1 2], i => second[i].select(opposite, zero.sub(second[i])));
+    let less = unrolled!([0 1 2], i => zero.select(by_first, a[0][i]).select(by_second, a[1][i]));
+    let first = unrolled!([0 1 2], i => first[i].sub(less[i]));
+    // The second coordinate of the first vector is negative.
+    let less = unrolled!([0 1 2], i => zero.select(by_first, zero.sub(b[0][i])).select(by_second, b[1][i]));
+    let second = unrolled!([0 1 2], i => second[i].sub(less[i]));
+    (first, second, opposite)
+}
+
+/// The bits from 104 on of numbers mod `2^156`, with their signs.
+#[inline(always)]
+fn top(value: Half) -> Vector {
+    let middle = value[1].add(value[0].sar::<52>());
+    let top = value[2].add(middle.sar::<52>());
+    top.shl::<12>().sar::<12>()
 }
 
 /// A number below 2^128 in limbs.
