@@ -162,8 +162,8 @@ impl<'a, B: ff::PrimeField + VartimeField> Source<'a, B> {
     }
 }
 
-/// Rooms that are kept: images of points, and sums of two steps.
-const MOST_ROOMS: usize = 3;
+/// Rooms that are kept: for images of points, buckets of some and of all windows, and lines of them.
+const MOST_ROOMS: usize = 5;
 
 /// Most bytes of a room that is kept. What is larger takes so long that fresh pages matter less.
 const MOST_ROOM: usize = 8 << 20;
@@ -235,9 +235,9 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
         let _ = level;
     }
 
-    /// Room for points, the largest there is: what it holds is of no meaning.
-    pub(crate) fn take_room(&mut self) -> Vec<Xy<B>> {
-        largest(&mut self.rooms)
+    /// Room for so many points, as they were left there: of no meaning, and perhaps fewer or more.
+    pub(crate) fn take_room(&mut self, length: usize) -> Vec<Xy<B>> {
+        fitting(&mut self.rooms, length)
     }
 
     /// Keeps room that is no longer in use, if it is not too large and there is not enough.
@@ -268,7 +268,8 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
                 Source::Points(points) => packed.words(points),
                 Source::Words(_, words) => words,
             };
-            let room = largest(&mut self.rooms);
+            let rooms = &mut self.rooms;
+            let room = |length| fitting(rooms, length);
             return self
                 .trees
                 .reduce(packed, source, references, (counts, room));
@@ -410,11 +411,12 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
     }
 }
 
-/// The vector with most room, or a new one.
-fn largest<T>(rooms: &mut Vec<Vec<T>>) -> Vec<T> {
-    let capacities = rooms.iter().map(Vec::capacity).enumerate();
-    let largest = capacities.max_by_key(|(_, capacity)| *capacity);
-    largest.map_or_else(Vec::new, |(index, _)| rooms.swap_remove(index))
+/// The shortest vector that is long enough, else the longest, else a new one: what is as long as wanted need not be filled again.
+fn fitting<T>(rooms: &mut Vec<Vec<T>>, length: usize) -> Vec<T> {
+    let order = |own: usize| (own < length, own.abs_diff(length));
+    let rooms_by_length = rooms.iter().map(Vec::len).enumerate();
+    let best = rooms_by_length.min_by_key(|(_, own)| order(*own));
+    best.map_or_else(Vec::new, |(index, _)| rooms.swap_remove(index))
 }
 
 /// Affine forms of projective points.

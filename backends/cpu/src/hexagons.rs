@@ -34,7 +34,7 @@ pub(crate) fn sum<C: Curve>(
     parts: Vec<(Range<usize>, Range<usize>)>,
 ) -> Vec<Addends<C>> {
     let codes = Codes::new::<Scalar<C>>(level, scalars, base);
-    let mut room = Adder::with(level, Adder::take_room);
+    let mut room = Adder::with(level, |adder| adder.take_room(3 * points.len()));
     let images = images::make(level, points, &mut room);
     let addends = parallel::map(parts.into_iter(), |(own, range)| {
         Adder::with(level, |adder| {
@@ -54,35 +54,31 @@ fn part<C: Curve>(
 ) -> Addends<C> {
     let base = codes.base();
     let (buckets, filled) = bucket_sums(adder, (images, range), codes, &own);
+    let lines = Lines {
+        base,
+        first: own.start,
+        hexagon: lines(base.hexagon),
+        triangle: lines(base.triangle),
+        filled: &filled,
+    };
+    let size = base.hexagon.most() as usize;
+    let last = (base.triangle.most() as usize).next_power_of_two();
     let low = own.start..own.end.min(base.count() - 1);
-    let split = low.len() * base.hexagon.places();
+    let groups = if last <= size {
+        vec![(own, size)]
+    } else {
+        vec![(low.clone(), size), (low.end..own.end, last)]
+    };
     let mut addends = Vec::new();
-    for (shape_lines, most, first, windows) in [
-        (lines(base.hexagon), base.hexagon.most(), 0, low.clone()),
-        (
-            lines(base.triangle),
-            base.triangle.most(),
-            split,
-            low.end..own.end,
-        ),
-    ] {
-        let places = windows
-            .len()
-            .checked_sub(1)
-            .map(|_| base.places(windows.start));
-        let Some(places) = places else { continue };
-        let size = (most as usize).next_power_of_two();
-        let terms = Lines {
-            lines: &shape_lines,
-            places,
-            first,
-            filled: &filled[first..],
-        };
-        let (references, counts) = terms.references(windows.len(), size);
+    for (windows, size) in groups
+        .into_iter()
+        .filter(|(windows, _)| !windows.is_empty())
+    {
+        let (references, counts) = lines.references(&windows, size);
         let sums = buckets::sum(adder, Source::Points(&buckets), references, counts);
-        let window_sums = weigh(adder, &sums, size, windows.len());
+        let of_windows = weigh(adder, &sums, size, windows.len());
         adder.give_room(sums);
-        addends.extend(at_windows::<C>(&window_sums, windows, base.width()));
+        addends.extend(at_windows::<C>(&of_windows, windows, base.width()));
     }
     adder.give_room(buckets);
     addends
@@ -98,8 +94,9 @@ fn bucket_sums<B>(
 where
     B: ff::PrimeField + pasta_curves::arithmetic::VartimeField,
 {
-    let (mut filled, mut buckets) = (Vec::new(), adder.take_room());
-    buckets.clear();
+    let base = codes.base();
+    let places = (own.len() - 1) * base.hexagon.places() + base.places(own.end - 1);
+    let (mut filled, mut buckets) = (Vec::with_capacity(places), Vec::new());
     let at_once = (TERMS_TOGETHER / range.len().max(1)).max(1);
     for first in own.clone().step_by(at_once) {
         let windows = first..own.end.min(first + at_once);
@@ -107,42 +104,54 @@ where
         let mut counts = Vec::new();
         for window in windows {
             let digits = codes.of_window(window, &range);
-            let places = codes.base().places(window);
+            let places = base.places(window);
             sort((range.len(), digits), places, &mut counts, &mut sorted);
         }
         filled.extend(counts.iter().map(|count| *count != 0));
         let sums = buckets::sum(adder, Source::Points(images), sorted, counts);
+        if sums.len() == places {
+            return (sums, filled);
+        }
+        if buckets.capacity() < places {
+            buckets = adder.take_room(places);
+            buckets.clear();
+            buckets.reserve(places);
+        }
         buckets.extend_from_slice(&sums);
         adder.give_room(sums);
     }
     (buckets, filled)
 }
 
-/// Lines of the buckets of windows of one shape.
+/// Lines of the buckets of windows.
 struct Lines<'a> {
-    lines: &'a [Vec<Vec<u32>>; 2],
-    /// Buckets of a window.
-    places: usize,
-    /// The first bucket, and which of those from it on have points.
+    base: Base,
+    /// The window of the first bucket.
     first: usize,
+    hexagon: [Vec<Vec<u32>>; 2],
+    triangle: [Vec<Vec<u32>>; 2],
+    /// Which buckets have points.
     filled: &'a [bool],
 }
 
 impl Lines<'_> {
     /// References to the buckets that have points, line by line: those by i of all windows, `size` each with empty ones, then those by j.
-    fn references(&self, windows: usize, size: usize) -> (Vec<u32>, Vec<u32>) {
-        let mut references = Vec::with_capacity(2 * windows * self.places);
-        let mut counts = Vec::with_capacity(2 * windows * size);
-        for lines in self.lines {
-            for (window, filled) in self.filled.chunks(self.places).take(windows).enumerate() {
-                let first = (self.first + window * self.places) as u32;
-                for line in lines {
+    fn references(&self, windows: &Range<usize>, size: usize) -> (Vec<u32>, Vec<u32>) {
+        let mut references = Vec::with_capacity(2 * self.filled.len());
+        let mut counts = Vec::with_capacity(2 * windows.len() * size);
+        for kind in 0..2 {
+            for window in windows.clone() {
+                let last = self.base.is_last(window);
+                let lines = if last { &self.triangle } else { &self.hexagon };
+                let first = (window - self.first) * self.base.hexagon.places();
+                let filled = &self.filled[first..];
+                for line in &lines[kind] {
                     let before = references.len();
                     let own = line.iter().filter(|place| filled[**place as usize]);
-                    references.extend(own.map(|place| first + place));
+                    references.extend(own.map(|place| first as u32 + place));
                     counts.push((references.len() - before) as u32);
                 }
-                counts.resize(counts.len() + size - lines.len(), 0);
+                counts.resize(counts.len() + size - lines[kind].len(), 0);
             }
         }
         (references, counts)

@@ -46,8 +46,8 @@ impl Trees {
         let reference = |place: usize| {
             let (index, group) = (place / lanes, place % lanes);
             let index = index.reverse_bits() >> (usize::BITS - bits).min(usize::BITS - 1);
-            let own = (group < groups).then_some((group * size + index) as u32);
-            own.unwrap_or(NOTHING)
+            // Lanes without a group have the last one's: identities would be operands that take longer.
+            (group.min(groups - 1) * size + index) as u32
         };
         self.leaves.clear();
         self.leaves.extend((0..size * lanes).map(reference));
