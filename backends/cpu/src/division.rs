@@ -137,10 +137,12 @@ impl Way {
         }
     }
 
-    /// The same with digits of both halves of scalars that are not much shorter than those.
+    /// The same with digits of both halves of scalars that are not much shorter than those. Not of so many points that three images
+    /// of each no longer stay in the caches.
     fn hexagonal(self, points: usize, threads: usize) -> impl Iterator<Item = Self> {
-        let widths = Base::WIDTHS.contains(&self.width) && self.bits > HALF_BITS + 8;
-        let bases = widths.then(|| Base::of_width(self.width));
+        let wide = self.bits > HALF_BITS + 8 && points < FAR;
+        let bases =
+            (wide && Base::WIDTHS.contains(&self.width)).then(|| Base::of_width(self.width));
         bases.into_iter().flatten().map(move |base| {
             let (last, count) = (base.count() - 1, base.count());
             let buckets = (last * base.places(0) + base.places(last)).div_ceil(count);

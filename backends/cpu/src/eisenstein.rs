@@ -13,9 +13,9 @@
 //! `N + N omega` if `a + b < N`; that is nearer than N if `2 b > a`, than `N omega` if `2 a > b`. So a carry is 0 or 1.
 //!
 //! **The last digit** is what is left above `2^t`, for t of 119 to 126 bits in all other windows, with its sign. Halves
-//! have `|a|, |b|, |a - b| <= s (1 + 2^-22)` with s of [`crate::halves`], `s < 2^126.21`. Rounding down and the carry move a and b by
+//! have `|a|, |b|, |a - b| <= s (1 + 2^-20)` with s of [`crate::halves`], `s < 2^126.21`. Rounding down and the carry move a and b by
 //! more than -1 and at most 1 each, their difference by less than 2. The largest of the three sizes of a last digit is its `i + j`, so
-//! that is less than `s 2^-t (1 + 2^-22) + 2`: a triangle of buckets, and nothing is left.
+//! that is less than `s 2^-t (1 + 2^-20) + 2`: a triangle of buckets, and nothing is left.
 
 mod shape;
 #[cfg(test)]
@@ -243,13 +243,12 @@ impl Codes {
     }
 
     /// Buckets and references of a range of points, which starts with an octet, in a window: of
-    /// points in turns with their images, as [`crate::images::with_images`] gives them.
+    /// points in turns with their images, as [`crate::images::make`] gives them.
     pub(crate) fn of_window(
         &self,
         window: usize,
         range: &Range<usize>,
     ) -> impl Iterator<Item = (usize, u32)> + Clone {
-        let units = UNITS;
         let (count, together) = (self.base.count(), 8 * OCTETS_TOGETHER);
         let range = range.clone();
         let parts = self.codes.chunks(together * count).enumerate();
@@ -263,7 +262,7 @@ impl Codes {
             let own = &codes[window * stride..][skipped..end];
             let points = first + skipped..;
             own.iter().zip(points).map(move |(code, point)| {
-                let unit = units[usize::from(code >> PLACE_BITS)];
+                let unit = UNITS[usize::from(code >> PLACE_BITS)];
                 let place = usize::from(code & ((1 << PLACE_BITS) - 1));
                 (place, unit + 3 * point as u32)
             })

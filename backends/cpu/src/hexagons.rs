@@ -181,9 +181,12 @@ fn at_windows<C: Curve>(sums: &[Xy<C::Base>], own: Range<usize>, width: u32) -> 
         x: point.x * C::Base::ZETA.square(),
         y: -point.y,
     };
-    let of_window = |(window, (i, j)): (usize, (&Xy<C::Base>, &Xy<C::Base>))| {
+    let of_window = |(group, window): (usize, usize)| {
         let shift = window as u32 * width;
-        [(shift, vec![*i]), (shift, vec![turned(j)])]
+        [
+            (shift, vec![by_i[group]]),
+            (shift, vec![turned(&by_j[group])]),
+        ]
     };
-    own.zip(by_i.iter().zip(by_j)).flat_map(of_window).collect()
+    own.enumerate().flat_map(of_window).collect()
 }
