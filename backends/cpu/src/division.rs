@@ -13,8 +13,9 @@ const TERMS_TOGETHER: usize = 1 << 14;
 /// Buckets of windows that are worked on together: they stay in the second-level cache.
 const BUCKETS_TOGETHER: usize = 1 << 12;
 
-/// Parts of a thread of several, with digits of both halves: each has fixed costs.
-const ROUNDS: usize = 2;
+/// Points from which every thread of several has two parts with digits of both halves, so that one that starts late does less: a part has fixed
+/// costs, some tens of microseconds.
+const SPARE: usize = 1 << 12;
 
 /// Widest window.
 const WIDEST: u32 = 17;
@@ -58,8 +59,8 @@ impl Digits {
 #[derive(Clone, Copy)]
 pub(crate) struct Division {
     pub(crate) digits: Digits,
-    /// Windows of a part.
-    together: usize,
+    /// Ranges of about equally many windows.
+    ranges: usize,
     /// Points of a part, whole octets.
     share: usize,
 }
@@ -84,30 +85,33 @@ impl Division {
             Some(base) => Digits::Hexagonal(base),
             None => Digits::Signed(Windows::new(way.bits, way.width)),
         };
-        let (count, rounds) = (digits.count() * way.shares, threads * ROUNDS);
-        let at_once = match digits {
+        let count = digits.count() * way.shares;
+        let ranges = match digits {
             Digits::Signed(windows) => {
-                (TERMS_TOGETHER / points).max(BUCKETS_TOGETHER / windows.buckets())
+                let at_once = (TERMS_TOGETHER / points).max(BUCKETS_TOGETHER / windows.buckets());
+                digits.count().div_ceil(together(count, at_once, threads))
             }
-            Digits::Hexagonal(_) if threads == 1 => count,
-            Digits::Hexagonal(_) => count.div_ceil(rounds),
+            Digits::Hexagonal(_) if threads > 1 && points >= SPARE => {
+                (2 * threads).div_ceil(way.shares).min(digits.count())
+            }
+            Digits::Hexagonal(_) => threads.div_ceil(way.shares).min(digits.count()),
         };
         Self {
             digits,
-            together: together(count, at_once, threads),
+            ranges,
             share: points.div_ceil(way.shares).next_multiple_of(8),
         }
     }
 
     /// Windows and points of every part.
     pub(crate) fn parts(&self, points: usize) -> Vec<(Range<usize>, Range<usize>)> {
-        let ranges = |end: usize, step: usize| {
-            let starts = (0..end).step_by(step);
-            starts.map(move |start| start..end.min(start + step))
-        };
-        let (all, each) = (self.digits.count(), self.together);
-        let own = |share: Range<usize>| ranges(all, each).map(move |own| (own, share.clone()));
-        ranges(points, self.share).flat_map(own).collect()
+        let (count, ranges) = (self.digits.count(), self.ranges);
+        let windows = move |own| own * count / ranges..(own + 1) * count / ranges;
+        let shares = (0..points).step_by(self.share);
+        let shares = shares.map(|start| start..points.min(start + self.share));
+        shares
+            .flat_map(|share| (0..ranges).map(move |own| (windows(own), share.clone())))
+            .collect()
     }
 }
 
