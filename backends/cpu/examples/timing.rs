@@ -228,6 +228,19 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
             }
         }
     }
+    equal(cpu, &points[..1 << 14], timer)
+}
+
+/// Sums with full scalars where all points are the same, or all scalars.
+fn equal<C: Curve, B: Backend<C>>(cpu: &B, points: &[C], timer: &Timer) -> Result<()> {
+    for log_n in [10, 12, 14] {
+        let count = 1 << log_n;
+        let (points, scalars) = (&points[..count], wide(count));
+        let (point, scalar) = (vec![points[0]; count], vec![scalars[0]; count]);
+        let name = |what: &str| format!("msm of equal {what} 2^{log_n}");
+        timer.time(&name("points"), count, || cpu.msm(&point, &scalars))?;
+        timer.time(&name("scalars"), count, || cpu.msm(points, &scalar))?;
+    }
     Ok(())
 }
 

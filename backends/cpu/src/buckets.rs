@@ -31,8 +31,6 @@ pub(crate) struct Section<'a, B> {
     pub(crate) size: usize,
     /// Binary logarithm of the first weight.
     pub(crate) shift: u32,
-    /// If given, there are as many groups again: the images `(zeta x, y)` of their buckets belong to those before.
-    pub(crate) zeta: Option<B>,
 }
 
 impl<B: ff::PrimeField + VartimeField> Section<'_, B> {
@@ -52,12 +50,12 @@ impl<B: ff::PrimeField + VartimeField> Section<'_, B> {
     fn bit_sums(&self, adder: &mut Adder<B>, groups: usize) -> Vec<Xy<B>> {
         let parts = self.size / BUCKETS_TOGETHER;
         if parts <= 1 {
-            return adder.bit_sums(self.buckets, self.size, self.zeta);
+            return adder.bit_sums(self.buckets, self.size);
         }
-        let of_parts = adder.bit_sums(self.buckets, BUCKETS_TOGETHER, self.zeta);
+        let of_parts = adder.bit_sums(self.buckets, BUCKETS_TOGETHER);
         let each = of_parts.len() / (groups * parts);
         let totals: Vec<Xy<B>> = of_parts.iter().step_by(each).copied().collect();
-        let high = adder.bit_sums(&totals, parts, None);
+        let high = adder.bit_sums(&totals, parts);
         let sum = |i: usize| {
             let (group, bit) = (i / (each - 1), 1 + i % (each - 1));
             (0..parts).map(move |part| ((group * parts + part) * each + bit) as u32)

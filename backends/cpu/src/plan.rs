@@ -102,13 +102,11 @@ impl Plan {
                     buckets: low,
                     size: self.low,
                     shift: 0,
-                    zeta: None,
                 },
                 Section {
                     buckets: high,
                     size: self.high,
                     shift: self.split,
-                    zeta: None,
                 },
             ];
             weigh::<C>(adder, columns, &sections)

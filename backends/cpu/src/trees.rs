@@ -33,6 +33,8 @@ const FAR: usize = 1 << 16;
 pub(crate) struct Trees {
     /// Pieces, the longest first.
     pieces: Vec<Piece>,
+    /// Places of sums of nothing.
+    empty: Vec<u32>,
     /// References of the leaves of a wave, in lanes.
     leaves: Vec<u32>,
     /// Places of the roots of a wave, in lanes.
@@ -88,16 +90,21 @@ impl Trees {
     }
 
     /// Sums points by bucket until few of each are left: `counts` consecutive references each; afterwards as many points.
-    /// Where one of each would be left, empty buckets get the identity.
+    /// Where one of each would be left, empty buckets get the identity. The sums take room
+    /// for as many, which may hold anything.
     pub(crate) fn reduce<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
         source: &[[u64; 8]],
         references: &[u32],
-        counts: &mut [u32],
+        (counts, room): (&mut [u32], impl FnOnce(usize) -> Vec<Xy<B>>),
     ) -> Vec<Xy<B>> {
         let total = self.cut(counts);
-        let mut roots = vec![Xy::IDENTITY; total];
+        let mut roots = room(total);
+        roots.resize(total, Xy::IDENTITY);
+        for place in &self.empty {
+            roots[*place as usize] = Xy::IDENTITY;
+        }
         let paired = self.pieces.partition_point(|piece| piece.length > 1);
         self.waves.clear();
         self.wave = if source.len() < FAR { WAVE } else { FAR_WAVE };
@@ -135,6 +142,7 @@ impl Trees {
             next[length] = total;
             total += lengths[length];
         }
+        self.empty.clear();
         self.pieces.clear();
         self.pieces.resize(total as usize, Piece::default());
         if counts.iter().all(|count| *count <= LONGEST) {
@@ -148,6 +156,8 @@ impl Trees {
                     };
                     *slot += 1;
                     start += *count;
+                } else {
+                    self.empty.push(place);
                 }
                 *count = 1;
             }

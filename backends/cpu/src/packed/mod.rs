@@ -9,6 +9,7 @@
 //! * [`turns`]: two products at a time;
 //! * [`prime`]: a Pasta prime's constants, and the proof that its elements lie in memory as said above;
 //! * [`points`], [`doubling`], [`special`], [`transfer`]: affine additions, eight at a time, and points into lanes and back;
+//! * [`images`]: images of points under the endomorphism;
 //! * [`sums`]: sums of products with one reduction;
 //! * [`small`]: sums of products of small integers and elements;
 //! * [`rows`]: rows of stored elements, cell by cell;
@@ -36,6 +37,8 @@ mod butterflies;
 mod doubling;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod halves;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod images;
 #[cfg(target_arch = "x86_64")]
 mod known;
 #[cfg(target_arch = "x86_64")]

@@ -77,7 +77,7 @@ fn octets_words<F: PrimeField>(prime: Prime<F>, values: &[Word], octets: &mut [O
         for (to, word) in octet.words.iter_mut().zip(words) {
             word.store(to);
         }
-        octet.negative = [negative, 0];
+        octet.negative = negative;
     }
 }
 
@@ -129,7 +129,7 @@ fn digits_here<F: PrimeField>(
 ) {
     match scalars {
         Integers::Narrow(..) => scalars.digits((windows, window), range, digits),
-        Integers::Wide(octets) | Integers::Halved(octets) => {
+        Integers::Wide(octets) => {
             let octets = &octets[range.start / 8..range.end.div_ceil(8)];
             digits.clear();
             digits.resize(8 * octets.len(), 0);
@@ -157,7 +157,7 @@ fn octet_digits<'a>(
         let high = octet.words.get(place.word + 1);
         let high = high.map_or(zero, |words| Vector::load(ifma, words));
         let digit = low.funnel_by(high, shift).and(mask).sub(bias);
-        let digit = digit.select(octet.negative[place.half], zero.sub(digit));
+        let digit = digit.select(octet.negative, zero.sub(digit));
         let sign = zero.select(digit.negative(), sign);
         digit.magnitudes().or(sign).store_low_halves(digits);
     }
