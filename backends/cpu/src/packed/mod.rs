@@ -24,6 +24,7 @@ macro_rules! unrolled {
     (2, $i:ident => $e:expr) => { unrolled!([0 1], $i => $e) };
     (4, $i:ident => $e:expr) => { unrolled!([0 1 2 3], $i => $e) };
     (5, $i:ident => $e:expr) => { unrolled!([0 1 2 3 4], $i => $e) };
+    (6, $i:ident => $e:expr) => { unrolled!([0 1 2 3 4 5], $i => $e) };
     (8, $i:ident => $e:expr) => { unrolled!([0 1 2 3 4 5 6 7], $i => $e) };
     (10, $i:ident => $e:expr) => { unrolled!([0 1 2 3 4 5 6 7 8 9], $i => $e) };
     ([$($index:literal)*], $i:ident => $e:expr) => { [$({ let $i = $index; $e }),*] };
@@ -39,6 +40,8 @@ pub(crate) mod halves;
 mod known;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod loose;
 pub(crate) mod pages;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod points;
@@ -62,6 +65,8 @@ mod tests;
 mod transfer;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod transform;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod transform_tests;
 #[cfg(target_arch = "x86_64")]
 mod turns;
 #[cfg(target_arch = "x86_64")]

@@ -38,7 +38,12 @@ fn words_of(ifma: Ifma, words: &[Word; 8]) -> [Vector; 4] {
 /// The inverse of [`load`], of values below p.
 #[inline(always)]
 pub(super) fn store(words: &mut [Word; 8], lanes: &Lanes) {
-    let [w0, w1, w2, w3] = lanes.pack();
+    store_words(words, lanes.pack());
+}
+
+/// As [`store`], of words.
+#[inline(always)]
+pub(super) fn store_words(words: &mut [Word; 8], [w0, w1, w2, w3]: [Vector; 4]) {
     let ((e0, l0), (e1, l1)) = (w0.interleave(w1), w2.interleave(w3));
     let (early, late) = (e0.zip_blocks(e1), l0.zip_blocks(l1));
     let (rows, _) = words.as_flattened_mut().as_chunks_mut::<8>();

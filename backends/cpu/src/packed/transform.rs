@@ -8,10 +8,12 @@
 use zkernel_backend::Field;
 use zkernel_verifier::curve::powers;
 
-use super::butterflies::{LAYERS, Loose, vertical};
+use super::butterflies::{LAYERS, Sink, Twiddles, vertical};
 use super::lanes::Lanes;
-use super::prime::Prime;
-use super::rows::{ORDER, Word, load, store};
+use super::loose::{Loose, pack};
+use super::prime::{Constants, Prime};
+use super::rows::{ORDER, Word, load, store_words};
+use super::turns;
 use super::vector::{Ifma, NEAR, Vector, fetch_at, prefetch};
 use crate::parallel;
 
@@ -34,10 +36,11 @@ pub(crate) type Parcel = [[u64; 8]; 4];
 pub(crate) struct Plan {
     log_rows: u32,
     log_columns: u32,
-    /// `w^(C i)` and `w^(R i)`, half a period each, as known factors.
-    by_row: Vec<[[u64; 5]; 2]>,
-    by_column: Vec<[[u64; 5]; 2]>,
-    /// For each eight columns, as factors in words: `scale w^(c k1)` for all k1, or scale and `w^c` if not tabled.
+    /// Of the roots `w^C` and `w^R`.
+    by_row: Twiddles,
+    by_column: Twiddles,
+    /// For each eight columns, as factors in words: `scale w^(c k1)` for all k1, or for those that begin quarters, and `w^c`, if
+    /// not tabled.
     between: Vec<Parcel>,
     tabled: bool,
 }
@@ -47,19 +50,17 @@ impl Plan {
     pub(crate) fn new<F: Field>(prime: Prime<F>, log_n: u32, omega: F, scale: F) -> Self {
         let log_rows = log_n.div_ceil(2);
         let log_columns = log_n - log_rows;
-        let factors = |root: F, log: u32| -> Vec<[[u64; 5]; 2]> {
-            let half = powers(root, 1 << (log - 1));
-            half.into_iter().map(|w| prime.known(w)).collect()
-        };
         let squared = |log: u32| (0..log).fold(omega, |w, _| w.square());
         let tabled = log_n <= TABLED;
         let columns = powers(omega, 1 << log_columns);
         let mut between = Vec::new();
         for columns in columns.chunks(8) {
+            let stride = if tabled { 1 } else { 1 << (log_rows - 2) };
+            let steps: Vec<F> = columns.iter().map(|w| w.pow_vartime([stride])).collect();
             let mut current = [scale * F::from(16); 8];
-            for _ in 0..if tabled { 1 << log_rows } else { 1 } {
+            for _ in 0..(1 << log_rows) / stride {
                 between.push(parcel(prime.words(&current)));
-                current.iter_mut().zip(columns).for_each(|(f, w)| *f *= w);
+                current.iter_mut().zip(&steps).for_each(|(f, w)| *f *= w);
             }
             if !tabled {
                 let steps: Vec<F> = columns.iter().map(|w| *w * F::from(16)).collect();
@@ -69,8 +70,8 @@ impl Plan {
         Self {
             log_rows,
             log_columns,
-            by_row: factors(squared(log_columns), log_rows),
-            by_column: factors(squared(log_rows), log_columns),
+            by_row: Twiddles::new(prime, squared(log_columns), log_rows),
+            by_column: Twiddles::new(prime, squared(log_rows), log_columns),
             between,
             tabled,
         }
@@ -190,10 +191,10 @@ impl<'a, F: Field> Shared<'a, F> {
     /// # Safety
     /// No other task writes to these cells.
     #[inline(always)]
-    unsafe fn write(&self, start: usize, lanes: &Lanes) {
+    unsafe fn write(&self, start: usize, words: [Vector; 4]) {
         assert!(start + 8 <= self.length);
         // SAFETY: inside the slice that is borrowed for as long as self lives; nobody else has these cells.
-        store(unsafe { &mut *self.cells.add(start).cast() }, lanes);
+        store_words(unsafe { &mut *self.cells.add(start).cast() }, words);
     }
 }
 
@@ -258,9 +259,9 @@ fn first_words<F: Field>(
     };
     let (shifts, _) = prime.words(shifts).as_chunks::<8>();
     let own = powers.map(|powers| open(ifma, &powers.columns[task]));
-    buffer.clear();
     let row = |place: usize| place.reverse_bits() >> (usize::BITS - plan.log_rows);
-    for place in 0..rows {
+    let buffer = room(buffer, rows, k);
+    for (place, value) in buffer.iter_mut().enumerate() {
         if plan.log_rows >= FAR && place + AHEAD < rows {
             fetch(&column[row(place + AHEAD) * groups + task]);
         }
@@ -268,36 +269,107 @@ fn first_words<F: Field>(
         let by_row = powers.map(|powers| Lanes::splat(ifma, powers.rows[row(place)]));
         let shifts = shifts.get(row(place) * groups + task);
         let factor = by_row.or_else(|| shifts.map(|shifts| load(ifma, shifts)));
-        buffer.push(Loose::new(match factor {
+        *value = Loose::new(match factor {
             Some(factor) => cells.multiply(&factor, k),
             None => cells,
-        }));
+        });
     }
-    vertical(ifma, buffer, &plan.by_row, k);
-    let place = |row: usize| row % 8 * (rows / 8) + row / 8;
     if plan.tabled {
         let between = &plan.between[task * rows..][..rows];
-        for (row, (value, factor)) in buffer.iter().zip(between).enumerate() {
-            let mut value = value.carried(k).multiply(&open(ifma, factor), k);
-            if let Some(own) = &own {
-                value = value.multiply(own, k);
-            }
-            seal(&mut parcels[place(row)], &value);
-        }
+        let mut sink = Tabled {
+            ifma,
+            parcels,
+            between,
+            own,
+        };
+        vertical(ifma, buffer, &plan.by_row, &mut sink, k);
     } else {
-        let mut factor = open(ifma, &plan.between[2 * task]);
-        if let Some(own) = &own {
-            factor = factor.multiply(own, k);
-        }
-        let step = open(ifma, &plan.between[2 * task + 1]);
-        for (row, value) in buffer.iter().enumerate() {
-            seal(
-                &mut parcels[place(row)],
-                &value.carried(k).multiply(&factor, k),
-            );
-            factor = factor.multiply(&step, k);
-        }
+        let between = &plan.between[5 * task..][..5];
+        let begin = unrolled!(4, i => open(ifma, &between[i]));
+        let factors = match &own {
+            Some(own) => unrolled!(4, i => begin[i].multiply(own, k)),
+            None => begin,
+        };
+        let mut sink = Running {
+            parcels,
+            factors,
+            step: open(ifma, &between[4]),
+        };
+        vertical(ifma, buffer, &plan.by_row, &mut sink, k);
     }
+}
+
+/// The first values of a buffer, which is made as long as they are.
+#[inline(always)]
+fn room<'a>(buffer: &'a mut Vec<Loose>, length: usize, k: &Constants) -> &'a mut [Loose] {
+    if buffer.len() < length {
+        buffer.resize(length, Loose::new(k.one));
+    }
+    &mut buffer[..length]
+}
+
+/// What becomes of the first pass's results: times factors from a table.
+struct Tabled<'a> {
+    ifma: Ifma,
+    parcels: &'a mut [Parcel],
+    between: &'a [Parcel],
+    own: Option<Lanes>,
+}
+
+impl Sink for Tabled<'_> {
+    #[inline(always)]
+    fn lift(k: &Constants) -> &[Vector; 5] {
+        &k.p32
+    }
+
+    #[inline(always)]
+    fn put(&mut self, i: usize, j: usize, [a, b]: [Loose; 2], k: &Constants) {
+        let rows = rows_of(self.parcels, i, j);
+        let [v, w] = [
+            open(self.ifma, &self.between[rows[0]]),
+            open(self.ifma, &self.between[rows[1]]),
+        ];
+        let (a, b) = (a.carried(k), b.carried(k));
+        let mut products = turns::multiply_uncarried([&a, &b], [&v, &w], k);
+        if let Some(own) = &self.own {
+            let [a, b] = products.map(|limbs| Loose(limbs).carried(k));
+            products = turns::multiply_uncarried([&a, &b], [own, own], k);
+        }
+        seal(self.parcels, rows, products);
+    }
+}
+
+/// As [`Tabled`], times factors that are made on the way, for each quarter of the rows.
+struct Running<'a> {
+    parcels: &'a mut [Parcel],
+    factors: [Lanes; 4],
+    step: Lanes,
+}
+
+impl Sink for Running<'_> {
+    #[inline(always)]
+    fn lift(k: &Constants) -> &[Vector; 5] {
+        &k.p32
+    }
+
+    #[inline(always)]
+    fn put(&mut self, i: usize, j: usize, [a, b]: [Loose; 2], k: &Constants) {
+        let rows = rows_of(self.parcels, i, j);
+        let factors = [self.factors[j], self.factors[j + 2]];
+        let (a, b) = (a.carried(k), b.carried(k));
+        let products = turns::multiply_uncarried([&a, &b], [&factors[0], &factors[1]], k);
+        seal(self.parcels, rows, products);
+        let steps = [&self.step, &self.step];
+        [self.factors[j], self.factors[j + 2]] =
+            turns::multiply([&factors[0], &factors[1]], steps, k);
+    }
+}
+
+/// Rows `i + j q` and `i + (j + 2) q`, for a quarter q of them.
+#[inline(always)]
+const fn rows_of(parcels: &[Parcel], i: usize, j: usize) -> [usize; 2] {
+    let quarter = parcels.len() / 4;
+    [i + j * quarter, i + (j + 2) * quarter]
 }
 
 /// Asks for the lines that hold some cells.
@@ -307,11 +379,15 @@ fn fetch(cells: &[Word]) {
     cells.last().into_iter().for_each(prefetch::<NEAR, _>);
 }
 
+/// Writes two rows to their places in a task's parcels.
 #[inline(always)]
-fn seal(parcel: &mut Parcel, lanes: &Lanes) {
-    let words = lanes.pack();
-    for (to, word) in parcel.iter_mut().zip(words) {
-        word.store(to);
+fn seal(parcels: &mut [Parcel], rows: [usize; 2], products: [[Vector; 5]; 2]) {
+    let eighth = parcels.len() / 8;
+    for (row, limbs) in rows.into_iter().zip(products) {
+        let parcel = &mut parcels[row % 8 * eighth + row / 8];
+        for (to, word) in parcel.iter_mut().zip(pack(limbs)) {
+            word.store(to);
+        }
     }
 }
 
@@ -327,8 +403,7 @@ unsafe fn second_words<F: Field>(
 ) {
     let (k, ifma) = (prime.constants(), prime.ifma);
     let (rows, columns) = (plan.rows(), 1 << plan.log_columns);
-    buffer.clear();
-    buffer.resize(columns, Loose::new(k.one));
+    let buffer = room(buffer, columns, k);
     for group in 0..columns / 8 {
         let start = |row: usize| (8 * group + row) * rows + 8 * task;
         if plan.log_columns >= FAR && group + 1 < columns / 8 {
@@ -346,9 +421,37 @@ unsafe fn second_words<F: Field>(
             buffer[place] = Loose::new(value);
         }
     }
-    vertical(ifma, buffer, &plan.by_column, k);
-    for (k2, value) in buffer.iter().enumerate() {
-        // SAFETY: columns `8 task ..` are this task's.
-        unsafe { column.write(k2 * rows + 8 * task, &value.carried(k).canonical(k)) };
+    let mut sink = Neighbours {
+        column,
+        start: 8 * task,
+        rows,
+        quarter: columns / 4,
+    };
+    vertical(ifma, buffer, &plan.by_column, &mut sink, k);
+}
+
+/// What becomes of the second pass's results: canonical, to eight neighbours in every row of the column. Only for a task to
+/// which these belong.
+struct Neighbours<'a, F> {
+    column: &'a Shared<'a, F>,
+    start: usize,
+    rows: usize,
+    quarter: usize,
+}
+
+impl<F: Field> Sink for Neighbours<'_, F> {
+    #[inline(always)]
+    fn lift(k: &Constants) -> &[Vector; 5] {
+        &k.less_tails
+    }
+
+    #[inline(always)]
+    fn put(&mut self, i: usize, j: usize, values: [Loose; 2], k: &Constants) {
+        let first = i + j * self.quarter;
+        for (k2, value) in [first, first + 2 * self.quarter].into_iter().zip(values) {
+            let words = value.canonical(k);
+            // SAFETY: one is made for the task these cells belong to, when it has read them.
+            unsafe { self.column.write(k2 * self.rows + self.start, words) };
+        }
     }
 }
