@@ -1,10 +1,11 @@
 //! The layers of a pass of a transform, on whole vectors.
 //!
-//! Decimation in time: three layers on eight values at a time, one more if the number of layers is even, then two on four at a
+//! Decimation in time: the first layer where values are read, two more on eight values at a time, one more if the number of layers is even, then two on four at a
 //! time, the last two with what is done to results ([`Sink`]). Twiddles are known, so products by them are [`Known::multiply`],
 //! from -3 p to 3 p whatever their operand; what is not multiplied is neither reduced nor carried.
 //!
-//! **Bounds**, as sizes in multiples of p: inputs from 0 to 2 are within 11 after the first three layers, 16 after a fourth alone (where
+//! **Bounds**, as sizes in multiples of p: inputs from 0 to 2, sums of two and differences, are within 11 after the
+//! first three layers, 16 after a fourth alone (where
 //! the factor one is no product), and grow by 6 in every two layers; of the first two after the first three, those whose factors are
 //! one are within 19. So the first nine layers end within 31 and ten within 34; if inputs are below 1.02 (10.02, 13.02), ten
 //! end within 31.02. Operands of products are within 31. From the fourth pair of layers on all is lowered before it.
@@ -15,7 +16,7 @@ use zkernel_verifier::curve::powers;
 use super::known::Known;
 use super::loose::Loose;
 use super::prime::{Constants, Prime};
-use super::vector::{Ifma, Vector};
+use super::vector::{Ifma, Vector, another};
 
 /// Most layers of a pass.
 pub(crate) const LAYERS: u32 = 14;
@@ -69,7 +70,7 @@ pub(super) trait Sink {
     fn put(&mut self, i: usize, j: usize, values: [Loose; 2], k: &Constants);
 }
 
-/// Transforms whole vectors from bit-reversed to natural order; results are within 31 p if the pass has at most nine layers.
+/// Transforms whole vectors from bit-reversed to natural order, the first layer (sums and differences) being done; results are within 31 p if the pass has at most nine layers.
 #[inline(always)]
 pub(super) fn vertical<S: Sink>(
     ifma: Ifma,
@@ -113,8 +114,11 @@ pub(super) fn vertical<S: Sink>(
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn layers(ifma: Ifma, part: &mut [Loose], twiddles: &Twiddles, k: &Constants) {
     if part.len() < 32 {
+        let mut eighths = &twiddles.eighths;
         for eight in part.as_chunks_mut::<8>().0 {
-            first_layers(ifma, eight, &twiddles.eighths, k);
+            // Otherwise all rows would be in vectors before, and these in memory.
+            eighths = another(eighths);
+            next_layers(ifma, eight, eighths, k);
         }
         if part.len() == 16 {
             fourth_layer(ifma, part, &twiddles.sixteenths, k);
@@ -186,26 +190,23 @@ fn fourth_layer(ifma: Ifma, part: &mut [Loose], twiddles: &[Known], k: &Constant
     }
 }
 
-/// Three layers on eight values from 0 to 2 p, in bit-reversed order.
+/// Two layers on eight values in bit-reversed order, after the first: sums from 0 to 4 p and differences in turn.
 ///
 /// Odd results are `z_0 + i z_2 + (w z_1 + w^3 z_3)` and the like, for differences z of values. With `c = (w - w^3) / 2` and
 /// `s = (w + w^3) / 2`, the sum is `c (z_1 - z_3) + s (z_1 + z_3)`, the one with 3 w for w `s (..) - c (..)`: two products, not four.
 #[inline(always)]
-fn first_layers(ifma: Ifma, v: &mut [Loose; 8], [i, c, s]: &[Known; 3], k: &Constants) {
-    let (s0, z0) = (v[0].plus(&v[1]), v[0].minus(&v[1]));
-    let (s2, z2) = (v[2].plus(&v[3]), v[2].minus(&v[3]));
-    let (s1, z1) = (v[4].plus(&v[5]), v[4].minus(&v[5]));
-    let (s3, z3) = (v[6].plus(&v[7]), v[6].minus(&v[7]));
-    let (even, odd) = (s0.plus(&s2), s1.plus(&s3));
-    // Sums of all are from 0 to 16 p.
-    v[0] = even.plus(&odd).minus(&Loose(k.p8));
-    v[4] = even.minus(&odd);
-    let even = s0.minus(&s2);
-    let [t, z2] = i.multiply_both(ifma, [&s1.minus(&s3), &z2], k);
+fn next_layers(ifma: Ifma, v: &mut [Loose; 8], [i, c, s]: &[Known; 3], k: &Constants) {
+    let t = i.multiply(ifma, &v[4].minus(&v[6]), k);
+    let even = v[0].minus(&v[2]);
+    let (sum, other) = (v[0].plus(&v[2]), v[4].plus(&v[6]));
     (v[2], v[6]) = (even.plus(&t), even.minus(&t));
-    let (even, odd) = (z0.plus(&z2), z0.minus(&z2));
-    let t = c.multiply(ifma, &z1.minus(&z3), k);
-    let u = s.multiply(ifma, &z1.plus(&z3), k);
+    // Sums of all are from 0 to 16 p.
+    v[0] = sum.plus(&other).minus(&Loose(k.p8));
+    v[4] = sum.minus(&other);
+    let t = i.multiply(ifma, &v[3], k);
+    let (even, odd) = (v[1].plus(&t), v[1].minus(&t));
+    let (difference, sum) = (v[5].minus(&v[7]), v[5].plus(&v[7]));
+    let (t, u) = (c.multiply(ifma, &difference, k), s.multiply(ifma, &sum, k));
     let (sum, difference) = (u.plus(&t), u.minus(&t));
     (v[1], v[5]) = (even.plus(&sum), even.minus(&sum));
     (v[3], v[7]) = (odd.plus(&difference), odd.minus(&difference));

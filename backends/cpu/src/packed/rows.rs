@@ -25,11 +25,24 @@ pub(super) fn load(ifma: Ifma, words: &[Word; 8]) -> Lanes {
     Lanes::unpack(ifma, words_of(ifma, words))
 }
 
+/// Four elements and another four in [`ORDER`].
+#[inline(always)]
+pub(super) fn load_halves(ifma: Ifma, halves: [&[Word; 4]; 2]) -> Lanes {
+    let row = |half: usize, row: usize| &halves[half].as_flattened().as_chunks::<8>().0[row];
+    let rows = [row(0, 0), row(0, 1), row(1, 0), row(1, 1)];
+    Lanes::unpack(ifma, sorted(unrolled!(4, i => Vector::load(ifma, rows[i]))))
+}
+
 /// Words of eight elements in [`ORDER`].
 #[inline(always)]
 fn words_of(ifma: Ifma, words: &[Word; 8]) -> [Vector; 4] {
     let (rows, _) = words.as_flattened().as_chunks::<8>();
-    let [r0, r1, r2, r3] = unrolled!(4, i => Vector::load(ifma, &rows[i]));
+    sorted(unrolled!(4, i => Vector::load(ifma, &rows[i])))
+}
+
+/// Words of eight elements of which there are two in a row.
+#[inline(always)]
+fn sorted([r0, r1, r2, r3]: [Vector; 4]) -> [Vector; 4] {
     let (early, late) = (r0.blocks(r1), r2.blocks(r3));
     let ((w0, w1), (w2, w3)) = (early.0.interleave(late.0), early.1.interleave(late.1));
     [w0, w1, w2, w3]

@@ -12,7 +12,7 @@ use super::butterflies::{LAYERS, Sink, Twiddles, vertical};
 use super::lanes::Lanes;
 use super::loose::{Loose, pack};
 use super::prime::{Constants, Prime};
-use super::rows::{ORDER, Word, load, store_words};
+use super::rows::{ORDER, Word, load_halves, store_words};
 use super::turns;
 use super::vector::{Ifma, NEAR, Vector, fetch_at, prefetch};
 use crate::parallel;
@@ -54,7 +54,7 @@ impl Plan {
         let tabled = log_n <= TABLED;
         let columns = powers(omega, 1 << log_columns);
         let mut between = Vec::new();
-        for columns in columns.chunks(8) {
+        for columns in eights(&columns) {
             let stride = if tabled { 1 } else { 1 << (log_rows - 2) };
             let steps: Vec<F> = columns.iter().map(|w| w.pow_vartime([stride])).collect();
             let mut current = [scale * F::from(16); 8];
@@ -92,16 +92,19 @@ impl Plan {
         8 * self.rows()
     }
 
-    /// Tasks of the first pass, each of eight columns.
-    const fn first_tasks(&self) -> usize {
-        1 << (self.log_columns - 3)
+    /// The cells of a row in a task's columns.
+    #[inline(always)]
+    fn cells_of<'a>(&self, column: &'a [Word], row: usize, task: usize) -> [&'a [Word; 4]; 2] {
+        let columns = 1 << self.log_columns;
+        let (fours, _) = column[row * columns..][..columns].as_chunks::<4>();
+        [&fours[task], &fours[task + columns / 8]]
     }
 }
 
 /// Powers of a shift, `s^(r C)` of every row and `s^c` of every column, as factors: `s^j` of all cells in so much less room.
 pub(crate) struct Shift {
     rows: Vec<[u64; 5]>,
-    /// Eight columns each.
+    /// Those of a task each.
     columns: Vec<Parcel>,
 }
 
@@ -116,7 +119,9 @@ impl Shift {
         let rows = powers(step, 1 << log_rows).into_iter();
         Self {
             rows: rows.map(|power| prime.factor(power)).collect(),
-            columns: prime.words(&columns).chunks(8).map(parcel).collect(),
+            columns: eights(&columns)
+                .map(|eight| parcel(prime.words(&eight)))
+                .collect(),
         }
     }
 }
@@ -136,6 +141,13 @@ impl<F> Clone for Shifts<'_, F> {
 }
 
 impl<F> Copy for Shifts<'_, F> {}
+
+/// The columns of each task: four, and four of the other half, to which the first layer of the second pass adds them.
+fn eights<T: Copy>(columns: &[T]) -> impl Iterator<Item = [T; 8]> {
+    let (low, high) = columns.split_at(columns.len() / 2);
+    let halves = low.chunks_exact(4).zip(high.chunks_exact(4));
+    halves.map(|(low, high)| core::array::from_fn(|i| if i < 4 { low[i] } else { high[i - 4] }))
+}
 
 /// Eight words of elements as a parcel.
 fn parcel(words: &[Word]) -> Parcel {
@@ -198,7 +210,7 @@ impl<'a, F: Field> Shared<'a, F> {
     }
 }
 
-/// One task of the first pass: columns `8 task ..`, each cell times its shift, to the cells of the task as parcels. That of row k1
+/// One task of the first pass: eight columns, each cell times its shift, to the cells of the task as parcels. That of row k1
 /// lies where the second pass writes row `k1 mod 8` of the task's eight, eight cells from `k1 - k1 mod 8` on.
 pub(crate) fn first_pass<F: Field>(
     prime: Prime<F>,
@@ -251,28 +263,37 @@ fn first_words<F: Field>(
     buffer: &mut Vec<Loose>,
 ) {
     let (k, ifma) = (prime.constants(), prime.ifma);
-    let (rows, groups) = (plan.rows(), plan.first_tasks());
-    let (column, _) = column.as_chunks::<8>();
+    let rows = plan.rows();
     let (shifts, powers): (&[F], _) = match shifts {
         Shifts::Cells(shifts) => (shifts, None),
         Shifts::Powers(shift) => (&[], Some(shift)),
     };
-    let (shifts, _) = prime.words(shifts).as_chunks::<8>();
+    let shifts = prime.words(shifts);
     let own = powers.map(|powers| open(ifma, &powers.columns[task]));
-    let row = |place: usize| place.reverse_bits() >> (usize::BITS - plan.log_rows);
     let buffer = room(buffer, rows, k);
-    for (place, value) in buffer.iter_mut().enumerate() {
-        if plan.log_rows >= FAR && place + AHEAD < rows {
-            fetch(&column[row(place + AHEAD) * groups + task]);
+    let row = |place: usize| place.reverse_bits() >> (usize::BITS - plan.log_rows);
+    for (pair, values) in buffer.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+        if plan.log_rows >= FAR && 2 * pair + AHEAD < rows {
+            for place in [2 * pair + AHEAD, 2 * pair + AHEAD + 1] {
+                plan.cells_of(column, row(place), task)
+                    .into_iter()
+                    .for_each(fetch);
+            }
         }
-        let cells = load(ifma, &column[row(place) * groups + task]);
-        let by_row = powers.map(|powers| Lanes::splat(ifma, powers.rows[row(place)]));
-        let shifts = shifts.get(row(place) * groups + task);
-        let factor = by_row.or_else(|| shifts.map(|shifts| load(ifma, shifts)));
-        *value = Loose::new(match factor {
-            Some(factor) => cells.multiply(&factor, k),
-            None => cells,
+        let both = [row(2 * pair), row(2 * pair + 1)];
+        let shifted = unrolled!(2, i => {
+            let cells = load_halves(ifma, plan.cells_of(column, both[i], task));
+            let factor = match powers {
+                Some(powers) => Some(Lanes::splat(ifma, powers.rows[both[i]])),
+                None if shifts.is_empty() => None,
+                None => Some(load_halves(ifma, plan.cells_of(shifts, both[i], task))),
+            };
+            Loose::new(match factor {
+                Some(factor) => cells.multiply(&factor, k),
+                None => cells,
+            })
         });
+        *values = sum_and_difference(shifted);
     }
     if plan.tabled {
         let between = &plan.between[task * rows..][..rows];
@@ -297,6 +318,12 @@ fn first_words<F: Field>(
         };
         vertical(ifma, buffer, &plan.by_row, &mut sink, k);
     }
+}
+
+/// The first layer.
+#[inline(always)]
+fn sum_and_difference([a, b]: [Loose; 2]) -> [Loose; 2] {
+    [a.plus(&b), a.minus(&b)]
 }
 
 /// The first values of a buffer, which is made as long as they are.
@@ -374,7 +401,7 @@ const fn rows_of(parcels: &[Parcel], i: usize, j: usize) -> [usize; 2] {
 
 /// Asks for the lines that hold some cells.
 #[inline(always)]
-fn fetch(cells: &[Word]) {
+fn fetch(cells: &[Word; 4]) {
     cells.iter().step_by(2).for_each(prefetch::<NEAR, _>);
     cells.last().into_iter().for_each(prefetch::<NEAR, _>);
 }
@@ -414,11 +441,12 @@ unsafe fn second_words<F: Field>(
         let words = unrolled!(4, i => {
             Vector::transpose(unrolled!(8, row => Vector::load(ifma, &tile[row][i])))
         });
-        for lane in 0..8 {
-            let place =
-                (8 * group + ORDER[lane]).reverse_bits() >> (usize::BITS - plan.log_columns);
-            let value = Lanes::unpack(ifma, unrolled!(4, i => words[i][lane]));
-            buffer[place] = Loose::new(value);
+        for pair in 0..4 {
+            let place = (4 * group + pair).reverse_bits() >> (usize::BITS - plan.log_columns);
+            let value =
+                |lane: usize| Loose::new(Lanes::unpack(ifma, unrolled!(4, i => words[i][lane])));
+            let both = sum_and_difference([value(2 * pair), value(2 * pair + 1)]);
+            [buffer[place], buffer[place + 1]] = both;
         }
     }
     let mut sink = Neighbours {

@@ -245,6 +245,9 @@ fn compare_pass<F: Field>(prime: Prime<F>, layers: u32) {
             Loose::new(lanes).plus(&Loose(more))
         })
         .collect();
+    for pair in buffer.as_chunks_mut::<2>().0 {
+        *pair = [pair[0].plus(&pair[1]), pair[0].minus(&pair[1])];
+    }
     let mut kept = Kept(vec![Loose(k.zero()); length]);
     let twiddles = Twiddles::new(prime, root, layers);
     vertical(prime.ifma, &mut buffer, &twiddles, &mut kept, k);

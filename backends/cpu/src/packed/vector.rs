@@ -248,6 +248,17 @@ impl Vector {
     }
 }
 
+/// The same reference. The compiler takes it for another one, and does not carry over what it has read through the first.
+#[inline(always)]
+pub(super) fn another<T>(reference: &T) -> &T {
+    let mut pointer = core::ptr::from_ref(reference);
+    // SAFETY: no instruction: a comment that names a register, which still holds the pointer of a reference.
+    unsafe {
+        core::arch::asm!("/* {} */", inout(reg) pointer, options(pure, nomem, nostack, preserves_flags));
+        &*pointer
+    }
+}
+
 /// See [`Vector::pinned`].
 #[inline]
 #[target_feature(enable = "avx512f")]
