@@ -6,7 +6,7 @@
 
 use super::lanes::{Lanes, carry};
 use super::prime::Constants;
-use super::vector::Vector;
+use super::vector::{Ifma, Vector};
 
 /// Eight values in limbs of 52 bits, signed and not carried.
 #[derive(Clone, Copy)]
@@ -69,22 +69,32 @@ impl Loose {
         ])
     }
 
-    /// The words of the representative below p, of what [`Loose::lowered`] takes.
+    /// The words of what [`Loose::lowered`] gives, mod 2^256, and a vector that is zero if they are below 2^254, so below p:
+    /// otherwise, which is within 2^-32 of multiples of p only, [`corrected`] makes them so.
     #[inline(always)]
-    pub(super) fn canonical(&self, k: &Constants) -> [Vector; 4] {
+    pub(super) fn nearly_canonical(&self, k: &Constants) -> ([Vector; 4], Vector) {
         let limbs = carried_above(self.lowered(k).0);
-        // From 0 on below 2^254, unless within 2^-32 of multiples of p.
-        if limbs[4].shr::<46>().zeros() == u8::MAX {
-            return packed(limbs);
-        }
-        rare(&limbs, k)
+        (packed(limbs), limbs[4].shr::<46>())
     }
+}
+
+/// The words below p, of words of values from -p on below 2 p, mod 2^256.
+#[inline(always)]
+pub(super) fn corrected(ifma: Ifma, words: [Vector; 4], k: &Constants) -> [Vector; 4] {
+    let more = Loose(Lanes::unpack(ifma, words).0).plus(&Loose(k.p));
+    let Lanes([a, b, c, d, top]) = carry(more.0, k);
+    // Mod 2^256 again: from 0 on below 3 p.
+    Lanes([a, b, c, d, top.shl::<16>().shr::<16>()])
+        .canonical(k)
+        .pack()
 }
 
 /// Words of values below 2^256 in limbs below 2^63 that are not carried.
 #[inline(always)]
 pub(super) fn pack(limbs: [Vector; 5]) -> [Vector; 4] {
-    packed(carried_above(limbs))
+    let limbs = carried_above(limbs);
+    debug_assert!(limbs[4].words().iter().all(|top| top >> 48 == 0));
+    packed(limbs)
 }
 
 /// Limbs to which carries are added, and still there.
@@ -96,29 +106,13 @@ fn carried_above(mut limbs: [Vector; 5]) -> [Vector; 5] {
     limbs
 }
 
-/// Words of the low 52 bits of limbs, 48 of the last.
+/// Words of the low 52 bits of limbs, 48 of the last: values mod 2^256.
 #[inline(always)]
 fn packed(l: [Vector; 5]) -> [Vector; 4] {
-    debug_assert!(l[4].words().iter().all(|top| top >> 48 == 0));
     [
         l[0].shl::<12>().funnel::<12>(l[1]),
         l[1].shl::<12>().funnel::<24>(l[2]),
         l[2].shl::<12>().funnel::<36>(l[3]),
         l[3].shl::<12>().funnel::<48>(l[4]),
     ]
-}
-
-/// The words of the representative below p, of values from -p on below 2 p: limbs to which carries are added.
-#[cold]
-#[inline(never)]
-fn rare(limbs: &[Vector; 5], k: &Constants) -> [Vector; 4] {
-    let [a, b, c, d, top] = *limbs;
-    let limbs = [
-        a.and(k.mask),
-        b.and(k.mask),
-        c.and(k.mask),
-        d.and(k.mask),
-        top,
-    ];
-    Lanes(limbs).add(&Lanes(k.p), k).canonical(k).pack()
 }

@@ -25,17 +25,19 @@ pub(super) fn load(ifma: Ifma, words: &[Word; 8]) -> Lanes {
     Lanes::unpack(ifma, words_of(ifma, words))
 }
 
-/// Four elements and another four in [`ORDER`].
+/// Twice four elements, in turns of two, in [`ORDER`]: lane by lane the elements 0, 2, 1, 3 of the first, and as far from these by
+/// four lanes those of the second.
 #[inline(always)]
-pub(super) fn load_halves(ifma: Ifma, halves: [&[Word; 4]; 2]) -> Lanes {
-    let row = |half: usize, row: usize| &halves[half].as_flattened().as_chunks::<8>().0[row];
-    let rows = [row(0, 0), row(0, 1), row(1, 0), row(1, 1)];
-    Lanes::unpack(ifma, sorted(unrolled!(4, i => Vector::load(ifma, rows[i]))))
+pub(super) fn load_halves(ifma: Ifma, [low, high]: [&[Word; 4]; 2]) -> Lanes {
+    let two =
+        |half: &[Word; 4], i: usize| Vector::load(ifma, &half.as_flattened().as_chunks::<8>().0[i]);
+    let rows = [two(low, 0), two(high, 0), two(low, 1), two(high, 1)];
+    Lanes::unpack(ifma, sorted(rows))
 }
 
 /// Words of eight elements in [`ORDER`].
 #[inline(always)]
-fn words_of(ifma: Ifma, words: &[Word; 8]) -> [Vector; 4] {
+pub(super) fn words_of(ifma: Ifma, words: &[Word; 8]) -> [Vector; 4] {
     let (rows, _) = words.as_flattened().as_chunks::<8>();
     sorted(unrolled!(4, i => Vector::load(ifma, &rows[i])))
 }

@@ -10,9 +10,9 @@ use zkernel_verifier::curve::powers;
 
 use super::butterflies::{LAYERS, Sink, Twiddles, vertical};
 use super::lanes::Lanes;
-use super::loose::{Loose, pack};
+use super::loose::{Loose, corrected, pack};
 use super::prime::{Constants, Prime};
-use super::rows::{ORDER, Word, load_halves, store_words};
+use super::rows::{ORDER, Word, load_halves, store_words, words_of};
 use super::turns;
 use super::vector::{Ifma, NEAR, Vector, fetch_at, prefetch};
 use crate::parallel;
@@ -146,7 +146,11 @@ impl<F> Copy for Shifts<'_, F> {}
 fn eights<T: Copy>(columns: &[T]) -> impl Iterator<Item = [T; 8]> {
     let (low, high) = columns.split_at(columns.len() / 2);
     let halves = low.chunks_exact(4).zip(high.chunks_exact(4));
-    halves.map(|(low, high)| core::array::from_fn(|i| if i < 4 { low[i] } else { high[i - 4] }))
+    halves.map(|(low, high)| {
+        // Elements in turns of two, as `load_halves` takes them.
+        let one = |i: usize| [low, high][i / 2 % 2][i / 4 * 2 + i % 2];
+        core::array::from_fn(one)
+    })
 }
 
 /// Eight words of elements as a parcel.
@@ -196,6 +200,18 @@ impl<'a, F: Field> Shared<'a, F> {
     fn fetch(&self, start: usize) {
         assert!(start + 8 <= self.length);
         (0..4).for_each(|line| fetch_at::<NEAR>(self.cells.wrapping_add(start + 2 * line).cast()));
+    }
+
+    /// Makes eight neighbours canonical that are nearly so.
+    ///
+    /// # Safety
+    /// No other task writes to these cells.
+    #[inline(always)]
+    unsafe fn correct(&self, ifma: Ifma, start: usize, k: &Constants) {
+        assert!(start + 8 <= self.length);
+        // SAFETY: inside the slice that is borrowed for as long as self lives; nobody else has these cells.
+        let cells = unsafe { &mut *self.cells.add(start).cast() };
+        store_words(cells, corrected(ifma, words_of(ifma, cells), k));
     }
 
     /// Writes eight neighbours.
@@ -326,6 +342,24 @@ fn sum_and_difference([a, b]: [Loose; 2]) -> [Loose; 2] {
     [a.plus(&b), a.minus(&b)]
 }
 
+/// The first layer of the second pass on two columns from one on and those of the other half: words of four values.
+#[inline(always)]
+fn first_layer(
+    ifma: Ifma,
+    buffer: &mut [Loose],
+    (column, plan): (usize, &Plan),
+    words: &[[Vector; 4]; 4],
+) {
+    for i in 0..2 {
+        let place = (column + i).reverse_bits() >> (usize::BITS - plan.log_columns);
+        let both = unrolled!(2, half => {
+            let own = unrolled!(4, word => words[word][i + 2 * half]);
+            Loose::new(Lanes::unpack(ifma, own))
+        });
+        [buffer[place], buffer[place + 1]] = sum_and_difference(both);
+    }
+}
+
 /// The first values of a buffer, which is made as long as they are.
 #[inline(always)]
 fn room<'a>(buffer: &'a mut Vec<Loose>, length: usize, k: &Constants) -> &'a mut [Loose] {
@@ -438,33 +472,38 @@ unsafe fn second_words<F: Field>(
         }
         // SAFETY: columns `8 task ..` are this task's, and written to only after all are read.
         let tile = unsafe { unrolled!(8, row => column.parcel(start(ORDER[row]))) };
-        let words = unrolled!(4, i => {
-            Vector::transpose(unrolled!(8, row => Vector::load(ifma, &tile[row][i])))
-        });
-        for pair in 0..4 {
-            let place = (4 * group + pair).reverse_bits() >> (usize::BITS - plan.log_columns);
-            let value =
-                |lane: usize| Loose::new(Lanes::unpack(ifma, unrolled!(4, i => words[i][lane])));
-            let both = sum_and_difference([value(2 * pair), value(2 * pair + 1)]);
-            [buffer[place], buffer[place + 1]] = both;
-        }
+        let rows = |i: usize| unrolled!(8, row => Vector::load(ifma, &tile[row][i]));
+        // Lanes 0, 2, 1, 3 are neighbours, 4, 6, 5, 7 those of the other half.
+        let even = unrolled!(4, i => Vector::transpose_even(rows(i)));
+        first_layer(ifma, buffer, (4 * group, plan), &even);
+        let odd = unrolled!(4, i => Vector::transpose_odd(rows(i)));
+        first_layer(ifma, buffer, (4 * group + 2, plan), &odd);
     }
     let mut sink = Neighbours {
         column,
         start: 8 * task,
         rows,
         quarter: columns / 4,
+        above: k.mask.sub(k.mask),
     };
     vertical(ifma, buffer, &plan.by_column, &mut sink, k);
+    if sink.above.zeros() != u8::MAX {
+        for k2 in 0..columns {
+            // SAFETY: columns `8 task ..` are this task's.
+            unsafe { column.correct(ifma, k2 * rows + 8 * task, k) };
+        }
+    }
 }
 
-/// What becomes of the second pass's results: canonical, to eight neighbours in every row of the column. Only for a task to
-/// which these belong.
+/// What becomes of the second pass's results: nearly canonical, to eight neighbours in every row of the column. Only for a task
+/// to which these belong.
 struct Neighbours<'a, F> {
     column: &'a Shared<'a, F>,
     start: usize,
     rows: usize,
     quarter: usize,
+    /// Zero if all results are canonical.
+    above: Vector,
 }
 
 impl<F: Field> Sink for Neighbours<'_, F> {
@@ -477,7 +516,8 @@ impl<F: Field> Sink for Neighbours<'_, F> {
     fn put(&mut self, i: usize, j: usize, values: [Loose; 2], k: &Constants) {
         let first = i + j * self.quarter;
         for (k2, value) in [first, first + 2 * self.quarter].into_iter().zip(values) {
-            let words = value.canonical(k);
+            let (words, above) = value.nearly_canonical(k);
+            self.above = self.above.or(above);
             // SAFETY: one is made for the task these cells belong to, when it has read them.
             unsafe { self.column.write(k2 * self.rows + self.start, words) };
         }

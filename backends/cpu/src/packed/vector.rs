@@ -233,10 +233,20 @@ impl Vector {
     /// Transposes eight rows of eight words.
     #[inline(always)]
     pub(crate) fn transpose(rows: [Self; 8]) -> [Self; 8] {
-        let pairs = unrolled!(4, i => rows[2 * i].interleave(rows[2 * i + 1]));
-        let even = Self::quarter(unrolled!(4, i => pairs[i].0));
-        let odd = Self::quarter(unrolled!(4, i => pairs[i].1));
+        let (even, odd) = (Self::transpose_even(rows), Self::transpose_odd(rows));
         unrolled!(8, i => if i % 2 == 0 { even[i / 2] } else { odd[i / 2] })
+    }
+
+    /// Words 0, 2, 4 and 6 of all rows.
+    #[inline(always)]
+    pub(super) fn transpose_even(rows: [Self; 8]) -> [Self; 4] {
+        Self::quarter(unrolled!(4, i => rows[2 * i].interleave(rows[2 * i + 1]).0))
+    }
+
+    /// Words 1, 3, 5 and 7 of all rows.
+    #[inline(always)]
+    pub(super) fn transpose_odd(rows: [Self; 8]) -> [Self; 4] {
+        Self::quarter(unrolled!(4, i => rows[2 * i].interleave(rows[2 * i + 1]).1))
     }
 
     /// Transposes four rows of four blocks of two words.
