@@ -91,14 +91,6 @@ impl Plan {
     pub(crate) const fn task_cells(&self) -> usize {
         8 * self.rows()
     }
-
-    /// The cells of a row in a task's columns.
-    #[inline(always)]
-    fn cells_of<'a>(&self, column: &'a [Word], row: usize, task: usize) -> [&'a [Word; 4]; 2] {
-        let columns = 1 << self.log_columns;
-        let (fours, _) = column[row * columns..][..columns].as_chunks::<4>();
-        [&fours[task], &fours[task + columns / 8]]
-    }
 }
 
 /// Powers of a shift, `s^(r C)` of every row and `s^c` of every column, as factors: `s^j` of all cells in so much less room.
@@ -280,59 +272,128 @@ fn first_words<F: Field>(
 ) {
     let (k, ifma) = (prime.constants(), prime.ifma);
     let rows = plan.rows();
-    let (shifts, powers): (&[F], _) = match shifts {
-        Shifts::Cells(shifts) => (shifts, None),
-        Shifts::Powers(shift) => (&[], Some(shift)),
-    };
-    let shifts = prime.words(shifts);
-    let own = powers.map(|powers| open(ifma, &powers.columns[task]));
+    let own = Rows { plan, column, task };
     let buffer = room(buffer, rows, k);
-    let row = |place: usize| place.reverse_bits() >> (usize::BITS - plan.log_rows);
-    for (pair, values) in buffer.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-        if plan.log_rows >= FAR && 2 * pair + AHEAD < rows {
-            for place in [2 * pair + AHEAD, 2 * pair + AHEAD + 1] {
-                plan.cells_of(column, row(place), task)
-                    .into_iter()
-                    .for_each(fetch);
-            }
+    let mut factor = None;
+    match shifts {
+        Shifts::Cells([]) => read(ifma, buffer, &own, &Unshifted, k),
+        Shifts::Cells(shifts) => {
+            let column = prime.words(shifts);
+            let shifts = Rows { plan, column, task };
+            read(ifma, buffer, &own, &ByCell { ifma, shifts }, k);
         }
-        let both = [row(2 * pair), row(2 * pair + 1)];
-        let shifted = unrolled!(2, i => {
-            let cells = load_halves(ifma, plan.cells_of(column, both[i], task));
-            let factor = match powers {
-                Some(powers) => Some(Lanes::splat(ifma, powers.rows[both[i]])),
-                None if shifts.is_empty() => None,
-                None => Some(load_halves(ifma, plan.cells_of(shifts, both[i], task))),
-            };
-            Loose::new(match factor {
-                Some(factor) => cells.multiply(&factor, k),
-                None => cells,
-            })
-        });
-        *values = sum_and_difference(shifted);
+        Shifts::Powers(shift) => {
+            factor = Some(open(ifma, &shift.columns[task]));
+            read(ifma, buffer, &own, &ByRow { ifma, shift }, k);
+        }
     }
     if plan.tabled {
-        let between = &plan.between[task * rows..][..rows];
         let mut sink = Tabled {
             ifma,
             parcels,
-            between,
-            own,
+            between: &plan.between[task * rows..][..rows],
+            factor,
         };
         vertical(ifma, buffer, &plan.by_row, &mut sink, k);
     } else {
         let between = &plan.between[5 * task..][..5];
         let begin = unrolled!(4, i => open(ifma, &between[i]));
-        let factors = match &own {
-            Some(own) => unrolled!(4, i => begin[i].multiply(own, k)),
-            None => begin,
-        };
         let mut sink = Running {
             parcels,
-            factors,
+            factors: match &factor {
+                Some(factor) => unrolled!(4, i => begin[i].multiply(factor, k)),
+                None => begin,
+            },
             step: open(ifma, &between[4]),
         };
         vertical(ifma, buffer, &plan.by_row, &mut sink, k);
+    }
+}
+
+/// A task's columns of cells, row by row.
+struct Rows<'a> {
+    plan: &'a Plan,
+    column: &'a [Word],
+    task: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// The cells of a row: four, and four of the other half.
+    #[inline(always)]
+    fn cells(&self, row: usize) -> [&'a [Word; 4]; 2] {
+        let columns = 1 << self.plan.log_columns;
+        let (fours, _) = self.column[row * columns..][..columns].as_chunks::<4>();
+        [&fours[self.task], &fours[self.task + columns / 8]]
+    }
+
+    /// Asks for the lines of a row.
+    #[inline(always)]
+    fn fetch<const HINT: i32>(&self, row: usize) {
+        for four in self.cells(row) {
+            four.iter().step_by(2).for_each(prefetch::<HINT, _>);
+            prefetch::<HINT, _>(&four[3]);
+        }
+    }
+}
+
+/// What the cells of a row are multiplied by.
+trait RowShift {
+    /// The row's cells times that.
+    fn shifted(&self, row: usize, cells: Lanes, k: &Constants) -> Lanes;
+}
+
+/// Nothing.
+struct Unshifted;
+
+impl RowShift for Unshifted {
+    #[inline(always)]
+    fn shifted(&self, _: usize, cells: Lanes, _: &Constants) -> Lanes {
+        cells
+    }
+}
+
+/// A factor each.
+struct ByCell<'a> {
+    ifma: Ifma,
+    shifts: Rows<'a>,
+}
+
+impl RowShift for ByCell<'_> {
+    #[inline(always)]
+    fn shifted(&self, row: usize, cells: Lanes, k: &Constants) -> Lanes {
+        cells.multiply(&load_halves(self.ifma, self.shifts.cells(row)), k)
+    }
+}
+
+/// The factor of their row.
+struct ByRow<'a> {
+    ifma: Ifma,
+    shift: &'a Shift,
+}
+
+impl RowShift for ByRow<'_> {
+    #[inline(always)]
+    fn shifted(&self, row: usize, cells: Lanes, k: &Constants) -> Lanes {
+        cells.multiply(&Lanes::splat(self.ifma, self.shift.rows[row]), k)
+    }
+}
+
+/// Reads a task's columns, rows in bit-reversed order, with the first layer.
+#[inline(always)]
+fn read<S: RowShift>(ifma: Ifma, buffer: &mut [Loose], rows: &Rows<'_>, shift: &S, k: &Constants) {
+    let log_rows = rows.plan.log_rows;
+    let row = |place: usize| place.reverse_bits() >> (usize::BITS - log_rows);
+    for pair in 0..buffer.len() / 2 {
+        let place = 2 * pair;
+        if log_rows >= FAR && place + AHEAD < buffer.len() {
+            rows.fetch::<NEAR>(row(place + AHEAD));
+            rows.fetch::<NEAR>(row(place + AHEAD + 1));
+        }
+        let both = unrolled!(2, i => {
+            let row = row(place + i);
+            Loose::new(shift.shifted(row, load_halves(ifma, rows.cells(row)), k))
+        });
+        [buffer[place], buffer[place + 1]] = sum_and_difference(both);
     }
 }
 
@@ -374,7 +435,8 @@ struct Tabled<'a> {
     ifma: Ifma,
     parcels: &'a mut [Parcel],
     between: &'a [Parcel],
-    own: Option<Lanes>,
+    /// One more factor of all.
+    factor: Option<Lanes>,
 }
 
 impl Sink for Tabled<'_> {
@@ -386,13 +448,16 @@ impl Sink for Tabled<'_> {
     #[inline(always)]
     fn put(&mut self, i: usize, j: usize, [a, b]: [Loose; 2], k: &Constants) {
         let rows = rows_of(self.parcels, i, j);
+        if let Some(next) = &self.next {
+            let _ = next;
+        }
         let [v, w] = [
             open(self.ifma, &self.between[rows[0]]),
             open(self.ifma, &self.between[rows[1]]),
         ];
         let (a, b) = (a.carried(k), b.carried(k));
         let mut products = turns::multiply_uncarried([&a, &b], [&v, &w], k);
-        if let Some(own) = &self.own {
+        if let Some(own) = &self.factor {
             let [a, b] = products.map(|limbs| Loose(limbs).carried(k));
             products = turns::multiply_uncarried([&a, &b], [own, own], k);
         }
@@ -431,13 +496,6 @@ impl Sink for Running<'_> {
 const fn rows_of(parcels: &[Parcel], i: usize, j: usize) -> [usize; 2] {
     let quarter = parcels.len() / 4;
     [i + j * quarter, i + (j + 2) * quarter]
-}
-
-/// Asks for the lines that hold some cells.
-#[inline(always)]
-fn fetch(cells: &[Word; 4]) {
-    cells.iter().step_by(2).for_each(prefetch::<NEAR, _>);
-    cells.last().into_iter().for_each(prefetch::<NEAR, _>);
 }
 
 /// Writes two rows to their places in a task's parcels.
