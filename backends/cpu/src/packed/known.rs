@@ -49,35 +49,6 @@ impl Known {
         cleared(t, q, k)
     }
 
-    /// Products by two factors, in turns.
-    #[inline(always)]
-    pub(super) fn multiply_two(
-        two: [&Self; 2],
-        ifma: Ifma,
-        a: [&Loose; 2],
-        k: &Constants,
-    ) -> [Loose; 2] {
-        let [a, b] = [a[0].lifted(k), a[1].lifted(k)];
-        let [v, w] = two;
-        let mut t = unrolled!(6, i => Vector::splat(ifma, v.begin[i]));
-        let mut u = unrolled!(6, i => Vector::splat(ifma, w.begin[i]));
-        for i in 0..5 {
-            for j in 0..5 {
-                let rows = [
-                    Vector::splat(ifma, v.rows[i][j]),
-                    Vector::splat(ifma, w.rows[i][j]),
-                ];
-                (t[j], u[j]) = (t[j].low(a[i], rows[0]), u[j].low(b[i], rows[1]));
-                t[j + 1] = t[j + 1].high(a[i], rows[0]);
-                u[j + 1] = u[j + 1].high(b[i], rows[1]);
-            }
-            let [w, x, y, z] = Vector::pinned([t[0], u[0], t[3], u[3]]);
-            (t[0], u[0], t[3], u[3]) = (w, x, y, z);
-        }
-        let (q, r) = (k.n0.low(t[0], k.n0), k.n0.low(u[0], k.n0));
-        [cleared(t, q, k), cleared(u, r, k)]
-    }
-
     /// Both products, in turns.
     #[inline(always)]
     pub(super) fn multiply_both(&self, ifma: Ifma, a: [&Loose; 2], k: &Constants) -> [Loose; 2] {

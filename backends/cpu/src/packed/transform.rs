@@ -448,9 +448,6 @@ impl Sink for Tabled<'_> {
     #[inline(always)]
     fn put(&mut self, i: usize, j: usize, [a, b]: [Loose; 2], k: &Constants) {
         let rows = rows_of(self.parcels, i, j);
-        if let Some(next) = &self.next {
-            let _ = next;
-        }
         let [v, w] = [
             open(self.ifma, &self.between[rows[0]]),
             open(self.ifma, &self.between[rows[1]]),
