@@ -86,8 +86,9 @@ pub(super) fn vertical<S: Sink>(
         unsafe { layers(ifma, buffer, twiddles, k) };
         for i in 0..quarter {
             for j in 0..2 {
-                let values = [i + j * quarter, i + (j + 2) * quarter];
-                sink.put(i, j, values.map(|at| buffer[at].plus(&lift)), k);
+                let first = i + j * quarter;
+                let values = unrolled!(2, half => buffer[first + 2 * half * quarter].plus(&lift));
+                sink.put(i, j, values, k);
             }
         }
         return;
