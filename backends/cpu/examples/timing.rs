@@ -129,10 +129,12 @@ fn bytes<F: Field>(columns: usize, rows: usize) -> HostColumns<F> {
 
 /// Sums of points.
 fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
-    let large = ["", "8", "16"]
-        .iter()
-        .any(|bits| timer.wants(&format!("msm{bits} 2^18")));
-    let most = if large { 18 } else { 14 };
+    let wanted = |log_n: usize| {
+        let names = ["", "8", "16"].map(|bits| format!("msm{bits} 2^{log_n}"));
+        names.iter().any(|name| timer.wants(name))
+    };
+    let most = [20, 18].into_iter().find(|log_n| wanted(*log_n));
+    let most = most.unwrap_or(14);
     let step = C::generator() * Scalar::<C>::DELTA;
     let walk = std::iter::successors(Some(step), |p| Some(step + p));
     let walk: Vec<_> = walk.take(1 << most).collect();
@@ -180,7 +182,7 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
             cpu.commit(&folded, &[&two], &none[..2])
         })?;
     }
-    for log_n in [1, 4, 7, 10, 12, 14, 18] {
+    for log_n in [1, 4, 7, 10, 12, 14, 16, 18, 20] {
         let count = 1 << log_n;
         for (bits, name) in [(255, "msm"), (8, "msm8"), (16, "msm16")] {
             let name = format!("{name} 2^{log_n}");

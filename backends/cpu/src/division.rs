@@ -103,11 +103,12 @@ impl Way {
         Self::of_terms((points, points), buckets, (bits, width), shares, threads)
     }
 
-    /// The same with the halves of scalars that are not much shorter than those.
+    /// The same with the halves of scalars that are not much shorter than those, unless the points fill the caches: twice as
+    /// many buckets for as many terms.
     fn halved(self, points: usize, threads: usize) -> Option<Self> {
         let (terms, width) = ((points, 2 * points), (HALF_BITS, self.width));
         let own = Self::of_terms(terms, 1 << self.width, width, self.shares, threads);
-        (self.bits > HALF_BITS + 8).then_some(Self {
+        (self.bits > HALF_BITS + 8 && points < FAR).then_some(Self {
             halves: true,
             ..own
         })

@@ -11,6 +11,7 @@ use pasta_curves::arithmetic::VartimeField;
 
 use crate::affine::Xy;
 use crate::packed::points::{Block, NOTHING, Packed, Pair};
+use crate::packed::vector::{NEAR, prefetch};
 
 /// Points of the longest piece: longer ones save nothing, and shorter ones are more.
 const LONGEST: u32 = 64;
@@ -48,6 +49,18 @@ struct Piece {
     length: u32,
     place: u32,
 }
+
+impl Piece {
+    /// Asks for its references: pieces are sorted by length, so that they lie all over.
+    fn fetch(&self, references: &[u32]) {
+        let own = &references[self.start as usize..][..self.length as usize];
+        own.iter().step_by(16).for_each(prefetch::<NEAR, _>);
+        own.last().into_iter().for_each(prefetch::<NEAR, _>);
+    }
+}
+
+/// Pieces ahead of which references are fetched.
+const PIECES_AHEAD: usize = 16;
 
 /// Groups whose leaves lie in consecutive blocks.
 #[derive(Clone, Copy)]
@@ -164,6 +177,9 @@ impl Trees {
             if next > first && self.leaves.len() + 8 * depth > 8 * WAVE {
                 break;
             }
+            let ahead =
+                &self.pieces[end.min(next + PIECES_AHEAD)..end.min(next + PIECES_AHEAD + 8)];
+            ahead.iter().for_each(|piece| piece.fetch(references));
             push_leaves(&mut self.leaves, references, group);
             next += group.len();
         }

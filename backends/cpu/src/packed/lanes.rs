@@ -74,7 +74,7 @@ impl Lanes {
     /// comes first, and other products fill the wait. One accumulator a column, as [`reduce`] takes them.
     #[inline(always)]
     pub(crate) fn multiply_uncarried(&self, other: &Self, k: &Constants) -> [Vector; 5] {
-        debug_assert!(self.is_normal() && other.is_normal());
+        debug_assert!(self.is_factor() && other.is_factor());
         let (a, b) = (&self.0, &other.0);
         let [p0, p1, p2, _, _] = k.p;
         let (m, zero) = (k.mask, a[0].sub(a[0]));
@@ -245,6 +245,11 @@ impl Lanes {
         result
     }
 
+    /// Whether the low 52 bits of the limbs are the digits of a value below 2^260: what a product reads.
+    pub(super) fn is_factor(&self) -> bool {
+        self.0[4].words().iter().all(|limb| *limb <= LIMB)
+    }
+
     pub(crate) fn is_normal(&self) -> bool {
         self.0
             .iter()
@@ -268,6 +273,24 @@ pub(super) fn carry_up(mut limbs: [Vector; 5], k: &Constants) -> Lanes {
     for i in 0..4 {
         limbs[i + 1] = limbs[i + 1].add(limbs[i].shr::<52>());
         limbs[i] = limbs[i].and(k.mask);
+    }
+    Lanes(limbs)
+}
+
+/// Carries limbs below 2^63 and leaves in each what is carried: products read the low 52 bits alone.
+#[inline(always)]
+pub(super) fn digits(mut limbs: [Vector; 5]) -> Lanes {
+    for i in 0..4 {
+        limbs[i + 1] = limbs[i + 1].add(limbs[i].shr::<52>());
+    }
+    Lanes(limbs)
+}
+
+/// As [`digits`], of signed limbs of a nonnegative value.
+#[inline(always)]
+pub(super) fn signed_digits(mut limbs: [Vector; 5]) -> Lanes {
+    for i in 0..4 {
+        limbs[i + 1] = limbs[i + 1].add(limbs[i].sar::<52>());
     }
     Lanes(limbs)
 }

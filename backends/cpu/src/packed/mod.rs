@@ -54,8 +54,9 @@ pub(crate) mod rows;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod scalars;
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod small;
+mod shared;
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod small;
 mod special;
 #[cfg(target_arch = "x86_64")]
 mod sums;

@@ -12,12 +12,12 @@ use ff::PrimeField;
 use pasta_curves::arithmetic::VartimeField;
 
 use super::doubling::{backward_double, forward_double};
-use super::lanes::{Lanes, carry};
+use super::lanes::{Lanes, carry_up, digits, signed_digits};
 use super::prime::{Constants, Prime};
 use super::special::{Special, add_special, exact};
 use super::transfer::{fetch, gather, index, scatter};
-use super::turns;
 use super::vector::{FAR, Vector};
+use super::{shared, turns};
 use crate::affine::{NEGATED, Xy};
 
 /// A lane that holds no point of the source: the identity.
@@ -241,56 +241,67 @@ fn forward(
     let mut products = [k.one; CHAINS];
     let (both, alone) = pairs.as_chunks::<CHAINS>();
     let (before_both, before_alone) = before.as_chunks_mut::<CHAINS>();
+    for (number, pairs) in both.iter().take(AHEAD).enumerate() {
+        subtract_both(k, number, blocks, pairs, specials);
+    }
     for (number, (pairs, before)) in both.iter().zip(before_both).enumerate() {
-        let first = number * CHAINS;
-        ahead(k, first, blocks, pairs, before, specials, &mut products);
+        if let Some(pairs) = both.get(number + AHEAD) {
+            subtract_both(k, number + AHEAD, blocks, pairs, specials);
+        }
+        *before = products;
+        let [d, e] = [
+            &blocks[pairs[0].right as usize].x,
+            &blocks[pairs[1].right as usize].x,
+        ];
+        products = turns::multiply::<true>([&products[0], &products[1]], [d, e], k);
     }
     if let ([pair], [before]) = (alone, before_alone) {
-        let first = pairs.len() - 1;
-        let [product, _] = &mut products;
-        let (pair, before) = (core::array::from_ref(pair), core::array::from_mut(before));
-        let product = core::array::from_mut(product);
-        ahead(k, first, blocks, pair, before, specials, product);
+        subtract(k, pairs.len() - 1, blocks, pair, specials);
+        *before = products[0];
+        products[0] = products[0].multiply(&blocks[pair.right as usize].x, k);
     }
     let [first, second] = products;
     let all = first.multiply(&second, k).canonical(k).pack();
     (unrolled!(4, i => all[i].words()), [second, first])
 }
 
-/// Some pairs, each in a chain of its own.
+/// Steps by which differences come before the products with them: so long what is written takes to be read.
+const AHEAD: usize = 3;
+
+/// The differences of two pairs that are in chains of their own.
 #[inline(always)]
-fn ahead<const N: usize>(
+fn subtract_both(
     k: &Constants,
-    first: usize,
+    number: usize,
     blocks: &mut [Block],
-    pairs: &[Pair; N],
-    before: &mut [Lanes; N],
+    pairs: &[Pair; CHAINS],
     specials: &mut Vec<Special>,
-    products: &mut [Lanes; N],
 ) {
-    let mut differences = [k.one; N];
-    for i in 0..N {
-        let (left, right) = (
-            &blocks[pairs[i].left as usize],
-            &blocks[pairs[i].right as usize],
-        );
-        let mut difference = right.x.subtract(&left.x, &k.p3, k);
-        let near = difference.0[0].low_halves_below_eight();
-        let rare = near | u16::from(left.y.0[0].zeros()) | u16::from(right.y.0[0].zeros());
-        if rare != 0 {
-            // SAFETY: `Constants` hold vectors, which exist only where the features do.
-            difference = unsafe { exact(first + i, left, right, (difference, near), specials, k) };
-        }
-        blocks[pairs[i].right as usize].x = difference;
-        before[i] = products[i];
-        differences[i] = difference;
-    }
-    if let ([first, second], [d, e]) = (&mut products[..], &differences[..]) {
-        [*first, *second] = turns::multiply([first, second], [d, e], k);
+    let [first, second] = pairs;
+    subtract(k, number * CHAINS, blocks, first, specials);
+    subtract(k, number * CHAINS + 1, blocks, second, specials);
+}
+
+/// The difference of the x of a pair in place of the right one.
+#[inline(always)]
+fn subtract(
+    k: &Constants,
+    place: usize,
+    blocks: &mut [Block],
+    pair: &Pair,
+    specials: &mut Vec<Special>,
+) {
+    let (left, right) = (&blocks[pair.left as usize], &blocks[pair.right as usize]);
+    let difference = right.x.subtract(&left.x, &k.p3, k);
+    let near = difference.0[0].low_halves_below_eight();
+    let rare = near | u16::from(left.y.0[0].zeros()) | u16::from(right.y.0[0].zeros());
+    // Each written where it is made, so that what is common stays in registers.
+    if rare == 0 {
+        blocks[pair.right as usize].x = difference;
     } else {
-        for (product, difference) in products.iter_mut().zip(&differences) {
-            *product = product.multiply(difference, k);
-        }
+        // SAFETY: `Constants` hold vectors, which exist only where the features do.
+        let exact = unsafe { exact(place, left, right, (difference, near), specials, k) };
+        blocks[pair.right as usize].x = exact;
     }
 }
 
@@ -310,29 +321,53 @@ fn backward<B: PrimeField>(
 ) {
     let words = unrolled!(4, i => Vector::load(prime.ifma, &inverse[i]));
     let inverse = Lanes::unpack(prime.ifma, words);
-    let mut inverses = unrolled!(2, i => inverse.multiply(&chains[i], k));
-    let steps = pairs.len().div_ceil(CHAINS);
-    let mut fetches = references.chunks(references.len().div_ceil(steps).max(1));
+    let mut inverses = unrolled!(2, i => inverse.multiply_uncarried(&chains[i], k));
+    let mut fetches = references
+        .as_chunks::<AT_ONCE>()
+        .0
+        .as_chunks::<4>()
+        .0
+        .iter();
     let mut specials = specials.iter().rev().peekable();
     let groups = pairs.chunks(CHAINS).zip(before.chunks(CHAINS));
     for (number, (pairs, before)) in groups.enumerate().rev() {
-        for reference in fetches.next().unwrap_or(&[]) {
-            if let Some(point) = source.get(index(*reference)) {
-                fetch::<FAR>(point);
-            }
-        }
         let special = specials.peek().is_some_and(|s| s.pair / CHAINS == number);
         if let (false, Ok(both), Ok(before)) = (special, pairs.try_into(), before.try_into()) {
-            add_both(blocks, both, before, &mut inverses, k);
+            match fetches.next() {
+                Some(references) => {
+                    let next = Next { source, references };
+                    add_both(blocks, both, before, &mut inverses, Some(&next), k);
+                }
+                None => add_both(blocks, both, before, &mut inverses, None, k),
+            }
             continue;
         }
         for i in (0..pairs.len()).rev() {
-            let own = inverses[i].multiply(&before[i], k);
+            let inverse = carry_up(inverses[i], k);
+            let own = inverse.multiply(&before[i], k);
             let [left, right] = [pairs[i].left as usize, pairs[i].right as usize];
-            inverses[i] = inverses[i].multiply(&blocks[right].x, k);
+            inverses[i] = inverse.multiply_uncarried(&blocks[right].x, k);
             let special = specials.next_if(|s| s.pair == number * CHAINS + i);
             blocks[left] = add_special(&blocks[left], &blocks[right], &own, special, k);
         }
+    }
+}
+
+/// Points fetched during a quarter of two additions: all at once would wait for each other.
+const AT_ONCE: usize = 5;
+
+/// Points that are gathered next, fetched in four parts.
+struct Next<'a> {
+    source: &'a [[u64; 8]],
+    references: &'a [[u32; AT_ONCE]; 4],
+}
+
+impl Next<'_> {
+    /// Asks for a part of them, without a branch.
+    #[inline(always)]
+    fn fetch<const PART: usize>(&self) {
+        let own = &self.references[PART];
+        unrolled!(5, i => fetch::<FAR>(self.source, own[i]));
     }
 }
 
@@ -343,35 +378,48 @@ fn add_both(
     blocks: &mut [Block],
     pairs: &[Pair; 2],
     before: &[Lanes; 2],
-    inverses: &mut [Lanes; 2],
+    inverses: &mut [[Vector; 5]; 2],
+    next: Option<&Next<'_>>,
     k: &Constants,
 ) {
     let [left, other] = [
         &blocks[pairs[0].left as usize],
         &blocks[pairs[1].left as usize],
     ];
-    let [right, next] = [
+    let [right, other_right] = [
         &blocks[pairs[0].right as usize],
         &blocks[pairs[1].right as usize],
     ];
-    let rises = [
-        right.y.subtract(&left.y, &k.p3, k),
-        next.y.subtract(&other.y, &k.p3, k),
-    ];
     let [i, j] = &*inverses;
-    let own = turns::multiply([i, j], [&before[0], &before[1]], k);
-    let [a, b] = turns::multiply([&rises[0], &rises[1]], [&own[0], &own[1]], k);
+    if let Some(next) = next {
+        next.fetch::<0>();
+    }
+    let [own, next_inverse] = shared::multiply_uncarried([&before[0], &right.x], *i, k);
+    if let Some(next) = next {
+        next.fetch::<1>();
+    }
+    let [other_own, other_inverse] =
+        shared::multiply_uncarried([&before[1], &other_right.x], *j, k);
+    let own = [digits(own), digits(other_own)];
+    *inverses = [next_inverse, other_inverse];
+    if let Some(next) = next {
+        next.fetch::<2>();
+    }
+    let rises = [rise(left, right, k), rise(other, other_right, k)];
+    let [a, b] = turns::multiply::<false>([&rises[0], &rises[1]], [&own[0], &own[1]], k);
     let [square, other_square] = turns::square_uncarried([&a, &b], k);
     // x1 + x2 = 2 x1 + d - 3 p
     let (x, d) = (&left.x.0, &right.x.0);
     let x = unrolled!(5, j => square[j].add(k.p8[j]).sub(x[j].add(x[j]).add(d[j])));
     let x = Lanes::reduced(x, k);
-    let (y, d) = (&other.x.0, &next.x.0);
+    let (y, d) = (&other.x.0, &other_right.x.0);
     let y = unrolled!(5, j => other_square[j].add(k.p8[j]).sub(y[j].add(y[j]).add(d[j])));
     let y = Lanes::reduced(y, k);
-    *inverses = turns::multiply([i, j], [&right.x, &next.x], k);
+    if let Some(next) = next {
+        next.fetch::<3>();
+    }
     let runs = [run(left, &x, k), run(other, &y, k)];
-    let [f, g] = turns::multiply_uncarried([&a, &b], [&runs[0], &runs[1]], k);
+    let [f, g] = turns::multiply_uncarried::<false>([&a, &b], [&runs[0], &runs[1]], k);
     let first = fallen(left, f, x, k);
     let second = fallen(other, g, y, k);
     blocks[pairs[0].left as usize] = first;
@@ -389,11 +437,17 @@ pub(super) fn add_plain(left: &Block, right: &Block, inverse: &Lanes, k: &Consta
     finish(left, slope, Lanes::reduced(x, k), k)
 }
 
+/// The difference of the y, as a factor.
+#[inline(always)]
+fn rise(left: &Block, right: &Block, k: &Constants) -> Lanes {
+    signed_digits(unrolled!(5, j => right.y.0[j].sub(left.y.0[j]).add(k.p3[j])))
+}
+
 /// Four times the difference of the left x and the sum's.
 #[inline(always)]
 fn run(left: &Block, x: &Lanes, k: &Constants) -> Lanes {
     let run = unrolled!(5, j => left.x.0[j].sub(x.0[j]).add(k.p3[j]).shl::<2>());
-    carry(run, k)
+    signed_digits(run)
 }
 
 /// The sum, given its x and the product of slope and run.

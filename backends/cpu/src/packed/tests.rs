@@ -4,10 +4,10 @@ use ff::PrimeField;
 use pasta_curves::{Fp, Fq};
 use proptest::prelude::*;
 
-use super::lanes::{LIMB, Lanes, carry_up};
+use super::lanes::{LIMB, Lanes, carry, carry_up};
 use super::prime::Prime;
-use super::turns;
 use super::vector::{Ifma, Vector};
+use super::{shared, turns};
 
 /// Limbs of which carries are made.
 pub(super) const EDGES: [u64; 8] = [0, 1, 2, (1 << 46) - 1, 1 << 46, LIMB - 1, LIMB, LIMB >> 1];
@@ -51,14 +51,30 @@ fn compare<F: PrimeField>(prime: Prime<F>, a: &[[u64; 5]; 8], b: &[[u64; 5]; 8])
         limbs(&x.subtract(&y, &seven, k).canonical(k)),
         limbs(&Lanes::reduced(x.0, k).canonical(k)),
     ];
-    // In turns: the very limbs of one after the other.
-    let both = turns::multiply([&x, &y], [&y, &y], k);
+    let digits = |lanes: &Lanes| limbs(lanes).map(|own| own.map(|limb| limb & LIMB));
+    // In turns: the very digits of one after the other.
+    let both = turns::multiply::<false>([&x, &y], [&y, &y], k);
+    let waiting = turns::multiply::<true>([&x, &y], [&y, &y], k);
+    assert_eq!(both.map(|own| limbs(&own)), waiting.map(|own| limbs(&own)));
     let squares = turns::square_uncarried([&x, &y], k).map(|square| carry_up(square, k));
     for (own, other) in [&x, &y].into_iter().zip(&both) {
-        assert_eq!(limbs(other), limbs(&own.multiply(&y, k)));
+        assert_eq!(digits(other), limbs(&own.multiply(&y, k)));
     }
     for (own, square) in [&x, &y].into_iter().zip(&squares) {
         assert_eq!(limbs(square), limbs(&own.square(k)));
+    }
+    let shared = shared::multiply_uncarried([&x, &y], y.0, k).map(|own| carry_up(own, k));
+    let bound = limbs(&carry(k.p6, k))[0];
+    for (own, product) in [&x, &y].into_iter().zip(&shared) {
+        assert_eq!(
+            limbs(&product.canonical(k)),
+            limbs(&own.multiply(&y, k).canonical(k))
+        );
+        assert!(
+            limbs(product)
+                .iter()
+                .all(|own| own.iter().rev().lt(bound.iter().rev()))
+        );
     }
     let prime_limbs = limbs(&Lanes(k.p))[0];
     for lane in 0..8 {

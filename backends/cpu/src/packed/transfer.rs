@@ -5,7 +5,7 @@ use ff::PrimeField;
 use super::lanes::Lanes;
 use super::points::{Block, NOTHING};
 use super::prime::{Constants, Prime};
-use super::vector::{NEAR, Vector, prefetch};
+use super::vector::{NEAR, Vector, fetch_at};
 use crate::affine::NEGATED;
 
 /// Blocks ahead of which points are fetched.
@@ -27,19 +27,20 @@ pub(super) fn gather<B: PrimeField>(
     let mut next = whole.iter().skip(AHEAD);
     for (references, block) in whole.iter().chain(last).zip(blocks) {
         for reference in next.next().into_iter().flatten() {
-            if let Some(point) = source.get(index(*reference)) {
-                fetch::<NEAR>(point);
-            }
+            fetch::<NEAR>(source, *reference);
         }
         *block = read(prime, k, source, references);
     }
 }
 
-/// Asks for the lines of a point: two unless it fills one.
+/// Asks for the lines of a point: two unless it fills one. Beyond the source, for nothing.
 #[inline(always)]
-pub(super) fn fetch<const HINT: i32>(point: &[u64; 8]) {
-    prefetch::<HINT, _>(point);
-    prefetch::<HINT, _>(&point[7]);
+pub(super) fn fetch<const HINT: i32>(source: &[[u64; 8]], reference: u32) {
+    let point = source.as_ptr().wrapping_add(index(reference));
+    fetch_at::<HINT>(point.cast());
+    if source.as_ptr().align_offset(64) != 0 {
+        fetch_at::<HINT>(point.cast::<i8>().wrapping_add(56));
+    }
 }
 
 /// The block of eight references.
@@ -50,43 +51,51 @@ fn read<B: PrimeField>(
     source: &[[u64; 8]],
     references: &[u32; 8],
 ) -> Block {
-    let all = references
-        .iter()
-        .all(|reference| index(*reference) < source.len());
-    let (rows, mut negated) = if all {
-        // Not through memory.
-        let rows = unrolled!(8, i => Vector::load(prime.ifma, &source[index(references[i])]));
-        let signed = |all, i: usize| all | u8::from(references[i] & NEGATED != 0) << i;
-        (rows, (0..8).fold(0, signed))
+    let all = Vector::load_halves(prime.ifma, references);
+    let place = all.and(Vector::splat(prime.ifma, u64::from(!NEGATED)));
+    let inside = place.below(Vector::splat(prime.ifma, source.len() as u64));
+    let negated = all.any_of(Vector::splat(prime.ifma, u64::from(NEGATED))) & inside;
+    let points = if inside == u8::MAX {
+        // SAFETY: all references are below the length.
+        unrolled!(8, i => unsafe { source.get_unchecked(index(references[i])) })
     } else {
-        some(prime, source, references)
+        // Beyond the source is `NOTHING`.
+        unrolled!(8, i => source.get(index(references[i])).unwrap_or(&IDENTITY))
     };
-    let [x0, x1, x2, x3, y0, y1, y2, y3] = Vector::transpose(rows);
-    let x = Lanes::unpack(prime.ifma, [x0, x1, x2, x3]);
-    let y = Lanes::unpack(prime.ifma, [y0, y1, y2, y3]);
-    negated &= !y0.or(y1).or(y2).or(y3).zeros();
-    let opposite = Lanes(unrolled!(5, i => k.p[i].sub(y.0[i])));
-    let y = y.select(negated, &opposite);
-    Block { x, y }
+    transpose(prime, k, points, negated)
 }
 
-/// The points of references that may be [`NOTHING`], as words, and those that are negated.
-#[inline(never)]
-fn some<B: PrimeField>(
+/// The identity in words.
+const IDENTITY: [u64; 8] = [0; 8];
+
+/// The block of eight points, some of them negated.
+#[inline(always)]
+fn transpose<B: PrimeField>(
     prime: Prime<B>,
-    source: &[[u64; 8]],
-    references: &[u32; 8],
-) -> ([Vector; 8], u8) {
-    let mut rows = [[0; 8]; 8];
-    let mut negated = 0u8;
-    for (lane, (reference, row)) in references.iter().zip(&mut rows).enumerate() {
-        // Beyond the source is `NOTHING`.
-        if let Some(point) = source.get(index(*reference)) {
-            *row = *point;
-            negated |= u8::from(reference & NEGATED != 0) << lane;
-        }
-    }
-    (rows.map(|row| Vector::load(prime.ifma, &row)), negated)
+    k: &Constants,
+    points: [&[u64; 8]; 8],
+    negated: u8,
+) -> Block {
+    let halves = unrolled!(8, i => points[i].as_chunks::<4>().0);
+    let x = transpose_words(prime, unrolled!(8, i => &halves[i][0]));
+    let y = transpose_words(prime, unrolled!(8, i => &halves[i][1]));
+    let identity = y[0].or(y[1]).or(y[2]).or(y[3]).zeros();
+    let (x, y) = (Lanes::unpack(prime.ifma, x), Lanes::unpack(prime.ifma, y));
+    let y = unrolled!(5, i => y.0[i].subtracted_from(negated & !identity, k.p[i]));
+    Block { x, y: Lanes(y) }
+}
+
+/// Word i of eight elements, for every i.
+#[inline(always)]
+fn transpose_words<B: PrimeField>(prime: Prime<B>, elements: [&[u64; 4]; 8]) -> [Vector; 4] {
+    let e = elements;
+    // In this order blocks of two come out in theirs.
+    let (even, odd) = Vector::load_pair(prime.ifma, e[0], e[2])
+        .interleave(Vector::load_pair(prime.ifma, e[1], e[3]));
+    let (next_even, next_odd) = Vector::load_pair(prime.ifma, e[4], e[6])
+        .interleave(Vector::load_pair(prime.ifma, e[5], e[7]));
+    let ((w0, w2), (w1, w3)) = (even.blocks(next_even), odd.blocks(next_odd));
+    [w0, w1, w2, w3]
 }
 
 /// Where a signed reference points.

@@ -55,6 +55,20 @@ impl Vector {
         high(b, c) = _mm512_madd52hi_epu64;
     }
 
+    /// [`Vector::low`] with factor J of some in memory, read each time.
+    #[inline(always)]
+    pub(super) fn low_at<const J: usize>(self, b: Self, c: &[Self; 5]) -> Self {
+        // SAFETY: a `Vector` exists, so `Ifma::new` found the features.
+        unsafe { low_at::<J>(self, b, c) }
+    }
+
+    /// [`Vector::high`] with a factor in memory, as [`Vector::low_at`].
+    #[inline(always)]
+    pub(super) fn high_at<const J: usize>(self, b: Self, c: &[Self; 5]) -> Self {
+        // SAFETY: a `Vector` exists, so `Ifma::new` found the features.
+        unsafe { high_at::<J>(self, b, c) }
+    }
+
     /// The same word in every lane.
     #[inline(always)]
     pub(crate) fn splat(_: Ifma, word: u64) -> Self {
@@ -67,6 +81,75 @@ impl Vector {
     pub(crate) fn load(_: Ifma, words: &[u64; 8]) -> Self {
         // SAFETY: `Ifma` proves the features; the reference is valid for 64 bytes and the load may be unaligned.
         Self(unsafe { _mm512_loadu_si512(words.as_ptr().cast()) })
+    }
+
+    /// Words of one after those of another.
+    #[inline(always)]
+    pub(super) fn load_pair(_: Ifma, low: &[u64; 4], high: &[u64; 4]) -> Self {
+        // SAFETY: `Ifma` proves the features; the references are valid for 32 bytes and loads may be unaligned.
+        unsafe {
+            let low = _mm512_castsi256_si512(_mm256_loadu_si256(low.as_ptr().cast()));
+            Self(_mm512_inserti64x4::<1>(
+                low,
+                _mm256_loadu_si256(high.as_ptr().cast()),
+            ))
+        }
+    }
+
+    /// `other - self` in the lanes of the mask, `self` elsewhere.
+    #[inline(always)]
+    pub(super) fn subtracted_from(self, mask: u8, other: Self) -> Self {
+        // SAFETY: a `Vector` exists.
+        Self(unsafe { _mm512_mask_sub_epi64(self.0, mask, other.0, self.0) })
+    }
+
+    /// [`Vector::low`] with factor J of some, read from memory if it WAITS there.
+    #[inline(always)]
+    pub(super) fn low_from<const WAITS: bool, const J: usize>(
+        self,
+        b: Self,
+        c: &[Self; 5],
+    ) -> Self {
+        if WAITS {
+            self.low_at::<J>(b, c)
+        } else {
+            self.low(b, c[J])
+        }
+    }
+
+    /// [`Vector::high`] with factor J of some, read from memory if it WAITS there.
+    #[inline(always)]
+    pub(super) fn high_from<const WAITS: bool, const J: usize>(
+        self,
+        b: Self,
+        c: &[Self; 5],
+    ) -> Self {
+        if WAITS {
+            self.high_at::<J>(b, c)
+        } else {
+            self.high(b, c[J])
+        }
+    }
+
+    /// Half words in order, as words.
+    #[inline(always)]
+    pub(super) fn load_halves(_: Ifma, halves: &[u32; 8]) -> Self {
+        // SAFETY: `Ifma` proves the features; the reference is valid for 32 bytes and the load may be unaligned.
+        Self(unsafe { _mm512_cvtepu32_epi64(_mm256_loadu_si256(halves.as_ptr().cast())) })
+    }
+
+    /// Lanes that are below those of another vector, as bits.
+    #[inline(always)]
+    pub(super) fn below(self, other: Self) -> u8 {
+        // SAFETY: a `Vector` exists.
+        unsafe { _mm512_cmplt_epu64_mask(self.0, other.0) }
+    }
+
+    /// Lanes that have a bit of a mask, as bits.
+    #[inline(always)]
+    pub(super) fn any_of(self, mask: Self) -> u8 {
+        // SAFETY: a `Vector` exists.
+        unsafe { _mm512_test_epi64_mask(self.0, mask.0) }
     }
 
     /// Signed words in order.
@@ -302,4 +385,36 @@ pub(crate) fn prefetch<const HINT: i32, T>(value: &T) {
 pub(crate) fn fetch_at<const HINT: i32>(address: *const i8) {
     // SAFETY: prefetching reads nothing and never fails, whatever the address.
     unsafe { _mm_prefetch::<HINT>(address) }
+}
+
+/// See [`Vector::low_at`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn low_at<const J: usize>(mut sum: Vector, b: Vector, c: &[Vector; 5]) -> Vector {
+    const { assert!(J < 5) };
+    // SAFETY: the instruction reads 64 aligned bytes, factor J.
+    unsafe {
+        core::arch::asm!(
+            "vpmadd52luq {}, {}, zmmword ptr [{} + {}]",
+            inout(zmm_reg) sum.0, in(zmm_reg) b.0, in(reg) c, const 64 * J,
+            options(pure, readonly, nostack, preserves_flags)
+        );
+    }
+    sum
+}
+
+/// See [`Vector::high_at`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn high_at<const J: usize>(mut sum: Vector, b: Vector, c: &[Vector; 5]) -> Vector {
+    const { assert!(J < 5) };
+    // SAFETY: the instruction reads 64 aligned bytes, factor J.
+    unsafe {
+        core::arch::asm!(
+            "vpmadd52huq {}, {}, zmmword ptr [{} + {}]",
+            inout(zmm_reg) sum.0, in(zmm_reg) b.0, in(reg) c, const 64 * J,
+            options(pure, readonly, nostack, preserves_flags)
+        );
+    }
+    sum
 }
