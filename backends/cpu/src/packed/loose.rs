@@ -4,7 +4,7 @@
 //! all layers of a pass limbs are still below 2^62 in size, and the value is known to be within bounds that [`super::butterflies`]
 //! keeps.
 
-use super::lanes::{Lanes, carry};
+use super::lanes::{Lanes, carry, signed_digits};
 use super::prime::Constants;
 use super::vector::{Ifma, Vector};
 
@@ -31,11 +31,11 @@ impl Loose {
         Self(unrolled!(5, i => self.0[i].sub(other.0[i])))
     }
 
-    /// Carried, of values from 0 on below 2^260.
+    /// As a factor of products, of values from 0 on below 2^260.
     #[inline(always)]
-    pub(super) fn carried(&self, k: &Constants) -> Lanes {
-        let lanes = carry(self.0, k);
-        debug_assert!(lanes.is_normal());
+    pub(super) fn factor(&self) -> Lanes {
+        let lanes = signed_digits(self.0);
+        debug_assert!(lanes.is_factor());
         lanes
     }
 
@@ -44,7 +44,7 @@ impl Loose {
     pub(super) fn lifted(&self, k: &Constants) -> [Vector; 5] {
         let mut limbs = self.0;
         limbs[4] = limbs[4].add(k.half_limb);
-        let limbs = carried_above(limbs);
+        let limbs = signed_digits(limbs).0;
         debug_assert!(limbs[4].words().iter().all(|top| top >> 52 == 0));
         limbs
     }
@@ -73,7 +73,7 @@ impl Loose {
     /// otherwise, which is within 2^-32 of multiples of p only, [`corrected`] makes them so.
     #[inline(always)]
     pub(super) fn nearly_canonical(&self, k: &Constants) -> ([Vector; 4], Vector) {
-        let limbs = carried_above(self.lowered(k).0);
+        let limbs = signed_digits(self.lowered(k).0).0;
         (packed(limbs), limbs[4].shr::<46>())
     }
 }
@@ -92,18 +92,9 @@ pub(super) fn corrected(ifma: Ifma, words: [Vector; 4], k: &Constants) -> [Vecto
 /// Words of values below 2^256 in limbs below 2^63 that are not carried.
 #[inline(always)]
 pub(super) fn pack(limbs: [Vector; 5]) -> [Vector; 4] {
-    let limbs = carried_above(limbs);
+    let limbs = signed_digits(limbs).0;
     debug_assert!(limbs[4].words().iter().all(|top| top >> 48 == 0));
     packed(limbs)
-}
-
-/// Limbs to which carries are added, and still there.
-#[inline(always)]
-fn carried_above(mut limbs: [Vector; 5]) -> [Vector; 5] {
-    for i in 0..4 {
-        limbs[i + 1] = limbs[i + 1].add(limbs[i].sar::<52>());
-    }
-    limbs
 }
 
 /// Words of the low 52 bits of limbs, 48 of the last: values mod 2^256.

@@ -14,7 +14,8 @@
 //! * [`rows`]: rows of stored elements, cell by cell;
 //! * [`scalars`], [`halves`]: scalars as integers and digits;
 //! * [`program`]: gate programs;
-//! * [`transform`], [`butterflies`], [`known`]: number-theoretic transforms, and products by factors that are known;
+//! * [`transform`], [`reading`], [`butterflies`], [`sinks`]: number-theoretic transforms;
+//! * [`known`], [`loose`]: products by factors that are known, and values that are not carried;
 //! * [`pages`]: large pages for large vectors.
 
 /// An array of an expression of its index. Not by closures: they are compiled without the features of the function
@@ -50,11 +51,15 @@ pub(crate) mod prime;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod program;
 #[cfg(target_arch = "x86_64")]
+mod reading;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod rows;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod scalars;
 #[cfg(target_arch = "x86_64")]
 mod shared;
+#[cfg(target_arch = "x86_64")]
+mod sinks;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod small;
 mod special;

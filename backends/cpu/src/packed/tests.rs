@@ -64,7 +64,7 @@ fn compare<F: PrimeField>(prime: Prime<F>, a: &[[u64; 5]; 8], b: &[[u64; 5]; 8])
         assert_eq!(limbs(square), limbs(&own.square(k)));
     }
     let shared = shared::multiply_uncarried([&x, &y], y.0, k).map(|own| carry_up(own, k));
-    let bound = limbs(&carry(k.p6, k))[0];
+    let bound = limbs(&carry(k.p3.map(|limb| limb.add(limb)), k))[0];
     for (own, product) in [&x, &y].into_iter().zip(&shared) {
         assert_eq!(
             limbs(&product.canonical(k)),
