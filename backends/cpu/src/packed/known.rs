@@ -32,18 +32,18 @@ impl Known {
         let a = a.lifted(k);
         let mut t = unrolled!(6, i => Vector::splat(ifma, self.begin[i]));
         for j in [0, 3] {
-            for i in 0..5 {
-                let row = Vector::splat(ifma, self.rows[i][j]);
-                t[j] = t[j].low(a[i], row);
-                t[j + 1] = t[j + 1].high(a[i], row);
+            for (limb, row) in a.into_iter().zip(&self.rows) {
+                let row = Vector::splat(ifma, row[j]);
+                t[j] = t[j].low(limb, row);
+                t[j + 1] = t[j + 1].high(limb, row);
             }
         }
         let q = k.n0.low(t[0], k.n0);
-        for i in 0..5 {
+        for (limb, row) in a.into_iter().zip(&self.rows) {
             for j in [1, 2, 4] {
-                let row = Vector::splat(ifma, self.rows[i][j]);
-                t[j] = t[j].low(a[i], row);
-                t[j + 1] = t[j + 1].high(a[i], row);
+                let row = Vector::splat(ifma, row[j]);
+                t[j] = t[j].low(limb, row);
+                t[j + 1] = t[j + 1].high(limb, row);
             }
         }
         cleared(t, q, k)

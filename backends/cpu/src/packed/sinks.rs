@@ -12,7 +12,7 @@ use super::rows::{store_words, words_of};
 use super::turns;
 use super::vector::{Ifma, NEAR, Vector, fetch_at};
 
-/// Eight elements between the passes: four words, lanes in [`ORDER`].
+/// Eight elements between the passes: four words, lanes in [`super::rows::ORDER`].
 pub(crate) type Parcel = [[u64; 8]; 4];
 
 /// The elements of a parcel as factors.
@@ -106,15 +106,50 @@ fn seal(parcels: &mut [Parcel], rows: [usize; 2], products: [[Vector; 5]; 2]) {
     }
 }
 
-/// What becomes of the second pass's results: nearly canonical, to eight neighbours in every row of the column. Only for a task
-/// to which these belong.
+/// What becomes of the second pass's results: nearly canonical, to eight neighbours in every row of the column.
 pub(super) struct Neighbours<'a, F> {
-    pub(super) column: &'a Shared<'a, F>,
-    pub(super) start: usize,
-    pub(super) rows: usize,
-    pub(super) quarter: usize,
+    column: &'a Shared<'a, F>,
+    /// The first of the neighbours.
+    start: usize,
+    /// From these to those in the next row.
+    stride: usize,
+    /// A quarter of the rows.
+    quarter: usize,
     /// Zero if all results are canonical.
-    pub(super) above: Vector,
+    above: Vector,
+}
+
+impl<'a, F: Field> Neighbours<'a, F> {
+    /// Those from start on, in every row of so many.
+    ///
+    /// # Safety
+    /// No other task reads or writes these cells, and nobody reads them while results are put there.
+    #[inline(always)]
+    pub(super) unsafe fn new(
+        column: &'a Shared<'a, F>,
+        (start, stride, rows): (usize, usize, usize),
+        k: &Constants,
+    ) -> Self {
+        Self {
+            column,
+            start,
+            stride,
+            quarter: rows / 4,
+            above: k.mask.sub(k.mask),
+        }
+    }
+
+    /// Makes all results canonical, if some are not.
+    #[inline(always)]
+    pub(super) fn finish(self, ifma: Ifma, k: &Constants) {
+        if self.above.zeros() == u8::MAX {
+            return;
+        }
+        for row in 0..4 * self.quarter {
+            // SAFETY: the cells are this task's, as `new` asks for.
+            unsafe { self.column.correct(ifma, row * self.stride + self.start, k) };
+        }
+    }
 }
 
 impl<F: Field> Sink for Neighbours<'_, F> {
@@ -129,8 +164,8 @@ impl<F: Field> Sink for Neighbours<'_, F> {
         for (k2, value) in [first, first + 2 * self.quarter].into_iter().zip(values) {
             let (words, above) = value.nearly_canonical(k);
             self.above = self.above.or(above);
-            // SAFETY: one is made for the task these cells belong to, when it has read them.
-            unsafe { self.column.write(k2 * self.rows + self.start, words) };
+            // SAFETY: the cells are this task's, as `new` asks for.
+            unsafe { self.column.write(k2 * self.stride + self.start, words) };
         }
     }
 }
@@ -179,7 +214,7 @@ impl<'a, F: Field> Shared<'a, F> {
     /// # Safety
     /// No other task writes to these cells.
     #[inline(always)]
-    pub(super) unsafe fn correct(&self, ifma: Ifma, start: usize, k: &Constants) {
+    unsafe fn correct(&self, ifma: Ifma, start: usize, k: &Constants) {
         assert!(start + 8 <= self.length);
         // SAFETY: inside the slice that is borrowed for as long as self lives; nobody else has these cells.
         let cells = unsafe { &mut *self.cells.add(start).cast() };

@@ -269,18 +269,8 @@ unsafe fn second_words<F: Field>(
         let odd = unrolled!(4, i => Vector::transpose_odd(rows(i)));
         first_layer(ifma, buffer, (4 * group + 2, plan), &odd);
     }
-    let mut sink = Neighbours {
-        column,
-        start: 8 * task,
-        rows,
-        quarter: columns / 4,
-        above: k.mask.sub(k.mask),
-    };
+    // SAFETY: columns `8 task ..` are this task's, and all that they held is read.
+    let mut sink = unsafe { Neighbours::new(column, (8 * task, rows, columns), k) };
     vertical(ifma, buffer, &plan.by_column, &mut sink, k);
-    if sink.above.zeros() != u8::MAX {
-        for k2 in 0..columns {
-            // SAFETY: columns `8 task ..` are this task's.
-            unsafe { column.correct(ifma, k2 * rows + 8 * task, k) };
-        }
-    }
+    sink.finish(ifma, k);
 }

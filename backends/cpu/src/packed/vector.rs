@@ -342,6 +342,10 @@ impl Vector {
 }
 
 /// The same reference. The compiler takes it for another one, and does not carry over what it has read through the first.
+#[expect(
+    clippy::pointers_in_nomem_asm_block,
+    reason = "the comment reads nothing"
+)]
 #[inline(always)]
 pub(super) fn another<T>(reference: &T) -> &T {
     let mut pointer = core::ptr::from_ref(reference);
