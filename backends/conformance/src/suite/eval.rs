@@ -1,7 +1,7 @@
 //! Gate programs, products and inverses.
 //!
 //! Edges: lanes with weights 0, 1, -1; an accumulator that is small and not zero; programs without instructions, of a
-//! constant only, reading an input twice, and a long one whose results stay alive; `0^-1 = 0`, and a constant that makes
+//! constant only, reading an input twice, and a long one whose results stay alive, with its last result and an early one as output; `0^-1 = 0`, and a constant that makes
 //! a cell zero.
 
 use zkernel_backend::{Backend, Curve, HostColumns, Scalar};
@@ -76,7 +76,7 @@ fn programs() -> Vec<Program> {
             },
         }
     };
-    let long = (0..200).map(instruction).collect();
+    let long: Vec<_> = (0..200).map(instruction).collect();
     let square = Instruction {
         operation: Operation::Mul,
         a: Operand::Input(1),
@@ -86,6 +86,8 @@ fn programs() -> Vec<Program> {
         new(1, 0, Vec::new(), Operand::Input(0)),
         new(0, 1, Vec::new(), Operand::Constant(0)),
         new(2, 1, vec![square], Operand::Result(0)),
+        // Later results must not take the place of an early output.
+        new(2, 0, long.clone(), Operand::Result(3)),
         new(2, 0, long, Operand::Result(199)),
     ]
 }

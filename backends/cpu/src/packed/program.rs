@@ -2,14 +2,16 @@
 //!
 //! Values are `x 2^260` in limbs, so that products are again, and are reduced by products only: an input, stored as
 //! `x 2^256`, is read 16-fold. What each step leaves is bounded before the program runs, and the few values that would
-//! grow out of the limbs are multiplied by one.
+//! grow out of the limbs are multiplied by one. A result takes the place of a value that is not read any more: those of large
+//! programs would not stay in the first-level cache.
 
 use ff::PrimeField;
 use zkernel_verifier::expression::{Operand, Operation, Program};
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, carry_up};
 use super::prime::{Constants, Prime};
 use super::rows::{Word, read, read_sixteenfold, write};
+use super::turns;
 use crate::kernels::Run;
 
 /// Groups of eight rows worked on together: independent products hide each other's latency.
@@ -18,16 +20,29 @@ const GROUPS: usize = 2;
 /// Values are below this many p, to fit 260 bits.
 const LIMIT: u32 = 63;
 
-/// A step on values by their places: inputs, constants, then results in order.
+/// An operation on values by their places, and the place of its result.
 #[derive(Clone, Copy)]
-enum Step {
-    Add(usize, usize),
-    /// The difference, plus a multiple of p.
-    Sub(usize, usize, Multiple),
-    Mul(usize, usize),
-    /// Below 2 p.
-    Reduce(usize),
+struct Step {
+    action: Action,
+    a: usize,
+    b: usize,
+    result: usize,
 }
+
+#[derive(Clone, Copy)]
+enum Action {
+    Add,
+    /// The difference, plus a multiple of p.
+    Sub(Multiple),
+    Mul,
+    /// The product, of a b that waits in memory since [`WAITED`] steps or longer.
+    MulWaiting,
+    /// The first operand, below 2 p.
+    Reduce,
+}
+
+/// Steps after which a result is surely in the first-level cache.
+const WAITED: usize = 2;
 
 /// A multiple of p in the constants.
 #[derive(Clone, Copy)]
@@ -42,6 +57,8 @@ enum Multiple {
 struct Bounded {
     steps: Vec<Step>,
     output: usize,
+    /// Places of values: inputs, constants, then results.
+    places: usize,
 }
 
 /// `sums[row] += sum_lanes weight * program(row)`.
@@ -63,25 +80,26 @@ fn interpret<F: PrimeField>(prime: Prime<F>, run: &Run<'_, F>, sums: &mut [Word]
         .iter()
         .map(|(weight, start)| (read(ifma, &[prime.words(&[*weight])[0]; 8]), *start))
         .collect();
-    let mut values = Vec::with_capacity(inputs.len() + constants.len() + program.steps.len());
+    let mut values = vec![[one; GROUPS]; program.places];
     for (group, sum) in sums.chunks_mut(8 * GROUPS).enumerate() {
         let (low, high) = sum.split_at_mut(sum.len().min(8));
         let mut totals = [read(ifma, low), read(ifma, high)];
         let mut bound = 1;
         for (weight, start) in &lanes {
             let first = start + 8 * GROUPS * group;
-            values.clear();
-            values.extend(inputs.iter().map(|input| {
+            for (value, input) in values.iter_mut().zip(&inputs) {
                 let (cells, others) = input[first..][..low.len() + high.len()].split_at(low.len());
-                [
+                *value = [
                     read_sixteenfold(ifma, cells),
                     read_sixteenfold(ifma, others),
-                ]
-            }));
-            values.extend(constants.iter().map(|constant| [*constant; GROUPS]));
+                ];
+            }
+            for (value, constant) in values[inputs.len()..].iter_mut().zip(&constants) {
+                *value = [*constant; GROUPS];
+            }
             for step in &program.steps {
                 let value = step.apply(&values, &one, k);
-                values.push(value);
+                values[step.result] = value;
             }
             if bound + 2 > LIMIT {
                 totals = unrolled!(2, i => totals[i].canonical(k));
@@ -99,13 +117,10 @@ fn interpret<F: PrimeField>(prime: Prime<F>, run: &Run<'_, F>, sums: &mut [Word]
 impl Step {
     #[inline(always)]
     fn apply(self, values: &[[Lanes; GROUPS]], one: &Lanes, k: &Constants) -> [Lanes; GROUPS] {
-        match self {
-            Self::Add(a, b) => {
-                let (a, b) = (&values[a], &values[b]);
-                unrolled!(2, i => a[i].add(&b[i], k))
-            }
-            Self::Sub(a, b, multiple) => {
-                let (a, b) = (&values[a], &values[b]);
+        let (a, b) = (&values[self.a], &values[self.b]);
+        match self.action {
+            Action::Add => unrolled!(2, i => a[i].add(&b[i], k)),
+            Action::Sub(multiple) => {
                 let multiple = match multiple {
                     Multiple::Two => &k.p2,
                     Multiple::Eight => &k.p8,
@@ -114,13 +129,22 @@ impl Step {
                 };
                 unrolled!(2, i => a[i].subtract(&b[i], multiple, k))
             }
-            Self::Mul(a, b) => {
-                let (a, b) = (&values[a], &values[b]);
-                unrolled!(2, i => a[i].multiply(&b[i], k))
-            }
-            Self::Reduce(a) => unrolled!(2, i => values[a][i].multiply(one, k)),
+            Action::Mul => multiply::<false>(a, b, k),
+            Action::MulWaiting => multiply::<true>(a, b, k),
+            Action::Reduce => multiply::<false>(a, &[*one; GROUPS], k),
         }
     }
+}
+
+/// Products of both groups in turns, limbs normal.
+#[inline(always)]
+fn multiply<const WAITS: bool>(
+    a: &[Lanes; GROUPS],
+    b: &[Lanes; GROUPS],
+    k: &Constants,
+) -> [Lanes; GROUPS] {
+    let [first, second] = turns::multiply_uncarried::<WAITS>([&a[0], &a[1]], [&b[0], &b[1]], k);
+    [carry_up(first, k), carry_up(second, k)]
 }
 
 impl Multiple {
@@ -131,6 +155,48 @@ impl Multiple {
             3..=8 => (Self::Eight, 8),
             9..=16 => (Self::Sixteen, 16),
             _ => (Self::ThirtyTwo, 32),
+        }
+    }
+}
+
+impl Bounded {
+    /// Steps whose results have places of their own from `given` on, in places that are free again after their last use.
+    fn placed(mut steps: Vec<Step>, given: usize, output: usize) -> Self {
+        let mut last_use = vec![0; given + steps.len()];
+        for (number, step) in steps.iter().enumerate() {
+            (last_use[step.a], last_use[step.b]) = (number, number);
+        }
+        last_use[output] = steps.len();
+        let mut place: Vec<usize> = (0..given).collect();
+        let (mut places, mut free) = (given, Vec::new());
+        for (number, step) in steps.iter_mut().enumerate() {
+            let waits = step.b < given || number + given - step.b >= WAITED;
+            if matches!(step.action, Action::Mul) && waits {
+                step.action = Action::MulWaiting;
+            }
+            let result = free.pop().unwrap_or_else(|| {
+                places += 1;
+                places - 1
+            });
+            for operand in [step.a, step.b] {
+                // Inputs and constants stay for the next rows and lanes.
+                if operand >= given && last_use[operand] == number {
+                    free.push(place[operand]);
+                    last_use[operand] = usize::MAX;
+                }
+            }
+            place.push(result);
+            *step = Step {
+                a: place[step.a],
+                b: place[step.b],
+                result,
+                ..*step
+            };
+        }
+        Self {
+            output: place[output],
+            steps,
+            places,
         }
     }
 }
@@ -161,10 +227,8 @@ impl Bounded {
             let value = bounds.apply(step.operation, place(step.a), place(step.b));
             bounds.values.push(value);
         }
-        Self {
-            output: bounds.values[place(program.output)].0,
-            steps: bounds.steps,
-        }
+        let output = bounds.values[place(program.output)].0;
+        Self::placed(bounds.steps, bounds.given, output)
     }
 }
 
@@ -178,13 +242,13 @@ impl Bounds {
                 let most = |bounds: &Self| product(bounds).div_ceil(64) + 1;
                 self.reduce_while(a, b, |bounds| most(bounds) > LIMIT);
                 let bound = most(self);
-                self.push(Step::Mul(self.values[a].0, self.values[b].0), bound)
+                self.push(Action::Mul, (self.values[a].0, self.values[b].0), bound)
             }
             Operation::Add => {
                 let most = |bounds: &Self| bounds.values[a].1 + bounds.values[b].1;
                 self.reduce_while(a, b, |bounds| most(bounds) > LIMIT);
                 let bound = most(self);
-                self.push(Step::Add(self.values[a].0, self.values[b].0), bound)
+                self.push(Action::Add, (self.values[a].0, self.values[b].0), bound)
             }
             Operation::Sub => {
                 let most = |bounds: &Self| bounds.values[a].1 + Multiple::of(bounds.values[b].1).1;
@@ -192,7 +256,7 @@ impl Bounds {
                 self.reduce_while(a, b, far);
                 let (bound, multiple) = (most(self), Multiple::of(self.values[b].1).0);
                 let (a, b) = (self.values[a].0, self.values[b].0);
-                self.push(Step::Sub(a, b, multiple), bound)
+                self.push(Action::Sub(multiple), (a, b), bound)
             }
         }
     }
@@ -202,13 +266,19 @@ impl Bounds {
         for operand in [b, a] {
             if needed(self) {
                 let place = self.values[operand].0;
-                self.values[operand] = self.push(Step::Reduce(place), 2);
+                self.values[operand] = self.push(Action::Reduce, (place, place), 2);
             }
         }
     }
 
-    fn push(&mut self, step: Step, bound: u32) -> (usize, u32) {
-        self.steps.push(step);
-        (self.given + self.steps.len() - 1, bound)
+    fn push(&mut self, action: Action, (a, b): (usize, usize), bound: u32) -> (usize, u32) {
+        let result = self.given + self.steps.len();
+        self.steps.push(Step {
+            action,
+            a,
+            b,
+            result,
+        });
+        (result, bound)
     }
 }
