@@ -2,7 +2,8 @@
 //!
 //! With n = R C, row r, column c and `j = r C + c`, `k = k1 + R k2`:
 //! `X[k] = sum_c w^(R c k2) (w^(c k1) sum_r w^(C r k1) x[r C + c])`. The first pass transforms over r, eight columns in
-//! lanes (four, and four half of C further on), and multiplies by `w^(c k1)`; the second over c, eight k1 in lanes, and its outputs are eight neighbours again.
+//! lanes (four, and four half of C further on), and multiplies by `w^(c k1)`; the second over c, eight k1 in lanes, and its
+//! outputs are eight neighbours again.
 //! Between them tiles of eight by eight are transposed. In both, all lanes have the same twiddle.
 
 use zkernel_backend::Field;
