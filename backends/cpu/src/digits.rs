@@ -38,6 +38,25 @@ impl Magnitude {
         self.limbs == [0; 4]
     }
 
+    /// Visits `(position, negative)` of the digits that are not zero of the form without neighbours: a third of all positions up
+    /// to one above the highest bit.
+    pub(crate) fn each_bit(&self, mut visit: impl FnMut(u32, bool)) {
+        // Digit i is the difference of bits i + 1 of three times the magnitude and of itself.
+        let (mut shifted, mut carry) = (0, false);
+        for (word, limb) in (0..).zip(self.limbs) {
+            let double = limb << 1 | shifted;
+            shifted = limb >> 63;
+            let triple;
+            (triple, carry) = limb.carrying_add(double, carry);
+            let mut rest = limb ^ triple;
+            while rest != 0 {
+                let bit = rest.trailing_zeros();
+                visit(64 * word + bit - 1, self.negative != (limb >> bit & 1 != 0));
+                rest &= rest - 1;
+            }
+        }
+    }
+
     pub(crate) fn bits(&self) -> u32 {
         let top = self.limbs.iter().rposition(|l| *l != 0);
         top.map_or(0, |i| 64 * (i as u32 + 1) - self.limbs[i].leading_zeros())

@@ -299,6 +299,33 @@ mod tests {
         check::<Fq>();
     }
 
+    /// What differs from a small one by a bit of what is stored is another element.
+    #[test]
+    fn every_bit_of_narrow_ones_counts() {
+        fn check<F: Field>() {
+            let stored = F::from(2).pow_vartime([256]).invert().unwrap();
+            for value in [0, 1, -1, 127, -128, 40_000, -(1 << 30), (1 << 31) - 1] {
+                for bit in 0..256 {
+                    for sign in [F::ONE, -F::ONE] {
+                        let other = F::from(2).pow_vartime([bit]) * stored * sign;
+                        let values = [signed::<F>(value) + other; 9];
+                        let Integers::Narrow(narrow, _) = Integers::new(Level::detect(), &values)
+                        else {
+                            continue;
+                        };
+                        assert!(
+                            narrow
+                                .iter()
+                                .all(|own| signed::<F>(i64::from(*own)) == values[0])
+                        );
+                    }
+                }
+            }
+        }
+        check::<Fp>();
+        check::<Fq>();
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
 

@@ -95,7 +95,7 @@ impl Plan {
         columns: usize,
     ) -> Vec<Point<C>> {
         Adder::with(bases.level, |adder| {
-            let sums = terms.sum(adder, &table.multiples);
+            let sums = terms.sum(adder, table.multiples());
             let (low, high) = sums.split_at(columns * self.low);
             let sections = [
                 Section {

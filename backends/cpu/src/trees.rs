@@ -19,6 +19,9 @@ const LONGEST: u32 = 64;
 /// Blocks of leaves of a wave: enough additions for an inversion, few enough for the second-level cache.
 const WAVE: usize = 320;
 
+/// The same if points come from [`FAR`] and are fetched beside: with all waves at work they fit.
+const FAR_WAVE: usize = 160;
+
 /// Buckets, and sums of them, of the columns of a small commitment.
 const SMALL_BUCKETS: usize = 8192;
 
@@ -36,6 +39,8 @@ pub(crate) struct Trees {
     leaves: Vec<u32>,
     /// Places of the roots of a wave, in lanes.
     places: Vec<u32>,
+    /// Blocks of leaves of a wave.
+    wave: usize,
     /// Waves at work.
     waves: Vec<Wave>,
     pairs: Vec<Pair>,
@@ -102,6 +107,7 @@ impl Trees {
         }
         let paired = self.pieces.partition_point(|piece| piece.length > 1);
         self.waves.clear();
+        self.wave = if source.len() < FAR { WAVE } else { FAR_WAVE };
         let mut next = self.pick(references, (0, paired));
         for number in 0.. {
             if !self.leaves.is_empty() {
@@ -184,7 +190,7 @@ impl Trees {
         while next < end {
             let group = &self.pieces[next..end.min(next + 8)];
             let depth = group[0].length as usize;
-            if next > first && self.leaves.len() + 8 * depth > 8 * WAVE {
+            if next > first && self.leaves.len() + 8 * depth > 8 * self.wave {
                 break;
             }
             let ahead =
@@ -205,7 +211,7 @@ impl Trees {
         number: usize,
     ) {
         // A wave takes at most as many steps as there are places: the one before it here is done.
-        let block = number % WAVES * WAVE;
+        let block = number % WAVES * self.wave;
         let count = self.leaves.len() / 8;
         if self.blocks.len() < block + count {
             self.blocks.resize(block + count, packed.nothing());

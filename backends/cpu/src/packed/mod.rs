@@ -14,6 +14,7 @@
 //! * [`small`]: sums of products of small integers and elements;
 //! * [`rows`]: rows of stored elements, cell by cell;
 //! * [`scalars`], [`halves`]: scalars as integers and digits;
+//! * [`planes`]: small integers as references to signed sums;
 //! * [`program`]: gate programs;
 //! * [`transform`], [`butterflies`], [`known`]: number-theoretic transforms, and products by factors that are known;
 //! * [`pages`]: large pages for large vectors.
@@ -43,6 +44,8 @@ mod known;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod lanes;
 pub(crate) mod pages;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod planes;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod points;
 #[cfg(target_arch = "x86_64")]
