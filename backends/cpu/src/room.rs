@@ -9,7 +9,7 @@ use zkernel_backend::Field;
 use crate::packed::pages;
 
 /// Fewest cells that are worth keeping.
-const LEAST: usize = 1 << 12;
+const LEAST: usize = 1 << 10;
 
 /// Most bytes that are kept.
 const MOST: usize = 16 << 20;

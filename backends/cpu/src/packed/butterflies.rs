@@ -1,169 +1,214 @@
 //! The layers of a pass of a transform, on whole vectors.
 //!
-//! Decimation in time. Twiddles are known, so products by them are [`Lanes::multiply_known`]: without a chain of quotients, and
-//! the fewer products the larger what they leave, e p. Inputs below 2 p are below `max(16, 4 + 2 e, 9 + e) p` after the first
-//! three layers; afterwards a butterfly adds at most e p to the bound of its operands, whatever they are, and nothing is reduced
-//! before the end: all is below 60 p with e = 8 up to eight layers, 6 up to ten and 4 up to fourteen. Nor are limbs carried but in
-//! front of a product: a layer adds less than 2^57 to each ([`Loose`]).
+//! Decimation in time: the first layer where values are read, two more on eight values at a time, one more if the number of layers is even, then two on four at a
+//! time, the last two with what is done to results ([`Sink`]). Twiddles are known, so products by them are [`Known::multiply`],
+//! from -3 p to 3 p whatever their operand; what is not multiplied is neither reduced nor carried.
+//!
+//! **Bounds**, as sizes in multiples of p: inputs from 0 to 2, sums of two and differences, are within 11 after the
+//! first three layers, 16 after a fourth alone (where
+//! the factor one is no product), and grow by 6 in every two layers; of the first two after the first three, those whose factors are
+//! one are within 19. So the first nine layers end within 31 and ten within 34; if inputs are below 1.02 (10.02, 13.02), ten
+//! end within 31.02. Operands of products are within 31. From the fourth pair of layers on all is lowered before it.
 
-use super::lanes::{Lanes, carry};
-use super::prime::Constants;
-use super::vector::{Ifma, Vector};
+use zkernel_backend::Field;
+use zkernel_verifier::curve::powers;
+
+use super::known::Known;
+use super::loose::Loose;
+use super::prime::{Constants, Prime};
+use super::vector::{Ifma, Vector, another};
 
 /// Most layers of a pass.
 pub(crate) const LAYERS: u32 = 14;
 
-/// Values whose limbs are signed and below 2^62: up to 16 sums of products that are not carried.
-#[derive(Clone, Copy)]
-pub(crate) struct Loose([Vector; 5]);
+/// Pairs of layers before which nothing is lowered.
+const UNBOUNDED: usize = 3;
 
-/// A factor that is known, in every lane, and its ratio.
-struct Known {
-    factor: Lanes,
-    ratio: Lanes,
+/// Factors of a pass of one size and root, in the order in which they are taken.
+pub(crate) struct Twiddles {
+    /// The fourth root i of one, and `(w - w^3) / 2` and `(w + w^3) / 2` for the eighth root w.
+    eighths: [Known; 3],
+    /// `w^j` for the sixteenth root w, if there is a layer between the first three and the pairs.
+    sixteenths: Vec<Known>,
+    /// For each pair of layers on `4 q` values: `w^(2 j)`, `w^j`, `w^(j + q)` for all j below q.
+    pairs: Vec<Vec<[Known; 3]>>,
 }
 
-/// Transforms whole vectors below 2 p from bit-reversed to natural order; twiddles are half a period, with their ratios.
-/// Results are below 62 p.
+impl Twiddles {
+    /// For `2^layers` values, three layers or more, and their root of one.
+    pub(super) fn new<F: Field>(prime: Prime<F>, root: F, layers: u32) -> Self {
+        let all = powers(root, 1 << (layers - 1));
+        let power = |j: usize, log: u32| prime.known(all[j << (layers - log)]);
+        let eighth = |j: usize| all[j << (layers - 3)];
+        let half = |value: F| prime.known(value * F::TWO_INV);
+        let before = 3 + (layers + 1) % 2;
+        let pair = |log: u32| {
+            let quarter = 1 << (log - 2);
+            let three = |j: usize| [2 * j, j, j + quarter].map(|j| power(j, log));
+            (0..quarter).map(three).collect()
+        };
+        Self {
+            eighths: [
+                prime.known(eighth(2)),
+                half(eighth(1) - eighth(3)),
+                half(eighth(1) + eighth(3)),
+            ],
+            sixteenths: (0..8 * (before - 3) as usize)
+                .map(|j| power(j, 4))
+                .collect(),
+            pairs: (before + 2..=layers).step_by(2).map(pair).collect(),
+        }
+    }
+}
+
+/// What is done to the results of a pass.
+pub(super) trait Sink {
+    /// What is added to every result before.
+    fn lift(k: &Constants) -> &[Vector; 5];
+
+    /// Takes results `i + j q` and `i + (j + 2) q`, for a quarter q of all; j is 0 or 1.
+    fn put(&mut self, i: usize, j: usize, values: [Loose; 2], k: &Constants);
+}
+
+/// Transforms whole vectors from bit-reversed to natural order, the first layer (sums and differences) being done; results are within 31 p if the pass has at most nine layers.
 #[inline(always)]
-pub(super) fn vertical(
+pub(super) fn vertical<S: Sink>(
     ifma: Ifma,
     buffer: &mut [Loose],
-    twiddles: &[[[u64; 5]; 2]],
+    twiddles: &Twiddles,
+    sink: &mut S,
     k: &Constants,
 ) {
-    debug_assert!(buffer.len() <= 1 << LAYERS && buffer.len() == 2 * twiddles.len());
-    let eighth = twiddles.len() / 4;
-    let third = unrolled!(4, i => Known::splat(ifma, &twiddles[i * eighth]));
-    // SAFETY: `Ifma` proves the features.
-    unsafe {
-        // e is what is missed and 2.
-        match buffer.len().ilog2() {
-            0..=8 => layers::<6>(ifma, buffer, twiddles, &third, k),
-            9..=10 => layers::<4>(ifma, buffer, twiddles, &third, k),
-            _ => layers::<2>(ifma, buffer, twiddles, &third, k),
+    let (length, quarter) = (buffer.len(), buffer.len() / 4);
+    let lift = Loose(*S::lift(k));
+    if length < 32 {
+        // SAFETY: `Ifma` proves the features.
+        unsafe { layers(ifma, buffer, twiddles, k) };
+        for i in 0..quarter {
+            for j in 0..2 {
+                let first = i + j * quarter;
+                let values = unrolled!(2, half => buffer[first + 2 * half * quarter].plus(&lift));
+                sink.put(i, j, values, k);
+            }
         }
+        return;
+    }
+    for part in buffer.chunks_exact_mut(quarter) {
+        // SAFETY: as above.
+        unsafe { layers(ifma, part, twiddles, k) };
+    }
+    let pair = pair_of(twiddles, buffer, k);
+    let (low, high) = buffer.split_at(2 * quarter);
+    let ((a, b), (c, d)) = (low.split_at(quarter), high.split_at(quarter));
+    for (i, w) in pair.iter().enumerate() {
+        let one = quarter == 8 && i == 0;
+        let a = a[i].plus(&lift);
+        let [(a, b), (c, d)] = two_butterflies(ifma, [(&a, &b[i]), (&c[i], &d[i])], &w[0], one, k);
+        let (a, c) = butterfly(ifma, &a, &c, &w[1], k);
+        sink.put(i, 0, [a, c], k);
+        let (b, d) = butterfly(ifma, &b, &d, &w[2], k);
+        sink.put(i, 1, [b, d], k);
     }
 }
 
 /// All layers of a part, of a power of two from 8 on: those of its quarters first, which stay in the first-level cache.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn layers<const MISSED: usize>(
-    ifma: Ifma,
-    part: &mut [Loose],
-    twiddles: &[[[u64; 5]; 2]],
-    third: &[Known; 4],
-    k: &Constants,
-) {
-    if part.len() >= 32 {
-        let quarter = part.len() / 4;
-        for part in part.chunks_exact_mut(quarter) {
-            layers::<MISSED>(ifma, part, twiddles, third, k);
+fn layers(ifma: Ifma, part: &mut [Loose], twiddles: &Twiddles, k: &Constants) {
+    if part.len() < 32 {
+        let mut eighths = &twiddles.eighths;
+        for eight in part.as_chunks_mut::<8>().0 {
+            // Otherwise all rows would be in vectors before, and these in memory.
+            eighths = another(eighths);
+            next_layers(ifma, eight, eighths, k);
         }
-        return two_layers::<MISSED>(ifma, part, twiddles, k);
-    }
-    for eight in part.as_chunks_mut::<8>().0 {
-        first_layers::<MISSED>(eight, third, k);
-    }
-    if part.len() == 16 {
-        let stride = twiddles.len() / 8;
-        let (low, high) = part.split_at_mut(8);
-        let twiddles = twiddles.iter().step_by(stride);
-        for ((a, b), w) in low.iter_mut().zip(high).zip(twiddles) {
-            (*a, *b) = butterfly::<MISSED>(a, b, &Known::splat(ifma, w), k);
+        if part.len() == 16 {
+            fourth_layer(ifma, part, &twiddles.sixteenths, k);
         }
+        return;
     }
-}
-
-/// Two layers on four quarters.
-#[inline(always)]
-fn two_layers<const MISSED: usize>(
-    ifma: Ifma,
-    part: &mut [Loose],
-    twiddles: &[[[u64; 5]; 2]],
-    k: &Constants,
-) {
     let quarter = part.len() / 4;
-    let stride = twiddles.len() / (2 * quarter);
+    for part in part.chunks_exact_mut(quarter) {
+        layers(ifma, part, twiddles, k);
+    }
+    let pair = pair_of(twiddles, part, k);
     let (low, high) = part.split_at_mut(2 * quarter);
     let ((a, b), (c, d)) = (low.split_at_mut(quarter), high.split_at_mut(quarter));
-    for i in 0..quarter {
-        let first = Known::splat(ifma, &twiddles[2 * stride * i]);
-        let (a0, b0) = butterfly::<MISSED>(&a[i], &b[i], &first, k);
-        let (c0, d0) = butterfly::<MISSED>(&c[i], &d[i], &first, k);
-        let second = Known::splat(ifma, &twiddles[stride * i]);
-        (a[i], c[i]) = butterfly::<MISSED>(&a0, &c0, &second, k);
-        let third = Known::splat(ifma, &twiddles[stride * (i + quarter)]);
-        (b[i], d[i]) = butterfly::<MISSED>(&b0, &d0, &third, k);
+    for (i, w) in pair.iter().enumerate() {
+        let one = quarter == 8 && i == 0;
+        let both = [(&a[i], &b[i]), (&c[i], &d[i])];
+        let [(a0, b0), (c0, d0)] = two_butterflies(ifma, both, &w[0], one, k);
+        (a[i], c[i]) = butterfly(ifma, &a0, &c0, &w[1], k);
+        (b[i], d[i]) = butterfly(ifma, &b0, &d0, &w[2], k);
     }
 }
 
-/// `a + w b` and `a - w b`: at most `(MISSED + 2) p` are added to the bound of a.
+/// The factors of the last two layers of a part, which is lowered before if it must be.
 #[inline(always)]
-fn butterfly<const MISSED: usize>(
-    a: &Loose,
-    b: &Loose,
-    w: &Known,
-    k: &Constants,
-) -> (Loose, Loose) {
-    let b = b.carried(k);
-    let product = Loose(b.multiply_known::<MISSED>(&w.factor, &w.ratio, k).0);
-    let most = match MISSED {
-        0..=2 => &k.p4,
-        3..=4 => &k.p6,
-        _ => &k.p8,
-    };
-    (a.plus(&product), a.minus(&product, most))
-}
-
-/// Three layers on eight values below 2 p, in bit-reversed order.
-#[inline(always)]
-fn first_layers<const MISSED: usize>(v: &mut [Loose; 8], twiddles: &[Known; 4], k: &Constants) {
-    for i in [0, 2, 4, 6] {
-        (v[i], v[i + 1]) = (v[i].plus(&v[i + 1]), v[i].minus(&v[i + 1], &k.p2));
-    }
-    for i in [0, 4] {
-        // Sums are below 4 p.
-        (v[i], v[i + 2]) = (v[i].plus(&v[i + 2]), v[i].minus(&v[i + 2], &k.p5));
-        (v[i + 1], v[i + 3]) = butterfly::<MISSED>(&v[i + 1], &v[i + 3], &twiddles[2], k);
-    }
-    // Sums are below 8 p.
-    (v[0], v[4]) = (v[0].plus(&v[4]), v[0].minus(&v[4], &k.p8));
-    for i in 1..4 {
-        (v[i], v[i + 4]) = butterfly::<MISSED>(&v[i], &v[i + 4], &twiddles[i], k);
-    }
-}
-
-impl Known {
-    #[inline(always)]
-    fn splat(ifma: Ifma, [factor, ratio]: &[[u64; 5]; 2]) -> Self {
-        Self {
-            factor: Lanes::splat(ifma, *factor),
-            ratio: Lanes::splat(ifma, *ratio),
+fn pair_of<'a>(twiddles: &'a Twiddles, part: &mut [Loose], k: &Constants) -> &'a [[Known; 3]] {
+    let index = (part.len().ilog2() - 5) / 2;
+    if index as usize >= UNBOUNDED {
+        for value in &mut *part {
+            *value = value.plus(&Loose(k.less_tails)).lowered(k);
         }
     }
+    &twiddles.pairs[index as usize][..part.len() / 4]
 }
 
-impl Loose {
-    #[inline(always)]
-    pub(super) const fn new(value: Lanes) -> Self {
-        Self(value.0)
-    }
+/// `a + w b` and `a - w b`.
+#[inline(always)]
+fn butterfly(ifma: Ifma, a: &Loose, b: &Loose, w: &Known, k: &Constants) -> (Loose, Loose) {
+    let product = w.multiply(ifma, b, k);
+    (a.plus(&product), a.minus(&product))
+}
 
-    /// The same value in normal limbs.
-    #[inline(always)]
-    pub(super) fn carried(&self, k: &Constants) -> Lanes {
-        carry(self.0, k)
-    }
+/// Two butterflies by the same factor, which may be one.
+#[inline(always)]
+fn two_butterflies(
+    ifma: Ifma,
+    [(a, b), (c, d)]: [(&Loose, &Loose); 2],
+    w: &Known,
+    one: bool,
+    k: &Constants,
+) -> [(Loose, Loose); 2] {
+    let [t, u] = if one {
+        [*b, *d]
+    } else {
+        w.multiply_both(ifma, [b, d], k)
+    };
+    [(a.plus(&t), a.minus(&t)), (c.plus(&u), c.minus(&u))]
+}
 
-    #[inline(always)]
-    fn plus(&self, other: &Self) -> Self {
-        Self(unrolled!(5, i => self.0[i].add(other.0[i])))
+/// One layer on sixteen values.
+#[inline(always)]
+fn fourth_layer(ifma: Ifma, part: &mut [Loose], twiddles: &[Known], k: &Constants) {
+    let (low, high) = part.split_at_mut(8);
+    for (i, ((a, b), w)) in low.iter_mut().zip(high).zip(twiddles).enumerate() {
+        (*a, *b) = if i == 0 {
+            (a.plus(b), a.minus(b))
+        } else {
+            butterfly(ifma, a, b, w, k)
+        };
     }
+}
 
-    /// `self - other + multiple`, which is not negative.
-    #[inline(always)]
-    fn minus(&self, other: &Self, multiple: &[Vector; 5]) -> Self {
-        Self(unrolled!(5, i => self.0[i].sub(other.0[i]).add(multiple[i])))
-    }
+/// Two layers on eight values in bit-reversed order, after the first: sums from 0 to 4 p and differences in turn.
+///
+/// Odd results are `z_0 + i z_2 + (w z_1 + w^3 z_3)` and the like, for differences z of values. With `c = (w - w^3) / 2` and
+/// `s = (w + w^3) / 2`, the sum is `c (z_1 - z_3) + s (z_1 + z_3)`, the one with 3 w for w `s (..) - c (..)`: two products, not four.
+#[inline(always)]
+fn next_layers(ifma: Ifma, v: &mut [Loose; 8], [i, c, s]: &[Known; 3], k: &Constants) {
+    let t = i.multiply(ifma, &v[4].minus(&v[6]), k);
+    let even = v[0].minus(&v[2]);
+    let (sum, other) = (v[0].plus(&v[2]), v[4].plus(&v[6]));
+    (v[2], v[6]) = (even.plus(&t), even.minus(&t));
+    // Sums of all are from 0 to 16 p.
+    v[0] = sum.plus(&other).minus(&Loose(k.p8));
+    v[4] = sum.minus(&other);
+    let t = i.multiply(ifma, &v[3], k);
+    let (even, odd) = (v[1].plus(&t), v[1].minus(&t));
+    let (difference, sum) = (v[5].minus(&v[7]), v[5].plus(&v[7]));
+    let (t, u) = (c.multiply(ifma, &difference, k), s.multiply(ifma, &sum, k));
+    let (sum, difference) = (u.plus(&t), u.minus(&t));
+    (v[1], v[5]) = (even.plus(&sum), even.minus(&sum));
+    (v[3], v[7]) = (odd.plus(&difference), odd.minus(&difference));
 }

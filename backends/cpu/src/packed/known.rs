@@ -1,133 +1,107 @@
-//! Products by factors that are known beforehand, after Shoup: the quotient comes from a precomputed ratio.
+//! Products by factors that are known beforehand, by rows: a limb of the other operand takes the row of its own weight.
+//!
+//! For a factor w there are five rows `w_i = w 2^(52 i) 2^52 mod p`, so that `a w 2^52 = sum_i a_i w_i` modulo p for the limbs a_i of
+//! a. That sum has six columns instead of ten, and one step of a Montgomery reduction takes its lowest away: 50 products and 6
+//! where a Montgomery product takes 80, and one quotient to be waited for instead of five.
 
 use ff::PrimeField;
 
-use super::lanes::{LIMB, Lanes, carry};
+use super::lanes::LIMB;
+use super::loose::Loose;
 use super::prime::{Constants, Prime, limbs, repr};
-use super::vector::Vector;
+use super::vector::{Ifma, Vector};
 
-impl Lanes {
-    /// `self w mod p` of any value below `63 p`, below `(MISSED + 2) p`: w is known, with its ratio `floor(w 2^260 / p)`.
+/// A factor in rows, and what the columns of a product begin with; four lines.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Known {
+    rows: [[u64; 5]; 5],
+    /// `-2^259` times the factor, for operands are lifted by `2^259`, less `3 p 2^52`, and `2^52 - 1` in the lowest column: then
+    /// `>> 52` is its carry after the multiple of p that clears it is added.
+    begin: [u64; 6],
+}
+
+impl Known {
+    /// `self a` of values from `-2^259` on below `2^259`: from `-3 p` on, at most `3 p`, limbs below 2^56 in size.
     ///
-    /// The quotient is the upper half of `self ratio`, without what comes from the columns below but for the first, of
-    /// which [`MISSED`] of nine products are left out: it is too small by less than `63/64` for the ratio's fraction, one for
-    /// each missed product, one for its own fraction and `2^-48` for the rest. What it leaves is known from the lower halves of
-    /// `self w` and `q p`. 80 products less those that are missed, and no chain of quotients.
+    /// Lifted limbs are below 2^52 and rows below p, so the sum of the five and the first, below p, is below `(5 2^52 + 1) p`. The
+    /// quotient adds less than `2^52 p`; what is left over `2^52` is at most 6 p, of which 3 p are taken off. The lowest
+    /// column comes first, then the quotient waits for nothing.
     #[inline(always)]
-    pub(super) fn multiply_known<const MISSED: usize>(
-        &self,
-        w: &Self,
-        ratio: &Self,
-        k: &Constants,
-    ) -> Self {
-        debug_assert!(self.is_normal() && w.is_normal() && ratio.is_normal());
-        let quotient = self.quotient::<MISSED>(ratio);
-        let (own, multiple) = (self.low_product(w), low_multiple(&quotient, k));
-        let mut rest = carry(unrolled!(5, i => own[i].sub(multiple[i])), k);
-        rest.0[4] = rest.0[4].and(k.mask);
-        debug_assert!(rest.is_normal());
-        rest
+    pub(super) fn multiply(&self, ifma: Ifma, a: &Loose, k: &Constants) -> Loose {
+        let a = a.lifted(k);
+        let mut t = unrolled!(6, i => Vector::splat(ifma, self.begin[i]));
+        for j in [0, 3] {
+            for (limb, row) in a.into_iter().zip(&self.rows) {
+                let row = Vector::splat(ifma, row[j]);
+                t[j] = t[j].low(limb, row);
+                t[j + 1] = t[j + 1].high(limb, row);
+            }
+        }
+        let q = k.n0.low(t[0], k.n0);
+        for (limb, row) in a.into_iter().zip(&self.rows) {
+            for j in [1, 2, 4] {
+                let row = Vector::splat(ifma, row[j]);
+                t[j] = t[j].low(limb, row);
+                t[j + 1] = t[j + 1].high(limb, row);
+            }
+        }
+        cleared(t, q, k)
     }
 
-    /// About `self ratio / 2^260`: only the low 52 bits of the limbs count.
+    /// Both products, in turns.
     #[inline(always)]
-    fn quotient<const MISSED: usize>(&self, ratio: &Self) -> [Vector; 5] {
-        let (a, b) = (&self.0, &ratio.0);
-        let mut t = [a[0].sub(a[0]); 10];
+    pub(super) fn multiply_both(&self, ifma: Ifma, a: [&Loose; 2], k: &Constants) -> [Loose; 2] {
+        let [a, b] = [a[0].lifted(k), a[1].lifted(k)];
+        let mut t = unrolled!(6, i => Vector::splat(ifma, self.begin[i]));
+        let mut u = t;
         for i in 0..5 {
-            // The first five and the next four products of column 4.
-            if i >= MISSED.saturating_sub(4) {
-                t[4] = t[4].low(a[i], b[4 - i]);
-            }
-            if i < 4 && i >= MISSED {
-                t[4] = t[4].high(a[i], b[3 - i]);
-            }
             for j in 0..5 {
-                if i + j >= 5 {
-                    t[i + j] = t[i + j].low(a[i], b[j]);
-                }
-                if i + j >= 4 {
-                    t[i + j + 1] = t[i + j + 1].high(a[i], b[j]);
-                }
+                let row = Vector::splat(ifma, self.rows[i][j]);
+                (t[j], u[j]) = (t[j].low(a[i], row), u[j].low(b[i], row));
+                t[j + 1] = t[j + 1].high(a[i], row);
+                u[j + 1] = u[j + 1].high(b[i], row);
             }
+            let [w, x, y, z] = Vector::pinned([t[0], u[0], t[3], u[3]]);
+            (t[0], u[0], t[3], u[3]) = (w, x, y, z);
         }
-        for i in 4..9 {
-            t[i + 1] = t[i + 1].add(t[i].shr::<52>());
-        }
-        [t[5], t[6], t[7], t[8], t[9]]
-    }
-
-    /// Columns of `self other` mod `2^260`.
-    #[inline(always)]
-    fn low_product(&self, other: &Self) -> [Vector; 5] {
-        let (a, b) = (&self.0, &other.0);
-        let mut t = [a[0].sub(a[0]); 5];
-        for i in 0..5 {
-            for j in 0..5 - i {
-                t[i + j] = t[i + j].low(a[i], b[j]);
-                if i + j < 4 {
-                    t[i + j + 1] = t[i + j + 1].high(a[i], b[j]);
-                }
-            }
-        }
-        t
+        let (q, r) = (k.n0.low(t[0], k.n0), k.n0.low(u[0], k.n0));
+        [cleared(t, q, k), cleared(u, r, k)]
     }
 }
 
-/// Columns of `q p` mod `2^260`, of the low 52 bits of limbs: the fourth limb of p is zero, the fifth `2^46`.
+/// Six columns and the multiple of p that clears the lowest, without it.
 #[inline(always)]
-fn low_multiple(q: &[Vector; 5], k: &Constants) -> [Vector; 5] {
+fn cleared(mut t: [Vector; 6], q: Vector, k: &Constants) -> Loose {
     let [p0, p1, p2, _, _] = k.p;
-    let mut t = [q[0].sub(q[0]); 5];
-    for i in 0..5 {
-        t[i] = t[i].low(q[i], p0);
-        if i < 4 {
-            t[i + 1] = t[i + 1].high(q[i], p0).low(q[i], p1);
-        }
-        if i < 3 {
-            t[i + 2] = t[i + 2].high(q[i], p1).low(q[i], p2);
-        }
-        if i < 2 {
-            t[i + 3] = t[i + 3].high(q[i], p2);
-        }
-    }
-    // Of a multiple of 2^46 mod 2^52; the quotient's upper bits are shifted out.
-    t[4] = t[4].add(q[0].shl::<46>().and(k.mask));
-    t
+    t[1] = t[1].add(t[0].shr::<52>()).high(q, p0).low(q, p1);
+    t[2] = t[2].high(q, p1).low(q, p2);
+    t[3] = t[3].high(q, p2);
+    // q 2^254 in limbs of 52 bits
+    t[4] = t[4].add(q.shl::<46>().and(k.mask));
+    t[5] = t[5].add(q.and(k.mask).shr::<6>());
+    Loose([t[1], t[2], t[3], t[4], t[5]])
 }
 
 impl<F: PrimeField> Prime<F> {
-    /// A factor in limbs and its ratio, for [`Lanes::multiply_known`].
-    pub(super) fn known(self, factor: F) -> [[u64; 5]; 2] {
-        // factor 2^260 less its remainder is a multiple of p, and zero mod 2^260 but for that.
-        let remainder = self.factor(factor);
-        let ratio = low_limbs(&remainder, &self.constants().inverse);
-        [limbs(repr(&factor)), ratio]
+    /// A factor in rows.
+    pub(super) fn known(self, factor: F) -> Known {
+        let limb = F::from(1 << 52);
+        let mut power = factor;
+        let rows = core::array::from_fn(|_| {
+            power *= limb;
+            limbs(repr(&power))
+        });
+        let p = self.constants().p.map(|limb| limb.words()[0]);
+        // factor 2^52 2^259, from the last row, which is factor 2^260
+        let lifted = limbs(repr(&-(power * F::from(1 << 51))));
+        let begin = core::array::from_fn(|i| {
+            let own = lifted.get(i).copied().unwrap_or(0);
+            match i {
+                0 => own + LIMB,
+                _ => own.wrapping_sub(3 * p[i - 1]),
+            }
+        });
+        Known { rows, begin }
     }
-}
-
-/// `-1 / p mod 2^260` of an odd p: an inverse y is right in twice as many bits after `y (2 + p y)`.
-pub(super) fn negative_inverse(p: &[u64; 5]) -> [u64; 5] {
-    const BITS: u32 = 260;
-    (0..=BITS.ilog2()).fold([LIMB; 5], |y, _| {
-        let mut factor = low_limbs(p, &y);
-        factor[0] += 2;
-        low_limbs(&y, &factor)
-    })
-}
-
-/// `a b mod 2^260`, in normal limbs; those of the factors are below 2^53.
-fn low_limbs(a: &[u64; 5], b: &[u64; 5]) -> [u64; 5] {
-    let mut columns = [0u128; 5];
-    for i in 0..5 {
-        for j in 0..5 - i {
-            columns[i + j] += u128::from(a[i]) * u128::from(b[j]);
-        }
-    }
-    let mut carry = 0;
-    columns.map(|column| {
-        let sum = column + carry;
-        carry = sum >> 52;
-        sum as u64 & LIMB
-    })
 }

@@ -16,7 +16,8 @@
 //! * [`scalars`], [`halves`]: scalars as integers and digits;
 //! * [`planes`]: small integers as references to signed sums;
 //! * [`program`]: gate programs;
-//! * [`transform`], [`butterflies`], [`known`]: number-theoretic transforms, and products by factors that are known;
+//! * [`transform`], [`reading`], [`butterflies`], [`sinks`]: number-theoretic transforms;
+//! * [`known`], [`loose`]: products by factors that are known, and values that are not carried;
 //! * [`pages`]: large pages for large vectors.
 
 /// An array of an expression of its index. Not by closures: they are compiled without the features of the function
@@ -26,6 +27,7 @@ macro_rules! unrolled {
     (2, $i:ident => $e:expr) => { unrolled!([0 1], $i => $e) };
     (4, $i:ident => $e:expr) => { unrolled!([0 1 2 3], $i => $e) };
     (5, $i:ident => $e:expr) => { unrolled!([0 1 2 3 4], $i => $e) };
+    (6, $i:ident => $e:expr) => { unrolled!([0 1 2 3 4 5], $i => $e) };
     (8, $i:ident => $e:expr) => { unrolled!([0 1 2 3 4 5 6 7], $i => $e) };
     (10, $i:ident => $e:expr) => { unrolled!([0 1 2 3 4 5 6 7 8 9], $i => $e) };
     ([$($index:literal)*], $i:ident => $e:expr) => { [$({ let $i = $index; $e }),*] };
@@ -43,6 +45,8 @@ pub(crate) mod images;
 mod known;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod loose;
 pub(crate) mod pages;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod planes;
@@ -53,11 +57,15 @@ pub(crate) mod prime;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod program;
 #[cfg(target_arch = "x86_64")]
+mod reading;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod rows;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod scalars;
 #[cfg(target_arch = "x86_64")]
 mod shared;
+#[cfg(target_arch = "x86_64")]
+mod sinks;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod small;
 mod special;
@@ -69,6 +77,8 @@ mod tests;
 mod transfer;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod transform;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod transform_tests;
 #[cfg(target_arch = "x86_64")]
 mod turns;
 #[cfg(target_arch = "x86_64")]

@@ -10,7 +10,6 @@ use pasta_curves::{EpAffine, EqAffine, Fp, Fq};
 use rayon::prelude::*;
 use zkernel_backend::Curve;
 
-use super::known::negative_inverse;
 use super::lanes::{LIMB, Lanes};
 use super::pages::with_capacity;
 use super::vector::{Ifma, Vector};
@@ -33,12 +32,8 @@ pub(crate) struct Constants {
     pub(crate) p2: [Vector; 5],
     /// Limbs of 3 p, each three times that of p.
     pub(crate) p3: [Vector; 5],
-    /// Limbs of 4 p, each four times that of p.
-    pub(crate) p4: [Vector; 5],
     /// Limbs of 5 p, each five times that of p.
     pub(crate) p5: [Vector; 5],
-    /// Limbs of 6 p, each six times that of p.
-    pub(crate) p6: [Vector; 5],
     /// Limbs of 8 p, each eight times that of p.
     pub(crate) p8: [Vector; 5],
     /// Limbs of 16 p, each sixteen times that of p.
@@ -51,6 +46,12 @@ pub(crate) struct Constants {
     pub(crate) below_top: Vector,
     /// `-1 / p mod 2^52`.
     pub(crate) n0: Vector,
+    /// `2^51`, a top limb for `2^259`.
+    pub(crate) half_limb: Vector,
+    /// 64.
+    pub(crate) sixty_four: Vector,
+    /// `-64 t` in signed limbs, with `p = 2^254 + t`.
+    pub(crate) less_tails: [Vector; 5],
     /// The stored one, `2^256 mod p`.
     pub(crate) one: Lanes,
     /// `2^516 mod p`: makes an integer a stored element.
@@ -59,8 +60,6 @@ pub(crate) struct Constants {
     pub(crate) forty_eight: Lanes,
     /// Limbs of `4 (p - 2^254)`.
     pub(crate) four_t: [Vector; 3],
-    /// `-1 / p mod 2^260`, for [`super::known`].
-    pub(super) inverse: [u64; 5],
     /// The words of the stored one.
     stored_one: [u64; 4],
 }
@@ -90,9 +89,7 @@ impl Constants {
             p: splat(p),
             p2: splat(p.map(|limb| 2 * limb)),
             p3: splat(p.map(|limb| 3 * limb)),
-            p4: splat(p.map(|limb| 4 * limb)),
             p5: splat(p.map(|limb| 5 * limb)),
-            p6: splat(p.map(|limb| 6 * limb)),
             p8: splat(p.map(|limb| 8 * limb)),
             p16: splat(p.map(|limb| 16 * limb)),
             p32: splat(p.map(|limb| 32 * limb)),
@@ -102,6 +99,9 @@ impl Constants {
             }),
             below_top: Vector::splat(ifma, (1 << 46) - 1),
             n0: Vector::splat(ifma, inverse.wrapping_neg() & LIMB),
+            half_limb: Vector::splat(ifma, 1 << 51),
+            sixty_four: Vector::splat(ifma, 64),
+            less_tails: splat([p[0], p[1], p[2], 0, 0].map(|limb| (limb << 6).wrapping_neg())),
             one: Lanes::splat(ifma, times_power(1, 256)),
             widening: Lanes::splat(ifma, times_power(1, 516)),
             forty_eight: Lanes::splat(ifma, times_power(48, 260)),
@@ -109,7 +109,6 @@ impl Constants {
                 let below = if i == 0 { 0 } else { p[i - 1] };
                 Vector::splat(ifma, p[i] << 2 & LIMB | below >> 50)
             }),
-            inverse: negative_inverse(&p),
             stored_one: repr(&F::from(2).pow_vartime([256])),
         }
     }

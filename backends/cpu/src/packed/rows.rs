@@ -25,11 +25,26 @@ pub(super) fn load(ifma: Ifma, words: &[Word; 8]) -> Lanes {
     Lanes::unpack(ifma, words_of(ifma, words))
 }
 
+/// Twice four elements, in turns of two, in [`ORDER`]: lane by lane the elements 0, 2, 1, 3 of the first, and as far from these by
+/// four lanes those of the second.
+#[inline(always)]
+pub(super) fn load_halves(ifma: Ifma, [low, high]: [&[Word; 4]; 2]) -> Lanes {
+    let two =
+        |half: &[Word; 4], i: usize| Vector::load(ifma, &half.as_flattened().as_chunks::<8>().0[i]);
+    let rows = [two(low, 0), two(high, 0), two(low, 1), two(high, 1)];
+    Lanes::unpack(ifma, sorted(rows))
+}
+
 /// Words of eight elements in [`ORDER`].
 #[inline(always)]
-fn words_of(ifma: Ifma, words: &[Word; 8]) -> [Vector; 4] {
+pub(super) fn words_of(ifma: Ifma, words: &[Word; 8]) -> [Vector; 4] {
     let (rows, _) = words.as_flattened().as_chunks::<8>();
-    let [r0, r1, r2, r3] = unrolled!(4, i => Vector::load(ifma, &rows[i]));
+    sorted(unrolled!(4, i => Vector::load(ifma, &rows[i])))
+}
+
+/// Words of eight elements of which there are two in a row.
+#[inline(always)]
+fn sorted([r0, r1, r2, r3]: [Vector; 4]) -> [Vector; 4] {
     let (early, late) = (r0.blocks(r1), r2.blocks(r3));
     let ((w0, w1), (w2, w3)) = (early.0.interleave(late.0), early.1.interleave(late.1));
     [w0, w1, w2, w3]
@@ -38,7 +53,12 @@ fn words_of(ifma: Ifma, words: &[Word; 8]) -> [Vector; 4] {
 /// The inverse of [`load`], of values below p.
 #[inline(always)]
 pub(super) fn store(words: &mut [Word; 8], lanes: &Lanes) {
-    let [w0, w1, w2, w3] = lanes.pack();
+    store_words(words, lanes.pack());
+}
+
+/// As [`store`], of words.
+#[inline(always)]
+pub(super) fn store_words(words: &mut [Word; 8], [w0, w1, w2, w3]: [Vector; 4]) {
     let ((e0, l0), (e1, l1)) = (w0.interleave(w1), w2.interleave(w3));
     let (early, late) = (e0.zip_blocks(e1), l0.zip_blocks(l1));
     let (rows, _) = words.as_flattened_mut().as_chunks_mut::<8>();

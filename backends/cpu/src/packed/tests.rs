@@ -10,12 +10,12 @@ use super::vector::{Ifma, Vector};
 use super::{shared, turns};
 
 /// Limbs of which carries are made.
-const EDGES: [u64; 8] = [0, 1, 2, (1 << 46) - 1, 1 << 46, LIMB - 1, LIMB, LIMB >> 1];
+pub(super) const EDGES: [u64; 8] = [0, 1, 2, (1 << 46) - 1, 1 << 46, LIMB - 1, LIMB, LIMB >> 1];
 
 /// Largest top limb of a value below 7 p, so that any product of two is within bounds.
 const TOP: u64 = 7 << 46;
 
-fn packed<F: PrimeField>() -> Option<Prime<F>> {
+pub(super) fn packed<F: PrimeField>() -> Option<Prime<F>> {
     Prime::new(Ifma::new()?)
 }
 
@@ -64,7 +64,7 @@ fn compare<F: PrimeField>(prime: Prime<F>, a: &[[u64; 5]; 8], b: &[[u64; 5]; 8])
         assert_eq!(limbs(square), limbs(&own.square(k)));
     }
     let shared = shared::multiply_uncarried([&x, &y], y.0, k).map(|own| carry_up(own, k));
-    let bound = limbs(&carry(k.p6, k))[0];
+    let bound = limbs(&carry(k.p3.map(|limb| limb.add(limb)), k))[0];
     for (own, product) in [&x, &y].into_iter().zip(&shared) {
         assert_eq!(
             limbs(&product.canonical(k)),
@@ -128,74 +128,7 @@ fn packing_and_transposing() {
     assert_eq!(packed[..], rows[..4]);
 }
 
-/// Products by a known factor of values below 63 p: the same element, below `(MISSED + 2) p`.
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn compare_known<F: PrimeField, const MISSED: usize>(prime: Prime<F>, a: &[[u64; 5]; 8], w: F) {
-    let (k, ifma) = (prime.constants(), prime.ifma);
-    let [factor, ratio] = prime.known(w).map(|limbs| Lanes::splat(ifma, limbs));
-    let product = lanes(ifma, a).multiply_known::<MISSED>(&factor, &ratio, k);
-    let most = MISSED as u64 + 2;
-    let mut carry = 0;
-    let bound = limbs(&Lanes(k.p))[0].map(|limb| {
-        let sum = limb * most + carry;
-        carry = sum >> 52;
-        sum & LIMB
-    });
-    for (own, a) in limbs(&product).into_iter().zip(a) {
-        assert_eq!(element::<F>(&own), element::<F>(a) * w);
-        assert!(own.iter().rev().lt(bound.iter().rev()), "below {most} p");
-    }
-}
-
-fn compare_known_here<F: PrimeField>(a: &[[u64; 5]; 8], w: F) {
-    if let Some(prime) = packed::<F>() {
-        // SAFETY: `prime` holds an `Ifma`.
-        unsafe {
-            compare_known::<F, 2>(prime, a, w);
-            compare_known::<F, 4>(prime, a, w);
-            compare_known::<F, 6>(prime, a, w);
-        }
-    }
-}
-
-/// Values with every limb at an edge up to 63 p, by factors at the edges of theirs and of the quotient.
-#[test]
-fn every_pattern_by_known_factors() {
-    fn all<F: PrimeField>() {
-        let powers = (0..13).map(|i| F::from(2).pow_vartime([20 * i]));
-        let factors: Vec<F> = powers
-            .flat_map(|w| [w, -w, w - F::ONE, F::ONE - w])
-            .collect();
-        let pattern = |index: usize| -> [u64; 5] {
-            let limb = |i: usize| EDGES[index >> (3 * i) & 7];
-            core::array::from_fn(|i| {
-                if i < 4 {
-                    limb(i)
-                } else {
-                    limb(4).min((63 << 46) - 1)
-                }
-            })
-        };
-        for block in 0..1 << 12 {
-            let a = core::array::from_fn(|lane| pattern(8 * block + lane));
-            compare_known_here(&a, factors[block % factors.len()]);
-        }
-    }
-    all::<Fp>();
-    all::<Fq>();
-}
-
 proptest! {
-    #[test]
-    fn random_limbs_by_known_factors(
-        a in prop::array::uniform8(prop::array::uniform5(0..=LIMB)),
-        w in any::<[u64; 4]>(),
-    ) {
-        let bounded = |mut v: [u64; 5]| { v[4] %= 63 << 46; v };
-        compare_known_here::<Fp>(&a.map(bounded), Fp::from_raw(w));
-        compare_known_here::<Fq>(&a.map(bounded), Fq::from_raw(w));
-    }
-
     #[test]
     fn random_limbs(
         a in prop::array::uniform8(prop::array::uniform5(0..=LIMB)),

@@ -2,17 +2,20 @@
 //!
 //! With n = R C, row r, column c and `j = r C + c`, `k = k1 + R k2`:
 //! `X[k] = sum_c w^(R c k2) (w^(c k1) sum_r w^(C r k1) x[r C + c])`. The first pass transforms over r, eight columns in
-//! lanes, and multiplies by `w^(c k1)`; the second over c, eight k1 in lanes, and its outputs are eight neighbours again.
+//! lanes (four, and four half of C further on), and multiplies by `w^(c k1)`; the second over c, eight k1 in lanes, and its
+//! outputs are eight neighbours again.
 //! Between them tiles of eight by eight are transposed. In both, all lanes have the same twiddle.
 
 use zkernel_backend::Field;
 use zkernel_verifier::curve::powers;
 
-use super::butterflies::{LAYERS, Loose, vertical};
-use super::lanes::Lanes;
-use super::prime::Prime;
-use super::rows::{ORDER, Word, load, store};
-use super::vector::{Ifma, NEAR, Vector, fetch_at, prefetch};
+use super::butterflies::{LAYERS, Twiddles, vertical};
+use super::loose::Loose;
+use super::prime::{Constants, Prime};
+use super::reading::{ByCell, ByRow, FAR, Rows, Unshifted, first_layer, read};
+use super::rows::{ORDER, Word};
+use super::sinks::{Neighbours, Parcel, Running, Shared, Tabled, open};
+use super::vector::Vector;
 use crate::parallel;
 
 /// Sizes of packed transforms: whole tiles, and passes of at most [`LAYERS`] layers.
@@ -21,23 +24,15 @@ pub(crate) const SIZES: core::ops::RangeInclusive<u32> = 6..=2 * LAYERS;
 /// Sizes up to which the twiddles between the passes are tabled.
 const TABLED: u32 = 16;
 
-/// Rows and columns from which the next cells are fetched ahead.
-const FAR: u32 = 8;
-
-/// Rows ahead of which cells are fetched.
-const AHEAD: usize = 12;
-
-/// Eight elements between the passes: four words, lanes in [`ORDER`].
-pub(crate) type Parcel = [[u64; 8]; 4];
-
 /// What a transform of one size and direction needs.
 pub(crate) struct Plan {
-    log_rows: u32,
-    log_columns: u32,
-    /// `w^(C i)` and `w^(R i)`, half a period each, as known factors.
-    by_row: Vec<[[u64; 5]; 2]>,
-    by_column: Vec<[[u64; 5]; 2]>,
-    /// For each eight columns, as factors in words: `scale w^(c k1)` for all k1, or scale and `w^c` if not tabled.
+    pub(super) log_rows: u32,
+    pub(super) log_columns: u32,
+    /// Of the roots `w^C` and `w^R`.
+    by_row: Twiddles,
+    by_column: Twiddles,
+    /// For each eight columns, as factors in words: `scale w^(c k1)` for all k1, or for those that begin quarters, and `w^c`, if
+    /// not tabled.
     between: Vec<Parcel>,
     tabled: bool,
 }
@@ -47,19 +42,17 @@ impl Plan {
     pub(crate) fn new<F: Field>(prime: Prime<F>, log_n: u32, omega: F, scale: F) -> Self {
         let log_rows = log_n.div_ceil(2);
         let log_columns = log_n - log_rows;
-        let factors = |root: F, log: u32| -> Vec<[[u64; 5]; 2]> {
-            let half = powers(root, 1 << (log - 1));
-            half.into_iter().map(|w| prime.known(w)).collect()
-        };
         let squared = |log: u32| (0..log).fold(omega, |w, _| w.square());
         let tabled = log_n <= TABLED;
         let columns = powers(omega, 1 << log_columns);
         let mut between = Vec::new();
-        for columns in columns.chunks(8) {
+        for columns in eights(&columns) {
+            let stride = if tabled { 1 } else { 1 << (log_rows - 2) };
+            let steps: Vec<F> = columns.iter().map(|w| w.pow_vartime([stride])).collect();
             let mut current = [scale * F::from(16); 8];
-            for _ in 0..if tabled { 1 << log_rows } else { 1 } {
+            for _ in 0..(1 << log_rows) / stride {
                 between.push(parcel(prime.words(&current)));
-                current.iter_mut().zip(columns).for_each(|(f, w)| *f *= w);
+                current.iter_mut().zip(&steps).for_each(|(f, w)| *f *= w);
             }
             if !tabled {
                 let steps: Vec<F> = columns.iter().map(|w| *w * F::from(16)).collect();
@@ -69,8 +62,8 @@ impl Plan {
         Self {
             log_rows,
             log_columns,
-            by_row: factors(squared(log_columns), log_rows),
-            by_column: factors(squared(log_rows), log_columns),
+            by_row: Twiddles::new(prime, squared(log_columns), log_rows),
+            by_column: Twiddles::new(prime, squared(log_rows), log_columns),
             between,
             tabled,
         }
@@ -90,17 +83,12 @@ impl Plan {
     pub(crate) const fn task_cells(&self) -> usize {
         8 * self.rows()
     }
-
-    /// Tasks of the first pass, each of eight columns.
-    const fn first_tasks(&self) -> usize {
-        1 << (self.log_columns - 3)
-    }
 }
 
 /// Powers of a shift, `s^(r C)` of every row and `s^c` of every column, as factors: `s^j` of all cells in so much less room.
 pub(crate) struct Shift {
-    rows: Vec<[u64; 5]>,
-    /// Eight columns each.
+    pub(super) rows: Vec<[u64; 5]>,
+    /// Those of a task each.
     columns: Vec<Parcel>,
 }
 
@@ -115,7 +103,9 @@ impl Shift {
         let rows = powers(step, 1 << log_rows).into_iter();
         Self {
             rows: rows.map(|power| prime.factor(power)).collect(),
-            columns: prime.words(&columns).chunks(8).map(parcel).collect(),
+            columns: eights(&columns)
+                .map(|eight| parcel(prime.words(&eight)))
+                .collect(),
         }
     }
 }
@@ -136,68 +126,23 @@ impl<F> Clone for Shifts<'_, F> {
 
 impl<F> Copy for Shifts<'_, F> {}
 
+/// The columns of each task: four, and four of the other half, to which the first layer of the second pass adds them.
+fn eights<T: Copy>(columns: &[T]) -> impl Iterator<Item = [T; 8]> {
+    let (low, high) = columns.split_at(columns.len() / 2);
+    let halves = low.chunks_exact(4).zip(high.chunks_exact(4));
+    halves.map(|(low, high)| {
+        // Elements in turns of two, as `load_halves` takes them.
+        let one = |i: usize| [low, high][i / 2 % 2][i / 4 * 2 + i % 2];
+        core::array::from_fn(one)
+    })
+}
+
 /// Eight words of elements as a parcel.
 fn parcel(words: &[Word]) -> Parcel {
     core::array::from_fn(|i| core::array::from_fn(|lane| words[ORDER[lane]][i]))
 }
 
-#[inline(always)]
-fn open(ifma: Ifma, parcel: &Parcel) -> Lanes {
-    Lanes::unpack(ifma, unrolled!(4, i => Vector::load(ifma, &parcel[i])))
-}
-
-/// A column that several tasks write to, each its own cells.
-struct Shared<'a, F> {
-    cells: *mut [u64; 4],
-    length: usize,
-    column: core::marker::PhantomData<&'a mut [F]>,
-}
-
-// SAFETY: it stands for a mutable slice of words; tasks write to different cells.
-unsafe impl<F> Sync for Shared<'_, F> {}
-
-impl<'a, F: Field> Shared<'a, F> {
-    /// A column as cells to be written by tasks.
-    fn new(prime: Prime<F>, column: &'a mut [F]) -> Self {
-        let cells = prime.words_mut(column);
-        Self {
-            length: cells.len(),
-            cells: cells.as_mut_ptr(),
-            column: core::marker::PhantomData,
-        }
-    }
-
-    /// The parcel in place of eight neighbours.
-    ///
-    /// # Safety
-    /// Nobody writes to these cells while the reference is used.
-    #[inline(always)]
-    unsafe fn parcel(&self, start: usize) -> &Parcel {
-        assert!(start + 8 <= self.length);
-        // SAFETY: inside the slice that is borrowed for as long as self lives: 32 words as eight cells are, and no more aligned.
-        unsafe { &*self.cells.add(start).cast() }
-    }
-
-    /// Asks for the lines of eight neighbours.
-    #[inline(always)]
-    fn fetch(&self, start: usize) {
-        assert!(start + 8 <= self.length);
-        (0..4).for_each(|line| fetch_at::<NEAR>(self.cells.wrapping_add(start + 2 * line).cast()));
-    }
-
-    /// Writes eight neighbours.
-    ///
-    /// # Safety
-    /// No other task writes to these cells.
-    #[inline(always)]
-    unsafe fn write(&self, start: usize, lanes: &Lanes) {
-        assert!(start + 8 <= self.length);
-        // SAFETY: inside the slice that is borrowed for as long as self lives; nobody else has these cells.
-        store(unsafe { &mut *self.cells.add(start).cast() }, lanes);
-    }
-}
-
-/// One task of the first pass: columns `8 task ..`, each cell times its shift, to the cells of the task as parcels. That of row k1
+/// One task of the first pass: eight columns, each cell times its shift, to the cells of the task as parcels. That of row k1
 /// lies where the second pass writes row `k1 mod 8` of the task's eight, eight cells from `k1 - k1 mod 8` on.
 pub(crate) fn first_pass<F: Field>(
     prime: Prime<F>,
@@ -250,69 +195,52 @@ fn first_words<F: Field>(
     buffer: &mut Vec<Loose>,
 ) {
     let (k, ifma) = (prime.constants(), prime.ifma);
-    let (rows, groups) = (plan.rows(), plan.first_tasks());
-    let (column, _) = column.as_chunks::<8>();
-    let (shifts, powers): (&[F], _) = match shifts {
-        Shifts::Cells(shifts) => (shifts, None),
-        Shifts::Powers(shift) => (&[], Some(shift)),
-    };
-    let (shifts, _) = prime.words(shifts).as_chunks::<8>();
-    let own = powers.map(|powers| open(ifma, &powers.columns[task]));
-    buffer.clear();
-    let row = |place: usize| place.reverse_bits() >> (usize::BITS - plan.log_rows);
-    for place in 0..rows {
-        if plan.log_rows >= FAR && place + AHEAD < rows {
-            fetch(&column[row(place + AHEAD) * groups + task]);
+    let rows = plan.rows();
+    let own = Rows { plan, column, task };
+    let buffer = room(buffer, rows, k);
+    let mut factor = None;
+    match shifts {
+        Shifts::Cells([]) => read(ifma, buffer, &own, &Unshifted, k),
+        Shifts::Cells(shifts) => {
+            let column = prime.words(shifts);
+            let shifts = Rows { plan, column, task };
+            read(ifma, buffer, &own, &ByCell { ifma, shifts }, k);
         }
-        let cells = load(ifma, &column[row(place) * groups + task]);
-        let by_row = powers.map(|powers| Lanes::splat(ifma, powers.rows[row(place)]));
-        let shifts = shifts.get(row(place) * groups + task);
-        let factor = by_row.or_else(|| shifts.map(|shifts| load(ifma, shifts)));
-        buffer.push(Loose::new(match factor {
-            Some(factor) => cells.multiply(&factor, k),
-            None => cells,
-        }));
+        Shifts::Powers(shift) => {
+            factor = Some(open(ifma, &shift.columns[task]));
+            read(ifma, buffer, &own, &ByRow { ifma, shift }, k);
+        }
     }
-    vertical(ifma, buffer, &plan.by_row, k);
-    let place = |row: usize| row % 8 * (rows / 8) + row / 8;
     if plan.tabled {
-        let between = &plan.between[task * rows..][..rows];
-        for (row, (value, factor)) in buffer.iter().zip(between).enumerate() {
-            let mut value = value.carried(k).multiply(&open(ifma, factor), k);
-            if let Some(own) = &own {
-                value = value.multiply(own, k);
-            }
-            seal(&mut parcels[place(row)], &value);
-        }
+        let mut sink = Tabled {
+            ifma,
+            parcels,
+            between: &plan.between[task * rows..][..rows],
+            factor,
+        };
+        vertical(ifma, buffer, &plan.by_row, &mut sink, k);
     } else {
-        let mut factor = open(ifma, &plan.between[2 * task]);
-        if let Some(own) = &own {
-            factor = factor.multiply(own, k);
-        }
-        let step = open(ifma, &plan.between[2 * task + 1]);
-        for (row, value) in buffer.iter().enumerate() {
-            seal(
-                &mut parcels[place(row)],
-                &value.carried(k).multiply(&factor, k),
-            );
-            factor = factor.multiply(&step, k);
-        }
+        let between = &plan.between[5 * task..][..5];
+        let begin = unrolled!(4, i => open(ifma, &between[i]));
+        let mut sink = Running {
+            parcels,
+            factors: match &factor {
+                Some(factor) => unrolled!(4, i => begin[i].multiply(factor, k)),
+                None => begin,
+            },
+            step: open(ifma, &between[4]),
+        };
+        vertical(ifma, buffer, &plan.by_row, &mut sink, k);
     }
 }
 
-/// Asks for the lines that hold some cells.
+/// The first values of a buffer, which is made as long as they are.
 #[inline(always)]
-fn fetch(cells: &[Word]) {
-    cells.iter().step_by(2).for_each(prefetch::<NEAR, _>);
-    cells.last().into_iter().for_each(prefetch::<NEAR, _>);
-}
-
-#[inline(always)]
-fn seal(parcel: &mut Parcel, lanes: &Lanes) {
-    let words = lanes.pack();
-    for (to, word) in parcel.iter_mut().zip(words) {
-        word.store(to);
+fn room<'a>(buffer: &'a mut Vec<Loose>, length: usize, k: &Constants) -> &'a mut [Loose] {
+    if buffer.len() < length {
+        buffer.resize(length, Loose::new(k.one));
     }
+    &mut buffer[..length]
 }
 
 /// # Safety
@@ -327,8 +255,7 @@ unsafe fn second_words<F: Field>(
 ) {
     let (k, ifma) = (prime.constants(), prime.ifma);
     let (rows, columns) = (plan.rows(), 1 << plan.log_columns);
-    buffer.clear();
-    buffer.resize(columns, Loose::new(k.one));
+    let buffer = room(buffer, columns, k);
     for group in 0..columns / 8 {
         let start = |row: usize| (8 * group + row) * rows + 8 * task;
         if plan.log_columns >= FAR && group + 1 < columns / 8 {
@@ -336,19 +263,15 @@ unsafe fn second_words<F: Field>(
         }
         // SAFETY: columns `8 task ..` are this task's, and written to only after all are read.
         let tile = unsafe { unrolled!(8, row => column.parcel(start(ORDER[row]))) };
-        let words = unrolled!(4, i => {
-            Vector::transpose(unrolled!(8, row => Vector::load(ifma, &tile[row][i])))
-        });
-        for lane in 0..8 {
-            let place =
-                (8 * group + ORDER[lane]).reverse_bits() >> (usize::BITS - plan.log_columns);
-            let value = Lanes::unpack(ifma, unrolled!(4, i => words[i][lane]));
-            buffer[place] = Loose::new(value);
-        }
+        let rows = |i: usize| unrolled!(8, row => Vector::load(ifma, &tile[row][i]));
+        // Lanes 0, 2, 1, 3 are neighbours, 4, 6, 5, 7 those of the other half.
+        let even = unrolled!(4, i => Vector::transpose_even(rows(i)));
+        first_layer(ifma, buffer, (4 * group, plan), &even);
+        let odd = unrolled!(4, i => Vector::transpose_odd(rows(i)));
+        first_layer(ifma, buffer, (4 * group + 2, plan), &odd);
     }
-    vertical(ifma, buffer, &plan.by_column, k);
-    for (k2, value) in buffer.iter().enumerate() {
-        // SAFETY: columns `8 task ..` are this task's.
-        unsafe { column.write(k2 * rows + 8 * task, &value.carried(k).canonical(k)) };
-    }
+    // SAFETY: columns `8 task ..` are this task's, and all that they held is read.
+    let mut sink = unsafe { Neighbours::new(column, (8 * task, rows, columns), k) };
+    vertical(ifma, buffer, &plan.by_column, &mut sink, k);
+    sink.finish(ifma, k);
 }

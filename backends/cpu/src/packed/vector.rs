@@ -331,10 +331,20 @@ impl Vector {
     /// Transposes eight rows of eight words.
     #[inline(always)]
     pub(crate) fn transpose(rows: [Self; 8]) -> [Self; 8] {
-        let pairs = unrolled!(4, i => rows[2 * i].interleave(rows[2 * i + 1]));
-        let even = Self::quarter(unrolled!(4, i => pairs[i].0));
-        let odd = Self::quarter(unrolled!(4, i => pairs[i].1));
+        let (even, odd) = (Self::transpose_even(rows), Self::transpose_odd(rows));
         unrolled!(8, i => if i % 2 == 0 { even[i / 2] } else { odd[i / 2] })
+    }
+
+    /// Words 0, 2, 4 and 6 of all rows.
+    #[inline(always)]
+    pub(super) fn transpose_even(rows: [Self; 8]) -> [Self; 4] {
+        Self::quarter(unrolled!(4, i => rows[2 * i].interleave(rows[2 * i + 1]).0))
+    }
+
+    /// Words 1, 3, 5 and 7 of all rows.
+    #[inline(always)]
+    pub(super) fn transpose_odd(rows: [Self; 8]) -> [Self; 4] {
+        Self::quarter(unrolled!(4, i => rows[2 * i].interleave(rows[2 * i + 1]).1))
     }
 
     /// Transposes four rows of four blocks of two words.
@@ -343,6 +353,21 @@ impl Vector {
         let ((s0, s1), (s2, s3)) = (x[0].blocks(x[1]), x[2].blocks(x[3]));
         let ((b0, b2), (b1, b3)) = (s0.blocks(s2), s1.blocks(s3));
         [b0, b1, b2, b3]
+    }
+}
+
+/// The same reference. The compiler takes it for another one, and does not carry over what it has read through the first.
+#[expect(
+    clippy::pointers_in_nomem_asm_block,
+    reason = "the comment reads nothing"
+)]
+#[inline(always)]
+pub(super) fn another<T>(reference: &T) -> &T {
+    let mut pointer = core::ptr::from_ref(reference);
+    // SAFETY: no instruction: a comment that names a register, which still holds the pointer of a reference.
+    unsafe {
+        core::arch::asm!("/* {} */", inout(reg) pointer, options(pure, nomem, nostack, preserves_flags));
+        &*pointer
     }
 }
 
