@@ -242,7 +242,7 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
 
     /// Keeps room that is no longer in use, if it is not too large and there is not enough.
     pub(crate) fn give_room(&mut self, room: Vec<Xy<B>>) {
-        if self.rooms.len() < MOST_ROOMS && size_of_val(&room[..]) <= MOST_ROOM {
+        if self.rooms.len() < MOST_ROOMS && room.capacity() * size_of::<Xy<B>>() <= MOST_ROOM {
             self.rooms.push(room);
         }
     }
