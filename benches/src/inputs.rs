@@ -1,8 +1,8 @@
 //! Random-looking inputs that are the same everywhere.
 
 use ff::PrimeField as _;
-use group::Curve as _;
 use group::CurveAffine as _;
+use group::{Curve as _, Group as _};
 use pasta_curves::{Ep, EpAffine, Fq};
 
 /// `count` scalars: full ones, or integers below `2^(bits-1)` in magnitude of both signs.
@@ -40,12 +40,13 @@ fn words() -> impl Iterator<Item = u64> {
     })
 }
 
-/// `count` distinct points on Pallas: multiples of the generator along a walk of doublings and additions.
+/// `count` distinct points on Pallas, each twice the one before it and a step: sums of neighbours do not meet, as those of a
+/// regular walk would, and as those of hashed generators do not.
 #[must_use]
 pub fn points(count: usize) -> Vec<EpAffine> {
     let step = EpAffine::generator() * Fq::DELTA;
     let walk = std::iter::successors(Some(Ep::from(EpAffine::generator())), |p| {
-        Some(p + step.to_affine())
+        Some(p.double() + step.to_affine())
     });
     let walk: Vec<Ep> = walk.take(count).collect();
     let mut affine = vec![EpAffine::default(); count];

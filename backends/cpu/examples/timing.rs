@@ -4,8 +4,8 @@
 
 use std::time::Instant;
 
-use ff::PrimeField as _;
-use group::Curve as _;
+use ff::{Field as _, PrimeField as _};
+use group::{Curve as _, Group as _};
 use pasta_curves::EqAffine;
 use zkernel_backend::{Backend, Body, ColumnRef, Curve, Field, HostColumns, Result, Scalar, Term};
 use zkernel_backend_conformance::inputs::scalar;
@@ -136,7 +136,8 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
     let most = [20, 18].into_iter().find(|log_n| wanted(*log_n));
     let most = most.unwrap_or(14);
     let step = C::generator() * Scalar::<C>::DELTA;
-    let walk = std::iter::successors(Some(step), |p| Some(step + p));
+    // Neighbours whose signed sums do not meet, as those of a multiple each would.
+    let walk = std::iter::successors(Some(step), |p| Some(p.double() + step));
     let walk: Vec<_> = walk.take(1 << most).collect();
     let mut points = vec![C::identity(); 1 << most];
     C::CurveExt::batch_normalize(&walk, &mut points);
@@ -144,7 +145,13 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
         let rows = 1 << log_n;
         let name = |what: &str| format!("{what} 2^{log_n}");
         let names = ["load", "commit 32 full", "commit 1 full", "commit 32 8-bit"];
-        let others = ["dictionary 32", "fold 8", "commit folded"];
+        let others = [
+            "dictionary 32",
+            "fold 8",
+            "commit folded",
+            "commit 32 of",
+            "commit 32 blinded",
+        ];
         if !names
             .iter()
             .chain(&others)
@@ -167,6 +174,31 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
         timer.time(&name("commit 32 8-bit"), 32 * rows, || {
             cpu.commit(&bases, &[&few], &none)
         })?;
+        // As the prover's: a random last cell and a blinder.
+        let blinded = HostColumns {
+            rows: rows - 2,
+            tail: wide(32),
+            ..bytes(32, rows - 3)
+        };
+        let blinded = cpu.upload(&blinded)?;
+        let blinders: Vec<_> = wide(32)
+            .into_iter()
+            .map(|r| vec![Scalar::<C>::ZERO, r])
+            .collect();
+        timer.time(&name("commit 32 blinded 8-bit"), 32 * rows, || {
+            cpu.commit(&bases, &[&blinded], &blinders)
+        })?;
+        for value in [0, 1, -128] {
+            let body = Body::small(vec![value; 32 * rows]);
+            let columns = HostColumns {
+                body,
+                ..bytes(32, rows)
+            };
+            let equal = cpu.upload(&columns)?;
+            timer.time(&name(&format!("commit 32 of {value}")), 32 * rows, || {
+                cpu.commit(&bases, &[&equal], &none)
+            })?;
+        }
         let entries = cpu.upload(&full(1, 8))?;
         let indices: Vec<u32> = (0..rows * 32).map(|i| (i * i % 11 % 8) as u32).collect();
         timer.time(&name("dictionary 32"), 32 * rows, || {
@@ -195,6 +227,19 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
                 timer.time(&name, count, || cpu.msm(&points[..count], &scalars))?;
             }
         }
+    }
+    equal(cpu, &points[..1 << 14], timer)
+}
+
+/// Sums with full scalars where all points are the same, or all scalars.
+fn equal<C: Curve, B: Backend<C>>(cpu: &B, points: &[C], timer: &Timer) -> Result<()> {
+    for log_n in [10, 12, 14] {
+        let count = 1 << log_n;
+        let (points, scalars) = (&points[..count], wide(count));
+        let (point, scalar) = (vec![points[0]; count], vec![scalars[0]; count]);
+        let name = |what: &str| format!("msm of equal {what} 2^{log_n}");
+        timer.time(&name("points"), count, || cpu.msm(&point, &scalars))?;
+        timer.time(&name("scalars"), count, || cpu.msm(points, &scalar))?;
     }
     Ok(())
 }

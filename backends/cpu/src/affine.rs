@@ -153,7 +153,7 @@ impl<'a, B: ff::PrimeField + VartimeField> Source<'a, B> {
     }
 
     /// Every point in a line of its own.
-    fn points(self) -> Cow<'a, [Xy<B>]> {
+    pub(crate) fn points(self) -> Cow<'a, [Xy<B>]> {
         match self {
             Self::Points(points) => Cow::Borrowed(points),
             #[cfg(target_arch = "x86_64")]
@@ -161,6 +161,12 @@ impl<'a, B: ff::PrimeField + VartimeField> Source<'a, B> {
         }
     }
 }
+
+/// Rooms that are kept: for images of points, buckets of some and of all windows, and lines of them.
+const MOST_ROOMS: usize = 5;
+
+/// Most bytes of a room that is kept. What is larger takes so long that fresh pages matter less.
+const MOST_ROOM: usize = 8 << 20;
 
 /// Additions that share an inversion: enough to make it cheap, and few enough for the second-level cache.
 const BATCH: usize = 1024;
@@ -173,6 +179,8 @@ pub(crate) struct Adder<B> {
     #[cfg(target_arch = "x86_64")]
     trees: Trees,
     scratch: Vec<(B, B)>,
+    /// Room for points that is not in use.
+    rooms: Vec<Vec<Xy<B>>>,
 }
 
 thread_local! {
@@ -189,6 +197,7 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
             #[cfg(target_arch = "x86_64")]
             trees: Trees::default(),
             scratch: Vec::new(),
+            rooms: Vec::new(),
         }
     }
 
@@ -226,6 +235,18 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
         let _ = level;
     }
 
+    /// Room for so many points, as they were left there: of no meaning, and perhaps fewer or more.
+    pub(crate) fn take_room(&mut self, length: usize) -> Vec<Xy<B>> {
+        fitting(&mut self.rooms, length)
+    }
+
+    /// Keeps room that is no longer in use, if it is not too large and there is not enough.
+    pub(crate) fn give_room(&mut self, room: Vec<Xy<B>>) {
+        if self.rooms.len() < MOST_ROOMS && size_of_val(&room[..]) <= MOST_ROOM {
+            self.rooms.push(room);
+        }
+    }
+
     /// `sums[pair.sum] = source[pair.left] + source[pair.right]` for every pair.
     fn add_pairs(&mut self, pairs: &[Pair], source: &[Xy<B>], sums: &mut [Xy<B>]) {
         for batch in pairs.chunks(BATCH) {
@@ -247,7 +268,11 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
                 Source::Points(points) => packed.words(points),
                 Source::Words(_, words) => words,
             };
-            return self.trees.reduce(packed, source, references, counts);
+            let rooms = &mut self.rooms;
+            let room = |length| fitting(rooms, length);
+            return self
+                .trees
+                .reduce(packed, source, references, (counts, room));
         }
         self.halve(&source.points(), references, counts)
     }
@@ -282,24 +307,14 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
     }
 
     /// For every group of `size` buckets, a power of two: the sum of all, then for every bit the sum of those whose index
-    /// has it. With zeta there are as many groups again, whose buckets `(x, y)` are added to those before as `(zeta x, y)`.
-    pub(crate) fn bit_sums(
-        &mut self,
-        buckets: &[Xy<B>],
-        size: usize,
-        zeta: Option<B>,
-    ) -> Vec<Xy<B>> {
+    /// has it.
+    pub(crate) fn bit_sums(&mut self, buckets: &[Xy<B>], size: usize) -> Vec<Xy<B>> {
         #[cfg(target_arch = "x86_64")]
         if let Some(packed) = &mut self.packed {
             let buckets = packed.words(buckets);
-            return self.trees.bit_sums(packed, buckets, size, zeta);
+            return self.trees.bit_sums(packed, buckets, size);
         }
         let mut arrays = buckets.to_vec();
-        if let Some(zeta) = zeta {
-            let half = buckets.len() / 2;
-            arrays[half..].iter_mut().for_each(|point| point.x *= zeta);
-            arrays = self.add_each(&arrays, half, |j| (j as u32, (half + j) as u32));
-        }
         let (groups, mut length) = (arrays.len() / size, arrays.len());
         for _ in 0..size.ilog2() {
             let upper: Vec<_> = arrays[..length]
@@ -394,6 +409,14 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
             inverse *= denominator;
         }
     }
+}
+
+/// The shortest vector that is long enough, else the longest, else a new one: what is as long as wanted need not be filled again.
+fn fitting<T>(rooms: &mut Vec<Vec<T>>, length: usize) -> Vec<T> {
+    let order = |own: usize| (own < length, own.abs_diff(length));
+    let rooms_by_length = rooms.iter().map(Vec::len).enumerate();
+    let best = rooms_by_length.min_by_key(|(_, own)| order(*own));
+    best.map_or_else(Vec::new, |(index, _)| rooms.swap_remove(index))
 }
 
 /// Affine forms of projective points.

@@ -5,7 +5,9 @@ use zkernel_backend::Curve;
 
 use crate::affine::{Adder, Xy};
 use crate::digits::{MAGNITUDE_BITS, windows};
+use crate::groups::{Groups, Multiples};
 use crate::level::Level;
+use crate::packed::pages::with_capacity;
 
 /// Largest memory of the tables of one set of bases.
 const TABLE_BYTES: usize = 64 << 20;
@@ -26,10 +28,14 @@ pub struct Bases<C: Curve> {
     pub(crate) table: Option<Table<C>>,
 }
 
-/// `2^(width j) P_i` at `j * points + i`: all windows of a scalar share one set of buckets.
+/// `2^(width j) P_i` at `j * points + i`: all windows of a scalar share one set of buckets. Then what groups have.
 pub(crate) struct Table<C: Curve> {
     pub(crate) width: u32,
-    pub(crate) multiples: Vec<Xy<C::Base>>,
+    pub(crate) points: Vec<Xy<C::Base>>,
+    /// How many of the points are multiples.
+    multiples: usize,
+    /// Where columns of small integers pay.
+    pub(crate) groups: Option<Groups>,
 }
 
 impl<C: Curve> Bases<C> {
@@ -38,7 +44,8 @@ impl<C: Curve> Bases<C> {
         let bytes = points.len() * windows(MAGNITUDE_BITS, width) * size_of::<Xy<C::Base>>();
         let points = Xy::all(level, points);
         Adder::<C::Base>::make_room(level);
-        let table = (bytes <= TABLE_BYTES).then(|| Table::new(level, &points, width));
+        let table =
+            (bytes <= TABLE_BYTES).then(|| Table::new(level, &points, width).grouped(level));
         Self {
             level,
             points,
@@ -77,6 +84,36 @@ impl<C: Curve> Table<C> {
                 multiples.extend_from_slice(&chunk[j * length..][..length]);
             }
         }
-        Self { width, multiples }
+        Self {
+            width,
+            multiples: multiples.len(),
+            points: multiples,
+            groups: None,
+        }
+    }
+
+    /// The same with signed sums of neighbouring bases, if these are few enough.
+    fn grouped(mut self, level: Level) -> Self {
+        let bases = self.multiples / windows(MAGNITUDE_BITS, self.width);
+        let Some(groups) = Groups::best(bases, self.multiples) else {
+            return self;
+        };
+        let mut points = with_capacity(groups.end());
+        points.append(&mut self.points);
+        points.resize(groups.end(), Xy::IDENTITY);
+        let (multiples, sums) = points.split_at_mut(self.multiples);
+        let multiples = Multiples {
+            points: multiples,
+            width: self.width,
+            count: bases,
+        };
+        groups.fill::<C>(level, multiples, sums);
+        (self.points, self.groups) = (points, Some(groups));
+        self
+    }
+
+    /// The multiples alone.
+    pub(crate) fn multiples(&self) -> &[Xy<C::Base>] {
+        &self.points[..self.multiples]
     }
 }

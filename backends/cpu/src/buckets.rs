@@ -20,6 +20,9 @@ pub(crate) struct Terms {
     counts: Vec<u32>,
 }
 
+/// Buckets whose weighted sums are made together, if a group has more: they stay in the second-level cache.
+const BUCKETS_TOGETHER: usize = 1 << 12;
+
 /// Buckets of several groups: bucket i of each has the weight `(i + 1) 2^shift`.
 pub(crate) struct Section<'a, B> {
     /// The buckets, group by group.
@@ -28,14 +31,12 @@ pub(crate) struct Section<'a, B> {
     pub(crate) size: usize,
     /// Binary logarithm of the first weight.
     pub(crate) shift: u32,
-    /// If given, there are as many groups again: the images `(zeta x, y)` of their buckets belong to those before.
-    pub(crate) zeta: Option<B>,
 }
 
 impl<B: ff::PrimeField + VartimeField> Section<'_, B> {
     /// Points of every group, with the binary logarithms of their weights, whose sums are those of the buckets.
     pub(crate) fn addends(&self, adder: &mut Adder<B>, groups: usize) -> Vec<(u32, Vec<Xy<B>>)> {
-        let sums = adder.bit_sums(self.buckets, self.size, self.zeta);
+        let sums = self.bit_sums(adder, groups);
         let each = sums.len() / groups;
         let sum = |i: usize| sums.iter().skip(i).step_by(each).copied().collect();
         // The index of a bucket is one less than its weight: the sum of all counts once more.
@@ -43,6 +44,29 @@ impl<B: ff::PrimeField + VartimeField> Section<'_, B> {
         core::iter::once((self.shift, sum(0)))
             .chain((1..each).map(bit))
             .collect()
+    }
+
+    /// For every group the sum of all buckets, then for every bit the sum of those whose index has it.
+    fn bit_sums(&self, adder: &mut Adder<B>, groups: usize) -> Vec<Xy<B>> {
+        let parts = self.size / BUCKETS_TOGETHER;
+        if parts <= 1 {
+            return adder.bit_sums(self.buckets, self.size);
+        }
+        let of_parts = adder.bit_sums(self.buckets, BUCKETS_TOGETHER);
+        let each = of_parts.len() / (groups * parts);
+        let totals: Vec<Xy<B>> = of_parts.iter().step_by(each).copied().collect();
+        let high = adder.bit_sums(&totals, parts);
+        let sum = |i: usize| {
+            let (group, bit) = (i / (each - 1), 1 + i % (each - 1));
+            (0..parts).map(move |part| ((group * parts + part) * each + bit) as u32)
+        };
+        let count = groups * (each - 1);
+        let references = (0..count).flat_map(sum).collect();
+        let counts = vec![parts as u32; count];
+        let low = self::sum(adder, Source::Points(&of_parts), references, counts);
+        let groups = high.chunks(high.len() / groups).zip(low.chunks(each - 1));
+        let of_group = |(high, low): (&[Xy<B>], &[Xy<B>])| [&high[..1], low, &high[1..]].concat();
+        groups.flat_map(of_group).collect()
     }
 }
 
@@ -78,6 +102,11 @@ impl Terms {
     ) -> Vec<Xy<B>> {
         let sorted = self.sorted();
         sum(adder, Source::Points(source), sorted, self.counts)
+    }
+
+    /// The points in the order of their buckets, and how many each has.
+    pub(crate) fn into_sorted(mut self) -> (Vec<u32>, Vec<u32>) {
+        (self.sorted(), self.counts)
     }
 
     /// Counting sort: the points in the order of their buckets.
@@ -136,15 +165,24 @@ pub(crate) fn weigh<C: Curve>(
     let own = |section: &Section<'_, C::Base>| section.addends(adder, groups);
     let mut addends: Vec<_> = sections.flat_map(own).collect();
     addends.sort_by_key(|(shift, _)| core::cmp::Reverse(*shift));
+    total::<C>(adder, groups, &addends)
+}
+
+/// `sum 2^shift addend` of every group, largest shifts first.
+pub(crate) fn total<C: Curve>(
+    adder: &mut Adder<C::Base>,
+    groups: usize,
+    addends: &[(u32, Vec<Xy<C::Base>>)],
+) -> Vec<Point<C>> {
     if groups >= MANY_GROUPS {
-        let points = adder.horner(groups, &addends);
+        let points = adder.horner(groups, addends);
         return points
             .into_iter()
             .map(|p| p.point::<C>().to_curve())
             .collect();
     }
     (0..groups)
-        .map(|group| horner::<C>(group, &addends))
+        .map(|group| horner::<C>(group, addends))
         .collect()
 }
 

@@ -7,18 +7,18 @@ use rayon::prelude::*;
 use zkernel_backend::{Curve, Field, Result, Scalar, shape};
 use zkernel_verifier::curve::Point;
 
-use crate::affine::{Adder, NEGATED, Xy, normalize};
+use crate::affine::{NEGATED, Xy, normalize};
 use crate::bases::{Bases, Table};
-use crate::buckets::{Terms, reference};
+use crate::buckets::Terms;
 use crate::columns::{Cells, Columns};
 use crate::digits::{MAGNITUDE_BITS, Magnitude, Windows, windows};
-use crate::division;
 use crate::integers::Integers;
 use crate::kernels;
 use crate::level::Level;
-use crate::msm::{most_bits, variable};
+use crate::msm::variable;
 use crate::parts::{Part, parts, share};
 use crate::plan::Plan;
+use crate::planes::{self, Column, Span};
 
 /// Additions for which another thread is worth waking.
 const ADDITIONS_OF_A_THREAD: usize = 1 << 10;
@@ -36,6 +36,8 @@ pub(crate) struct Scalars<'a, F> {
     pub(crate) body: Body<'a, F>,
     /// What follows the body.
     pub(crate) rest: [&'a [F]; 2],
+    /// Which integers the body is of, if it is to be summed plane by plane.
+    pub(crate) span: Option<Span>,
 }
 
 /// The first scalars of a column.
@@ -47,7 +49,7 @@ pub(crate) enum Body<'a, F> {
 }
 
 impl<F: Field> Scalars<'_, F> {
-    fn body_len(&self) -> usize {
+    pub(crate) fn body_len(&self) -> usize {
         match self.body {
             Body::Small(values) => values.len(),
             Body::Full(values) => values.len(),
@@ -55,11 +57,11 @@ impl<F: Field> Scalars<'_, F> {
         }
     }
 
-    fn rest_len(&self) -> usize {
+    pub(crate) fn rest_len(&self) -> usize {
         self.rest[0].len() + self.rest[1].len()
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.body_len() + self.rest_len()
     }
 
@@ -96,7 +98,11 @@ impl<F: Field> Scalars<'_, F> {
     }
 
     /// Visits the scalars after the body, of a range of positions.
-    fn each_of_rest(&self, range: &Range<usize>, mut visit: impl FnMut(usize, &Magnitude)) {
+    pub(crate) fn each_of_rest(
+        &self,
+        range: &Range<usize>,
+        mut visit: impl FnMut(usize, &Magnitude),
+    ) {
         let rest = self.rest.iter().copied().flatten();
         let places = (self.body_len()..).zip(rest);
         places
@@ -176,7 +182,7 @@ fn each_digit<F: Field>(
 }
 
 /// `sum scalars * bases` of a column without tables.
-fn untabled<C: Curve>(bases: &Bases<C>, column: &Scalars<'_, Scalar<C>>) -> Point<C> {
+pub(crate) fn untabled<C: Curve>(bases: &Bases<C>, column: &Scalars<'_, Scalar<C>>) -> Point<C> {
     let mut points = Vec::with_capacity(column.len());
     let mut scalars = Vec::with_capacity(column.len());
     let mut visit = |i: usize, magnitude: &Magnitude| {
@@ -202,6 +208,13 @@ pub(crate) fn commit_scalars<C: Curve>(
     };
     let own = |column: &Scalars<'_, Scalar<C>>| windows(column.bits, table.width);
     let additions = |column: &Scalars<'_, Scalar<C>>| {
+        if let (Some(span), Some(groups)) = (column.span, &table.groups) {
+            let (body, rest) = (column.body_len(), column.rest_len());
+            return (
+                column.len(),
+                span.additions(groups, body, rest, columns.len()),
+            );
+        }
         let rest = column.rest_len() * windows(MAGNITUDE_BITS, table.width);
         (column.len(), column.body_len() * own(column) + rest)
     };
@@ -209,11 +222,22 @@ pub(crate) fn commit_scalars<C: Curve>(
     let all = costs.iter().map(|(_, cost)| cost).sum::<usize>();
     let threads = rayon::current_num_threads();
     let useful = threads.min(all / ADDITIONS_OF_A_THREAD).max(1);
-    let alike = |i: usize, j: usize| own(&columns[i]) == own(&columns[j]);
+    let kind = |i: usize| match &columns[i] {
+        column if column.span.is_some() => None,
+        column => Some(own(column)),
+    };
+    let alike = |i: usize, j: usize| kind(i) == kind(j);
     let parts = parts(&costs, share(all, useful), alike);
     let sum = |part: &Part| {
         let of = part.columns.clone();
         let rows: Vec<Range<usize>> = of.clone().map(|column| part.rows(column)).collect();
+        if let Some(groups) = &table.groups {
+            let own = columns[of.clone()].iter().zip(&rows);
+            let own = own.map(|(column, rows)| Column::new(column, rows.clone(), groups));
+            if let Some(own) = own.collect::<Option<Vec<_>>>() {
+                return planes::sum(bases, (table, groups), &own);
+            }
+        }
         tabled(bases, table, &columns[of], &rows)
     };
     let sums: Vec<Vec<Point<C>>> = if useful == 1 {
@@ -241,25 +265,50 @@ pub(crate) fn commit<C: Curve>(
     let columns = batches
         .iter()
         .flat_map(|b| (0..b.shape().0).map(move |c| b.column(c)));
-    let scalars = |((cells, tail), extra)| {
-        let (bits, body) = match cells {
-            Cells::Small(bits, values) => (
-                digit_bits(bases, values).unwrap_or(bits),
-                Body::Small(values),
-            ),
-            Cells::Full(values) => (MAGNITUDE_BITS, Body::Full(values)),
-        };
-        Scalars {
-            bits,
-            body,
-            rest: [tail, extra],
-        }
-    };
     let columns: Vec<_> = columns
-        .zip(extra.iter().map(Vec::as_slice))
-        .map(scalars)
+        .zip(extra)
+        .map(|((cells, tail), own)| scalars(bases, &cells, [tail, own], extra.len()))
         .collect();
     Ok(normalize::<C>(&commit_scalars(bases, &columns)))
+}
+
+/// A column, one of several.
+fn scalars<'a, C: Curve>(
+    bases: &Bases<C>,
+    cells: &Cells<'a, Scalar<C>>,
+    rest: [&'a [Scalar<C>]; 2],
+    columns: usize,
+) -> Scalars<'a, Scalar<C>> {
+    let (bits, span, body) = match *cells {
+        Cells::Small(bits, values) => {
+            let rest = rest[0].len() + rest[1].len();
+            let span = in_planes(bases, values, rest, columns);
+            let bits = span.map_or_else(|| digit_bits(bases, values).unwrap_or(bits), |_| bits);
+            (bits, span, Body::Small(values))
+        }
+        Cells::Full(values) => (MAGNITUDE_BITS, None, Body::Full(values)),
+    };
+    Scalars {
+        bits,
+        body,
+        rest,
+        span,
+    }
+}
+
+/// What integers are of, if their sum is cheaper plane by plane than in buckets.
+fn in_planes<C: Curve>(
+    bases: &Bases<C>,
+    values: &[i64],
+    rest: usize,
+    columns: usize,
+) -> Option<Span> {
+    let table = bases.table.as_ref()?;
+    let groups = table.groups.as_ref()?;
+    let (span, used) = Span::of(values);
+    let bits = span.bits();
+    let buckets = Plan::best(table.width, bits, used, rest).additions(bits, used, rest);
+    (span.additions(groups, values.len(), rest, columns) < buckets).then_some(span)
 }
 
 /// The least number of bits with magnitudes up to `2^bits`, if those are digits of the table.
@@ -269,85 +318,6 @@ fn digit_bits<C: Curve>(bases: &Bases<C>, values: &[i64]) -> Option<u32> {
     let most = values.iter().fold(1, largest);
     let bits = u64::BITS - (most - 1).leading_zeros();
     (bits < table.width).then_some(bits)
-}
-
-#[tracing::instrument(skip_all, fields(columns = tails.len(), cells = indices.len()))]
-pub(crate) fn commit_dictionary<C: Curve>(
-    bases: &Bases<C>,
-    indices: &[u32],
-    dictionary: &Columns<Scalar<C>>,
-    tails: &[Vec<Scalar<C>>],
-    extra: &[Vec<Scalar<C>>],
-) -> Result<Vec<C>> {
-    let rows = shape::commit_dictionary(bases.len(), indices, dictionary.shape(), tails, extra)?;
-    let full = dictionary.full(bases.level);
-    let (own, used) = by_use(indices, full.len());
-    let entries: Vec<Magnitude> = used
-        .par_iter()
-        .map(|entry| Magnitude::full(&full[*entry as usize]))
-        .collect();
-    let bits = most_bits(&entries);
-    let column = |column: usize| Scalars {
-        bits,
-        body: Body::Indexed(
-            &own[column * rows..][..rows - tails[column].len()],
-            &entries,
-        ),
-        rest: [&tails[column], &extra[column]],
-    };
-    let columns: Vec<Scalars<'_, Scalar<C>>> = (0..tails.len()).map(column).collect();
-    let plain = |column: &Scalars<'_, Scalar<C>>| match &bases.table {
-        Some(table) => {
-            let (body, rest) = (column.body_len(), column.rest_len());
-            Plan::best(table.width, bits, body, rest).additions(bits, body, rest)
-        }
-        None => division::additions(column.len(), bits),
-    };
-    let grouped = |column: &Scalars<'_, Scalar<C>>| {
-        let points = column.body_len().min(entries.len()) + column.rest_len();
-        column.body_len() + division::additions(points, bits)
-    };
-    if columns.iter().map(grouped).sum::<usize>() < columns.iter().map(plain).sum() {
-        let points: Vec<Point<C>> = columns.par_iter().map(|c| by_entry(bases, c)).collect();
-        return Ok(normalize::<C>(&points));
-    }
-    Ok(normalize::<C>(&commit_scalars(bases, &columns)))
-}
-
-/// Indices below `count` as indices of those that are used, in order of use, and these.
-fn by_use(indices: &[u32], count: usize) -> (Vec<u32>, Vec<u32>) {
-    let (mut places, mut used) = (vec![u32::MAX; count], Vec::new());
-    let mut place = |index: &u32| {
-        let place = &mut places[*index as usize];
-        if *place == u32::MAX {
-            *place = used.len() as u32;
-            used.push(*index);
-        }
-        *place
-    };
-    (indices.iter().map(&mut place).collect(), used)
-}
-
-/// A column of indices: bases are added up by entry, and the sums multiplied.
-fn by_entry<C: Curve>(bases: &Bases<C>, column: &Scalars<'_, Scalar<C>>) -> Point<C> {
-    let Body::Indexed(indices, entries) = column.body else {
-        return untabled(bases, column);
-    };
-    let (own, used) = by_use(indices, entries.len());
-    let mut terms = Terms::new(used.len(), indices.len());
-    for (i, index) in own.iter().enumerate() {
-        terms.push(*index as usize, reference(i, false));
-    }
-    let mut points = Adder::with(bases.level, |adder| terms.sum(adder, &bases.points));
-    points.extend_from_slice(&bases.points[indices.len()..][..column.rest_len()]);
-    let rest = column.rest.iter().copied().flatten().map(Magnitude::full);
-    let scalars = used
-        .iter()
-        .map(|entry| entries[*entry as usize])
-        .chain(rest);
-    let products = points.into_iter().zip(scalars);
-    let (points, scalars): (Vec<_>, Vec<_>) = products.filter(|(p, _)| !p.is_identity()).unzip();
-    variable::<C>(bases.level, &points, Integers::of_magnitudes(&scalars))
 }
 
 /// `sum_b weights[b] P_{i w + b}` for each of the first bases, w weights together: every sum is a column of w scalars.
@@ -376,6 +346,7 @@ fn fold<C: Curve>(bases: &Bases<C>, sums: &[usize], weights: &[Scalar<C>]) -> Ve
         bits: MAGNITUDE_BITS,
         body: Body::Full(weights),
         rest: [&[], &[]],
+        span: None,
     };
     let (first, each) = (sums[0] * weights.len(), weights.len());
     let Some(table) = &bases.table else {
@@ -402,4 +373,20 @@ fn fold<C: Curve>(bases: &Bases<C>, sums: &[usize], weights: &[Scalar<C>]) -> Ve
         });
     });
     plan.weigh(bases, table, terms, sums.len())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A column of small integers that is summed plane by plane.
+    pub(crate) fn column<'a, F: Field>(values: &'a [i64], tail: &'a [F]) -> Scalars<'a, F> {
+        let (span, _) = Span::of(values);
+        Scalars {
+            bits: span.bits(),
+            body: Body::Small(values),
+            rest: [tail, &[]],
+            span: Some(span),
+        }
+    }
 }

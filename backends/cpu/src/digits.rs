@@ -3,7 +3,6 @@
 use zkernel_backend::Field;
 
 use crate::affine::NEGATED;
-use crate::halves::HALF_BITS;
 
 /// Bits of the largest magnitude: a scalar or its opposite is below 2^253 and a little.
 pub(crate) const MAGNITUDE_BITS: u32 = 254;
@@ -39,6 +38,25 @@ impl Magnitude {
         self.limbs == [0; 4]
     }
 
+    /// Visits `(position, negative)` of the digits that are not zero of the form without neighbours: a third of all positions up
+    /// to one above the highest bit.
+    pub(crate) fn each_bit(&self, mut visit: impl FnMut(u32, bool)) {
+        // Digit i is the difference of bits i + 1 of three times the magnitude and of itself.
+        let (mut shifted, mut carry) = (0, false);
+        for (word, limb) in (0..).zip(self.limbs) {
+            let double = limb << 1 | shifted;
+            shifted = limb >> 63;
+            let triple;
+            (triple, carry) = limb.carrying_add(double, carry);
+            let mut rest = limb ^ triple;
+            while rest != 0 {
+                let bit = rest.trailing_zeros();
+                visit(64 * word + bit - 1, self.negative != (limb >> bit & 1 != 0));
+                rest &= rest - 1;
+            }
+        }
+    }
+
     pub(crate) fn bits(&self) -> u32 {
         let top = self.limbs.iter().rposition(|l| *l != 0);
         top.map_or(0, |i| 64 * (i as u32 + 1) - self.limbs[i].leading_zeros())
@@ -52,8 +70,6 @@ impl Magnitude {
 pub(crate) struct Windows {
     width: u32,
     count: usize,
-    /// Of the halves of magnitudes, each with as many windows.
-    halves: bool,
     pub(crate) bias: [u64; 4],
 }
 
@@ -66,32 +82,10 @@ impl Windows {
             let position = window * width - 1;
             bias[(position / 64) as usize] |= 1 << (position % 64);
         }
-        let halves = false;
-        Self {
-            width,
-            count,
-            halves,
-            bias,
-        }
+        Self { width, count, bias }
     }
 
-    /// Windows of `width` bits for both halves of scalars.
-    pub(crate) fn of_halves(width: u32) -> Self {
-        let own = Self::new(HALF_BITS, width);
-        let [low, high, ..] = own.bias;
-        Self {
-            halves: true,
-            bias: [low, high, low, high],
-            ..own
-        }
-    }
-
-    /// Whether there is a second half, whose windows are counted on after those of the first.
-    pub(crate) const fn halves(&self) -> bool {
-        self.halves
-    }
-
-    /// Windows of a magnitude, or of each of its halves.
+    /// Windows of a magnitude.
     pub(crate) const fn count(&self) -> usize {
         self.count
     }
@@ -103,11 +97,6 @@ impl Windows {
     /// Largest digit.
     pub(crate) const fn buckets(&self) -> usize {
         1 << (self.width - 1)
-    }
-
-    /// Buckets of a window, of both halves if there are two.
-    pub(crate) const fn all_buckets(&self) -> usize {
-        self.buckets() << self.halves as u32
     }
 
     /// Visits `(window, negative, magnitude)` of the digits that are not zero.
@@ -132,7 +121,6 @@ impl Windows {
 /// Where the bits of a window are.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
-    pub(crate) half: usize,
     pub(crate) word: usize,
     pub(crate) shift: u32,
     pub(crate) mask: u64,
@@ -154,23 +142,12 @@ impl Place {
 impl Windows {
     /// Where a window is.
     pub(crate) const fn place(&self, window: usize) -> Place {
-        let (half, window) = match window.checked_sub(self.count) {
-            Some(window) => (1, window),
-            None => (0, window),
-        };
         let position = window as u32 * self.width;
         let last = window + 1 == self.count;
-        // What follows the last window of the first half is the second.
-        let width = if self.halves && self.width > 128 - position {
-            128 - position
-        } else {
-            self.width
-        };
         Place {
-            half,
-            word: 2 * half + (position / 64) as usize,
+            word: (position / 64) as usize,
             shift: position % 64,
-            mask: (1 << width) - 1,
+            mask: (1 << self.width) - 1,
             bias: if last { 0 } else { 1 << (self.width - 1) },
         }
     }

@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use crate::digits::{Windows, windows};
+use crate::eisenstein::Base;
 use crate::halves::HALF_BITS;
 use crate::integers::Integers;
 
@@ -11,6 +12,10 @@ const TERMS_TOGETHER: usize = 1 << 14;
 
 /// Buckets of windows that are worked on together: they stay in the second-level cache.
 const BUCKETS_TOGETHER: usize = 1 << 12;
+
+/// Points from which every thread of several has two parts with digits of both halves, so that one that starts late does less: a part has fixed
+/// costs, some tens of microseconds.
+const SPARE: usize = 1 << 12;
 
 /// Widest window.
 const WIDEST: u32 = 17;
@@ -31,12 +36,31 @@ const FAR: usize = 1 << 16;
 /// What a bit of the scalars costs in the end, a doubling and about an addition one by one, in additions.
 const OF_A_BIT: usize = 5;
 
+/// What scalars are written in.
+#[derive(Clone, Copy)]
+pub(crate) enum Digits {
+    /// Signed digits.
+    Signed(Windows),
+    /// Digits of both halves at once.
+    Hexagonal(Base),
+}
+
+impl Digits {
+    /// Windows of a scalar.
+    pub(crate) const fn count(&self) -> usize {
+        match self {
+            Self::Signed(windows) => windows.count(),
+            Self::Hexagonal(base) => base.count(),
+        }
+    }
+}
+
 /// Windows of a sum, and its parts: each is of some windows and of a share of the points.
 #[derive(Clone, Copy)]
 pub(crate) struct Division {
-    pub(crate) windows: Windows,
-    /// Windows of a part.
-    together: usize,
+    pub(crate) digits: Digits,
+    /// Ranges of about equally many windows.
+    ranges: usize,
     /// Points of a part, whole octets.
     share: usize,
 }
@@ -46,7 +70,7 @@ pub(crate) struct Division {
 struct Way {
     bits: u32,
     width: u32,
-    halves: bool,
+    base: Option<Base>,
     shares: usize,
     cost: usize,
 }
@@ -57,27 +81,37 @@ impl Division {
         let way = Way::best(points, scalars, 1);
         let threads = threads.min(way.cost / ADDITIONS_OF_A_THREAD).max(1);
         let way = Way::best(points, scalars, threads);
-        let windows = match way.halves {
-            true => Windows::of_halves(way.width),
-            false => Windows::new(way.bits, way.width),
+        let digits = match way.base {
+            Some(base) => Digits::Hexagonal(base),
+            None => Digits::Signed(Windows::new(way.bits, way.width)),
         };
-        let at_once = (TERMS_TOGETHER / points).max(BUCKETS_TOGETHER / windows.all_buckets());
+        let count = digits.count() * way.shares;
+        let ranges = match digits {
+            Digits::Signed(windows) => {
+                let at_once = (TERMS_TOGETHER / points).max(BUCKETS_TOGETHER / windows.buckets());
+                digits.count().div_ceil(together(count, at_once, threads))
+            }
+            Digits::Hexagonal(_) if threads > 1 && points >= SPARE => {
+                (2 * threads).div_ceil(way.shares).min(digits.count())
+            }
+            Digits::Hexagonal(_) => threads.div_ceil(way.shares).min(digits.count()),
+        };
         Self {
-            windows,
-            together: together(windows.count() * way.shares, at_once, threads),
+            digits,
+            ranges,
             share: points.div_ceil(way.shares).next_multiple_of(8),
         }
     }
 
     /// Windows and points of every part.
     pub(crate) fn parts(&self, points: usize) -> Vec<(Range<usize>, Range<usize>)> {
-        let ranges = |end: usize, step: usize| {
-            let starts = (0..end).step_by(step);
-            starts.map(move |start| start..end.min(start + step))
-        };
-        let (all, each) = (self.windows.count(), self.together);
-        let own = |share: Range<usize>| ranges(all, each).map(move |own| (own, share.clone()));
-        ranges(points, self.share).flat_map(own).collect()
+        let (count, ranges) = (self.digits.count(), self.ranges);
+        let windows = move |own| own * count / ranges..(own + 1) * count / ranges;
+        let shares = (0..points).step_by(self.share);
+        let shares = shares.map(|start| start..points.min(start + self.share));
+        shares
+            .flat_map(|share| (0..ranges).map(move |own| (windows(own), share.clone())))
+            .collect()
     }
 }
 
@@ -94,41 +128,51 @@ impl Way {
         let ways = widths.chain(single).flat_map(shared);
         let first = Self::new(points, (bits, 2), 1, threads);
         let cheaper = |best: Self, way: Self| if way.cost < best.cost { way } else { best };
-        let halved = ways.clone().filter_map(|way| way.halved(points, threads));
-        ways.chain(halved).fold(first, cheaper)
+        let hexagonal = ways.clone().flat_map(|way| way.hexagonal(points, threads));
+        ways.chain(hexagonal).fold(first, cheaper)
     }
 
     fn new(points: usize, (bits, width): (u32, u32), shares: usize, threads: usize) -> Self {
         let buckets = 1 << width.min(bits + 1).saturating_sub(1);
-        Self::of_terms((points, points), buckets, (bits, width), shares, threads)
+        let windows = (windows(bits, width), bits);
+        Self {
+            width,
+            ..Self::of_buckets(points, buckets, windows, shares, threads)
+        }
     }
 
-    /// The same with the halves of scalars that are not much shorter than those, unless the points fill the caches: twice as
-    /// many buckets for as many terms.
-    fn halved(self, points: usize, threads: usize) -> Option<Self> {
-        let (terms, width) = ((points, 2 * points), (HALF_BITS, self.width));
-        let own = Self::of_terms(terms, 1 << self.width, width, self.shares, threads);
-        (self.bits > HALF_BITS + 8 && points < FAR).then_some(Self {
-            halves: true,
-            ..own
+    /// The same with digits of both halves of scalars that are not much shorter than those. Not of so many points that three images
+    /// of each no longer stay in the caches.
+    fn hexagonal(self, points: usize, threads: usize) -> impl Iterator<Item = Self> {
+        let wide = self.bits > HALF_BITS + 8 && points < FAR;
+        let bases =
+            (wide && Base::WIDTHS.contains(&self.width)).then(|| Base::of_width(self.width));
+        bases.into_iter().flatten().map(move |base| {
+            let (last, count) = (base.count() - 1, base.count());
+            let buckets = (last * base.places(0) + base.places(last)).div_ceil(count);
+            let windows = (count, HALF_BITS);
+            Self {
+                base: Some(base),
+                ..Self::of_buckets(points, buckets, windows, self.shares, threads)
+            }
         })
     }
 
-    /// A way with so many points, terms in all of them and buckets in a window.
-    fn of_terms(
-        (points, terms): (usize, usize),
+    /// A way with so many windows for so many bits, and so many buckets in each.
+    fn of_buckets(
+        points: usize,
         buckets: usize,
-        (bits, width): (u32, u32),
+        (windows, bits): (usize, u32),
         shares: usize,
         threads: usize,
     ) -> Self {
-        let rounds = (windows(bits, width) * shares).div_ceil(threads);
+        let rounds = (windows * shares).div_ceil(threads);
         let of_buckets = buckets * OF_A_BUCKET[usize::from(points >= FAR)] / 2;
-        let each = terms.div_ceil(shares) + of_buckets + OF_A_WINDOW;
+        let each = points.div_ceil(shares) + of_buckets + OF_A_WINDOW;
         Self {
             bits,
-            width,
-            halves: false,
+            width: 0,
+            base: None,
             shares,
             cost: rounds * each + OF_A_BIT * bits as usize,
         }
@@ -138,8 +182,8 @@ impl Way {
 /// Additions of the sum of so many points on one thread, with scalars of so many bits.
 pub(crate) fn additions(points: usize, bits: u32) -> usize {
     let own = (2..=WIDEST).map(|width| Way::new(points, (bits, width), 1, 1));
-    let halved = own.clone().filter_map(|way| way.halved(points, 1));
-    own.chain(halved).map(|way| way.cost).min().unwrap_or(0)
+    let hexagonal = own.clone().flat_map(|way| way.hexagonal(points, 1));
+    own.chain(hexagonal).map(|way| way.cost).min().unwrap_or(0)
 }
 
 /// Of `count` items, as many together as may be and let all threads end at the same time.
@@ -165,7 +209,7 @@ mod tests {
                     limbs[(bits - 1) as usize / 64] = 1 << ((bits - 1) % 64);
                     let scalars = Integers::of_magnitudes(&[Magnitude::new(false, limbs)]);
                     let division = Division::best(points, &scalars, threads);
-                    let mut seen = vec![0u8; division.windows.count() * points];
+                    let mut seen = vec![0u8; division.digits.count() * points];
                     for (windows, share) in division.parts(points) {
                         for window in windows {
                             for point in share.clone() {

@@ -4,7 +4,14 @@
 //! `a + b lambda = 0 mod r` are a lattice; `pasta_curves` has a short basis `(a_1, -b_1), (a_2, b_2)` of it and checks that. With
 //! `c_1 = k b_2 / r` and `c_2 = k b_1 / r`, rounded, (k_1, k_2) is (k, 0) less a near vector of the lattice:
 //! `k_1 = k - c_1 a_1 - c_2 a_2` and `k_2 = c_1 b_1 - c_2 b_2`. That holds for any integers c; only the size of the halves depends on
-//! how they are rounded: at most half the sum of the basis, below `2^126.8`.
+//! how they are rounded.
+//!
+//! **The nearest vector.** But for a hair (`2^-33`), the basis is `v_1 = s (1, -1)` and `v_2 = s (1, 2)`, `s < 2^126.21`. With rounded c, `(a, b) = u v_1 + v v_2`
+//! for `|u|, |v| <= 1/2`, and `a = s (u + v)`, `b = s (2 v - u)`, `a - b = s (2 u - v)`. If `a >= 0`, v_2 is subtracted where `b > s`, and
+//! v_1 where `a - b > s`; if `a < 0`, the same of the opposite. Then all three are at most s in size, which are the numbers `a + b lambda` as near to
+//! 0 as they can be: if `a >= 0` and `b > s`, so `v <= 1/2`, `-v <= u < 2 v - 1`, then a is in `[0, s/2]` and gets at least -s, b in `(s, 3 s/2]`
+//! more than -s, and `a - b` from -s/2 to s/2; likewise for v_1; and where neither is subtracted, `b = a - (a - b) >= -s` and
+//! `a - b = a - b >= -s`. Comparing rounded values adds no more than their error.
 
 use core::any::TypeId;
 
@@ -47,14 +54,32 @@ impl Lattice {
         }
     }
 
-    /// Signs and magnitudes of the halves of a magnitude below 2^254.
-    pub(crate) fn halves(&self, k: &[u64; 4]) -> [(bool, u128); 2] {
+    /// The halves of a magnitude below 2^254.
+    pub(crate) fn halves(&self, k: &[u64; 4]) -> [i128; 2] {
         let [c1, c2] = self.quotients.map(|quotient| rounded(&quotient, k));
-        let times = |c: u128, b: u128| low_product(words(c), words(b));
-        let near = add(times(c1, self.a[0]), times(c2, self.a[1]));
-        let first = subtract([k[0], k[1], k[2]], near);
-        let second = subtract(times(c1, self.b[0]), times(c2, self.b[1]));
-        [magnitude(first), magnitude(second)]
+        let k = u128::from(k[0]) | u128::from(k[1]) << 64;
+        // Halves fit, so they may be computed mod 2^128.
+        let times = |c: u128, b: u128| c.wrapping_mul(b);
+        let first = k.wrapping_sub(times(c1, self.a[0]).wrapping_add(times(c2, self.a[1])));
+        let second = times(c1, self.b[0]).wrapping_sub(times(c2, self.b[1]));
+        self.nearest([first.cast_signed(), second.cast_signed()])
+    }
+
+    /// The same less the basis vector that makes it shorter, if any.
+    const fn nearest(&self, [a, b]: [i128; 2]) -> [i128; 2] {
+        let sign = if a < 0 { -1 } else { 1 };
+        let (a, b) = (sign * a, sign * b);
+        // All are below 2^127 but for b_2, which may wrap as the difference is taken.
+        let [a1, a2] = [self.a[0].cast_signed(), self.a[1].cast_signed()];
+        let [b1, b2] = [self.b[0].cast_signed(), self.b[1].cast_signed()];
+        let (a, b) = if b > a1 {
+            (a - a2, b.wrapping_sub(b2))
+        } else if a - b > a1 {
+            (a - a1, b + b1)
+        } else {
+            (a, b)
+        };
+        [sign * a, sign * b]
     }
 }
 
@@ -76,102 +101,14 @@ fn rounded(quotient: &[u64; 5], k: &[u64; 4]) -> u128 {
     u128::from(product[PRECISION]) | u128::from(product[PRECISION + 1]) << 64
 }
 
-const fn words(value: u128) -> [u64; 2] {
-    [value as u64, (value >> 64) as u64]
-}
-
-/// `a b mod 2^192`: halves and their signs fit.
-fn low_product(a: [u64; 2], b: [u64; 2]) -> [u64; 3] {
-    let (low, carry) = a[0].carrying_mul(b[0], 0);
-    let (middle, high) = a[0].carrying_mul(b[1], carry);
-    let (middle, carry) = a[1].carrying_mul_add(b[0], middle, 0);
-    let high = high.wrapping_add(carry);
-    [low, middle, a[1].wrapping_mul(b[1]).wrapping_add(high)]
-}
-
-/// `a + b mod 2^192`.
-fn add(a: [u64; 3], b: [u64; 3]) -> [u64; 3] {
-    let mut carry = false;
-    core::array::from_fn(|i| {
-        let sum;
-        (sum, carry) = a[i].carrying_add(b[i], carry);
-        sum
-    })
-}
-
-/// `a - b mod 2^192`.
-fn subtract(a: [u64; 3], b: [u64; 3]) -> [u64; 3] {
-    let mut borrow = false;
-    core::array::from_fn(|i| {
-        let difference;
-        (difference, borrow) = a[i].borrowing_sub(b[i], borrow);
-        difference
-    })
-}
-
-/// Sign and magnitude of a number in two's complement.
-fn magnitude(value: [u64; 3]) -> (bool, u128) {
-    let negative = value[2] >> 63 != 0;
-    let [low, middle, high] = if negative {
-        subtract([0; 3], value)
-    } else {
-        value
-    };
-    debug_assert!(high == 0 && middle >> (HALF_BITS - 64) == 0);
-    (negative, u128::from(low) | u128::from(middle) << 64)
-}
-
 #[cfg(test)]
-mod tests {
-    use ff::{FromUniformBytes as _, PrimeField as _, WithSmallOrderMulGroup};
+pub(crate) mod tests {
+    use ff::WithSmallOrderMulGroup;
     use pasta_curves::Fp;
-    use proptest::prelude::*;
 
     use super::*;
-    use crate::affine::NEGATED;
-    use crate::digits::Windows;
-    use crate::integers::Integers;
-    use crate::kernels;
-    use crate::level::Level;
-
-    /// The scalars that the digits of halves stand for, on both levels, with every width.
-    fn round_trip<F: Field + WithSmallOrderMulGroup<3>>(
-        values: &[F],
-        widths: core::ops::Range<u32>,
-    ) {
-        for (level, width) in [Level::PORTABLE, Level::detect()]
-            .into_iter()
-            .flat_map(|level| widths.clone().map(move |width| (level, width)))
-        {
-            let Integers::Wide(wide) = Integers::new(level, values) else {
-                panic!("{values:?} has a full scalar");
-            };
-            let mut halves = Integers::Wide(wide).halved::<F>(level);
-            let windows = Windows::of_halves(width);
-            halves.bias(&windows);
-            let half = |half: usize| {
-                let (mut sums, mut digits) = (vec![F::ZERO; values.len()], Vec::new());
-                for window in (0..windows.count()).rev() {
-                    let place = (&windows, half * windows.count() + window);
-                    kernels::digits::<F>(level, &halves, place, &(0..values.len()), &mut digits);
-                    for (sum, digit) in sums.iter_mut().zip(&digits) {
-                        assert!(digit & !NEGATED <= windows.buckets() as u32);
-                        let magnitude = F::from(u64::from(digit & !NEGATED));
-                        let negative = digit & NEGATED != 0;
-                        let digit = if negative { -magnitude } else { magnitude };
-                        *sum = *sum * F::from(1 << width) + digit;
-                    }
-                }
-                sums
-            };
-            for ((first, second), value) in half(0).into_iter().zip(half(1)).zip(values) {
-                assert_eq!(first + second * F::ZETA, *value, "width {width}");
-            }
-        }
-    }
-
     /// Numbers at the edges of the halves: multiples of lambda, of the basis, and where quotients are rounded.
-    fn edges<F: Field + WithSmallOrderMulGroup<3>>() -> Vec<F> {
+    pub(crate) fn edges<F: Field + WithSmallOrderMulGroup<3>>() -> Vec<F> {
         let lattice = Lattice::of::<F>();
         let of = |value: u128| F::from_u128(value);
         let basis = lattice.a.into_iter().chain(lattice.b).map(of);
@@ -206,48 +143,23 @@ mod tests {
             .collect()
     }
 
+    /// Halves as near to 0 as they can be, on both sides of every rounding.
     #[test]
-    fn halves_of_edges_stand_for_scalars() {
-        round_trip(&edges::<Fp>(), 2..18);
-        round_trip(&edges::<Fq>(), 2..18);
-    }
-
-    /// Sums of halves at most so large as the basis allows, on both sides of every rounding: the largest magnitudes there are.
-    #[test]
-    fn halves_are_as_short_as_the_basis_allows() {
+    fn halves_are_as_short_as_they_can_be() {
         fn check<F: Field + WithSmallOrderMulGroup<3>>() {
             let lattice = Lattice::of::<F>();
-            let most = [
-                lattice.a[0].midpoint(lattice.a[1]),
-                lattice.b[0].midpoint(lattice.b[1]),
-            ];
+            let most = lattice.a[0] + (lattice.a[0] >> 20);
             for value in edges::<F>() {
                 let bytes = value.to_repr();
                 let (words, _) = bytes.as_chunks::<8>();
                 let k = core::array::from_fn(|i| u64::from_le_bytes(words[i]));
-                for ((_, magnitude), most) in lattice.halves(&k).into_iter().zip(most) {
-                    assert!(magnitude <= most + 1 && magnitude >> HALF_BITS == 0);
+                let [a, b] = lattice.halves(&k);
+                for size in [a, b, a - b].map(i128::unsigned_abs) {
+                    assert!(size <= most && size >> HALF_BITS == 0);
                 }
             }
         }
         check::<Fp>();
         check::<Fq>();
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
-
-        #[test]
-        fn halves_stand_for_scalars(wide in prop::collection::vec(any::<[u8; 32]>(), 1..20), width in 2u32..18) {
-            let full = |bytes: &[u8; 32]| {
-                let mut uniform = [0; 64];
-                uniform[32..].copy_from_slice(bytes);
-                uniform
-            };
-            let fp = wide.iter().map(|bytes| Fp::from_uniform_bytes(&full(bytes)));
-            round_trip(&fp.chain([Fp::TWO_INV]).collect::<Vec<Fp>>(), width..width + 1);
-            let fq = wide.iter().map(|bytes| Fq::from_uniform_bytes(&full(bytes)));
-            round_trip(&fq.chain([Fq::TWO_INV]).collect::<Vec<Fq>>(), width..width + 1);
-        }
     }
 }

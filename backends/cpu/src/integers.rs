@@ -6,16 +6,16 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use zkernel_backend::Field;
 
 use crate::digits::{Magnitude, Windows};
-use crate::halves::{HALF_BITS, Lattice};
+use crate::halves::Lattice;
 use crate::kernels;
 use crate::level::Level;
 use crate::parallel;
 
-/// Eight magnitudes, word by word, and their signs as bits; or their halves, of two words and a sign each.
+/// Eight magnitudes, word by word, and their signs as bits; or their halves, two words each with their signs.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Octet {
     pub(crate) words: [[u64; 8]; 4],
-    pub(crate) negative: [u8; 2],
+    pub(crate) negative: u8,
 }
 
 impl Octet {
@@ -23,7 +23,7 @@ impl Octet {
     pub(crate) fn new(magnitudes: &[Magnitude]) -> Self {
         let mut octet = Self::default();
         for (lane, magnitude) in magnitudes.iter().enumerate() {
-            octet.negative[0] |= u8::from(magnitude.negative) << lane;
+            octet.negative |= u8::from(magnitude.negative) << lane;
             for (words, limb) in octet.words.iter_mut().zip(magnitude.limbs) {
                 words[lane] = limb;
             }
@@ -33,17 +33,16 @@ impl Octet {
 
     /// Magnitudes as halves, in place.
     pub(crate) fn halve(&mut self, lattice: &Lattice) {
-        let mut halved = Self::default();
         for lane in 0..8 {
-            let negative = self.negative[0] >> lane & 1 != 0;
-            let halves = lattice.halves(&self.words.map(|words| words[lane]));
-            for (half, (sign, magnitude)) in halves.into_iter().enumerate() {
-                halved.negative[half] |= u8::from(sign != negative) << lane;
-                halved.words[2 * half][lane] = magnitude as u64;
-                halved.words[2 * half + 1][lane] = (magnitude >> 64) as u64;
+            let magnitude = self.words.map(|words| words[lane]);
+            let negative = self.negative >> lane & 1 != 0;
+            let halves = lattice.halves(&magnitude);
+            for (half, value) in halves.into_iter().enumerate() {
+                let value = if negative { -value } else { value };
+                self.words[2 * half][lane] = value as u64;
+                self.words[2 * half + 1][lane] = (value >> 64) as u64;
             }
         }
-        *self = halved;
     }
 
     /// The bits of any of them.
@@ -60,8 +59,6 @@ pub(crate) enum Integers {
     Narrow(Vec<i32>, u32),
     /// Of any size, the last octet padded with zeros.
     Wide(Vec<Octet>),
-    /// The halves of those.
-    Halved(Vec<Octet>),
 }
 
 /// Octets made by a thread at a time.
@@ -86,15 +83,19 @@ impl Integers {
         Self::Wide(octets)
     }
 
-    /// Magnitudes of any size as their halves.
-    pub(crate) fn halved<F: Field>(self, level: Level) -> Self {
-        let Self::Wide(mut octets) = self else {
-            return self;
-        };
-        parallel::each(octets.chunks_mut(OCTETS_TOGETHER), |octets| {
-            kernels::halve::<F>(level, octets);
-        });
-        Self::Halved(octets)
+    /// Magnitudes, eight by eight.
+    pub(crate) fn octets(self) -> Vec<Octet> {
+        match self {
+            Self::Narrow(values, _) => {
+                let magnitude = |value: &i32| Magnitude::small(i64::from(*value));
+                let own = |values: &[i32]| values.iter().map(magnitude).collect::<Vec<_>>();
+                values
+                    .chunks(8)
+                    .map(|values| Octet::new(&own(values)))
+                    .collect()
+            }
+            Self::Wide(octets) => octets,
+        }
     }
 
     /// Bits of the largest magnitude.
@@ -106,7 +107,6 @@ impl Integers {
                 octets.iter().for_each(|octet| octet.union(&mut union));
                 union
             }
-            Self::Halved(_) => return HALF_BITS,
         };
         let negative = false;
         Magnitude { negative, limbs }.bits()
@@ -116,13 +116,13 @@ impl Integers {
     pub(crate) fn digit_bits(&self) -> u32 {
         match self {
             Self::Narrow(_, largest) => u32::BITS - largest.saturating_sub(1).leading_zeros(),
-            Self::Wide(_) | Self::Halved(_) => self.bits(),
+            Self::Wide(_) => self.bits(),
         }
     }
 
     /// Adds the bias of the windows, once, so that digits can be had.
     pub(crate) fn bias(&mut self, windows: &Windows) {
-        if let Self::Wide(octets) | Self::Halved(octets) = self {
+        if let Self::Wide(octets) = self {
             parallel::each(octets.chunks_mut(OCTETS_TOGETHER), |octets| {
                 octets.iter_mut().for_each(|octet| octet.add(windows.bias));
             });
@@ -146,14 +146,14 @@ impl Integers {
                 let sum = u64::from(value.unsigned_abs()) + windows.bias[0];
                 place.digit([sum, 0], *value < 0)
             })),
-            Self::Wide(octets) | Self::Halved(octets) => {
+            Self::Wide(octets) => {
                 let octets = &octets[range.start / 8..range.end.div_ceil(8)];
                 digits.resize(8 * octets.len(), 0);
                 let all = digits.as_chunks_mut::<8>().0.iter_mut();
                 for (digits, octet) in all.zip(octets) {
                     let low = &octet.words[place.word];
                     let high = octet.words.get(place.word + 1).unwrap_or(&[0; 8]);
-                    let signs = octet.negative[place.half];
+                    let signs = octet.negative;
                     for (lane, digit) in digits.iter_mut().enumerate() {
                         let negative = signs >> lane & 1 != 0;
                         *digit = place.digit([low[lane], high[lane]], negative);
@@ -291,6 +291,33 @@ mod tests {
                             Level::detect() == Level::PORTABLE
                                 || largest.is_none_or(|most| most >> 31 != 0)
                         ),
+                    }
+                }
+            }
+        }
+        check::<Fp>();
+        check::<Fq>();
+    }
+
+    /// What differs from a small one by a bit of what is stored is another element.
+    #[test]
+    fn every_bit_of_narrow_ones_counts() {
+        fn check<F: Field>() {
+            let stored = F::from(2).pow_vartime([256]).invert().unwrap();
+            for value in [0, 1, -1, 127, -128, 40_000, -(1 << 30), (1 << 31) - 1] {
+                for bit in 0..256 {
+                    for sign in [F::ONE, -F::ONE] {
+                        let other = F::from(2).pow_vartime([bit]) * stored * sign;
+                        let values = [signed::<F>(value) + other; 9];
+                        let Integers::Narrow(narrow, _) = Integers::new(Level::detect(), &values)
+                        else {
+                            continue;
+                        };
+                        assert!(
+                            narrow
+                                .iter()
+                                .all(|own| signed::<F>(i64::from(*own)) == values[0])
+                        );
                     }
                 }
             }

@@ -8,12 +8,14 @@ use zkernel_verifier::curve::signed;
 use zkernel_verifier::expression::Program;
 
 use crate::digits::{Magnitude, Windows};
+use crate::eisenstein::Base;
 use crate::eval::{Lane, invert_block};
+use crate::groups::Neighbours;
 use crate::halves::Lattice;
 use crate::integers::{Integers, Octet};
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::{halves, program, rows, scalars, small};
+use crate::packed::{halves, planes, program, rows, scalars, small};
 
 /// Slices shorter than this are not worth the packed constants.
 #[cfg(target_arch = "x86_64")]
@@ -196,15 +198,16 @@ pub(crate) fn octets<F: Field>(level: Level, values: &[F], octets: &mut [Octet])
     }
 }
 
-/// Magnitudes as halves, in place.
-pub(crate) fn halve<F: Field>(level: Level, octets: &mut [Octet]) {
+/// Codes of the digits of magnitudes, which become halves.
+pub(crate) fn recode<F: Field>(level: Level, base: &Base, octets: &mut [Octet], codes: &mut [u16]) {
     let lattice = Lattice::of::<F>();
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime::<F>() {
-        return halves::halve(prime, &lattice, octets);
+        return halves::recode(prime, &lattice, base, octets, codes);
     }
     let _ = level;
     octets.iter_mut().for_each(|octet| octet.halve(&lattice));
+    base.recode(octets, codes);
 }
 
 /// [`Integers::digits`].
@@ -221,6 +224,22 @@ pub(crate) fn digits<F: Field>(
     }
     let _ = level;
     scalars.digits(window, range, digits);
+}
+
+/// [`Neighbours::references`].
+pub(crate) fn references<F: Field>(
+    level: Level,
+    groups: &Neighbours,
+    codes: &[u64],
+    position: u32,
+    references: &mut [u32],
+) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime::<F>() {
+        return planes::references(prime, groups, codes, position, references);
+    }
+    let _ = level;
+    groups.references(codes, position, references);
 }
 
 /// A gate program on rows of input batches.

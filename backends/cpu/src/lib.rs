@@ -10,10 +10,15 @@ pub mod bases;
 mod buckets;
 pub mod columns;
 mod commit;
+mod dictionary;
 mod digits;
 mod division;
+mod eisenstein;
 mod eval;
+mod groups;
 mod halves;
+mod hexagons;
+mod images;
 mod integers;
 mod kernels;
 pub mod level;
@@ -24,6 +29,7 @@ mod packed;
 mod parallel;
 mod parts;
 mod plan;
+mod planes;
 mod room;
 #[cfg(target_arch = "x86_64")]
 mod trees;
@@ -113,7 +119,7 @@ impl<C: Curve> Backend<C> for Cpu {
         tails: &[Vec<Scalar<C>>],
         extra: &[Vec<Scalar<C>>],
     ) -> Result<Vec<C>> {
-        commit::commit_dictionary(bases, indices, dictionary, tails, extra)
+        dictionary::commit_dictionary(bases, indices, dictionary, tails, extra)
     }
 
     fn msm(&self, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {

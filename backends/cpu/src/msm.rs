@@ -2,7 +2,6 @@
 
 use core::ops::Range;
 
-use ff::WithSmallOrderMulGroup as _;
 use group::{Curve as _, Group};
 use zkernel_backend::{Curve, Result, Scalar, shape};
 use zkernel_verifier::curve::Point;
@@ -10,7 +9,8 @@ use zkernel_verifier::curve::Point;
 use crate::affine::{Adder, NEGATED, Source, Xy, normalize};
 use crate::buckets::{self, Section, horner};
 use crate::digits::{Magnitude, Windows};
-use crate::division::Division;
+use crate::division::{Digits, Division};
+use crate::hexagons;
 use crate::integers::Integers;
 use crate::kernels;
 use crate::level::Level;
@@ -25,7 +25,9 @@ pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -
     }
     if points.len() > FEW {
         let division = Division::best(points.len(), &scalars, rayon::current_num_threads());
-        if division.windows.count() == 1
+        let once = division.digits.count() == 1;
+        let copied = matches!(division.digits, Digits::Hexagonal(_));
+        if (once || copied)
             && let Some(source) = Source::of(level, points)
         {
             return Ok(divided::<C>(level, source, scalars, &division).to_affine());
@@ -98,22 +100,39 @@ fn divided<C: Curve>(
     scalars: Integers,
     division: &Division,
 ) -> Point<C> {
-    let mut scalars = match division.windows.halves() {
-        true => scalars.halved::<Scalar<C>>(level),
-        false => scalars,
-    };
-    scalars.bias(&division.windows);
-    let sum = |(own, range): (Range<usize>, Range<usize>)| {
-        let windows = (&division.windows, own);
-        Adder::with(level, |adder| {
-            sum_windows::<C>(adder, level, (points, range), &scalars, windows)
-        })
-    };
     let parts = division.parts(points.len());
-    let addends = parallel::map(parts.into_iter(), sum);
+    let addends = match division.digits {
+        Digits::Signed(windows) => {
+            let mut scalars = scalars;
+            scalars.bias(&windows);
+            parallel::map(parts.into_iter(), |(own, range)| {
+                Adder::with(level, |adder| {
+                    sum_windows::<C>(adder, level, (points, range), &scalars, (&windows, own))
+                })
+            })
+        }
+        Digits::Hexagonal(base) => {
+            let octets = scalars.octets();
+            hexagons::sum::<C>(level, points, (octets, base), parts)
+        }
+    };
     let mut addends: Vec<(u32, Vec<Xy<C::Base>>)> = addends.into_iter().flatten().collect();
     addends.sort_by_key(|(shift, _)| core::cmp::Reverse(*shift));
     horner::<C>(0, &addends)
+}
+
+/// Addends of groups as those of windows of a width, with all shifts.
+fn at_windows<B: Copy>(
+    addends: &[(u32, Vec<B>)],
+    own: &Range<usize>,
+    width: u32,
+) -> Vec<(u32, Vec<B>)> {
+    let of_group = |(group, window): (usize, usize)| {
+        let shift = window as u32 * width;
+        let own = addends.iter();
+        own.map(move |(bit, points)| (shift + bit, vec![points[group]]))
+    };
+    own.clone().enumerate().flat_map(of_group).collect()
 }
 
 /// Sums of some windows of a range of points, each with its own buckets: points with binary logarithms of their weights.
@@ -136,27 +155,19 @@ fn sum_windows<C: Curve>(
     } else {
         sums(range)
     };
-    let groups = if windows.halves() { 2 } else { 1 } * own.len();
-    let runs = buckets.len() / (groups * size);
+    let runs = buckets.len() / (own.len() * size);
     if runs > 1 {
         let of_bucket = |bucket| (0..runs).map(move |run| (run * size + bucket) as u32);
         let references = (0..size).flat_map(of_bucket).collect();
         let counts = vec![runs as u32; size];
         buckets = buckets::sum(adder, Source::Points(&buckets), references, counts);
     }
-    let shift = |group: usize| (own.start + group) as u32 * windows.width();
     let section = Section {
         buckets: &buckets,
         size,
         shift: 0,
-        zeta: windows.halves().then_some(C::Base::ZETA),
     };
-    let addends = section.addends(adder, own.len());
-    let of_group = |group: usize| {
-        let own = addends.iter();
-        own.map(move |(bit, points)| (shift(group) + bit, vec![points[group]]))
-    };
-    (0..own.len()).flat_map(of_group).collect()
+    at_windows(&section.addends(adder, own.len()), &own, windows.width())
 }
 
 /// Sums of the buckets of some windows of a range of points.
@@ -167,44 +178,44 @@ fn bucket_sums<C: Curve>(
     scalars: &Integers,
     (windows, own): (&Windows, &Range<usize>),
 ) -> Vec<Xy<C::Base>> {
-    let (size, count) = (windows.buckets(), windows.count());
-    let halves = if windows.halves() { 2 } else { 1 };
-    let groups = halves * own.len();
+    let (size, groups) = (windows.buckets(), own.len());
     let (mut digits, mut counts) = (Vec::new(), Vec::with_capacity(groups * size));
     let mut sorted = Vec::with_capacity(groups * range.len());
-    let of_half = |half| own.clone().map(move |window| half * count + window);
-    for window in (0..halves).flat_map(of_half) {
+    for window in own.clone() {
         kernels::digits::<Scalar<C>>(level, scalars, (windows, window), &range, &mut digits);
-        sort((range.start, &digits), size, &mut counts, &mut sorted);
+        // No digit at all counts as the last bucket, so that it can be cut off.
+        let bucket = |digit: u32| ((digit & !NEGATED).wrapping_sub(1) as usize).min(size);
+        let terms = (range.start..).zip(&digits);
+        let terms = terms.map(|(i, digit)| (bucket(*digit), i as u32 | (digit & NEGATED)));
+        sort((range.len(), terms), size, &mut counts, &mut sorted);
     }
     buckets::sum(adder, points, sorted, counts)
 }
 
-/// Counting sort of points of a window from the first on: counts of buckets, and references in the order of these, are appended.
-fn sort(
-    (first_point, digits): (usize, &[u32]),
+/// Counting sort of so many terms of a window, buckets and references: counts of buckets, and references in the order of
+/// these, are appended. Those of the bucket after the last are left out.
+pub(crate) fn sort(
+    (length, terms): (usize, impl Iterator<Item = (usize, u32)> + Clone),
     size: usize,
     counts: &mut Vec<u32>,
     sorted: &mut Vec<u32>,
 ) {
     let first = counts.len();
-    // No digit at all counts as the last bucket, so that it can be cut off.
     counts.resize(first + size + 1, 0);
-    let bucket = |digit: u32| ((digit & !NEGATED).wrapping_sub(1) as usize).min(size);
     let own = &mut counts[first..];
-    digits.iter().for_each(|digit| own[bucket(*digit)] += 1);
+    terms.clone().for_each(|(bucket, _)| own[bucket] += 1);
     let start = |end: &mut u32, count: &u32| {
         *end += count;
         Some(*end - count)
     };
     let mut next: Vec<u32> = own.iter().scan(sorted.len() as u32, start).collect();
     let none = next[size] as usize;
-    sorted.resize(sorted.len() + digits.len(), 0);
-    for (i, digit) in (first_point..).zip(digits) {
-        let slot = &mut next[bucket(*digit)];
-        sorted[*slot as usize] = i as u32 | (digit & NEGATED);
+    sorted.resize(sorted.len() + length, 0);
+    terms.for_each(|(bucket, reference)| {
+        let slot = &mut next[bucket];
+        sorted[*slot as usize] = reference;
         *slot += 1;
-    }
+    });
     sorted.truncate(none);
     counts.truncate(first + size);
 }

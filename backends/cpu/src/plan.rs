@@ -95,20 +95,18 @@ impl Plan {
         columns: usize,
     ) -> Vec<Point<C>> {
         Adder::with(bases.level, |adder| {
-            let sums = terms.sum(adder, &table.multiples);
+            let sums = terms.sum(adder, table.multiples());
             let (low, high) = sums.split_at(columns * self.low);
             let sections = [
                 Section {
                     buckets: low,
                     size: self.low,
                     shift: 0,
-                    zeta: None,
                 },
                 Section {
                     buckets: high,
                     size: self.high,
                     shift: self.split,
-                    zeta: None,
                 },
             ];
             weigh::<C>(adder, columns, &sections)

@@ -19,6 +19,9 @@ const LONGEST: u32 = 64;
 /// Blocks of leaves of a wave: enough additions for an inversion, few enough for the second-level cache.
 const WAVE: usize = 320;
 
+/// The same if points come from [`FAR`] and are fetched beside: with all waves at work they fit.
+const FAR_WAVE: usize = 160;
+
 /// Buckets, and sums of them, of the columns of a small commitment.
 const SMALL_BUCKETS: usize = 8192;
 
@@ -30,10 +33,14 @@ const FAR: usize = 1 << 16;
 pub(crate) struct Trees {
     /// Pieces, the longest first.
     pieces: Vec<Piece>,
+    /// Places of sums of nothing.
+    empty: Vec<u32>,
     /// References of the leaves of a wave, in lanes.
     leaves: Vec<u32>,
     /// Places of the roots of a wave, in lanes.
     places: Vec<u32>,
+    /// Blocks of leaves of a wave.
+    wave: usize,
     /// Waves at work.
     waves: Vec<Wave>,
     pairs: Vec<Pair>,
@@ -83,18 +90,24 @@ impl Trees {
     }
 
     /// Sums points by bucket until few of each are left: `counts` consecutive references each; afterwards as many points.
-    /// Where one of each would be left, empty buckets get the identity.
+    /// Where one of each would be left, empty buckets get the identity. The sums take room
+    /// for as many, which may hold anything.
     pub(crate) fn reduce<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
         source: &[[u64; 8]],
         references: &[u32],
-        counts: &mut [u32],
+        (counts, room): (&mut [u32], impl FnOnce(usize) -> Vec<Xy<B>>),
     ) -> Vec<Xy<B>> {
         let total = self.cut(counts);
-        let mut roots = vec![Xy::IDENTITY; total];
+        let mut roots = room(total);
+        roots.resize(total, Xy::IDENTITY);
+        for place in &self.empty {
+            roots[*place as usize] = Xy::IDENTITY;
+        }
         let paired = self.pieces.partition_point(|piece| piece.length > 1);
         self.waves.clear();
+        self.wave = if source.len() < FAR { WAVE } else { FAR_WAVE };
         let mut next = self.pick(references, (0, paired));
         for number in 0.. {
             if !self.leaves.is_empty() {
@@ -129,6 +142,7 @@ impl Trees {
             next[length] = total;
             total += lengths[length];
         }
+        self.empty.clear();
         self.pieces.clear();
         self.pieces.resize(total as usize, Piece::default());
         if counts.iter().all(|count| *count <= LONGEST) {
@@ -142,6 +156,8 @@ impl Trees {
                     };
                     *slot += 1;
                     start += *count;
+                } else {
+                    self.empty.push(place);
                 }
                 *count = 1;
             }
@@ -174,7 +190,7 @@ impl Trees {
         while next < end {
             let group = &self.pieces[next..end.min(next + 8)];
             let depth = group[0].length as usize;
-            if next > first && self.leaves.len() + 8 * depth > 8 * WAVE {
+            if next > first && self.leaves.len() + 8 * depth > 8 * self.wave {
                 break;
             }
             let ahead =
@@ -195,7 +211,7 @@ impl Trees {
         number: usize,
     ) {
         // A wave takes at most as many steps as there are places: the one before it here is done.
-        let block = number % WAVES * WAVE;
+        let block = number % WAVES * self.wave;
         let count = self.leaves.len() / 8;
         if self.blocks.len() < block + count {
             self.blocks.resize(block + count, packed.nothing());

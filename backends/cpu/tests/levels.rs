@@ -1,6 +1,8 @@
 //! The levels against each other, at sizes too large for the reference. On a machine without AVX-512 IFMA both are the
 //! portable one.
 
+use ff::{Field as _, PrimeField as _, WithSmallOrderMulGroup as _};
+use group::Curve as _;
 use pasta_curves::{EpAffine, EqAffine};
 use zkernel_backend::{Backend, Body, ColumnRef, Curve, HostColumns, Scalar, Term};
 use zkernel_backend_conformance::inputs::{scalars, small};
@@ -104,6 +106,57 @@ fn points<C: Curve>() {
     });
 }
 
+/// Sums of full scalars, whose digits are numbers of both halves, against products one by one: repeated, opposite, equal and no
+/// points; scalars on which halves are 0, largest and units; one scalar for all. On both levels, on one thread and on three.
+fn full_scalars<C: Curve>() {
+    let own = Generators::<C>::derive(16).rows;
+    let mut bases: Vec<C> = own.iter().copied().cycle().take(700).collect();
+    bases.iter_mut().step_by(5).for_each(|base| *base = -*base);
+    bases.iter_mut().step_by(7).for_each(|base| *base = own[3]);
+    (bases.iter_mut().step_by(11)).for_each(|base| *base = C::identity());
+    let (one, zeta) = (Scalar::<C>::ONE, Scalar::<C>::ZETA);
+    let [half, third] = [Scalar::<C>::TWO_INV, Scalar::<C>::from(3).invert().unwrap()];
+    let special = [Scalar::<C>::ZERO, one, zeta, zeta.square(), half, third];
+    let special = special.map(|value| [value, value * (one - zeta), value * half + one]);
+    let special = special
+        .as_flattened()
+        .iter()
+        .flat_map(|value| [*value, -*value]);
+    let mut mixed: Vec<Scalar<C>> = scalars(7, 700);
+    mixed
+        .iter_mut()
+        .step_by(2)
+        .zip(special.cycle())
+        .for_each(|(to, value)| *to = value);
+    let equal = |value: Scalar<C>| vec![value; 700];
+    for values in [
+        mixed,
+        equal(-one),
+        equal(zeta * third),
+        equal(scalars(3, 1)[0]),
+    ] {
+        for count in [25, 200, 700] {
+            let pairs = bases[..count].iter().zip(&values);
+            let wanted: C::CurveExt = pairs.map(|(base, value)| *base * value).sum();
+            for threads in [1, 3] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+                let sum = |cpu: &Cpu| cpu.msm(&bases[..count], &values[..count]);
+                let (portable, packed) = levels();
+                let sums = pool
+                    .build()
+                    .unwrap()
+                    .install(|| [sum(&portable), sum(&packed)]);
+                for sum in sums {
+                    assert!(
+                        sum.unwrap() == wanted.to_affine(),
+                        "{count} points, {threads} threads"
+                    );
+                }
+            }
+        }
+    }
+}
+
 macro_rules! both_curves {
     ($($name:ident)*) => { $(
         mod $name {
@@ -119,4 +172,4 @@ macro_rules! both_curves {
     )* };
 }
 
-both_curves!(transforms linear points);
+both_curves!(transforms linear points full_scalars);

@@ -1,8 +1,7 @@
 //! Sums of points at both levels, against plain ones.
 
-use ff::WithSmallOrderMulGroup as _;
 use group::{CurveAffine as _, Group as _};
-use pasta_curves::{Ep, EpAffine, EqAffine, Fp};
+use pasta_curves::{Ep, EpAffine, EqAffine};
 use proptest::prelude::*;
 
 use super::*;
@@ -119,7 +118,7 @@ proptest! {
         let buckets = multiples::<EpAffine>(&cycle.take(groups << bits).collect::<Vec<i8>>());
         let [portable, fast] = LEVELS.map(|level| {
             Adder::with(level(), |adder| {
-                let sums = adder.bit_sums(&buckets, 1 << bits, None);
+                let sums = adder.bit_sums(&buckets, 1 << bits);
                 let own = |i: u32| sums.iter().skip(i as usize).step_by(bits as usize + 1).copied().collect();
                 let addends: Vec<(u32, Vec<_>)> = (0..=bits).rev().map(|i| (2 * i, own(i))).collect();
                 let totals = adder.horner(groups, &addends);
@@ -131,25 +130,5 @@ proptest! {
         let all: Vec<Ep> = fast.0.iter().step_by(bits as usize + 1).map(|p| p.point::<EpAffine>().to_curve()).collect();
         let wanted: Vec<Ep> = buckets.chunks(1 << bits).map(sum).collect();
         prop_assert!(all == wanted);
-    }
-
-    /// Sums of two groups of buckets, the second by its images, are those of the images added one by one.
-    #[test]
-    fn images_are_added(values in prop::collection::vec(-9i8..9, 1..20), groups in 1usize..20, bits in 0u32..6) {
-        let cycle = values.iter().copied().cycle();
-        let buckets = multiples::<EpAffine>(&cycle.take(2 * (groups << bits)).collect::<Vec<i8>>());
-        let (own, others) = buckets.split_at(groups << bits);
-        let image = |point: &Xy<Fp>| Xy { x: point.x * Fp::ZETA, y: point.y };
-        let joined = |(a, b): (&Xy<Fp>, &Xy<Fp>)| sum(&[*a, image(b)]);
-        let joined: Vec<Ep> = own.iter().zip(others).map(joined).collect();
-        let joined: Vec<Xy<Fp>> = normalize::<EpAffine>(&joined).iter().map(Xy::new).collect();
-        for level in LEVELS {
-            Adder::with(level(), |adder| {
-                let wanted = adder.bit_sums(&joined, 1 << bits, None);
-                let sums = adder.bit_sums(&buckets, 1 << bits, Some(Fp::ZETA));
-                prop_assert!(sums == wanted);
-                Ok(())
-            })?;
-        }
     }
 }

@@ -5,6 +5,7 @@ use ff::PrimeField;
 use super::lanes::{LIMB, Lanes};
 use super::prime::Prime;
 use super::vector::{Ifma, Vector};
+use crate::eisenstein::Base;
 use crate::halves::{HALF_BITS, Lattice};
 use crate::integers::Octet;
 
@@ -17,8 +18,26 @@ const POINT: usize = 6;
 /// Columns below this are left out: a quotient that is not the nearest one is so rarely, and then a hair from the middle.
 const FIRST: usize = 4;
 
-/// Magnitudes below `2^254` in place as halves, with their signs.
-pub(crate) fn halve<F: PrimeField>(prime: Prime<F>, lattice: &Lattice, octets: &mut [Octet]) {
+/// Codes of the digits of magnitudes below `2^254`, which become halves.
+pub(crate) fn recode<F: PrimeField>(
+    prime: Prime<F>,
+    lattice: &Lattice,
+    base: &Base,
+    octets: &mut [Octet],
+    codes: &mut [u16],
+) {
+    halve(prime, lattice, octets);
+    // SAFETY: `prime` holds an `Ifma`, which proves the features.
+    unsafe { recode_here(base, octets, codes) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn recode_here(base: &Base, octets: &[Octet], codes: &mut [u16]) {
+    base.recode(octets, codes);
+}
+
+/// Magnitudes below `2^254` and their signs in place as halves.
+fn halve<F: PrimeField>(prime: Prime<F>, lattice: &Lattice, octets: &mut [Octet]) {
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
     unsafe { halve_words(prime, lattice, octets) }
 }
@@ -49,17 +68,48 @@ fn halve_words<F: PrimeField>(prime: Prime<F>, lattice: &Lattice, octets: &mut [
             left[1].sub(right[1]),
             left[2].sub(right[2]),
         ];
-        let ((low, low_sign), (high, high_sign)) = (signed(first, mask), signed(second, mask));
-        for (to, word) in octet
-            .words
-            .iter_mut()
-            .zip([low[0], low[1], high[0], high[1]])
-        {
-            word.store(to);
-        }
-        let sign = octet.negative[0];
-        octet.negative = [sign ^ low_sign, sign ^ high_sign];
+        let (first, second, opposite) = nearest(ifma, first, second, (&a, &b));
+        let sign = octet.negative ^ opposite;
+        let [low, high] = [words(first, sign, mask), words(second, sign, mask)];
+        let all = [low[0], low[1], high[0], high[1]];
+        let words = octet.words.iter_mut().zip(all);
+        words.for_each(|(to, word)| word.store(to));
     }
+}
+
+/// Both halves, or their opposites where said, less the vector of the basis that makes them shorter, if any: `Lattice::halves` on
+/// the bits from 104 on.
+#[inline(always)]
+fn nearest(
+    ifma: Ifma,
+    first: Half,
+    second: Half,
+    (a, b): (&[Half; 2], &[Half; 2]),
+) -> (Half, Half, u8) {
+    let zero = Vector::splat(ifma, 0);
+    let (top, other) = (top(first), top(second));
+    let opposite = top.negative();
+    let top = top.select(opposite, zero.sub(top));
+    let other = other.select(opposite, zero.sub(other));
+    let size = a[0][2];
+    let by_second = size.sub(other).negative();
+    let by_first = size.sub(top.sub(other)).negative() & !by_second;
+    let first = unrolled!([0 1 2], i => first[i].select(opposite, zero.sub(first[i])));
+    let second = unrolled!([0 1 2], i => second[i].select(opposite, zero.sub(second[i])));
+    let less = unrolled!([0 1 2], i => zero.select(by_first, a[0][i]).select(by_second, a[1][i]));
+    let first = unrolled!([0 1 2], i => first[i].sub(less[i]));
+    // The second coordinate of the first vector is negative.
+    let less = unrolled!([0 1 2], i => zero.select(by_first, zero.sub(b[0][i])).select(by_second, b[1][i]));
+    let second = unrolled!([0 1 2], i => second[i].sub(less[i]));
+    (first, second, opposite)
+}
+
+/// The bits from 104 on of numbers mod `2^156`, with their signs.
+#[inline(always)]
+fn top(value: Half) -> Vector {
+    let middle = value[1].add(value[0].sar::<52>());
+    let top = value[2].add(middle.sar::<52>());
+    top.shl::<12>().sar::<12>()
 }
 
 /// A number below 2^128 in limbs.
@@ -117,26 +167,20 @@ fn low_product(mut sum: Half, a: &Half, b: &Half) -> Half {
     sum
 }
 
-/// Words of the magnitudes of numbers mod `2^156` below `2^127` in size, and which are negative.
+/// Words of numbers mod `2^156` below `2^127` in size, or of their opposites where they are to be negated.
 #[inline(always)]
-fn signed(value: Half, mask: Vector) -> ([Vector; 2], u8) {
-    let own = carry(value, mask);
+fn words(value: Half, negated: u8, mask: Vector) -> [Vector; 2] {
     let zero = mask.sub(mask);
-    let opposite = carry([zero.sub(own[0]), zero.sub(own[1]), zero.sub(own[2])], mask);
-    let negative = own[2].shl::<12>().negative();
-    let l = unrolled!([0 1 2], i => own[i].select(negative, opposite[i]));
-    let words = [
-        l[0].or(l[1].shl::<52>()),
-        l[1].shr::<12>().or(l[2].shl::<40>()),
-    ];
-    debug_assert!(l[2].words().iter().all(|top| top >> (HALF_BITS - 104) == 0));
-    (words, negative)
-}
-
-/// Normal limbs.
-#[inline(always)]
-fn carry(value: Half, mask: Vector) -> Half {
-    let middle = value[1].add(value[0].sar::<52>());
-    let top = value[2].add(middle.sar::<52>());
-    [value[0].and(mask), middle.and(mask), top.and(mask)]
+    let [low, middle, top] = unrolled!([0 1 2], i => value[i].select(negated, zero.sub(value[i])));
+    let middle = middle.add(low.sar::<52>());
+    let top = top.add(middle.sar::<52>());
+    let (low, middle) = (low.and(mask), middle.and(mask));
+    debug_assert!(
+        (top.shl::<12>().sar::<12>().words().iter())
+            .all(|top| top.cast_signed() >> (HALF_BITS - 104) == top.cast_signed() >> 63)
+    );
+    [
+        low.or(middle.shl::<52>()),
+        middle.shr::<12>().or(top.shl::<40>()),
+    ]
 }

@@ -9,10 +9,12 @@
 //! * [`turns`]: two products at a time;
 //! * [`prime`]: a Pasta prime's constants, and the proof that its elements lie in memory as said above;
 //! * [`points`], [`doubling`], [`special`], [`transfer`]: affine additions, eight at a time, and points into lanes and back;
+//! * [`images`]: images of points under the endomorphism;
 //! * [`sums`]: sums of products with one reduction;
 //! * [`small`]: sums of products of small integers and elements;
 //! * [`rows`]: rows of stored elements, cell by cell;
 //! * [`scalars`], [`halves`]: scalars as integers and digits;
+//! * [`planes`]: small integers as references to signed sums;
 //! * [`program`]: gate programs;
 //! * [`transform`], [`reading`], [`butterflies`], [`sinks`]: number-theoretic transforms;
 //! * [`known`], [`loose`]: products by factors that are known, and values that are not carried;
@@ -38,12 +40,16 @@ mod doubling;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod halves;
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod images;
+#[cfg(target_arch = "x86_64")]
 mod known;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod lanes;
 #[cfg(target_arch = "x86_64")]
 mod loose;
 pub(crate) mod pages;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod planes;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod points;
 #[cfg(target_arch = "x86_64")]

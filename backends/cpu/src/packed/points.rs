@@ -155,27 +155,11 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         };
     }
 
-    /// Multiplies the x of gathered points by a factor.
-    pub(crate) fn scale(&self, blocks: &mut [Block], factor: B) {
-        let factor = self.prime.factor(factor);
-        // SAFETY: `prime` holds an `Ifma`, which proves the features.
-        unsafe { scale(self.prime, self.constants, blocks, factor) }
-    }
-
     /// Writes lane i of the blocks to `points[places[i]]`, unless that is [`NOTHING`]. Blocks are sums, not gathered.
     pub(crate) fn scatter(&self, blocks: &[Block], places: &[u32], points: &mut [Xy<B>]) {
         let points = self.prime.points_mut(points);
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
         unsafe { scatter(self.constants, blocks, places, points) }
-    }
-}
-
-/// Multiplies all x, below p, by a factor: they are below 2 p then.
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn scale<B: PrimeField>(prime: Prime<B>, k: &Constants, blocks: &mut [Block], factor: [u64; 5]) {
-    let factor = Lanes::splat(prime.ifma, factor);
-    for block in blocks {
-        block.x = block.x.multiply(&factor, k);
     }
 }
 

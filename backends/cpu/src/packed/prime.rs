@@ -58,8 +58,8 @@ pub(crate) struct Constants {
     pub(crate) widening: Lanes,
     /// `48 2^260 mod p`.
     pub(crate) forty_eight: Lanes,
-    /// Limbs of the stored `2^31`, 16-fold each.
-    pub(crate) half_word: [Vector; 5],
+    /// Limbs of `4 (p - 2^254)`.
+    pub(crate) four_t: [Vector; 3],
     /// The words of the stored one.
     stored_one: [u64; 4],
 }
@@ -105,7 +105,10 @@ impl Constants {
             one: Lanes::splat(ifma, times_power(1, 256)),
             widening: Lanes::splat(ifma, times_power(1, 516)),
             forty_eight: Lanes::splat(ifma, times_power(48, 260)),
-            half_word: splat(times_power(1, 256 + 31).map(|limb| limb << 4)),
+            four_t: core::array::from_fn(|i| {
+                let below = if i == 0 { 0 } else { p[i - 1] };
+                Vector::splat(ifma, p[i] << 2 & LIMB | below >> 50)
+            }),
             stored_one: repr(&F::from(2).pow_vartime([256])),
         }
     }

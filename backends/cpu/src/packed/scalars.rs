@@ -22,7 +22,8 @@ pub(crate) fn narrow<F: PrimeField>(
     unsafe { narrow_words(prime, prime.words(values), narrow) }
 }
 
-/// Adds `2^31` first: what is below `2^32` then was an integer of that size, and below p as all reduced sums are.
+/// With `p = 2^254 + t` a stored v is `v 2^256 = -4 t v` modulo p: a small one is told without a reduction. Its magnitude is in the low bits
+/// of `4 t |v|`, t being 1 modulo 2^32, and that product is compared in full.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn narrow_words<F: PrimeField>(
     prime: Prime<F>,
@@ -30,24 +31,37 @@ fn narrow_words<F: PrimeField>(
     narrow: &mut [i32],
 ) -> Option<u32> {
     let (k, ifma) = (prime.constants(), prime.ifma);
-    let half = Vector::splat(ifma, 1 << 31);
+    let (zero, half) = (k.mask.sub(k.mask), Vector::splat(ifma, u32::MAX.into()));
     let order = Vector::load(ifma, &PLACE.map(|place| place as u64));
-    let (mut beyond, mut largest) = (half.sub(half), half.sub(half));
+    let [t0, t1, t2] = k.four_t;
+    let (mut low, mut high, mut largest) = (zero, zero, zero);
     for (group, narrow) in values.chunks(8).zip(narrow.chunks_mut(8)) {
-        let own = integers(read(ifma, group).0, &k.half_word, k).0;
-        let [low, rest @ ..] = own;
-        beyond = rest.into_iter().fold(beyond, Vector::or);
-        beyond = beyond.or(low.shr::<32>());
-        let signed = low.sub(half);
-        largest = largest.max(signed.magnitudes());
+        let own = read(ifma, group).0;
+        // What stands for a negative integer is below 2^208, and zero is.
+        let positive = !own[4].zeros();
+        let own = unrolled!(5, i => own[i].select(positive, k.p[i].sub(own[i])));
+        let magnitude = own[0].shr::<2>().and(half);
+        let x0 = own[0].sub(zero.low(magnitude, t0));
+        let x1 = own[1].sub(zero.high(magnitude, t0).low(magnitude, t1));
+        let x2 = own[2].sub(zero.high(magnitude, t1).low(magnitude, t2));
+        let x3 = own[3].sub(zero.high(magnitude, t2));
+        let x1 = x1.add(x0.sar::<52>());
+        let x2 = x2.add(x1.sar::<52>());
+        let x3 = x3.add(x2.sar::<52>());
+        low = low.or(x0).or(x1).or(x2).or(x3);
+        high = high.or(own[4].add(x3.sar::<52>()));
+        largest = largest.max(magnitude);
+        let signed = magnitude.select(!positive, zero.sub(magnitude));
         let mut words = [0; 8];
         signed.permuted(order).store_low_halves(&mut words);
         for (narrow, word) in narrow.iter_mut().zip(words) {
             *narrow = word.cast_signed();
         }
     }
+    let equal = low.and(k.mask).or(high).zeros() == u8::MAX;
     let most = largest.words().into_iter().max();
-    most.filter(|_| beyond.zeros() == u8::MAX).map(|m| m as u32)
+    most.filter(|most| equal && most >> 31 == 0)
+        .map(|most| most as u32)
 }
 
 /// Integers as magnitudes, eight an octet.
@@ -63,16 +77,15 @@ fn octets_words<F: PrimeField>(prime: Prime<F>, values: &[Word], octets: &mut [O
         for (to, word) in octet.words.iter_mut().zip(words) {
             word.store(to);
         }
-        octet.negative = [negative, 0];
+        octet.negative = negative;
     }
 }
 
-/// The integers that the sums of stored elements below p and `more`, 16-fold limbs of another one, stand for. At most p, and
-/// p only for a sum of p: `16 (a + b) 2^-260` is below one, and a multiple of p below p is added.
+/// The integers that stored elements below p stand for: `16 a 2^-260` is below one, and a multiple of p below p is added.
 #[inline(always)]
-fn integers(limbs: [Vector; 5], more: &[Vector; 5], k: &Constants) -> Lanes {
+fn integers(limbs: [Vector; 5], k: &Constants) -> Lanes {
     let zero = k.mask.sub(k.mask);
-    let start = unrolled!(5, i => limbs[i].shl::<4>().add(more[i]).add(k.mask));
+    let start = unrolled!(5, i => limbs[i].shl::<4>().add(k.mask));
     let [t0, t1, t2, t3, t4] = start;
     reduce([t0, t1, t2, t3, t4, zero, zero, zero, zero, zero], k)
 }
@@ -81,7 +94,7 @@ fn integers(limbs: [Vector; 5], more: &[Vector; 5], k: &Constants) -> Lanes {
 #[inline(always)]
 fn magnitudes<F: PrimeField>(prime: Prime<F>, values: &[Word]) -> ([Vector; 4], u8) {
     let (k, ifma) = (prime.constants(), prime.ifma);
-    let own = integers(read(ifma, values).0, &k.zero(), k);
+    let own = integers(read(ifma, values).0, k);
     let opposite = Lanes(k.p).subtract(&own, &k.zero(), k);
     let negative = !own.0[4].shr::<45>().zeros();
     let words = own.select(negative, &opposite).pack();
@@ -116,7 +129,7 @@ fn digits_here<F: PrimeField>(
 ) {
     match scalars {
         Integers::Narrow(..) => scalars.digits((windows, window), range, digits),
-        Integers::Wide(octets) | Integers::Halved(octets) => {
+        Integers::Wide(octets) => {
             let octets = &octets[range.start / 8..range.end.div_ceil(8)];
             digits.clear();
             digits.resize(8 * octets.len(), 0);
@@ -144,7 +157,7 @@ fn octet_digits<'a>(
         let high = octet.words.get(place.word + 1);
         let high = high.map_or(zero, |words| Vector::load(ifma, words));
         let digit = low.funnel_by(high, shift).and(mask).sub(bias);
-        let digit = digit.select(octet.negative[place.half], zero.sub(digit));
+        let digit = digit.select(octet.negative, zero.sub(digit));
         let sign = zero.select(digit.negative(), sign);
         digit.magnitudes().or(sign).store_low_halves(digits);
     }

@@ -5,7 +5,7 @@
 
 use core::arch::x86_64::*;
 
-/// Proof that AVX-512 F, IFMA and VBMI2 are there.
+/// Proof that AVX-512 F, IFMA, VBMI2, DQ and BW are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ifma(());
 
@@ -15,7 +15,8 @@ impl Ifma {
         let here = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512ifma")
             && is_x86_feature_detected!("avx512vbmi2")
-            && is_x86_feature_detected!("avx512dq");
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512bw");
         here.then_some(Self(()))
     }
 }
@@ -224,6 +225,20 @@ impl Vector {
             let low = _mm512_cvtepi64_epi32(self.0);
             _mm256_storeu_si256(halves.as_mut_ptr().cast(), low);
         }
+    }
+
+    /// The low bytes of the words in order.
+    #[inline(always)]
+    pub(super) fn low_bytes(self) -> u64 {
+        // SAFETY: a `Vector` exists.
+        unsafe { _mm_cvtsi128_si64(_mm512_cvtepi64_epi8(self.0)).cast_unsigned() }
+    }
+
+    /// Bytes that have any bit of those of a mask, as bits.
+    #[inline(always)]
+    pub(super) fn bytes_with(self, mask: Self) -> u64 {
+        // SAFETY: a `Vector` exists.
+        unsafe { _mm512_test_epi8_mask(self.0, mask.0) }
     }
 
     /// Lanes that are zero, as bits.

@@ -9,15 +9,9 @@ use crate::packed::points::{NOTHING, Packed, Pair};
 /// Buckets worked on together by [`Trees::bit_sums`].
 pub(crate) const BUCKETS: usize = 8192;
 
-/// Buckets `(x, y)` that stand for `(zeta x, y)`.
-struct Images<'a, B> {
-    buckets: &'a [[u64; 8]],
-    zeta: B,
-}
-
 impl Trees {
     /// For every group of `size` buckets, a power of two: the sum of all, then for every bit the sum of those whose index
-    /// has it. With zeta there are as many groups again, whose buckets `(x, y)` are added to those before as `(zeta x, y)`.
+    /// has it.
     ///
     /// The lowest bit of the index is the highest of the place: each level adds the upper half of every array to the
     /// lower, and the upper half of the array of all is the start of that bit's sum.
@@ -26,18 +20,13 @@ impl Trees {
         packed: &mut Packed<B>,
         buckets: &[[u64; 8]],
         size: usize,
-        zeta: Option<B>,
     ) -> Vec<Xy<B>> {
         let sums = size.ilog2() as usize + 1;
-        let (own, others) = buckets.split_at(buckets.len() / if zeta.is_some() { 2 } else { 1 });
-        let mut points = vec![Xy::IDENTITY; own.len() / size * sums];
+        let mut points = vec![Xy::IDENTITY; buckets.len() / size * sums];
         let at_once = (BUCKETS / size).max(1);
-        let mut others = others.chunks(size * at_once);
-        let groups = own.chunks(size * at_once);
+        let groups = buckets.chunks(size * at_once);
         for (own, points) in groups.zip(points.chunks_mut(sums * at_once)) {
-            let images = others.next().zip(zeta);
-            let images = images.map(|(buckets, zeta)| Images { buckets, zeta });
-            self.bit_sums_together(packed, (own, images), size, points);
+            self.bit_sums_together(packed, own, size, points);
         }
         points
     }
@@ -45,7 +34,7 @@ impl Trees {
     fn bit_sums_together<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
-        (buckets, images): (&[[u64; 8]], Option<Images<'_, B>>),
+        buckets: &[[u64; 8]],
         size: usize,
         points: &mut [Xy<B>],
     ) {
@@ -57,8 +46,8 @@ impl Trees {
         let reference = |place: usize| {
             let (index, group) = (place / lanes, place % lanes);
             let index = index.reverse_bits() >> (usize::BITS - bits).min(usize::BITS - 1);
-            let own = (group < groups).then_some((group * size + index) as u32);
-            own.unwrap_or(NOTHING)
+            // Lanes without a group have the last one's: identities would be operands that take longer.
+            (group.min(groups - 1) * size + index) as u32
         };
         self.leaves.clear();
         self.leaves.extend((0..size * lanes).map(reference));
@@ -66,9 +55,6 @@ impl Trees {
         let blocks = self.leaves.len().div_ceil(8);
         self.roots.resize(blocks, packed.nothing());
         packed.gather(buckets, &self.leaves, &mut self.roots);
-        if let Some(images) = images {
-            self.add_images(packed, images);
-        }
         let mut arrays = vec![0];
         let mut span = size * lanes;
         for _ in 0..bits {
@@ -87,23 +73,6 @@ impl Trees {
             self.places.extend(own);
             packed.scatter(&self.roots[array..][..width / 8], &self.places, points);
         }
-    }
-
-    /// Adds the images `(zeta x, y)` of other buckets, in the same order, to those in the blocks.
-    fn add_images<B: ff::PrimeField + VartimeField>(
-        &mut self,
-        packed: &mut Packed<B>,
-        Images { buckets, zeta }: Images<'_, B>,
-    ) {
-        let blocks = self.roots.len();
-        self.roots.resize(2 * blocks, packed.nothing());
-        packed.gather(buckets, &self.leaves, &mut self.roots[blocks..]);
-        packed.scale(&mut self.roots[blocks..], zeta);
-        self.pairs.clear();
-        let pairs = (0..blocks).map(|i| Pair::new(i, blocks + i));
-        self.pairs.extend(pairs);
-        packed.add(&mut self.roots, &self.pairs);
-        self.roots.truncate(blocks);
     }
 
     /// Halves all arrays of `2 span` points and adds one more, the upper half of the first.

@@ -66,6 +66,9 @@ const FIELD_BYTES: usize = 32;
 const POINT_BYTES: usize = 64;
 /// Multiples of a base in its tables: windows of 12 bits.
 const MULTIPLES: usize = 22;
+/// Signed sums of neighbouring bases in those tables, for each base, and the most bytes of them: 2^10 for groups of eleven.
+const SIGNED_SUMS: usize = 94;
+const SIGNED_SUMS_BYTES: usize = 24 << 20;
 
 const fn cell_bytes(width: u32) -> usize {
     if width >= HALF { FIELD_BYTES } else { 8 }
@@ -204,10 +207,14 @@ impl Tally {
 
     fn bases(&self, len: usize, tabled: bool) -> TalliedBases {
         let multiples = if tabled { MULTIPLES + 1 } else { 1 };
+        let sums = match tabled {
+            true => (len * SIGNED_SUMS * POINT_BYTES).min(SIGNED_SUMS_BYTES),
+            false => 0,
+        };
         TalliedBases {
             len,
             tabled,
-            _held: self.hold(len * multiples * POINT_BYTES),
+            _held: self.hold(len * multiples * POINT_BYTES + sums),
         }
     }
 

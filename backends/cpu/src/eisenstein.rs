@@ -1,0 +1,274 @@
+//! Scalars as numbers `a + b omega` with `omega^2 + omega + 1 = 0`, in base `N = 2^w` with digits that are such numbers too.
+//!
+//! omega acts on points as `(x, y) -> (zeta x, y)`, so the six units `+-1, +-omega, +-omega^2` of these numbers cost a point
+//! next to nothing (images of all points are made once), and one addition serves both halves of a scalar. In
+//! coordinates `a + b omega` the digits are the points of the hexagonal lattice nearest to 0 among those that differ by a
+//! multiple of N: a hexagon of about `N^2` of them, which the units turn into itself.
+//!
+//! **Buckets.** With `zeta6 = 1 + omega = -omega^2`, every digit but 0 is `zeta6^t (i + j zeta6)` for one t from 0 to 5 and one pair
+//! with `i >= 1, j >= 0`: a sixth of the plane. In the hexagon that is `2 i + j <= N` and `i + 2 j <= N`, about `N^2 / 6` pairs.
+//!
+//! **Carries.** A digit is a residue a, b from 0 to N, carry included, less N times the corner of that square nearest to it.
+//! With `z = a + b omega`, `|z|^2 = a^2 - a b + b^2`: 0 is nearer than N if `2 a - b < N`, than `N omega` if `2 b - a < N`, than
+//! `N + N omega` if `a + b < N`; that is nearer than N if `2 b > a`, than `N omega` if `2 a > b`. So a carry is 0 or 1.
+//!
+//! **The last digit** is what is left above `2^t`, for t of 119 to 126 bits in all other windows, with its sign. Halves
+//! have `|a|, |b|, |a - b| <= s (1 + 2^-20)` with s of [`crate::halves`], `s < 2^126.21`. Rounding down and the carry move a and b by
+//! more than -1 and at most 1 each, their difference by less than 2. The largest of the three sizes of a last digit is its `i + j`, so
+//! that is less than `s 2^-t (1 + 2^-20) + 2`: a triangle of buckets, and nothing is left.
+
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use core::ops::Range;
+
+use zkernel_backend::Field;
+
+use self::shape::{Hexagon, Triangle, select, sign};
+pub(crate) use self::shape::{Shape, lines};
+
+use crate::affine::NEGATED;
+use crate::halves::HALF_BITS;
+use crate::integers::Octet;
+use crate::kernels;
+use crate::level::Level;
+use crate::parallel;
+
+/// Bits of a code for the place of the bucket; those above are for the unit.
+const PLACE_BITS: u32 = 13;
+
+/// Octets recoded by a thread at a time.
+const OCTETS_TOGETHER: usize = 128;
+
+/// Most places of buckets of a window.
+const MOST_PLACES: usize = 1 << PLACE_BITS;
+
+/// The first 15 bits of s, rounded up, see [`crate::halves`]: s is below `SIZE 2^112`.
+const SIZE: u32 = 0x49e7;
+
+/// A base `2^width`, and how many windows a scalar has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Base {
+    width: u32,
+    /// Windows but for the last.
+    low: usize,
+    n: i16,
+    /// Digits of a window.
+    pub(crate) hexagon: Hexagon,
+    /// Digits of the last.
+    pub(crate) triangle: Triangle,
+}
+
+impl Base {
+    /// Widths for which there are bases.
+    pub(crate) const WIDTHS: Range<u32> = 3..8;
+
+    /// The bases `2^width` for one of [`Base::WIDTHS`]: with as many windows as leave a small last digit, and with one less if there are not
+    /// too many buckets for what is left then.
+    pub(crate) fn of_width(width: u32) -> impl Iterator<Item = Self> + Clone {
+        let most = HALF_BITS / width;
+        let own = [most, most - 1]
+            .into_iter()
+            .map(move |low| Self::new(width, low));
+        own.filter(|base| base.triangle.places() < MOST_PLACES)
+    }
+
+    fn new(width: u32, low: u32) -> Self {
+        let n = 1 << width;
+        Self {
+            width,
+            low: low as usize,
+            n,
+            hexagon: Hexagon::new(n),
+            triangle: Triangle::new((SIZE >> (low * width - 112)) as i16 + 2),
+        }
+    }
+
+    pub(crate) const fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Digits of a scalar.
+    pub(crate) const fn count(&self) -> usize {
+        self.low + 1
+    }
+
+    /// Whether a window is the last.
+    pub(crate) const fn is_last(&self, window: usize) -> bool {
+        window == self.low
+    }
+
+    /// Places of buckets of a window.
+    pub(crate) fn places(&self, window: usize) -> usize {
+        if self.is_last(window) {
+            self.triangle.places()
+        } else {
+            self.hexagon.places()
+        }
+    }
+
+    /// Carries of a residue with coordinates from 0 to N, as masks.
+    #[inline(always)]
+    const fn carries(&self, a: i16, b: i16) -> (i16, i16) {
+        let (first, second, both) = (2 * a - b, 2 * b - a, a + b);
+        let beyond = self.n - both;
+        (
+            sign((self.n - first) | (beyond & -first)),
+            sign((self.n - second) | (beyond & -second)),
+        )
+    }
+}
+
+/// The code of the digit `a + b omega`.
+#[inline(always)]
+fn code(shape: impl Shape, a: i16, b: i16) -> u16 {
+    // In coordinates x + y zeta6; below 128 in size, so that this tells the half of the plane.
+    let (x, y) = (a - b, b);
+    let negative = sign(y * 256 + x);
+    let (x, y) = ((x ^ negative) - negative, (y ^ negative) - negative);
+    let sum = x + y;
+    // A number with y >= 0 is zeta6^2 (y - sum zeta6) if the sum is not positive, else zeta6 (sum - x zeta6) if x is not.
+    let (first, second) = (sign(x - 1), sign(sum - 1));
+    let i = select(second, y, select(first, sum, x));
+    let j = select(second, -sum, select(first, -x, y));
+    let turns = (negative & 3) - first - second;
+    // Minus the size of one of them, and so negative, if any is not 0.
+    let any = sign(-(i + j));
+    let code = shape.place(i, j) | turns << PLACE_BITS;
+    select(any, code, shape.places() as i16).cast_unsigned()
+}
+
+/// Scalars whose digits are found together: loops over them are vectors'.
+const LANES: usize = 32;
+
+impl Base {
+    /// Codes of scalars in halves, window by window.
+    #[inline(always)]
+    pub(crate) fn recode(&self, octets: &[Octet], codes: &mut [u16]) {
+        let stride = 8 * octets.len();
+        for (start, octets) in (0..stride).step_by(LANES).zip(octets.chunks(LANES / 8)) {
+            let mut filled = [Octet::default(); LANES / 8];
+            filled[..octets.len()].copy_from_slice(octets);
+            let windows = codes[start..].chunks_mut(stride);
+            self.recode_lanes(&filled, windows.map(|codes| &mut codes[..8 * octets.len()]));
+        }
+    }
+
+    /// Codes of some scalars in rows for the windows.
+    #[inline(always)]
+    fn recode_lanes<'a>(
+        &self,
+        octets: &[Octet; LANES / 8],
+        mut windows: impl Iterator<Item = &'a mut [u16]>,
+    ) {
+        let (mut carries, mut others) = ([0i16; LANES], [0i16; LANES]);
+        let mut own = [0u16; LANES];
+        let (hexagon, triangle) = (self.hexagon, self.triangle);
+        for (window, codes) in (0..self.low).zip(&mut windows) {
+            let a = self.residues(octets, 0, window);
+            let b = self.residues(octets, 1, window);
+            for lane in 0..LANES {
+                let (a, b) = (a[lane] - carries[lane], b[lane] - others[lane]);
+                let (carry, other) = self.carries(a, b);
+                own[lane] = code(hexagon, a - (carry & self.n), b - (other & self.n));
+                (carries[lane], others[lane]) = (carry, other);
+            }
+            codes.copy_from_slice(&own[..codes.len()]);
+        }
+        if let Some(codes) = windows.next() {
+            let (a, b) = (self.left(octets, 0), self.left(octets, 1));
+            for lane in 0..LANES {
+                own[lane] = code(triangle, a[lane] - carries[lane], b[lane] - others[lane]);
+            }
+            codes.copy_from_slice(&own[..codes.len()]);
+        }
+    }
+
+    /// The bits of a window of a half.
+    #[inline(always)]
+    fn residues(&self, octets: &[Octet; LANES / 8], half: usize, window: usize) -> [i16; LANES] {
+        let position = window as u32 * self.width;
+        let (word, shift) = (2 * half + (position / 64) as usize, position % 64);
+        // No bits are missing where there is no next word of the half.
+        let next = (word + 1).min(3);
+        let mask = self.n - 1;
+        let mut residues = [0; LANES];
+        for (residues, octet) in residues.as_chunks_mut::<8>().0.iter_mut().zip(octets) {
+            let (low, high) = (&octet.words[word], &octet.words[next]);
+            for lane in 0..8 {
+                let bits = low[lane] >> shift | high[lane] << 1 << (63 - shift);
+                residues[lane] = bits as i16 & mask;
+            }
+        }
+        residues
+    }
+
+    /// What is left of a half above all windows but the last.
+    #[inline(always)]
+    fn left(&self, octets: &[Octet; LANES / 8], half: usize) -> [i16; LANES] {
+        let shift = self.low as u32 * self.width - 64;
+        let mut left = [0; LANES];
+        for (left, octet) in left.as_chunks_mut::<8>().0.iter_mut().zip(octets) {
+            let words = &octet.words[2 * half + 1];
+            for lane in 0..8 {
+                left[lane] = (words[lane].cast_signed() >> shift) as i16;
+            }
+        }
+        left
+    }
+}
+
+/// Digits of scalars as codes: the place of the bucket, [`Base::places`] for none, and the unit.
+pub(crate) struct Codes {
+    base: Base,
+    /// Part by part of [`OCTETS_TOGETHER`], window by window.
+    codes: Vec<u16>,
+}
+
+impl Codes {
+    /// Of magnitudes.
+    pub(crate) fn new<F: Field>(level: Level, mut octets: Vec<Octet>, base: Base) -> Self {
+        let mut codes = vec![0; 8 * octets.len() * base.count()];
+        let parts = codes.chunks_mut(8 * OCTETS_TOGETHER * base.count());
+        parallel::each(
+            parts.zip(octets.chunks_mut(OCTETS_TOGETHER)),
+            |(codes, octets)| kernels::recode::<F>(level, &base, octets, codes),
+        );
+        Self { base, codes }
+    }
+
+    pub(crate) const fn base(&self) -> Base {
+        self.base
+    }
+
+    /// Buckets and references of a range of points, which starts with an octet, in a window: of
+    /// points in turns with their images, as [`crate::images::make`] gives them.
+    pub(crate) fn of_window(
+        &self,
+        window: usize,
+        range: &Range<usize>,
+    ) -> impl Iterator<Item = (usize, u32)> + Clone {
+        let (count, together) = (self.base.count(), 8 * OCTETS_TOGETHER);
+        let range = range.clone();
+        let parts = self.codes.chunks(together * count).enumerate();
+        let parts = parts.skip(range.start / together);
+        let parts = parts.take(range.end.div_ceil(together) - range.start / together);
+        parts.flat_map(move |(part, codes)| {
+            let first = part * together;
+            let stride = codes.len() / count;
+            let skipped = range.start.saturating_sub(first);
+            let end = (range.end - first).min(stride);
+            let own = &codes[window * stride..][skipped..end];
+            let points = first + skipped..;
+            own.iter().zip(points).map(move |(code, point)| {
+                let unit = UNITS[usize::from(code >> PLACE_BITS)];
+                let place = usize::from(code & ((1 << PLACE_BITS) - 1));
+                (place, unit + 3 * point as u32)
+            })
+        })
+    }
+}
+
+/// Which image is `zeta6^t` times a point, for all t.
+const UNITS: [u32; 8] = [0, 2 | NEGATED, 1, NEGATED, 2, 1 | NEGATED, 0, 0];

@@ -1,0 +1,192 @@
+//! Sums of points with scalars in digits of both halves, see [`crate::eisenstein`].
+//!
+//! `sum (i + j zeta6) B_ij` over the buckets of a window is `sum i R_i + zeta6 sum j C_j` with the sums R_i and C_j of lines of buckets: two
+//! additions a bucket, and few more for the weights, which are those of a digit in base two.
+
+use core::ops::Range;
+
+use ff::{Field as _, WithSmallOrderMulGroup as _};
+use zkernel_backend::{Curve, Scalar};
+
+use crate::affine::{Adder, Source, Xy};
+use crate::buckets::{self, Section};
+use crate::eisenstein::{Base, Codes, Shape, lines};
+use crate::images;
+use crate::integers::Octet;
+use crate::level::Level;
+use crate::msm::sort;
+use crate::parallel;
+
+/// Terms of windows that are sorted and added together.
+const TERMS_TOGETHER: usize = 1 << 15;
+
+/// Points with binary logarithms of their weights.
+type Addends<C> = Vec<(
+    u32,
+    Vec<Xy<<C as pasta_curves::arithmetic::CurveAffine>::Base>>,
+)>;
+
+/// Addends of all parts, each of some windows and a range of the points.
+pub(crate) fn sum<C: Curve>(
+    level: Level,
+    points: Source<'_, C::Base>,
+    (scalars, base): (Vec<Octet>, Base),
+    parts: Vec<(Range<usize>, Range<usize>)>,
+) -> Vec<Addends<C>> {
+    let codes = Codes::new::<Scalar<C>>(level, scalars, base);
+    let mut room = Adder::with(level, |adder| adder.take_room(3 * points.len()));
+    let images = images::make(level, points, &mut room);
+    let addends = parallel::map(parts.into_iter(), |(own, range)| {
+        Adder::with(level, |adder| {
+            part::<C>(adder, (images, range), &codes, own)
+        })
+    });
+    Adder::with(level, |adder| adder.give_room(room));
+    addends
+}
+
+/// Addends of some windows and a range of the points.
+fn part<C: Curve>(
+    adder: &mut Adder<C::Base>,
+    (images, range): (&[Xy<C::Base>], Range<usize>),
+    codes: &Codes,
+    own: Range<usize>,
+) -> Addends<C> {
+    let base = codes.base();
+    let (buckets, filled) = bucket_sums(adder, (images, range), codes, &own);
+    let lines = Lines {
+        base,
+        first: own.start,
+        hexagon: lines(base.hexagon),
+        triangle: lines(base.triangle),
+        filled: &filled,
+    };
+    let size = base.hexagon.most() as usize;
+    let last = (base.triangle.most() as usize).next_power_of_two();
+    let low = own.start..own.end.min(base.count() - 1);
+    let groups = if last <= size {
+        vec![(own, size)]
+    } else {
+        vec![(low.clone(), size), (low.end..own.end, last)]
+    };
+    let mut addends = Vec::new();
+    for (windows, size) in groups
+        .into_iter()
+        .filter(|(windows, _)| !windows.is_empty())
+    {
+        let (references, counts) = lines.references(&windows, size);
+        let sums = buckets::sum(adder, Source::Points(&buckets), references, counts);
+        let of_windows = weigh(adder, &sums, size, windows.len());
+        adder.give_room(sums);
+        addends.extend(at_windows::<C>(&of_windows, windows, base.width()));
+    }
+    adder.give_room(buckets);
+    addends
+}
+
+/// Sums of the buckets of some windows, and which of them have points.
+fn bucket_sums<B>(
+    adder: &mut Adder<B>,
+    (images, range): (&[Xy<B>], Range<usize>),
+    codes: &Codes,
+    own: &Range<usize>,
+) -> (Vec<Xy<B>>, Vec<bool>)
+where
+    B: ff::PrimeField + pasta_curves::arithmetic::VartimeField,
+{
+    let base = codes.base();
+    let places = (own.len() - 1) * base.hexagon.places() + base.places(own.end - 1);
+    let (mut filled, mut buckets) = (Vec::with_capacity(places), Vec::new());
+    let at_once = (TERMS_TOGETHER / range.len().max(1)).max(1);
+    for first in own.clone().step_by(at_once) {
+        let windows = first..own.end.min(first + at_once);
+        let mut sorted = Vec::with_capacity(windows.len() * range.len());
+        let mut counts = Vec::new();
+        for window in windows {
+            let digits = codes.of_window(window, &range);
+            let places = base.places(window);
+            sort((range.len(), digits), places, &mut counts, &mut sorted);
+        }
+        filled.extend(counts.iter().map(|count| *count != 0));
+        let sums = buckets::sum(adder, Source::Points(images), sorted, counts);
+        if sums.len() == places {
+            return (sums, filled);
+        }
+        if buckets.capacity() < places {
+            buckets = adder.take_room(places);
+            buckets.clear();
+            buckets.reserve(places);
+        }
+        buckets.extend_from_slice(&sums);
+        adder.give_room(sums);
+    }
+    (buckets, filled)
+}
+
+/// Lines of the buckets of windows.
+struct Lines<'a> {
+    base: Base,
+    /// The window of the first bucket.
+    first: usize,
+    hexagon: [Vec<Vec<u32>>; 2],
+    triangle: [Vec<Vec<u32>>; 2],
+    /// Which buckets have points.
+    filled: &'a [bool],
+}
+
+impl Lines<'_> {
+    /// References to the buckets that have points, line by line: those by i of all windows, `size` each with empty ones, then those by j.
+    fn references(&self, windows: &Range<usize>, size: usize) -> (Vec<u32>, Vec<u32>) {
+        let mut references = Vec::with_capacity(2 * self.filled.len());
+        let mut counts = Vec::with_capacity(2 * windows.len() * size);
+        for kind in 0..2 {
+            for window in windows.clone() {
+                let last = self.base.is_last(window);
+                let lines = if last { &self.triangle } else { &self.hexagon };
+                let first = (window - self.first) * self.base.hexagon.places();
+                let filled = &self.filled[first..];
+                for line in &lines[kind] {
+                    let before = references.len();
+                    let own = line.iter().filter(|place| filled[**place as usize]);
+                    references.extend(own.map(|place| first as u32 + place));
+                    counts.push((references.len() - before) as u32);
+                }
+                counts.resize(counts.len() + size - lines[kind].len(), 0);
+            }
+        }
+        (references, counts)
+    }
+}
+
+/// Weighted sums of the lines of windows: those by i, then those by j.
+fn weigh<B>(adder: &mut Adder<B>, lines: &[Xy<B>], size: usize, windows: usize) -> Vec<Xy<B>>
+where
+    B: ff::PrimeField + pasta_curves::arithmetic::VartimeField,
+{
+    let section = Section {
+        buckets: lines,
+        size,
+        shift: 0,
+    };
+    let mut addends = section.addends(adder, 2 * windows);
+    addends.reverse();
+    adder.horner(2 * windows, &addends)
+}
+
+/// Weighted sums as those of their windows.
+fn at_windows<C: Curve>(sums: &[Xy<C::Base>], own: Range<usize>, width: u32) -> Addends<C> {
+    let (by_i, by_j) = sums.split_at(own.len());
+    let turned = |point: &Xy<C::Base>| Xy {
+        // zeta6 is - omega^2.
+        x: point.x * C::Base::ZETA.square(),
+        y: -point.y,
+    };
+    let of_window = |(group, window): (usize, usize)| {
+        let shift = window as u32 * width;
+        [
+            (shift, vec![by_i[group]]),
+            (shift, vec![turned(&by_j[group])]),
+        ]
+    };
+    own.enumerate().flat_map(of_window).collect()
+}

@@ -1,0 +1,51 @@
+//! Images of points under the endomorphism of the curves, eight at a time.
+
+use ff::PrimeField;
+
+use super::lanes::Lanes;
+use super::prime::Prime;
+use super::rows;
+
+/// Every point `(x, y)`, `(zeta x, y)` and `(zeta^2 x, y)`, in three times as many places.
+pub(crate) fn images<B: PrimeField>(
+    prime: Prime<B>,
+    points: &[[u64; 8]],
+    zeta: B,
+    images: &mut [[u64; 8]],
+) {
+    // SAFETY: `prime` holds an `Ifma`, which proves the features.
+    unsafe { images_words(prime, points, prime.factor(zeta), images) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn images_words<B: PrimeField>(
+    prime: Prime<B>,
+    points: &[[u64; 8]],
+    zeta: [u64; 5],
+    images: &mut [[u64; 8]],
+) {
+    let (k, ifma) = (prime.constants(), prime.ifma);
+    let zeta = Lanes::splat(ifma, zeta);
+    let (mut own, mut first, mut second) = ([[0; 4]; 8], [[0; 4]; 8], [[0; 4]; 8]);
+    for (points, images) in points.chunks(8).zip(images.chunks_mut(24)) {
+        for (x, point) in own.iter_mut().zip(points) {
+            x.copy_from_slice(&point[..4]);
+        }
+        let x = rows::load(ifma, &own);
+        let turned = x.multiply(&zeta, k).canonical(k);
+        // 1 + zeta + zeta^2 = 0
+        let zero = Lanes(k.zero());
+        let other = zero.subtract(&x.add(&turned, k), &k.p2, k);
+        rows::store(&mut first, &turned);
+        rows::store(&mut second, &other.canonical(k));
+        let all = points.iter().zip(first.iter().zip(&second));
+        for (images, (point, (first, second))) in images.as_chunks_mut::<3>().0.iter_mut().zip(all)
+        {
+            images[0] = *point;
+            images[1][..4].copy_from_slice(first);
+            images[1][4..].copy_from_slice(&point[4..]);
+            images[2][..4].copy_from_slice(second);
+            images[2][4..].copy_from_slice(&point[4..]);
+        }
+    }
+}
