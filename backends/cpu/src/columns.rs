@@ -16,8 +16,9 @@ pub struct Columns<F: Field>(HostColumns<F>);
 
 impl<F: Field> Drop for Columns<F> {
     fn drop(&mut self) {
+        let columns = self.0.columns;
         if let Body::Full(cells) = &mut self.0.body {
-            room::give(core::mem::take(cells));
+            room::give(columns, core::mem::take(cells));
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::prime::Prime;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::transform::{self as packed, Plan, SIZES, Shift, Shifts};
+use crate::packed::transform::{self as packed, Plan, Room, SIZES, Shift, Shifts};
 #[cfg(target_arch = "x86_64")]
 use crate::parallel;
 #[cfg(target_arch = "x86_64")]
@@ -170,26 +170,29 @@ fn transform_packed<F: Field>(
 ) -> Vec<F> {
     let mut outputs = room::take(cells.len());
     let rows = plan.cells();
-    let first = |column: &[F], (task, cells): (usize, &mut [F]), buffer: &mut Vec<_>| {
-        packed::first_pass(prime, plan, (column, shifts), task, cells, buffer);
+    let first = |column: &[F], (start, cells): (usize, &mut [F]), room: &mut Room| {
+        packed::first_pass(prime, plan, (column, shifts), start, cells, room);
     };
-    let alone = |buffer: &mut Vec<_>, (column, output): (&[F], &mut [F])| {
-        let tasks = output.chunks_mut(plan.task_cells()).enumerate();
-        tasks.for_each(|task| first(column, task, buffer));
-        packed::second_pass(prime, plan, output, (false, buffer));
+    let alone = |room: &mut Room, (column, output): (&[F], &mut [F])| {
+        first(column, (0, output), room);
+        packed::second_pass(prime, plan, output, (false, room));
     };
     if cells.len() < PARALLEL_CELLS {
-        let mut buffer = Vec::new();
+        let mut room = Room::default();
         let columns = cells.chunks(rows).zip(outputs.chunks_mut(rows));
-        columns.for_each(|both| alone(&mut buffer, both));
+        columns.for_each(|both| alone(&mut room, both));
     } else if cells.len() / rows >= rayon::current_num_threads() || rows < PARALLEL_ROWS {
         let columns = cells.chunks(rows).zip(outputs.chunks_mut(rows));
-        parallel::each_with(columns, Vec::new, alone);
+        parallel::each_with(columns, Room::default, alone);
     } else {
+        let together = plan.together();
         for (column, output) in cells.chunks(rows).zip(outputs.chunks_mut(rows)) {
-            let tasks = output.chunks_mut(plan.task_cells()).enumerate();
-            parallel::each_with(tasks, Vec::new, |buffer, task| first(column, task, buffer));
-            packed::second_pass(prime, plan, output, (true, &mut Vec::new()));
+            let tasks = output.chunks_mut(together * plan.task_cells()).enumerate();
+            let work = |room: &mut Room, (index, cells): (usize, &mut [F])| {
+                first(column, (index * together, cells), room);
+            };
+            parallel::each_with(tasks, Room::default, work);
+            packed::second_pass(prime, plan, output, (true, &mut Room::default()));
         }
     }
     outputs

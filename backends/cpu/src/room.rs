@@ -14,15 +14,22 @@ const LEAST: usize = 1 << 10;
 /// Most bytes that are kept.
 const MOST: usize = 16 << 20;
 
+/// Most bytes of a single column that is kept beside these, the last one of more than that: whoever has columns of 2^19 rows and
+/// more has many of them, and fresh pages take as long as half a transform.
+const MOST_OF_COLUMN: usize = 64 << 20;
+
 /// What is kept: vectors of cells of any field.
 static KEPT: Mutex<Kept> = Mutex::new(Kept {
     bytes: 0,
     vectors: Vec::new(),
+    column: None,
 });
 
 struct Kept {
     bytes: usize,
     vectors: Vec<Box<dyn Any + Send>>,
+    /// A large one.
+    column: Option<Box<dyn Any + Send>>,
 }
 
 /// So many cells, of any values.
@@ -40,14 +47,18 @@ pub(crate) fn take<F: Field>(length: usize) -> Vec<F> {
     cells
 }
 
-/// Keeps the room of cells that are no longer wanted.
-pub(crate) fn give<F: Field>(cells: Vec<F>) {
+/// Keeps the room of cells of so many columns that are no longer wanted.
+pub(crate) fn give<F: Field>(columns: usize, cells: Vec<F>) {
     if cells.capacity() >= LEAST {
         let bytes = bytes(&cells);
         let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.bytes + bytes <= MOST {
             kept.bytes += bytes;
             kept.vectors.push(Box::new(cells));
+        } else if columns == 1 && (MOST / 2..=MOST_OF_COLUMN).contains(&bytes) {
+            let last = kept.column.replace(Box::new(cells));
+            drop(kept);
+            drop(last);
         }
     }
 }
@@ -61,10 +72,13 @@ impl Kept {
     /// The smallest vector with room for so many cells, if it is not much too large.
     fn take<F: Field>(&mut self, length: usize) -> Option<Vec<F>> {
         let room_of = |vector: &Box<dyn Any + Send>| vector.downcast_ref().map(Vec::<F>::capacity);
+        let fits = |own: &usize| (length..=2 * length).contains(own);
         let fitting = |(index, vector)| {
-            let own = room_of(vector)?;
-            (length..=2 * length).contains(&own).then_some((own, index))
+            Some((room_of(vector).filter(fits)?, index))
         };
+        if self.column.as_ref().and_then(room_of).is_some_and(|own| fits(&own)) {
+            return self.column.take()?.downcast().ok().map(|cells| *cells);
+        }
         let (_, index) = self.vectors.iter().enumerate().filter_map(fitting).min()?;
         let cells: Vec<F> = *self.vectors.swap_remove(index).downcast().ok()?;
         self.bytes -= bytes(&cells);
@@ -82,7 +96,7 @@ mod tests {
     #[test]
     fn room_has_the_length_and_the_field_that_are_asked_for() {
         for length in [0, 1, LEAST, LEAST + 1, 3 * LEAST] {
-            give(vec![Fp::ONE; 2 * length]);
+            give(2, vec![Fp::ONE; 2 * length]);
             assert_eq!(take::<Fq>(length).len(), length);
             assert_eq!(take::<Fp>(length).len(), length);
         }
@@ -91,8 +105,19 @@ mod tests {
     #[test]
     fn no_more_than_the_limit_is_kept() {
         for _ in 0..3 * MOST / (32 * LEAST) {
-            give(vec![Fp::ONE; LEAST]);
+            give(1, vec![Fp::ONE; LEAST]);
         }
         assert!(KEPT.lock().unwrap().bytes <= MOST);
+    }
+
+    #[test]
+    fn a_large_column_is_kept_and_given_again() {
+        let cells = vec![Fp::ONE; MOST / 16];
+        let first = cells.as_ptr();
+        give(1, cells);
+        let again = take::<Fp>(MOST / 16);
+        assert_eq!((again.as_ptr(), again.len()), (first, MOST / 16));
+        give(2, again);
+        assert!(KEPT.lock().unwrap().column.is_none());
     }
 }

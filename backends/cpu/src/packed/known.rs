@@ -31,21 +31,14 @@ impl Known {
     pub(super) fn multiply(&self, ifma: Ifma, a: &Loose, k: &Constants) -> Loose {
         let a = a.lifted(k);
         let mut t = unrolled!(6, i => Vector::splat(ifma, self.begin[i]));
-        for j in [0, 3] {
-            for (limb, row) in a.into_iter().zip(&self.rows) {
+        for (limb, row) in a.into_iter().zip(&self.rows) {
+            for j in 0..5 {
                 let row = Vector::splat(ifma, row[j]);
                 t[j] = t[j].low(limb, row);
                 t[j + 1] = t[j + 1].high(limb, row);
             }
         }
         let q = k.n0.low(t[0], k.n0);
-        for (limb, row) in a.into_iter().zip(&self.rows) {
-            for j in [1, 2, 4] {
-                let row = Vector::splat(ifma, row[j]);
-                t[j] = t[j].low(limb, row);
-                t[j + 1] = t[j + 1].high(limb, row);
-            }
-        }
         cleared(t, q, k)
     }
 
@@ -73,13 +66,13 @@ impl Known {
 /// Six columns and the multiple of p that clears the lowest, without it.
 #[inline(always)]
 fn cleared(mut t: [Vector; 6], q: Vector, k: &Constants) -> Loose {
-    let [p0, p1, p2, _, _] = k.p;
+    let [p0, p1, p2, _, p4] = k.p;
     t[1] = t[1].add(t[0].shr::<52>()).high(q, p0).low(q, p1);
     t[2] = t[2].high(q, p1).low(q, p2);
     t[3] = t[3].high(q, p2);
-    // q 2^254 in limbs of 52 bits
-    t[4] = t[4].add(q.shl::<46>().and(k.mask));
-    t[5] = t[5].add(q.and(k.mask).shr::<6>());
+    // q 2^254: two products of limbs instead of six shifts, masks and sums.
+    t[4] = t[4].low(q, p4);
+    t[5] = t[5].high(q, p4);
     Loose([t[1], t[2], t[3], t[4], t[5]])
 }
 

@@ -16,7 +16,7 @@
 //! * [`scalars`], [`halves`]: scalars as integers and digits;
 //! * [`planes`]: small integers as references to signed sums;
 //! * [`program`]: gate programs;
-//! * [`transform`], [`reading`], [`butterflies`], [`sinks`]: number-theoretic transforms;
+//! * [`transform`], [`reading`], [`copies`], [`butterflies`], [`sinks`]: number-theoretic transforms;
 //! * [`known`], [`loose`]: products by factors that are known, and values that are not carried;
 //! * [`pages`]: large pages for large vectors.
 
@@ -35,6 +35,8 @@ macro_rules! unrolled {
 
 #[cfg(target_arch = "x86_64")]
 mod butterflies;
+#[cfg(target_arch = "x86_64")]
+mod copies;
 #[cfg(target_arch = "x86_64")]
 mod doubling;
 #[cfg(target_arch = "x86_64")]

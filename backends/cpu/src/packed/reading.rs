@@ -1,17 +1,12 @@
 //! What the first pass of a transform reads, with its shifts, and the first layer of both passes.
 
+use super::copies::Copied;
 use super::lanes::Lanes;
 use super::loose::Loose;
 use super::prime::Constants;
 use super::rows::{Word, load_halves};
 use super::transform::{Plan, Shift};
-use super::vector::{Ifma, NEAR, Vector, prefetch};
-
-/// Layers from which the next cells are fetched ahead.
-pub(super) const FAR: u32 = 8;
-
-/// Rows ahead of which cells are fetched.
-const AHEAD: usize = 12;
+use super::vector::{Ifma, Vector};
 
 /// A task's columns of cells, row by row.
 pub(super) struct Rows<'a> {
@@ -29,12 +24,15 @@ impl<'a> Rows<'a> {
         [&fours[self.task], &fours[self.task + columns / 8]]
     }
 
-    /// Asks for the lines of a row.
+    /// Copies what this task and the next ones read, one task after the other.
     #[inline(always)]
-    fn fetch<const HINT: i32>(&self, row: usize) {
-        for four in self.cells(row) {
-            four.iter().step_by(2).for_each(prefetch::<HINT, _>);
-            prefetch::<HINT, _>(&four[3]);
+    pub(super) fn copy(&self, ifma: Ifma, copies: &mut [Copied]) {
+        let rows = 1usize << self.plan.log_rows;
+        for row in 0..rows {
+            for (next, copies) in copies.chunks_exact_mut(rows).enumerate() {
+                let task = self.task + next;
+                copies[row].take(ifma, Rows { task, ..*self }.cells(row));
+            }
         }
     }
 }
@@ -81,26 +79,24 @@ impl RowShift for ByRow<'_> {
     }
 }
 
-/// Reads a task's columns, rows in bit-reversed order, with the first layer.
+/// Reads a task's columns, or their copies, rows in bit-reversed order, with the first layer.
 #[inline(always)]
 pub(super) fn read<S: RowShift>(
     ifma: Ifma,
     buffer: &mut [Loose],
-    rows: &Rows<'_>,
+    (rows, copies): (&Rows<'_>, &[Copied]),
     shift: &S,
     k: &Constants,
 ) {
     let log_rows = rows.plan.log_rows;
-    let row = |place: usize| place.reverse_bits() >> (usize::BITS - log_rows);
-    for pair in 0..buffer.len() / 2 {
-        let place = 2 * pair;
-        if log_rows >= FAR && place + AHEAD < buffer.len() {
-            rows.fetch::<NEAR>(row(place + AHEAD));
-            rows.fetch::<NEAR>(row(place + AHEAD + 1));
-        }
+    let half = buffer.len() / 2;
+    for first in 0..half {
+        let place = first.reverse_bits() >> (usize::BITS - log_rows);
         let both = unrolled!(2, i => {
-            let row = row(place + i);
-            Loose::new(shift.shifted(row, load_halves(ifma, rows.cells(row)), k))
+            let row = first + i * half;
+            let cells = copies.get(row);
+            let cells = cells.map_or_else(|| rows.cells(row), Copied::cells);
+            Loose::new(shift.shifted(row, load_halves(ifma, cells), k))
         });
         [buffer[place], buffer[place + 1]] = sum_and_difference(both);
     }

@@ -5,12 +5,13 @@ use core::marker::PhantomData;
 use zkernel_backend::Field;
 
 use super::butterflies::Sink;
+use super::copies::Copied;
 use super::lanes::{Lanes, digits};
 use super::loose::{Loose, corrected, pack};
 use super::prime::{Constants, Prime};
 use super::rows::{store_words, words_of};
 use super::turns;
-use super::vector::{Ifma, NEAR, Vector, fetch_at};
+use super::vector::{Ifma, Vector};
 
 /// Eight elements between the passes: four words, lanes in [`super::rows::ORDER`].
 pub(crate) type Parcel = [[u64; 8]; 4];
@@ -202,11 +203,19 @@ impl<'a, F: Field> Shared<'a, F> {
         unsafe { &*self.cells.add(start).cast() }
     }
 
-    /// Asks for the lines of eight neighbours.
+    /// Copies the parcels of tasks from one on that are in places of eight neighbours in every row, one task after the other.
+    ///
+    /// # Safety
+    /// Nobody writes to these cells meanwhile.
     #[inline(always)]
-    pub(super) fn fetch(&self, start: usize) {
-        assert!(start + 8 <= self.length);
-        (0..4).for_each(|line| fetch_at::<NEAR>(self.cells.wrapping_add(start + 2 * line).cast()));
+    pub(super) unsafe fn copy(&self, ifma: Ifma, first: usize, [rows, stride]: [usize; 2], copies: &mut [Copied]) {
+        for row in 0..rows {
+            for (next, copies) in copies.chunks_exact_mut(rows).enumerate() {
+                // SAFETY: as the caller says.
+                let parcel = unsafe { self.parcel(row * stride + 8 * (first + next)) };
+                copies[row].take_parcel(ifma, parcel);
+            }
+        }
     }
 
     /// Makes eight neighbours canonical that are nearly so.

@@ -6,13 +6,16 @@
 //! outputs are eight neighbours again.
 //! Between them tiles of eight by eight are transposed. In both, all lanes have the same twiddle.
 
+use core::ops::Range;
+
 use zkernel_backend::Field;
 use zkernel_verifier::curve::powers;
 
 use super::butterflies::{LAYERS, Twiddles, vertical};
+use super::copies::{Copied, LOG_ROWS, TOGETHER};
 use super::loose::Loose;
 use super::prime::{Constants, Prime};
-use super::reading::{ByCell, ByRow, FAR, Rows, Unshifted, first_layer, read};
+use super::reading::{ByCell, ByRow, Rows, Unshifted, first_layer, read};
 use super::rows::{ORDER, Word};
 use super::sinks::{Neighbours, Parcel, Running, Shared, Tabled, open};
 use super::vector::Vector;
@@ -83,6 +86,16 @@ impl Plan {
     pub(crate) const fn task_cells(&self) -> usize {
         8 * self.rows()
     }
+
+    /// Whether tasks read copies of their rows.
+    const fn copies(&self) -> bool {
+        self.log_rows >= LOG_ROWS
+    }
+
+    /// Tasks whose cells are read together.
+    pub(crate) const fn together(&self) -> usize {
+        if self.copies() { TOGETHER } else { 1 }
+    }
 }
 
 /// Powers of a shift, `s^(r C)` of every row and `s^c` of every column, as factors: `s^j` of all cells in so much less room.
@@ -142,15 +155,40 @@ fn parcel(words: &[Word]) -> Parcel {
     core::array::from_fn(|i| core::array::from_fn(|lane| words[ORDER[lane]][i]))
 }
 
-/// One task of the first pass: eight columns, each cell times its shift, to the cells of the task as parcels. That of row k1
-/// lies where the second pass writes row `k1 mod 8` of the task's eight, eight cells from `k1 - k1 mod 8` on.
+/// What a thread works in.
+#[derive(Default)]
+pub(crate) struct Room {
+    values: Vec<Loose>,
+    copies: Vec<Copied>,
+}
+
+impl Room {
+    /// So many values, and so many copies.
+    #[inline(always)]
+    fn of(
+        &mut self,
+        [values, copies]: [usize; 2],
+        k: &Constants,
+    ) -> (&mut [Loose], &mut [Copied]) {
+        if self.values.len() < values {
+            self.values.resize(values, Loose::new(k.one));
+        }
+        if self.copies.len() < copies {
+            self.copies.resize(copies, Copied::NOTHING);
+        }
+        (&mut self.values[..values], &mut self.copies[..copies])
+    }
+}
+
+/// Tasks of the first pass from one on: eight columns each, every cell times its shift, to the cells of the tasks as parcels. That of
+/// row k1 lies where the second pass writes row `k1 mod 8` of the task's eight, eight cells from `k1 - k1 mod 8` on.
 pub(crate) fn first_pass<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
     (column, shifts): (&[F], Shifts<'_, F>),
-    task: usize,
+    start: usize,
     cells: &mut [F],
-    buffer: &mut Vec<Loose>,
+    room: &mut Room,
 ) {
     let column = prime.words(column);
     let words = prime
@@ -160,7 +198,7 @@ pub(crate) fn first_pass<F: Field>(
         .0;
     let parcels = words.as_chunks_mut::<4>().0;
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
-    unsafe { first_words(prime, plan, (column, shifts), task, parcels, buffer) }
+    unsafe { first_words(prime, plan, (column, shifts), start, parcels, room) }
 }
 
 /// The second pass, in place of the parcels of all tasks of the first, on all threads if wanted.
@@ -168,47 +206,76 @@ pub(crate) fn second_pass<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
     column: &mut [F],
-    (parallel, buffer): (bool, &mut Vec<Loose>),
+    (parallel, room): (bool, &mut Room),
 ) {
     let column = Shared::new(prime, column);
-    let task = |buffer: &mut Vec<Loose>, task: usize| {
+    let run = |room: &mut Room, tasks: Range<usize>| {
         // SAFETY: `prime` holds an `Ifma`, which proves the features; every task is done once.
-        unsafe { second_words(prime, plan, task, &column, buffer) }
+        unsafe { second_words(prime, plan, tasks, &column, room) }
     };
-    let tasks = 0..1 << (plan.log_rows - 3);
+    let tasks = 1 << (plan.log_rows - 3);
     if parallel {
-        parallel::each_with(tasks, Vec::new, task);
+        let together = plan.together();
+        let starts = (0..tasks).step_by(together);
+        let work = |room: &mut Room, start| run(room, start..tasks.min(start + together));
+        parallel::each_with(starts, Room::default, work);
     } else {
-        tasks.for_each(|number| task(buffer, number));
+        run(room, 0..tasks);
     }
 }
 
 /// # Safety
-/// The machine has the features, and no other call with this task and column runs at the same time.
+/// The machine has the features.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn first_words<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
     (column, shifts): (&[Word], Shifts<'_, F>),
-    task: usize,
+    start: usize,
     parcels: &mut [Parcel],
-    buffer: &mut Vec<Loose>,
+    room: &mut Room,
+) {
+    let k = prime.constants();
+    let (rows, together) = (plan.rows(), plan.together());
+    let copies = if plan.copies() { together * rows } else { 0 };
+    let (buffer, copies) = room.of([rows, copies], k);
+    for (group, parcels) in parcels.chunks_mut(together * rows).enumerate() {
+        let task = start + group * together;
+        if plan.copies() {
+            Rows { plan, column, task }.copy(prime.ifma, &mut copies[..parcels.len()]);
+        }
+        let tasks = parcels.chunks_exact_mut(rows).enumerate();
+        for (i, parcels) in tasks {
+            let own = Rows { plan, column, task: task + i };
+            first_task(prime, (&own, copies.get(i * rows..).unwrap_or_default()), shifts, parcels, buffer);
+        }
+    }
+}
+
+/// One task, by copies of its rows if there are any.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn first_task<F: Field>(
+    prime: Prime<F>,
+    (source, copies): (&Rows<'_>, &[Copied]),
+    shifts: Shifts<'_, F>,
+    parcels: &mut [Parcel],
+    buffer: &mut [Loose],
 ) {
     let (k, ifma) = (prime.constants(), prime.ifma);
-    let rows = plan.rows();
-    let own = Rows { plan, column, task };
-    let buffer = room(buffer, rows, k);
+    let (plan, task, rows) = (source.plan, source.task, buffer.len());
+    let own = (source, copies);
     let mut factor = None;
     match shifts {
-        Shifts::Cells([]) => read(ifma, buffer, &own, &Unshifted, k),
+        Shifts::Cells([]) => read(ifma, buffer, own, &Unshifted, k),
         Shifts::Cells(shifts) => {
             let column = prime.words(shifts);
             let shifts = Rows { plan, column, task };
-            read(ifma, buffer, &own, &ByCell { ifma, shifts }, k);
+            read(ifma, buffer, own, &ByCell { ifma, shifts }, k);
         }
         Shifts::Powers(shift) => {
             factor = Some(open(ifma, &shift.columns[task]));
-            read(ifma, buffer, &own, &ByRow { ifma, shift }, k);
+            read(ifma, buffer, own, &ByRow { ifma, shift }, k);
         }
     }
     if plan.tabled {
@@ -234,35 +301,54 @@ fn first_words<F: Field>(
     }
 }
 
-/// The first values of a buffer, which is made as long as they are.
-#[inline(always)]
-fn room<'a>(buffer: &'a mut Vec<Loose>, length: usize, k: &Constants) -> &'a mut [Loose] {
-    if buffer.len() < length {
-        buffer.resize(length, Loose::new(k.one));
-    }
-    &mut buffer[..length]
-}
-
 /// # Safety
-/// The machine has the features, and no other call with this task and column runs at the same time.
+/// The machine has the features, and no other call with one of these tasks and this column runs at the same time.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 unsafe fn second_words<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
-    task: usize,
+    tasks: Range<usize>,
     column: &Shared<'_, F>,
-    buffer: &mut Vec<Loose>,
+    room: &mut Room,
+) {
+    let (rows, columns) = (plan.rows(), 1 << plan.log_columns);
+    let together = plan.together();
+    let copies = if plan.copies() { together * columns } else { 0 };
+    let (buffer, copies) = room.of([columns, copies], prime.constants());
+    for first in tasks.clone().step_by(together) {
+        let group = together.min(tasks.end - first);
+        if plan.copies() {
+            // SAFETY: columns from `8 first` on are those of these tasks, and written to only by them.
+            unsafe { column.copy(prime.ifma, first, [columns, rows], &mut copies[..group * columns]) };
+        }
+        for i in 0..group {
+            let copies = copies.get(i * columns..).unwrap_or_default();
+            // SAFETY: as the caller says.
+            unsafe { second_task(prime, plan, first + i, (column, copies), buffer) };
+        }
+    }
+}
+
+/// # Safety
+/// As for [`second_words`], of the task.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+unsafe fn second_task<F: Field>(
+    prime: Prime<F>,
+    plan: &Plan,
+    task: usize,
+    (column, copies): (&Shared<'_, F>, &[Copied]),
+    buffer: &mut [Loose],
 ) {
     let (k, ifma) = (prime.constants(), prime.ifma);
-    let (rows, columns) = (plan.rows(), 1 << plan.log_columns);
-    let buffer = room(buffer, columns, k);
+    let (rows, columns) = (plan.rows(), buffer.len());
     for group in 0..columns / 8 {
         let start = |row: usize| (8 * group + row) * rows + 8 * task;
-        if plan.log_columns >= FAR && group + 1 < columns / 8 {
-            (0..8).for_each(|row| column.fetch(start(8 + row)));
-        }
-        // SAFETY: columns `8 task ..` are this task's, and written to only after all are read.
-        let tile = unsafe { unrolled!(8, row => column.parcel(start(ORDER[row]))) };
+        let tile = unrolled!(8, row => match copies.get(8 * group + ORDER[row]) {
+            Some(copied) => copied.parcel(),
+            // SAFETY: columns `8 task ..` are this task's, and written to only after all are read.
+            None => unsafe { column.parcel(start(ORDER[row])) },
+        });
         let rows = |i: usize| unrolled!(8, row => Vector::load(ifma, &tile[row][i]));
         // Lanes 0, 2, 1, 3 are neighbours, 4, 6, 5, 7 those of the other half.
         let even = unrolled!(4, i => Vector::transpose_even(rows(i)));
