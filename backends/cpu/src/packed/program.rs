@@ -63,12 +63,17 @@ struct Bounded {
 
 /// `sums[row] += sum_lanes weight * program(row)`.
 pub(crate) fn run<F: PrimeField>(prime: Prime<F>, run: &Run<'_, F>, sums: &mut [F]) {
+    let interpret = if prime.ifma.few_instructions() {
+        interpret::<F, true>
+    } else {
+        interpret::<F, false>
+    };
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
     unsafe { interpret(prime, run, prime.words_mut(sums)) }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn interpret<F: PrimeField>(prime: Prime<F>, run: &Run<'_, F>, sums: &mut [Word]) {
+fn interpret<F: PrimeField, const FEW: bool>(prime: Prime<F>, run: &Run<'_, F>, sums: &mut [Word]) {
     let (k, ifma) = (prime.constants(), prime.ifma);
     let program = Bounded::new(run.program);
     let inputs: Vec<&[Word]> = run.inputs.iter().map(|i| prime.words(i)).collect();
@@ -98,7 +103,7 @@ fn interpret<F: PrimeField>(prime: Prime<F>, run: &Run<'_, F>, sums: &mut [Word]
                 *value = [*constant; GROUPS];
             }
             for step in &program.steps {
-                let value = step.apply(&values, &one, k);
+                let value = step.apply::<FEW>(&values, &one, k);
                 values[step.result] = value;
             }
             if bound + 2 > LIMIT {
@@ -116,7 +121,12 @@ fn interpret<F: PrimeField>(prime: Prime<F>, run: &Run<'_, F>, sums: &mut [Word]
 
 impl Step {
     #[inline(always)]
-    fn apply(self, values: &[[Lanes; GROUPS]], one: &Lanes, k: &Constants) -> [Lanes; GROUPS] {
+    fn apply<const FEW: bool>(
+        self,
+        values: &[[Lanes; GROUPS]],
+        one: &Lanes,
+        k: &Constants,
+    ) -> [Lanes; GROUPS] {
         let (a, b) = (&values[self.a], &values[self.b]);
         match self.action {
             Action::Add => unrolled!(2, i => a[i].add(&b[i], k)),
@@ -129,21 +139,22 @@ impl Step {
                 };
                 unrolled!(2, i => a[i].subtract(&b[i], multiple, k))
             }
-            Action::Mul => multiply::<false>(a, b, k),
-            Action::MulWaiting => multiply::<true>(a, b, k),
-            Action::Reduce => multiply::<false>(a, &[*one; GROUPS], k),
+            Action::Mul => multiply::<FEW, false>(a, b, k),
+            Action::MulWaiting => multiply::<FEW, true>(a, b, k),
+            Action::Reduce => multiply::<FEW, false>(a, &[*one; GROUPS], k),
         }
     }
 }
 
 /// Products of both groups in turns, limbs normal.
 #[inline(always)]
-fn multiply<const WAITS: bool>(
+fn multiply<const FEW: bool, const WAITS: bool>(
     a: &[Lanes; GROUPS],
     b: &[Lanes; GROUPS],
     k: &Constants,
 ) -> [Lanes; GROUPS] {
-    let [first, second] = turns::multiply_uncarried::<WAITS>([&a[0], &a[1]], [&b[0], &b[1]], k);
+    let [first, second] =
+        turns::multiply_uncarried::<FEW, WAITS>([&a[0], &a[1]], [&b[0], &b[1]], k);
     [carry_up(first, k), carry_up(second, k)]
 }
 
