@@ -402,19 +402,19 @@ fn add_both<const FEW: bool>(
     }
     let rises = [rise(left, right, k), rise(other, other_right, k)];
     let [a, b] = turns::multiply::<FEW, false>([&rises[0], &rises[1]], [&own[0], &own[1]], k);
-    let [square, other_square] = turns::square_uncarried::<FEW>([&a, &b], k);
+    let [square, other_square] = turns::square_onto::<FEW>(&k.p8, [&a, &b], k);
     // x1 + x2 = 2 x1 + d - 3 p
     let (x, d) = (&left.x.0, &right.x.0);
-    let x = unrolled!(5, j => square[j].add(k.p8[j]).sub(x[j].add(x[j]).add(d[j])));
+    let x = unrolled!(5, j => square[j].sub(x[j].add(x[j]).add(d[j])));
     let x = Lanes::reduced(x, k);
     let (y, d) = (&other.x.0, &other_right.x.0);
-    let y = unrolled!(5, j => other_square[j].add(k.p8[j]).sub(y[j].add(y[j]).add(d[j])));
+    let y = unrolled!(5, j => other_square[j].sub(y[j].add(y[j]).add(d[j])));
     let y = Lanes::reduced(y, k);
     if let Some(next) = next {
         next.fetch::<3>();
     }
     let runs = [run(left, &x, k), run(other, &y, k)];
-    let [f, g] = turns::multiply_uncarried::<FEW, false>([&a, &b], [&runs[0], &runs[1]], k);
+    let [f, g] = turns::multiply_onto::<FEW, false>(&k.p3, [&a, &b], [&runs[0], &runs[1]], k);
     let first = fallen(left, f, x, k);
     let second = fallen(other, g, y, k);
     blocks[pairs[0].left as usize] = first;
@@ -445,10 +445,10 @@ fn run(left: &Block, x: &Lanes, k: &Constants) -> Lanes {
     signed_digits(run)
 }
 
-/// The sum, given its x and the product of slope and run.
+/// The sum, given its x and the product of slope and run, 3 p more.
 #[inline(always)]
 fn fallen(left: &Block, fall: [Vector; 5], x: Lanes, k: &Constants) -> Block {
-    let y = unrolled!(5, j => fall[j].add(k.p3[j]).sub(left.y.0[j]));
+    let y = unrolled!(5, j => fall[j].sub(left.y.0[j]));
     let y = Lanes::reduced(y, k);
     Block { x, y }
 }
@@ -457,5 +457,6 @@ fn fallen(left: &Block, fall: [Vector; 5], x: Lanes, k: &Constants) -> Block {
 #[inline(always)]
 pub(super) fn finish(left: &Block, slope: Lanes, x: Lanes, k: &Constants) -> Block {
     let fall = slope.multiply_uncarried(&run(left, &x, k), k);
+    let fall = unrolled!(5, j => fall[j].add(k.p3[j]));
     fallen(left, fall, x, k)
 }

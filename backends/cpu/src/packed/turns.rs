@@ -65,12 +65,23 @@ pub(super) fn multiply_uncarried<const FEW: bool, const WAITS: bool>(
     b: [&Lanes; 2],
     k: &Constants,
 ) -> [[Vector; 5]; 2] {
+    multiply_onto::<FEW, WAITS>(&k.zero(), a, b, k)
+}
+
+/// Both products, each added to `start`: limbs below 2^57 more than its.
+#[inline(always)]
+pub(super) fn multiply_onto<const FEW: bool, const WAITS: bool>(
+    start: &[Vector; 5],
+    a: [&Lanes; 2],
+    b: [&Lanes; 2],
+    k: &Constants,
+) -> [[Vector; 5]; 2] {
     debug_assert!(a.iter().chain(&b).all(|lanes| lanes.is_factor()));
     let [(a, b), (c, d)] = [(&a[0].0, &b[0].0), (&a[1].0, &b[1].0)];
-    let (m, zero) = (k.mask, k.mask.sub(k.mask));
+    let (m, [s0, s1, s2, s3, s4]) = (k.mask, *start);
     // Where few instructions count, loads of their own are cheaper: one serves two products of limbs.
     let waits = WAITS && !FEW;
-    let [mut t, mut u] = [[m, m, m, m, m, zero, zero, zero, zero, zero]; 2];
+    let [mut t, mut u] = [[m, m, m, m, m, s0, s1, s2, s3, s4]; 2];
     t[0] = t[0].low_from::<0>(waits, a[0], b);
     u[0] = u[0].low_from::<0>(waits, c[0], d);
     macro_rules! step {
@@ -109,15 +120,22 @@ macro_rules! end_of_square {
     }};
 }
 
-/// Both squares, with the bounds of [`Lanes::square`], limbs below 2^57.
+/// Both squares, with the bounds of [`Lanes::square`], each added to `start`: limbs below 2^57 more than its.
 #[inline(always)]
-pub(super) fn square_uncarried<const FEW: bool>(a: [&Lanes; 2], k: &Constants) -> [[Vector; 5]; 2] {
+pub(super) fn square_onto<const FEW: bool>(
+    start: &[Vector; 5],
+    a: [&Lanes; 2],
+    k: &Constants,
+) -> [[Vector; 5]; 2] {
     debug_assert!(a.iter().all(|lanes| lanes.is_factor()));
     let [a, b] = a;
     let zero = k.mask.sub(k.mask);
     let [mut t, mut u] = [[zero; 10]; 2];
     for i in 0..3 {
         (t[i], u[i]) = (a.own_column(i, k), b.own_column(i, k));
+    }
+    for i in 0..5 {
+        (t[i + 5], u[i + 5]) = (start[i], start[i]);
     }
     macro_rules! step {
         ($i:literal) => {
