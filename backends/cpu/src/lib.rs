@@ -43,6 +43,7 @@ pub use crate::bases::Bases;
 pub use crate::columns::Columns;
 pub use crate::eval::Kernel;
 pub use crate::level::Level;
+pub use crate::packed::pace::Pace;
 pub use crate::packed::pages::reserve;
 
 /// The CPU backend, on the global rayon pool.
