@@ -298,7 +298,34 @@ fn cells<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
             &weights,
             &mut sums,
         )
+    })?;
+    let kernel = cpu.prepare(&products())?;
+    let columns = (0..16).map(|_| cpu.upload(&full(1, 1024)));
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let inputs: Vec<_> = columns.iter().collect();
+    timer.time("run a gate of 256 products", 256 << 10, || {
+        cpu.run(&kernel, &inputs, &[], &weights[..1], &mut sums)
     })
+}
+
+/// Layers of products of neighbours, 256 in all: hardly one waits for another.
+fn products() -> Program {
+    let operand = |index: u16| {
+        index
+            .checked_sub(16)
+            .map_or(Operand::Input(index), Operand::Result)
+    };
+    let product = |index: u16| Instruction {
+        operation: Operation::Mul,
+        a: operand(index),
+        b: operand(index / 16 * 16 + (index + 1) % 16),
+    };
+    Program {
+        inputs: 16,
+        constants: 0,
+        instructions: (0..256).map(product).collect(),
+        output: Operand::Result(255),
+    }
 }
 
 /// `(a b + constant) a`.

@@ -8,21 +8,47 @@ use zkernel_verifier::expression::{Operand, Operation, Program};
 use crate::columns::Columns;
 use crate::kernels::{self, Run};
 use crate::level::Level;
+#[cfg(target_arch = "x86_64")]
+use crate::packed::program::Bounded;
 
 /// Rows interpreted together, and cells below which one thread is enough.
 const BLOCK: usize = 256;
 
-#[tracing::instrument(skip_all, fields(lanes = weights.len(), instructions = program.instructions.len()))]
+/// A gate program, and how packed lanes run it.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    pub(crate) program: Program,
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) bounded: Bounded,
+}
+
+impl Kernel {
+    pub(crate) fn new(program: &Program) -> Self {
+        Self {
+            program: program.clone(),
+            #[cfg(target_arch = "x86_64")]
+            bounded: Bounded::new(program),
+        }
+    }
+}
+
+#[tracing::instrument(skip_all, fields(lanes = weights.len(), instructions = kernel.program.instructions.len()))]
 pub(crate) fn run<F: Field>(
     level: Level,
-    program: &Program,
+    kernel: &Kernel,
     inputs: &[&Columns<F>],
     (constants, weights): (&[F], &[F]),
     accumulator: &mut Columns<F>,
 ) -> Result<()> {
     let shapes: Vec<shape::Shape> = inputs.iter().map(|i| i.shape()).collect();
     let target = accumulator.shape();
-    shape::run(program, &shapes, constants.len(), weights.len(), target)?;
+    shape::run(
+        &kernel.program,
+        &shapes,
+        constants.len(),
+        weights.len(),
+        target,
+    )?;
     let inputs: Vec<Cow<'_, [F]>> = inputs.iter().map(|i| i.full(level)).collect();
     let inputs: Vec<&[F]> = inputs.iter().map(|i| &**i).collect();
     let rows = target.1;
@@ -35,7 +61,7 @@ pub(crate) fn run<F: Field>(
             .map(|(s, w)| (*w, s))
             .collect();
         let run = Run {
-            program,
+            kernel,
             inputs: &inputs,
             constants,
             lanes: &lanes,
@@ -55,7 +81,7 @@ pub(crate) struct Lane<'a, F> {
 impl<F: Field> Lane<'_, F> {
     /// The results of all instructions, [`BLOCK`] rows each.
     pub(crate) fn interpret(&self, results: &mut Vec<F>) {
-        let instructions = &self.run.program.instructions;
+        let instructions = &self.run.kernel.program.instructions;
         results.resize(instructions.len() * BLOCK, F::ZERO);
         for (index, instruction) in instructions.iter().enumerate() {
             let (known, fresh) = results.split_at_mut(index * BLOCK);

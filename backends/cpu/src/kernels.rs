@@ -5,11 +5,10 @@ use core::ops::Range;
 
 use zkernel_backend::Field;
 use zkernel_verifier::curve::signed;
-use zkernel_verifier::expression::Program;
 
 use crate::digits::{Magnitude, Windows};
 use crate::eisenstein::Base;
-use crate::eval::{Lane, invert_block};
+use crate::eval::{Kernel, Lane, invert_block};
 use crate::groups::Neighbours;
 use crate::halves::Lattice;
 use crate::integers::{Integers, Octet};
@@ -244,7 +243,7 @@ pub(crate) fn references<F: Field>(
 
 /// A gate program on rows of input batches.
 pub(crate) struct Run<'a, F> {
-    pub(crate) program: &'a Program,
+    pub(crate) kernel: &'a Kernel,
     pub(crate) inputs: &'a [&'a [F]],
     pub(crate) constants: &'a [F],
     /// Weight of each lane and the position of its first cell.
@@ -267,7 +266,7 @@ pub(crate) fn run<F: Field>(level: Level, run: &Run<'_, F>, sums: &mut [F]) {
         };
         lane.interpret(&mut results);
         for (row, sum) in sums.iter_mut().enumerate() {
-            *sum += *weight * lane.read(run.program.output, &results, row);
+            *sum += *weight * lane.read(run.kernel.program.output, &results, row);
         }
     }
 }
@@ -278,7 +277,7 @@ mod tests {
     use pasta_curves::{Fp, Fq};
     use proptest::prelude::*;
     use zkernel_verifier::curve::powers;
-    use zkernel_verifier::expression::{Instruction, Operand, Operation};
+    use zkernel_verifier::expression::{Instruction, Operand, Operation, Program};
 
     use super::*;
 
@@ -413,17 +412,20 @@ mod tests {
             &cells.iter().rev().copied().collect::<Vec<F>>()[..],
         ];
         let run = Run {
-            program: &program,
+            kernel: &Kernel::new(&program),
             inputs: &inputs,
             constants: &[-F::ONE, cells[0]],
             lanes: &[(F::DELTA, 0), (-F::ONE, rows), (cells[1], 2 * rows)],
         };
-        let [portable, fast] = [Level::PORTABLE, Level::detect()].map(|level| {
+        let sums = |level| {
             let mut sums = cells[..rows].to_vec();
             super::run(level, &run, &mut sums);
             sums
-        });
-        assert_eq!(portable, fast, "{program:?}");
+        };
+        let portable = sums(Level::PORTABLE);
+        for level in Level::of_this_machine() {
+            assert_eq!(portable, sums(level), "{program:?}, {level:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The levels of the CPU backend: which instructions it uses.
 
+use crate::packed::pace::Pace;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::{prime::Prime, vector::Ifma};
 
@@ -25,6 +26,26 @@ impl Level {
         return Ifma::new().map(|ifma| Self(Kind::Avx512Ifma(ifma)));
         #[cfg(not(target_arch = "x86_64"))]
         None
+    }
+
+    /// As [`Level::avx512_ifma`], with code for processors of a pace, which need not be this one's.
+    #[must_use]
+    pub fn avx512_ifma_at(pace: Pace) -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        return Ifma::at(pace).map(|ifma| Self(Kind::Avx512Ifma(ifma)));
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            let _ = pace;
+            None
+        }
+    }
+
+    /// Every level that this machine runs: the portable one, then the packed one at each pace.
+    #[must_use]
+    pub fn of_this_machine() -> Vec<Self> {
+        let packed = [Pace::FewProducts, Pace::FewInstructions].map(Self::avx512_ifma_at);
+        let packed = packed.into_iter().flatten();
+        core::iter::once(Self::PORTABLE).chain(packed).collect()
     }
 
     /// The fastest level of this machine.

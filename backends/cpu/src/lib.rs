@@ -41,7 +41,9 @@ use zkernel_verifier::form::EvaluatedView;
 
 pub use crate::bases::Bases;
 pub use crate::columns::Columns;
+pub use crate::eval::Kernel;
 pub use crate::level::Level;
+pub use crate::packed::pace::Pace;
 pub use crate::packed::pages::reserve;
 
 /// The CPU backend, on the global rayon pool.
@@ -73,7 +75,7 @@ impl Cpu {
 impl<C: Curve> Backend<C> for Cpu {
     type Columns = Columns<Scalar<C>>;
     type Bases = Bases<C>;
-    type Kernel = Program;
+    type Kernel = Kernel;
 
     fn name(&self) -> String {
         format!("cpu ({})", self.level.name())
@@ -141,7 +143,7 @@ impl<C: Curve> Backend<C> for Cpu {
 
     fn prepare(&self, program: &Program) -> Result<Self::Kernel> {
         shape::prepare(program)?;
-        Ok(program.clone())
+        Ok(Kernel::new(program))
     }
 
     fn run(

@@ -1,5 +1,5 @@
-//! The levels against each other, at sizes too large for the reference. On a machine without AVX-512 IFMA both are the
-//! portable one.
+//! The levels against each other, at sizes too large for the reference. On a machine without AVX-512 IFMA there is
+//! only the portable one.
 
 use ff::{Field as _, PrimeField as _, WithSmallOrderMulGroup as _};
 use group::Curve as _;
@@ -8,11 +8,6 @@ use zkernel_backend::{Backend, Body, ColumnRef, Curve, HostColumns, Scalar, Term
 use zkernel_backend_conformance::inputs::{scalars, small};
 use zkernel_backend_cpu::{Cpu, Level};
 use zkernel_verifier::curve::Generators;
-
-fn levels() -> (Cpu, Cpu) {
-    let packed = Level::avx512_ifma().unwrap_or(Level::PORTABLE);
-    (Cpu::with_level(Level::PORTABLE), Cpu::with_level(packed))
-}
 
 fn full<C: Curve>(columns: usize, rows: usize) -> HostColumns<Scalar<C>> {
     HostColumns {
@@ -23,12 +18,14 @@ fn full<C: Curve>(columns: usize, rows: usize) -> HostColumns<Scalar<C>> {
     }
 }
 
-/// Same result of the same operations at both levels.
+/// Same result of the same operations at every level.
 fn same<T: PartialEq>(operations: impl Fn(&Cpu) -> zkernel_backend::Result<T>) {
-    let (portable, packed) = levels();
-    let (a, b) = (operations(&portable), operations(&packed));
-    assert!(a.is_ok(), "the operations succeed");
-    assert!(a == b, "the levels agree");
+    let portable = operations(&Cpu::with_level(Level::PORTABLE));
+    assert!(portable.is_ok(), "the operations succeed");
+    for level in &Level::of_this_machine()[1..] {
+        let packed = operations(&Cpu::with_level(*level));
+        assert!(portable == packed, "{level:?} agrees");
+    }
 }
 
 /// Transforms on both sides of the least packed size, and of the layers that are reduced.
@@ -141,15 +138,12 @@ fn full_scalars<C: Curve>() {
             for threads in [1, 3] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
                 let sum = |cpu: &Cpu| cpu.msm(&bases[..count], &values[..count]);
-                let (portable, packed) = levels();
-                let sums = pool
-                    .build()
-                    .unwrap()
-                    .install(|| [sum(&portable), sum(&packed)]);
-                for sum in sums {
+                let pool = pool.build().unwrap();
+                for level in Level::of_this_machine() {
+                    let own = pool.install(|| sum(&Cpu::with_level(level)));
                     assert!(
-                        sum.unwrap() == wanted.to_affine(),
-                        "{count} points, {threads} threads"
+                        own.unwrap() == wanted.to_affine(),
+                        "{count} points, {threads} threads, {level:?}"
                     );
                 }
             }

@@ -5,8 +5,17 @@ use pasta_curves::{Ep, EpAffine, EqAffine};
 use proptest::prelude::*;
 
 use super::*;
+use crate::packed::pace::Pace;
 
-const LEVELS: [fn() -> Level; 2] = [|| Level::PORTABLE, Level::detect];
+/// Every level; without the instructions, the portable one.
+fn levels() -> [Level; 3] {
+    let at = |pace| Level::avx512_ifma_at(pace).unwrap_or(Level::PORTABLE);
+    [
+        Level::PORTABLE,
+        at(Pace::FewProducts),
+        at(Pace::FewInstructions),
+    ]
+}
 
 /// Small multiples of the generator, the identity and opposites among them: sums meet often.
 fn multiples<C: Curve>(of: &[i8]) -> Vec<Xy<C::Base>> {
@@ -39,9 +48,9 @@ fn pairs<C: Curve>() {
         .chunks(2)
         .map(|p| value(p[0]) + value(p[1]))
         .collect();
-    for level in LEVELS {
+    for level in levels() {
         let mut counts = vec![2; references.len() / 2];
-        let reduced = Adder::with(level(), |adder| {
+        let reduced = Adder::with(level, |adder| {
             adder.reduce(Source::Points(&source), &references, &mut counts)
         });
         assert!(counts.iter().all(|count| *count == 1));
@@ -67,8 +76,8 @@ fn sums_from_far() {
     let counts: Vec<u32> = (0..1000).map(|i| 2 + i % 9).collect();
     assert_eq!(counts.iter().sum::<u32>(), 5996);
     let references = &references[..5996];
-    let [portable, fast] = LEVELS.map(|level| {
-        Adder::with(level(), |adder| {
+    let [portable, fast, few] = levels().map(|level| {
+        Adder::with(level, |adder| {
             crate::buckets::sum(
                 adder,
                 Source::Points(&source),
@@ -78,7 +87,7 @@ fn sums_from_far() {
         })
     });
     assert_eq!(portable.len(), counts.len());
-    assert!(portable == fast);
+    assert!(portable == fast && portable == few);
 }
 
 fn sum(points: &[Xy<<EpAffine as CurveAffine>::Base>]) -> Ep {
@@ -97,9 +106,9 @@ proptest! {
         let total: u32 = counts.iter().sum();
         let source = multiples::<EpAffine>(&(-60..60).collect::<Vec<i8>>());
         let references: Vec<u32> = (0..total).map(|i| (i * i % 113) | ((i % 3 / 2) << 31)).collect();
-        let mut left = LEVELS.map(|level| {
+        let [portable, fast, few] = levels().map(|level| {
             let mut left = counts.clone();
-            let points = Adder::with(level(), |adder| adder.reduce(Source::Points(&source), &references, &mut left));
+            let points = Adder::with(level, |adder| adder.reduce(Source::Points(&source), &references, &mut left));
             let mut points = &points[..];
             let of_bucket = |count: &u32| {
                 let (own, rest) = points.split_at(*count as usize);
@@ -108,16 +117,15 @@ proptest! {
             };
             left.iter().map(of_bucket).collect::<Vec<Ep>>()
         });
-        let fast = std::mem::take(&mut left[1]);
-        prop_assert!(left[0] == fast);
+        prop_assert!(portable == fast && portable == few);
     }
 
     #[test]
     fn weighted_sums(values in prop::collection::vec(-9i8..9, 1..20), groups in 1usize..20, bits in 0u32..6) {
         let cycle = values.iter().copied().cycle();
         let buckets = multiples::<EpAffine>(&cycle.take(groups << bits).collect::<Vec<i8>>());
-        let [portable, fast] = LEVELS.map(|level| {
-            Adder::with(level(), |adder| {
+        let [portable, fast, few] = levels().map(|level| {
+            Adder::with(level, |adder| {
                 let sums = adder.bit_sums(&buckets, 1 << bits);
                 let own = |i: u32| sums.iter().skip(i as usize).step_by(bits as usize + 1).copied().collect();
                 let addends: Vec<(u32, Vec<_>)> = (0..=bits).rev().map(|i| (2 * i, own(i))).collect();
@@ -126,7 +134,7 @@ proptest! {
                 (sums, totals, multiples)
             })
         });
-        prop_assert!(portable == fast);
+        prop_assert!(portable == fast && portable == few);
         let all: Vec<Ep> = fast.0.iter().step_by(bits as usize + 1).map(|p| p.point::<EpAffine>().to_curve()).collect();
         let wanted: Vec<Ep> = buckets.chunks(1 << bits).map(sum).collect();
         prop_assert!(all == wanted);

@@ -295,6 +295,23 @@ pub(super) fn signed_digits(mut limbs: [Vector; 5]) -> Lanes {
     Lanes(limbs)
 }
 
+/// Two neighbouring columns and `q 2^254`, `2^46` of the lower one: as FEW instructions as can be, or without products of limbs.
+#[inline(always)]
+pub(super) fn add_top<const FEW: bool>(
+    [low, high]: [Vector; 2],
+    q: Vector,
+    k: &Constants,
+) -> [Vector; 2] {
+    if FEW {
+        [low.low(q, k.p[4]), high.high(q, k.p[4])]
+    } else {
+        [
+            low.add(q.shl::<46>().and(k.mask)),
+            high.add(q.and(k.mask).shr::<6>()),
+        ]
+    }
+}
+
 /// Montgomery reduction of ten column sums, the five low ones having started at `2^52 - 1`: then `>> 52` is the carry
 /// after the multiple of p that clears the column is added.
 #[inline(always)]

@@ -5,6 +5,7 @@
 //! element and a constant in the form `c 2^260` is again a stored element, and nothing is ever converted one by one.
 //!
 //! * [`vector`]: a vector of eight words, a safe type over the intrinsics;
+//! * [`pace`]: what counts on a processor;
 //! * [`lanes`]: eight lazily reduced field elements, with bounds;
 //! * [`turns`]: two products at a time;
 //! * [`prime`]: a Pasta prime's constants, and the proof that its elements lie in memory as said above;
@@ -49,6 +50,7 @@ mod known;
 pub(crate) mod lanes;
 #[cfg(target_arch = "x86_64")]
 mod loose;
+pub(crate) mod pace;
 pub(crate) mod pages;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod planes;

@@ -113,9 +113,20 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         self.make_room(pairs.len());
         let k = self.constants;
         let (before, specials) = (&mut self.before[..pairs.len()], &mut self.specials);
+        let few = self.prime.ifma.few_instructions();
+        let forward = if few {
+            forward::<true>
+        } else {
+            forward::<false>
+        };
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
         let (products, chains) = unsafe { forward(k, blocks, pairs, before, specials) };
         let inverses = invert(self.prime, products);
+        let backward = if few {
+            backward::<B, true>
+        } else {
+            backward::<B, false>
+        };
         // SAFETY: as above.
         unsafe {
             backward(
@@ -215,7 +226,7 @@ fn invert<B: PrimeField + VartimeField>(
 /// Differences of x in place of the right ones, and products of those before each pair. Gives the product of all in
 /// words, and what each chain's inverse is of the inverse of that.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn forward(
+fn forward<const FEW: bool>(
     k: &Constants,
     blocks: &mut [Block],
     pairs: &[Pair],
@@ -237,7 +248,7 @@ fn forward(
             &blocks[pairs[0].right as usize].x,
             &blocks[pairs[1].right as usize].x,
         ];
-        products = turns::multiply::<true>([&products[0], &products[1]], [d, e], k);
+        products = turns::multiply::<FEW, true>([&products[0], &products[1]], [d, e], k);
     }
     if let ([pair], [before]) = (alone, before_alone) {
         subtract(k, pairs.len() - 1, blocks, pair, specials);
@@ -292,7 +303,7 @@ fn subtract(
 /// Finishes the additions, last first.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 #[allow(clippy::too_many_arguments)]
-fn backward<B: PrimeField>(
+fn backward<B: PrimeField, const FEW: bool>(
     prime: Prime<B>,
     k: &Constants,
     blocks: &mut [Block],
@@ -320,9 +331,9 @@ fn backward<B: PrimeField>(
             match fetches.next() {
                 Some(references) => {
                     let next = Next { source, references };
-                    add_both(blocks, both, before, &mut inverses, Some(&next), k);
+                    add_both::<FEW>(blocks, both, before, &mut inverses, Some(&next), k);
                 }
-                None => add_both(blocks, both, before, &mut inverses, None, k),
+                None => add_both::<FEW>(blocks, both, before, &mut inverses, None, k),
             }
             continue;
         }
@@ -358,7 +369,7 @@ impl Next<'_> {
 /// Two plain additions, with the differences in place of the right x: what comes before them in their chains, and the inverses
 /// of both with that, which lose the differences. Those products fill the wait for the sums' x.
 #[inline(always)]
-fn add_both(
+fn add_both<const FEW: bool>(
     blocks: &mut [Block],
     pairs: &[Pair; 2],
     before: &[Lanes; 2],
@@ -378,32 +389,32 @@ fn add_both(
     if let Some(next) = next {
         next.fetch::<0>();
     }
-    let [own, next_inverse] = shared::multiply_uncarried([&before[0], &right.x], *i, k);
+    let [own, next_inverse] = shared::multiply_uncarried::<FEW>([&before[0], &right.x], *i, k);
     if let Some(next) = next {
         next.fetch::<1>();
     }
     let [other_own, other_inverse] =
-        shared::multiply_uncarried([&before[1], &other_right.x], *j, k);
+        shared::multiply_uncarried::<FEW>([&before[1], &other_right.x], *j, k);
     let own = [digits(own), digits(other_own)];
     *inverses = [next_inverse, other_inverse];
     if let Some(next) = next {
         next.fetch::<2>();
     }
     let rises = [rise(left, right, k), rise(other, other_right, k)];
-    let [a, b] = turns::multiply::<false>([&rises[0], &rises[1]], [&own[0], &own[1]], k);
-    let [square, other_square] = turns::square_uncarried([&a, &b], k);
+    let [a, b] = turns::multiply::<FEW, false>([&rises[0], &rises[1]], [&own[0], &own[1]], k);
+    let [square, other_square] = turns::square_onto::<FEW>(&k.p8, [&a, &b], k);
     // x1 + x2 = 2 x1 + d - 3 p
     let (x, d) = (&left.x.0, &right.x.0);
-    let x = unrolled!(5, j => square[j].add(k.p8[j]).sub(x[j].add(x[j]).add(d[j])));
+    let x = unrolled!(5, j => square[j].sub(x[j].add(x[j]).add(d[j])));
     let x = Lanes::reduced(x, k);
     let (y, d) = (&other.x.0, &other_right.x.0);
-    let y = unrolled!(5, j => other_square[j].add(k.p8[j]).sub(y[j].add(y[j]).add(d[j])));
+    let y = unrolled!(5, j => other_square[j].sub(y[j].add(y[j]).add(d[j])));
     let y = Lanes::reduced(y, k);
     if let Some(next) = next {
         next.fetch::<3>();
     }
     let runs = [run(left, &x, k), run(other, &y, k)];
-    let [f, g] = turns::multiply_uncarried::<false>([&a, &b], [&runs[0], &runs[1]], k);
+    let [f, g] = turns::multiply_onto::<FEW, false>(&k.p3, [&a, &b], [&runs[0], &runs[1]], k);
     let first = fallen(left, f, x, k);
     let second = fallen(other, g, y, k);
     blocks[pairs[0].left as usize] = first;
@@ -434,10 +445,10 @@ fn run(left: &Block, x: &Lanes, k: &Constants) -> Lanes {
     signed_digits(run)
 }
 
-/// The sum, given its x and the product of slope and run.
+/// The sum, given its x and the product of slope and run, 3 p more.
 #[inline(always)]
 fn fallen(left: &Block, fall: [Vector; 5], x: Lanes, k: &Constants) -> Block {
-    let y = unrolled!(5, j => fall[j].add(k.p3[j]).sub(left.y.0[j]));
+    let y = unrolled!(5, j => fall[j].sub(left.y.0[j]));
     let y = Lanes::reduced(y, k);
     Block { x, y }
 }
@@ -446,5 +457,6 @@ fn fallen(left: &Block, fall: [Vector; 5], x: Lanes, k: &Constants) -> Block {
 #[inline(always)]
 pub(super) fn finish(left: &Block, slope: Lanes, x: Lanes, k: &Constants) -> Block {
     let fall = slope.multiply_uncarried(&run(left, &x, k), k);
+    let fall = unrolled!(5, j => fall[j].add(k.p3[j]));
     fallen(left, fall, x, k)
 }

@@ -8,10 +8,11 @@
 use ff::PrimeField;
 use zkernel_verifier::expression::{Operand, Operation, Program};
 
-use super::lanes::{Lanes, carry_up};
+use super::lanes::{Lanes, carry_up, digits};
 use super::prime::{Constants, Prime};
 use super::rows::{Word, read, read_sixteenfold, write};
 use super::turns;
+use super::vector::Vector;
 use crate::kernels::Run;
 
 /// Groups of eight rows worked on together: independent products hide each other's latency.
@@ -21,7 +22,7 @@ const GROUPS: usize = 2;
 const LIMIT: u32 = 63;
 
 /// An operation on values by their places, and the place of its result.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Step {
     action: Action,
     a: usize,
@@ -29,23 +30,34 @@ struct Step {
     result: usize,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Action {
     Add,
     /// The difference, plus a multiple of p.
     Sub(Multiple),
-    Mul,
-    /// The product, of a b that waits in memory since [`WAITED`] steps or longer.
-    MulWaiting,
+    Mul {
+        /// b waits in memory since [`WAITED`] steps or longer.
+        waits: bool,
+        /// Only products read the result, and so only the low 52 bits of its limbs.
+        factor: bool,
+    },
     /// The first operand, below 2 p.
     Reduce,
+}
+
+impl Action {
+    /// A product of which nothing is known yet.
+    const PRODUCT: Self = Self::Mul {
+        waits: false,
+        factor: false,
+    };
 }
 
 /// Steps after which a result is surely in the first-level cache.
 const WAITED: usize = 2;
 
 /// A multiple of p in the constants.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Multiple {
     Two,
     Eight,
@@ -54,7 +66,8 @@ enum Multiple {
 }
 
 /// A program whose values are bounded.
-struct Bounded {
+#[derive(Clone, Debug)]
+pub(crate) struct Bounded {
     steps: Vec<Step>,
     output: usize,
     /// Places of values: inputs, constants, then results.
@@ -63,14 +76,19 @@ struct Bounded {
 
 /// `sums[row] += sum_lanes weight * program(row)`.
 pub(crate) fn run<F: PrimeField>(prime: Prime<F>, run: &Run<'_, F>, sums: &mut [F]) {
+    let interpret = if prime.ifma.few_instructions() {
+        interpret::<F, true>
+    } else {
+        interpret::<F, false>
+    };
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
     unsafe { interpret(prime, run, prime.words_mut(sums)) }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn interpret<F: PrimeField>(prime: Prime<F>, run: &Run<'_, F>, sums: &mut [Word]) {
+fn interpret<F: PrimeField, const FEW: bool>(prime: Prime<F>, run: &Run<'_, F>, sums: &mut [Word]) {
     let (k, ifma) = (prime.constants(), prime.ifma);
-    let program = Bounded::new(run.program);
+    let program = &run.kernel.bounded;
     let inputs: Vec<&[Word]> = run.inputs.iter().map(|i| prime.words(i)).collect();
     let factor = |value: &F| Lanes::splat(ifma, prime.factor(*value));
     let one = factor(&F::ONE);
@@ -98,7 +116,7 @@ fn interpret<F: PrimeField>(prime: Prime<F>, run: &Run<'_, F>, sums: &mut [Word]
                 *value = [*constant; GROUPS];
             }
             for step in &program.steps {
-                let value = step.apply(&values, &one, k);
+                let value = step.apply::<FEW>(&values, &one, k);
                 values[step.result] = value;
             }
             if bound + 2 > LIMIT {
@@ -116,7 +134,12 @@ fn interpret<F: PrimeField>(prime: Prime<F>, run: &Run<'_, F>, sums: &mut [Word]
 
 impl Step {
     #[inline(always)]
-    fn apply(self, values: &[[Lanes; GROUPS]], one: &Lanes, k: &Constants) -> [Lanes; GROUPS] {
+    fn apply<const FEW: bool>(
+        self,
+        values: &[[Lanes; GROUPS]],
+        one: &Lanes,
+        k: &Constants,
+    ) -> [Lanes; GROUPS] {
         let (a, b) = (&values[self.a], &values[self.b]);
         match self.action {
             Action::Add => unrolled!(2, i => a[i].add(&b[i], k)),
@@ -129,22 +152,34 @@ impl Step {
                 };
                 unrolled!(2, i => a[i].subtract(&b[i], multiple, k))
             }
-            Action::Mul => multiply::<false>(a, b, k),
-            Action::MulWaiting => multiply::<true>(a, b, k),
-            Action::Reduce => multiply::<false>(a, &[*one; GROUPS], k),
+            Action::Mul { waits, factor } => {
+                let product = if waits && !FEW {
+                    multiply::<FEW, true>(a, b, k)
+                } else {
+                    multiply::<FEW, false>(a, b, k)
+                };
+                if factor {
+                    unrolled!(2, i => digits(product[i]))
+                } else {
+                    unrolled!(2, i => carry_up(product[i], k))
+                }
+            }
+            Action::Reduce => {
+                let product = multiply::<FEW, false>(a, &[*one; GROUPS], k);
+                unrolled!(2, i => carry_up(product[i], k))
+            }
         }
     }
 }
 
-/// Products of both groups in turns, limbs normal.
+/// Products of both groups in turns, limbs below 2^57.
 #[inline(always)]
-fn multiply<const WAITS: bool>(
+fn multiply<const FEW: bool, const WAITS: bool>(
     a: &[Lanes; GROUPS],
     b: &[Lanes; GROUPS],
     k: &Constants,
-) -> [Lanes; GROUPS] {
-    let [first, second] = turns::multiply_uncarried::<WAITS>([&a[0], &a[1]], [&b[0], &b[1]], k);
-    [carry_up(first, k), carry_up(second, k)]
+) -> [[Vector; 5]; GROUPS] {
+    turns::multiply_uncarried::<FEW, WAITS>([&a[0], &a[1]], [&b[0], &b[1]], k)
 }
 
 impl Multiple {
@@ -167,12 +202,19 @@ impl Bounded {
             (last_use[step.a], last_use[step.b]) = (number, number);
         }
         last_use[output] = steps.len();
+        let mut factor = vec![true; given + steps.len()];
+        for step in &steps {
+            if matches!(step.action, Action::Add | Action::Sub(_)) {
+                (factor[step.a], factor[step.b]) = (false, false);
+            }
+        }
         let mut place: Vec<usize> = (0..given).collect();
         let (mut places, mut free) = (given, Vec::new());
         for (number, step) in steps.iter_mut().enumerate() {
             let waits = step.b < given || number + given - step.b >= WAITED;
-            if matches!(step.action, Action::Mul) && waits {
-                step.action = Action::MulWaiting;
+            if let Action::Mul { .. } = step.action {
+                let factor = factor[given + number];
+                step.action = Action::Mul { waits, factor };
             }
             let result = free.pop().unwrap_or_else(|| {
                 places += 1;
@@ -210,7 +252,7 @@ struct Bounds {
 }
 
 impl Bounded {
-    fn new(program: &Program) -> Self {
+    pub(crate) fn new(program: &Program) -> Self {
         let (inputs, constants) = (usize::from(program.inputs), usize::from(program.constants));
         let bound = |place: usize| (place, if place < inputs { 16 } else { 1 });
         let mut bounds = Bounds {
@@ -242,7 +284,7 @@ impl Bounds {
                 let most = |bounds: &Self| product(bounds).div_ceil(64) + 1;
                 self.reduce_while(a, b, |bounds| most(bounds) > LIMIT);
                 let bound = most(self);
-                self.push(Action::Mul, (self.values[a].0, self.values[b].0), bound)
+                self.push(Action::PRODUCT, (self.values[a].0, self.values[b].0), bound)
             }
             Operation::Add => {
                 let most = |bounds: &Self| bounds.values[a].1 + bounds.values[b].1;

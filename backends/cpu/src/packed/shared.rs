@@ -5,17 +5,17 @@
 //! one limb too many, and one step more gives `a b 2^-260`. The four steps of b serve every product with it: two
 //! take 136 products of limbs instead of 160, and none of them waits for more than one quotient of its own.
 
-use super::lanes::{Lanes, digits};
+use super::lanes::{Lanes, add_top, digits};
 use super::prime::Constants;
 use super::vector::Vector;
 
 /// `a b 2^-260` for both a, limbs below 2^57. With a < 8 p, b < 7 p, limbs of b below 2^57: below 6 p, the four lower rows being
 /// below `(1 + 2^-48) p` and the highest limb of a below 2^49.
 ///
-/// Limbs of a are read from memory each time: what is worked on takes
-/// all registers, and the compiler would store the rest.
+/// Limbs of a are read from memory each time: what is worked on takes all registers, and the compiler would store the rest. Where
+/// FEW instructions count, it may: stores cost less there than reading each limb ten times.
 #[inline(always)]
-pub(super) fn multiply_uncarried(
+pub(super) fn multiply_uncarried<const FEW: bool>(
     a: [&Lanes; 2],
     b: [Vector; 5],
     k: &Constants,
@@ -28,26 +28,26 @@ pub(super) fn multiply_uncarried(
     let [mut t, mut u] = [[m, zero, zero, zero, zero, zero]; 2];
     macro_rules! add_row {
         ($i:literal) => {
-            t[0] = t[0].low_at::<$i>(factor[0], a);
-            u[0] = u[0].low_at::<$i>(factor[0], c);
-            t[1] = t[1].low_at::<$i>(factor[1], a);
-            u[1] = u[1].low_at::<$i>(factor[1], c);
-            t[2] = t[2].low_at::<$i>(factor[2], a);
-            u[2] = u[2].low_at::<$i>(factor[2], c);
-            t[3] = t[3].low_at::<$i>(factor[3], a);
-            u[3] = u[3].low_at::<$i>(factor[3], c);
-            t[4] = t[4].low_at::<$i>(factor[4], a);
-            u[4] = u[4].low_at::<$i>(factor[4], c);
-            t[1] = t[1].high_at::<$i>(factor[0], a);
-            u[1] = u[1].high_at::<$i>(factor[0], c);
-            t[2] = t[2].high_at::<$i>(factor[1], a);
-            u[2] = u[2].high_at::<$i>(factor[1], c);
-            t[3] = t[3].high_at::<$i>(factor[2], a);
-            u[3] = u[3].high_at::<$i>(factor[2], c);
-            t[4] = t[4].high_at::<$i>(factor[3], a);
-            u[4] = u[4].high_at::<$i>(factor[3], c);
-            t[5] = t[5].high_at::<$i>(factor[4], a);
-            u[5] = u[5].high_at::<$i>(factor[4], c);
+            t[0] = t[0].low_from::<$i>(!FEW, factor[0], a);
+            u[0] = u[0].low_from::<$i>(!FEW, factor[0], c);
+            t[1] = t[1].low_from::<$i>(!FEW, factor[1], a);
+            u[1] = u[1].low_from::<$i>(!FEW, factor[1], c);
+            t[2] = t[2].low_from::<$i>(!FEW, factor[2], a);
+            u[2] = u[2].low_from::<$i>(!FEW, factor[2], c);
+            t[3] = t[3].low_from::<$i>(!FEW, factor[3], a);
+            u[3] = u[3].low_from::<$i>(!FEW, factor[3], c);
+            t[4] = t[4].low_from::<$i>(!FEW, factor[4], a);
+            u[4] = u[4].low_from::<$i>(!FEW, factor[4], c);
+            t[1] = t[1].high_from::<$i>(!FEW, factor[0], a);
+            u[1] = u[1].high_from::<$i>(!FEW, factor[0], c);
+            t[2] = t[2].high_from::<$i>(!FEW, factor[1], a);
+            u[2] = u[2].high_from::<$i>(!FEW, factor[1], c);
+            t[3] = t[3].high_from::<$i>(!FEW, factor[2], a);
+            u[3] = u[3].high_from::<$i>(!FEW, factor[2], c);
+            t[4] = t[4].high_from::<$i>(!FEW, factor[3], a);
+            u[4] = u[4].high_from::<$i>(!FEW, factor[3], c);
+            t[5] = t[5].high_from::<$i>(!FEW, factor[4], a);
+            u[5] = u[5].high_from::<$i>(!FEW, factor[4], c);
         };
     }
     macro_rules! step {
@@ -59,12 +59,13 @@ pub(super) fn multiply_uncarried(
             add_row!($i);
             let [w, x, y, z] = Vector::pinned([t[4], u[4], t[5], u[5]]);
             (t[4], u[4], t[5], u[5]) = (w, x, y, z);
+            let [fourth, fifth] = add_top::<FEW>([row[4], zero], q, k);
             row = [
                 row[1].add(lowest.shr::<52>()).high(q, p0).low(q, p1),
                 row[2].high(q, p1).low(q, p2),
                 row[3].high(q, p2),
-                row[4].add(q.shl::<46>().and(m)),
-                q.and(m).shr::<6>(),
+                fourth,
+                fifth,
             ];
             factor = digits(row).0;
         };
@@ -74,19 +75,20 @@ pub(super) fn multiply_uncarried(
     step!(2);
     step!(1);
     add_row!(0);
-    [last_step(t, k), last_step(u, k)]
+    [last_step::<FEW>(t, k), last_step::<FEW>(u, k)]
 }
 
 /// The step that clears the lowest of six columns, which started at `2^52 - 1`.
 #[inline(always)]
-fn last_step(t: [Vector; 6], k: &Constants) -> [Vector; 5] {
+fn last_step<const FEW: bool>(t: [Vector; 6], k: &Constants) -> [Vector; 5] {
     let [p0, p1, p2, _, _] = k.p;
     let q = k.n0.low(t[0], k.n0);
+    let [fourth, fifth] = add_top::<FEW>([t[4], t[5]], q, k);
     [
         t[1].add(t[0].shr::<52>()).high(q, p0).low(q, p1),
         t[2].high(q, p1).low(q, p2),
         t[3].high(q, p2),
-        t[4].add(q.shl::<46>().and(k.mask)),
-        t[5].add(q.and(k.mask).shr::<6>()),
+        fourth,
+        fifth,
     ]
 }

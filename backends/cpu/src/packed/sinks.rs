@@ -53,10 +53,10 @@ impl Sink for Tabled<'_> {
             open(self.ifma, &self.between[rows[1]]),
         ];
         let (a, b) = (a.factor(), b.factor());
-        let mut products = turns::multiply_uncarried::<false>([&a, &b], [&v, &w], k);
+        let mut products = turns::multiply_uncarried::<false, false>([&a, &b], [&v, &w], k);
         if let Some(own) = &self.factor {
             let [a, b] = products.map(digits);
-            products = turns::multiply_uncarried::<true>([&a, &b], [own, own], k);
+            products = turns::multiply_uncarried::<false, true>([&a, &b], [own, own], k);
         }
         seal(self.parcels, rows, products);
     }
@@ -80,11 +80,12 @@ impl Sink for Running<'_> {
         let rows = rows_of(self.parcels, i, j);
         let factors = [self.factors[j], self.factors[j + 2]];
         let (a, b) = (a.factor(), b.factor());
-        let products = turns::multiply_uncarried::<false>([&a, &b], [&factors[0], &factors[1]], k);
+        let products =
+            turns::multiply_uncarried::<false, false>([&a, &b], [&factors[0], &factors[1]], k);
         seal(self.parcels, rows, products);
         let steps = [&self.step, &self.step];
         [self.factors[j], self.factors[j + 2]] =
-            turns::multiply::<true>([&factors[0], &factors[1]], steps, k);
+            turns::multiply::<false, true>([&factors[0], &factors[1]], steps, k);
     }
 }
 

@@ -52,18 +52,41 @@ fn compare<F: PrimeField>(prime: Prime<F>, a: &[[u64; 5]; 8], b: &[[u64; 5]; 8])
         limbs(&Lanes::reduced(x.0, k).canonical(k)),
     ];
     let digits = |lanes: &Lanes| limbs(lanes).map(|own| own.map(|limb| limb & LIMB));
-    // In turns: the very digits of one after the other.
-    let both = turns::multiply::<false>([&x, &y], [&y, &y], k);
-    let waiting = turns::multiply::<true>([&x, &y], [&y, &y], k);
-    assert_eq!(both.map(|own| limbs(&own)), waiting.map(|own| limbs(&own)));
-    let squares = turns::square_uncarried([&x, &y], k).map(|square| carry_up(square, k));
-    for (own, other) in [&x, &y].into_iter().zip(&both) {
-        assert_eq!(digits(other), limbs(&own.multiply(&y, k)));
+    // In turns: the very digits of one after the other, at every pace.
+    let pairs = ([&x, &y], [&y, &y]);
+    for both in [
+        turns::multiply::<false, false>(pairs.0, pairs.1, k),
+        turns::multiply::<false, true>(pairs.0, pairs.1, k),
+        turns::multiply::<true, false>(pairs.0, pairs.1, k),
+    ] {
+        for (own, other) in pairs.0.into_iter().zip(&both) {
+            assert_eq!(digits(other), limbs(&own.multiply(&y, k)));
+        }
     }
-    for (own, square) in [&x, &y].into_iter().zip(&squares) {
-        assert_eq!(limbs(square), limbs(&own.square(k)));
+    for squares in [
+        turns::square_onto::<false>(&k.p8, pairs.0, k),
+        turns::square_onto::<true>(&k.p8, pairs.0, k),
+    ] {
+        for (own, square) in pairs.0.into_iter().zip(squares) {
+            let alone = own.square_uncarried(k);
+            let more = core::array::from_fn(|i| alone[i].add(k.p8[i]));
+            assert_eq!(limbs(&carry_up(square, k)), limbs(&carry_up(more, k)));
+        }
     }
-    let shared = shared::multiply_uncarried([&x, &y], y.0, k).map(|own| carry_up(own, k));
+    for product in [
+        turns::multiply_onto::<false, false>(&k.p3, pairs.0, pairs.1, k),
+        turns::multiply_onto::<true, false>(&k.p3, pairs.0, pairs.1, k),
+    ] {
+        for (own, product) in pairs.0.into_iter().zip(product) {
+            let alone = own.multiply_uncarried(&y, k);
+            let more = core::array::from_fn(|i| alone[i].add(k.p3[i]));
+            assert_eq!(limbs(&carry_up(product, k)), limbs(&carry_up(more, k)));
+        }
+    }
+    let shared = shared::multiply_uncarried::<false>([&x, &y], y.0, k);
+    let shared = shared.map(|own| carry_up(own, k));
+    let few = shared::multiply_uncarried::<true>([&x, &y], y.0, k).map(|own| carry_up(own, k));
+    assert_eq!(shared.map(|own| limbs(&own)), few.map(|own| limbs(&own)));
     let bound = limbs(&carry(k.p3.map(|limb| limb.add(limb)), k))[0];
     for (own, product) in [&x, &y].into_iter().zip(&shared) {
         assert_eq!(

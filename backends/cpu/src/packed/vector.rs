@@ -5,19 +5,31 @@
 
 use core::arch::x86_64::*;
 
-/// Proof that AVX-512 F, IFMA, VBMI2, DQ and BW are there.
+use super::pace::Pace;
+
+/// Proof that AVX-512 F, IFMA, VBMI2, DQ and BW are there, and what counts on this processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ifma(());
+pub(crate) struct Ifma(Pace);
 
 impl Ifma {
     /// The proof, where it holds.
     pub(crate) fn new() -> Option<Self> {
+        Self::at(Pace::detect())
+    }
+
+    /// Whether the code with [`Pace::FewInstructions`] is asked for.
+    pub(crate) fn few_instructions(self) -> bool {
+        self.0 == Pace::FewInstructions
+    }
+
+    /// The proof, where it holds, for code of a pace: each runs on all these processors.
+    pub(crate) fn at(pace: Pace) -> Option<Self> {
         let here = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512ifma")
             && is_x86_feature_detected!("avx512vbmi2")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512bw");
-        here.then_some(Self(()))
+        here.then_some(Self(pace))
     }
 }
 
@@ -104,28 +116,20 @@ impl Vector {
         Self(unsafe { _mm512_mask_sub_epi64(self.0, mask, other.0, self.0) })
     }
 
-    /// [`Vector::low`] with factor J of some, read from memory if it WAITS there.
+    /// [`Vector::low`] with factor J of some, read from memory by the instruction if it waits there.
     #[inline(always)]
-    pub(super) fn low_from<const WAITS: bool, const J: usize>(
-        self,
-        b: Self,
-        c: &[Self; 5],
-    ) -> Self {
-        if WAITS {
+    pub(super) fn low_from<const J: usize>(self, waits: bool, b: Self, c: &[Self; 5]) -> Self {
+        if waits {
             self.low_at::<J>(b, c)
         } else {
             self.low(b, c[J])
         }
     }
 
-    /// [`Vector::high`] with factor J of some, read from memory if it WAITS there.
+    /// [`Vector::high`] with a factor that may wait in memory, as [`Vector::low_from`].
     #[inline(always)]
-    pub(super) fn high_from<const WAITS: bool, const J: usize>(
-        self,
-        b: Self,
-        c: &[Self; 5],
-    ) -> Self {
-        if WAITS {
+    pub(super) fn high_from<const J: usize>(self, waits: bool, b: Self, c: &[Self; 5]) -> Self {
+        if waits {
             self.high_at::<J>(b, c)
         } else {
             self.high(b, c[J])
