@@ -33,6 +33,8 @@ mod plan;
 mod planes;
 mod room;
 #[cfg(target_arch = "x86_64")]
+mod streams;
+#[cfg(target_arch = "x86_64")]
 mod trees;
 
 use zkernel_backend::{Backend, ColumnRef, Curve, HostColumns, Result, Scalar, Term, shape};
