@@ -15,6 +15,7 @@ use crate::integers::Integers;
 use crate::kernels;
 use crate::level::Level;
 use crate::parallel;
+use crate::sections;
 #[cfg(target_arch = "x86_64")]
 use crate::streams;
 
@@ -112,6 +113,10 @@ fn divided<C: Curve>(
                 streams::sum::<C>(level, points, &scalars, (&windows, parts.len()))
             {
                 return horner::<C>(0, &in_order(addends));
+            }
+            let alone = (&windows, parts.len());
+            if let Some(addends) = sections::sum::<C>(level, points, &scalars, alone) {
+                return horner::<C>(0, &in_order(vec![addends]));
             }
             parallel::map(parts.into_iter(), |(own, range)| {
                 Adder::with(level, |adder| {
