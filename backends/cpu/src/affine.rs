@@ -18,6 +18,8 @@ use crate::packed::points::Packed;
 use crate::packed::prime::Prime;
 #[cfg(target_arch = "x86_64")]
 use crate::trees::Trees;
+#[cfg(target_arch = "x86_64")]
+use crate::trees::stream::{Stream, Supply};
 
 /// Marks a reference to a point that is to be negated.
 pub(crate) const NEGATED: u32 = 1 << 31;
@@ -275,6 +277,26 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
                 .reduce(packed, source, references, (counts, room));
         }
         self.halve(&source.points(), references, counts)
+    }
+
+    /// Sums of pieces of buckets and the buckets they are of, of points in the order in which they are supplied; nothing at levels that
+    /// have no trees.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn stream<S: Supply>(
+        &mut self,
+        source: Source<'_, B>,
+        supply: S,
+        (buckets, room): (usize, usize),
+    ) -> Option<(Vec<Xy<B>>, Vec<u32>)> {
+        let packed = self.packed.as_mut()?;
+        let source = match source {
+            Source::Points(points) => packed.words(points),
+            Source::Words(_, words) => words,
+        };
+        let mut sums = fitting(&mut self.rooms, room);
+        sums.clear();
+        let stream = Stream::new(supply, buckets);
+        Some(self.trees.stream(packed, source, stream, sums))
     }
 
     /// Halves the points of every bucket; an odd one out goes along.

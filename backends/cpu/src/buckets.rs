@@ -37,13 +37,16 @@ impl<B: ff::PrimeField + VartimeField> Section<'_, B> {
     /// Points of every group, with the binary logarithms of their weights, whose sums are those of the buckets.
     pub(crate) fn addends(&self, adder: &mut Adder<B>, groups: usize) -> Vec<(u32, Vec<Xy<B>>)> {
         let sums = self.bit_sums(adder, groups);
-        let each = sums.len() / groups;
-        let sum = |i: usize| sums.iter().skip(i).step_by(each).copied().collect();
-        // The index of a bucket is one less than its weight: the sum of all counts once more.
-        let bit = |i: usize| (self.shift + i as u32 - 1, sum(i));
-        core::iter::once((self.shift, sum(0)))
-            .chain((1..each).map(bit))
-            .collect()
+        weights(&sums, groups, self.shift)
+    }
+
+    /// The addends of one group, cut into so many parts of which these are the sums of bits.
+    pub(crate) fn joined(
+        adder: &mut Adder<B>,
+        of_parts: &[Xy<B>],
+        parts: usize,
+    ) -> Vec<(u32, Vec<Xy<B>>)> {
+        weights(&join(adder, of_parts, (1, parts)), 1, 0)
     }
 
     /// For every group the sum of all buckets, then for every bit the sum of those whose index has it.
@@ -53,21 +56,41 @@ impl<B: ff::PrimeField + VartimeField> Section<'_, B> {
             return adder.bit_sums(self.buckets, self.size);
         }
         let of_parts = adder.bit_sums(self.buckets, BUCKETS_TOGETHER);
-        let each = of_parts.len() / (groups * parts);
-        let totals: Vec<Xy<B>> = of_parts.iter().step_by(each).copied().collect();
-        let high = adder.bit_sums(&totals, parts);
-        let sum = |i: usize| {
-            let (group, bit) = (i / (each - 1), 1 + i % (each - 1));
-            (0..parts).map(move |part| ((group * parts + part) * each + bit) as u32)
-        };
-        let count = groups * (each - 1);
-        let references = (0..count).flat_map(sum).collect();
-        let counts = vec![parts as u32; count];
-        let low = self::sum(adder, Source::Points(&of_parts), references, counts);
-        let groups = high.chunks(high.len() / groups).zip(low.chunks(each - 1));
-        let of_group = |(high, low): (&[Xy<B>], &[Xy<B>])| [&high[..1], low, &high[1..]].concat();
-        groups.flat_map(of_group).collect()
+        join(adder, &of_parts, (groups, parts))
     }
+}
+
+/// Sums of bits of groups with the binary logarithms of their weights.
+fn weights<B: Copy>(sums: &[Xy<B>], groups: usize, shift: u32) -> Vec<(u32, Vec<Xy<B>>)> {
+    let each = sums.len() / groups;
+    let sum = |i: usize| sums.iter().skip(i).step_by(each).copied().collect();
+    // The index of a bucket is one less than its weight: the sum of all counts once more.
+    let bit = |i: usize| (shift + i as u32 - 1, sum(i));
+    core::iter::once((shift, sum(0)))
+        .chain((1..each).map(bit))
+        .collect()
+}
+
+/// Sums of bits of groups from those of their parts.
+fn join<B: ff::PrimeField + VartimeField>(
+    adder: &mut Adder<B>,
+    of_parts: &[Xy<B>],
+    (groups, parts): (usize, usize),
+) -> Vec<Xy<B>> {
+    let each = of_parts.len() / (groups * parts);
+    let totals: Vec<Xy<B>> = of_parts.iter().step_by(each).copied().collect();
+    let high = adder.bit_sums(&totals, parts);
+    let sum = |i: usize| {
+        let (group, bit) = (i / (each - 1), 1 + i % (each - 1));
+        (0..parts).map(move |part| ((group * parts + part) * each + bit) as u32)
+    };
+    let count = groups * (each - 1);
+    let references = (0..count).flat_map(sum).collect();
+    let counts = vec![parts as u32; count];
+    let low = self::sum(adder, Source::Points(of_parts), references, counts);
+    let groups = high.chunks(high.len() / groups).zip(low.chunks(each - 1));
+    let of_group = |(high, low): (&[Xy<B>], &[Xy<B>])| [&high[..1], low, &high[1..]].concat();
+    groups.flat_map(of_group).collect()
 }
 
 /// A reference to a point, negated or not.

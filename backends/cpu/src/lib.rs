@@ -32,6 +32,9 @@ mod parts;
 mod plan;
 mod planes;
 mod room;
+mod sections;
+#[cfg(target_arch = "x86_64")]
+mod streams;
 #[cfg(target_arch = "x86_64")]
 mod trees;
 

@@ -15,6 +15,9 @@ use crate::integers::Integers;
 use crate::kernels;
 use crate::level::Level;
 use crate::parallel;
+use crate::sections;
+#[cfg(target_arch = "x86_64")]
+use crate::streams;
 
 #[tracing::instrument(skip_all, fields(points = points.len()))]
 pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
@@ -105,6 +108,16 @@ fn divided<C: Curve>(
         Digits::Signed(windows) => {
             let mut scalars = scalars;
             scalars.bias(&windows);
+            #[cfg(target_arch = "x86_64")]
+            if let Some(addends) =
+                streams::sum::<C>(level, points, &scalars, (&windows, parts.len()))
+            {
+                return horner::<C>(0, &in_order(addends));
+            }
+            let alone = (&windows, parts.len());
+            if let Some(addends) = sections::sum::<C>(level, points, &scalars, alone) {
+                return horner::<C>(0, &in_order(vec![addends]));
+            }
             parallel::map(parts.into_iter(), |(own, range)| {
                 Adder::with(level, |adder| {
                     sum_windows::<C>(adder, level, (points, range), &scalars, (&windows, own))
@@ -116,9 +129,17 @@ fn divided<C: Curve>(
             hexagons::sum::<C>(level, points, (octets, base), parts)
         }
     };
-    let mut addends: Vec<(u32, Vec<Xy<C::Base>>)> = addends.into_iter().flatten().collect();
+    horner::<C>(0, &in_order(addends))
+}
+
+/// Points with binary logarithms of their weights.
+pub(crate) type Addends<B> = Vec<(u32, Vec<Xy<B>>)>;
+
+/// Addends of all parts, largest weights first.
+fn in_order<B>(addends: Vec<Addends<B>>) -> Addends<B> {
+    let mut addends: Addends<B> = addends.into_iter().flatten().collect();
     addends.sort_by_key(|(shift, _)| core::cmp::Reverse(*shift));
-    horner::<C>(0, &addends)
+    addends
 }
 
 /// Addends of groups as those of windows of a width, with all shifts.

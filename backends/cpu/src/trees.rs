@@ -5,6 +5,7 @@
 //! and only leaves are gathered and roots written out. Groups go in waves of as many leaves as the second-level cache
 //! holds: while the leaves of one are added, so are the next nodes of those before it, all with one inversion.
 
+pub(crate) mod stream;
 mod sums;
 
 use pasta_curves::arithmetic::VartimeField;
@@ -37,6 +38,8 @@ pub(crate) struct Trees {
     empty: Vec<u32>,
     /// References of the leaves of a wave, in lanes.
     leaves: Vec<u32>,
+    /// References of points to fetch beside, if not the leaves.
+    ahead: Vec<u32>,
     /// Places of the roots of a wave, in lanes.
     places: Vec<u32>,
     /// Blocks of leaves of a wave.
@@ -244,8 +247,11 @@ impl Trees {
             }
             wave.stride *= 2;
         }
-        let far = source.len() >= FAR;
-        let next = if far { &self.leaves[..] } else { &[] };
+        let next = match source.len() {
+            _ if !self.ahead.is_empty() => &self.ahead[..],
+            FAR.. => &self.leaves[..],
+            _ => &[],
+        };
         packed.add_before(&mut self.blocks, &self.pairs, (source, next));
     }
 

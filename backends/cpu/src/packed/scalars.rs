@@ -7,7 +7,7 @@ use ff::PrimeField;
 use super::lanes::{Lanes, reduce};
 use super::prime::{Constants, Prime};
 use super::rows::{PLACE, Word, read};
-use super::vector::{Ifma, Vector};
+use super::vector::{Ifma, NEAR, Vector, fetch_at};
 use crate::affine::NEGATED;
 use crate::digits::{Place, Windows};
 use crate::integers::{Integers, Octet};
@@ -36,6 +36,7 @@ fn narrow_words<F: PrimeField>(
     let [t0, t1, t2] = k.four_t;
     let (mut low, mut high, mut largest) = (zero, zero, zero);
     for (group, narrow) in values.chunks(8).zip(narrow.chunks_mut(8)) {
+        fetch_ahead(group);
         let own = read(ifma, group).0;
         // What stands for a negative integer is below 2^208, and zero is.
         let positive = !own[4].zeros();
@@ -64,6 +65,16 @@ fn narrow_words<F: PrimeField>(
         .map(|most| most as u32)
 }
 
+/// Elements ahead of which those to come are asked for: the processor's own fetching ends with every page.
+const AHEAD: usize = 128;
+
+/// Asks for the lines of eight elements some way beyond these.
+#[inline(always)]
+fn fetch_ahead(group: &[Word]) {
+    let ahead = group.as_ptr().wrapping_add(AHEAD);
+    unrolled!(4, i => fetch_at::<NEAR>(ahead.wrapping_add(2 * i).cast()));
+}
+
 /// Integers as magnitudes, eight an octet.
 pub(crate) fn octets<F: PrimeField>(prime: Prime<F>, values: &[F], octets: &mut [Octet]) {
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
@@ -73,6 +84,7 @@ pub(crate) fn octets<F: PrimeField>(prime: Prime<F>, values: &[F], octets: &mut 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn octets_words<F: PrimeField>(prime: Prime<F>, values: &[Word], octets: &mut [Octet]) {
     for (group, octet) in values.chunks(8).zip(octets) {
+        fetch_ahead(group);
         let (words, negative) = magnitudes(prime, group);
         for (to, word) in octet.words.iter_mut().zip(words) {
             word.store(to);
