@@ -73,10 +73,13 @@ impl Kept {
     fn take<F: Field>(&mut self, length: usize) -> Option<Vec<F>> {
         let room_of = |vector: &Box<dyn Any + Send>| vector.downcast_ref().map(Vec::<F>::capacity);
         let fits = |own: &usize| (length..=2 * length).contains(own);
-        let fitting = |(index, vector)| {
-            Some((room_of(vector).filter(fits)?, index))
-        };
-        if self.column.as_ref().and_then(room_of).is_some_and(|own| fits(&own)) {
+        let fitting = |(index, vector)| Some((room_of(vector).filter(fits)?, index));
+        if self
+            .column
+            .as_ref()
+            .and_then(room_of)
+            .is_some_and(|own| fits(&own))
+        {
             return self.column.take()?.downcast().ok().map(|cells| *cells);
         }
         let (_, index) = self.vectors.iter().enumerate().filter_map(fitting).min()?;

@@ -20,7 +20,7 @@ const LONGEST: u32 = 64;
 /// Blocks of leaves of a wave: enough additions for an inversion, few enough for the second-level cache.
 const WAVE: usize = 320;
 
-/// The same if points come from [`FAR`] and are fetched beside: with all waves at work they fit.
+/// The same if points come from far and are fetched beside, where the second-level cache holds no more.
 const FAR_WAVE: usize = 160;
 
 /// Buckets, and sums of them, of the columns of a small commitment.
@@ -28,6 +28,9 @@ const SMALL_BUCKETS: usize = 8192;
 
 /// Points of a source that is worth fetching from while others are added.
 const FAR: usize = 1 << 16;
+
+/// The same on processors of few instructions: their third level is slower, and their second twice as large.
+const FAR_OF_FEW: usize = 1 << 13;
 
 /// Room to work in, kept between calls.
 #[derive(Default)]
@@ -110,7 +113,8 @@ impl Trees {
         }
         let paired = self.pieces.partition_point(|piece| piece.length > 1);
         self.waves.clear();
-        self.wave = if source.len() < FAR { WAVE } else { FAR_WAVE };
+        let narrow = source.len() >= FAR && !packed.few_instructions();
+        self.wave = if narrow { FAR_WAVE } else { WAVE };
         let mut next = self.pick(references, (0, paired));
         for number in 0.. {
             if !self.leaves.is_empty() {
@@ -250,6 +254,7 @@ impl Trees {
         let next = match source.len() {
             _ if !self.ahead.is_empty() => &self.ahead[..],
             FAR.. => &self.leaves[..],
+            FAR_OF_FEW.. if packed.few_instructions() => &self.leaves[..],
             _ => &[],
         };
         packed.add_before(&mut self.blocks, &self.pairs, (source, next));

@@ -75,6 +75,11 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         Block { x: zero, y: zero }
     }
 
+    /// Whether the processor wants few instructions rather than few products of limbs.
+    pub(crate) fn few_instructions(&self) -> bool {
+        self.prime.ifma.few_instructions()
+    }
+
     /// Points as words.
     pub(crate) fn words<'a>(&self, points: &'a [Xy<B>]) -> &'a [[u64; 8]] {
         self.prime.points(points)
@@ -111,9 +116,9 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         }
         self.specials.clear();
         self.make_room(pairs.len());
+        let few = self.few_instructions();
         let k = self.constants;
         let (before, specials) = (&mut self.before[..pairs.len()], &mut self.specials);
-        let few = self.prime.ifma.few_instructions();
         let forward = if few {
             forward::<true>
         } else {

@@ -209,7 +209,13 @@ impl<'a, F: Field> Shared<'a, F> {
     /// # Safety
     /// Nobody writes to these cells meanwhile.
     #[inline(always)]
-    pub(super) unsafe fn copy(&self, ifma: Ifma, first: usize, [rows, stride]: [usize; 2], copies: &mut [Copied]) {
+    pub(super) unsafe fn copy(
+        &self,
+        ifma: Ifma,
+        first: usize,
+        [rows, stride]: [usize; 2],
+        copies: &mut [Copied],
+    ) {
         for row in 0..rows {
             for (next, copies) in copies.chunks_exact_mut(rows).enumerate() {
                 // SAFETY: as the caller says.

@@ -165,11 +165,7 @@ pub(crate) struct Room {
 impl Room {
     /// So many values, and so many copies.
     #[inline(always)]
-    fn of(
-        &mut self,
-        [values, copies]: [usize; 2],
-        k: &Constants,
-    ) -> (&mut [Loose], &mut [Copied]) {
+    fn of(&mut self, [values, copies]: [usize; 2], k: &Constants) -> (&mut [Loose], &mut [Copied]) {
         if self.values.len() < values {
             self.values.resize(values, Loose::new(k.one));
         }
@@ -246,8 +242,18 @@ fn first_words<F: Field>(
         }
         let tasks = parcels.chunks_exact_mut(rows).enumerate();
         for (i, parcels) in tasks {
-            let own = Rows { plan, column, task: task + i };
-            first_task(prime, (&own, copies.get(i * rows..).unwrap_or_default()), shifts, parcels, buffer);
+            let own = Rows {
+                plan,
+                column,
+                task: task + i,
+            };
+            first_task(
+                prime,
+                (&own, copies.get(i * rows..).unwrap_or_default()),
+                shifts,
+                parcels,
+                buffer,
+            );
         }
     }
 }
@@ -319,7 +325,14 @@ unsafe fn second_words<F: Field>(
         let group = together.min(tasks.end - first);
         if plan.copies() {
             // SAFETY: columns from `8 first` on are those of these tasks, and written to only by them.
-            unsafe { column.copy(prime.ifma, first, [columns, rows], &mut copies[..group * columns]) };
+            unsafe {
+                column.copy(
+                    prime.ifma,
+                    first,
+                    [columns, rows],
+                    &mut copies[..group * columns],
+                )
+            };
         }
         for i in 0..group {
             let copies = copies.get(i * columns..).unwrap_or_default();
