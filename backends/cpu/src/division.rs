@@ -13,10 +13,6 @@ const TERMS_TOGETHER: usize = 1 << 14;
 /// Buckets of windows that are worked on together: they stay in the second-level cache.
 const BUCKETS_TOGETHER: usize = 1 << 12;
 
-/// Points from which every thread of several has two parts with digits of both halves, so that one that starts late does less: a part has fixed
-/// costs, some tens of microseconds.
-const SPARE: usize = 1 << 12;
-
 /// Widest window.
 const WIDEST: u32 = 17;
 
@@ -91,9 +87,7 @@ impl Division {
                 let at_once = (TERMS_TOGETHER / points).max(BUCKETS_TOGETHER / windows.buckets());
                 digits.count().div_ceil(together(count, at_once, threads))
             }
-            Digits::Hexagonal(_) if threads > 1 && points >= SPARE => {
-                (2 * threads).div_ceil(way.shares).min(digits.count())
-            }
+            // A part has fixed costs, some hundred microseconds: no more of them than threads.
             Digits::Hexagonal(_) => threads.div_ceil(way.shares).min(digits.count()),
         };
         Self {

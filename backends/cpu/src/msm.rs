@@ -265,7 +265,10 @@ mod tests {
         // Of the latter, some buckets are empty in every run.
         let spread = |i: i64| i * i % 256 - 128;
         let few = |i: i64| if i % 3 == 0 { 100 } else { -7 };
-        for value in [spread as fn(i64) -> i64, few] {
+        // Few buckets, so that several threads have queues; many, so that they have sections.
+        let short = |i: i64| i * i % 15 - 7;
+        let long = |i: i64| i * i * 7 % 65_521 - 32_760;
+        for value in [spread as fn(i64) -> i64, few, short, long] {
             let values = (0..count as i64).map(value);
             let sum: i64 = (1..).zip(values.clone()).map(|(i, v)| i * v).sum();
             let scalars: Vec<Fp> = values.map(signed).collect();

@@ -24,7 +24,7 @@ const SPARE: usize = 4;
 const LEAST: [usize; 2] = [1 << 12, 1 << 9];
 
 /// Fewest points.
-const LEAST_POINTS: usize = 1 << 15;
+const LEAST_POINTS: usize = 1 << 17;
 
 /// Points whose digits are told apart together, whole octets.
 const TOGETHER: usize = 1 << 13;

@@ -15,8 +15,9 @@ use crate::msm::Addends;
 use crate::parallel;
 use crate::trees::stream::Supply;
 
-/// Points of a bucket from which a sum is worth it: queues that are not full at the end are pieces of any length.
-const POINTS_OF_A_BUCKET: usize = 512;
+/// Points of a bucket and a thread from which a sum is worth it: queues that are not full at the end are pieces of any length, and the first
+/// ranges are not fetched ahead.
+const POINTS_OF_A_BUCKET: usize = 1 << 10;
 
 /// Points that a thread takes at a time, whole octets.
 const TOGETHER: usize = 1 << 11;
@@ -51,7 +52,7 @@ pub(crate) fn sum<C: Curve>(
     (windows, threads): (&Windows, usize),
 ) -> Option<Vec<Addends<C::Base>>> {
     let size = windows.buckets();
-    if windows.count() != 1 || points.len() < POINTS_OF_A_BUCKET * size {
+    if windows.count() != 1 || points.len() < POINTS_OF_A_BUCKET * size * threads {
         return None;
     }
     level.prime::<C::Base>()?;
