@@ -8,7 +8,7 @@ use super::sinks::Parcel;
 use super::vector::{Ifma, Vector};
 
 /// Rows (as logarithm) from which tasks read copies.
-pub(super) const LOG_ROWS: u32 = 9;
+pub(super) const LOG_ROWS: u32 = 10;
 
 /// Tasks whose cells are copied together.
 pub(crate) const TOGETHER: usize = 4;

@@ -1,8 +1,8 @@
 //! Products by factors that are known beforehand, by rows: a limb of the other operand takes the row of its own weight.
 //!
 //! For a factor w there are five rows `w_i = w 2^(52 i) 2^52 mod p`, so that `a w 2^52 = sum_i a_i w_i` modulo p for the limbs a_i of
-//! a. That sum has six columns instead of ten, and one step of a Montgomery reduction takes its lowest away: 50 products and 6
-//! where a Montgomery product takes 80, and one quotient to be waited for instead of five.
+//! a. That sum has six columns instead of ten, and one step of a Montgomery reduction takes its lowest away: 50 products and 8
+//! where a Montgomery product takes 80 and 30 shifts, masks and sums, and one quotient to be waited for instead of five.
 
 use ff::PrimeField;
 
@@ -25,8 +25,8 @@ impl Known {
     /// `self a` of values from `-2^259` on below `2^259`: from `-3 p` on, at most `3 p`, limbs below 2^56 in size.
     ///
     /// Lifted limbs are below 2^52 and rows below p, so the sum of the five and the first, below p, is below `(5 2^52 + 1) p`. The
-    /// quotient adds less than `2^52 p`; what is left over `2^52` is at most 6 p, of which 3 p are taken off. The lowest
-    /// column comes first, then the quotient waits for nothing.
+    /// quotient adds less than `2^52 p`; what is left over `2^52` is at most 6 p, of which 3 p are taken off. All columns grow
+    /// limb by limb: a sum waits four cycles, and two ports want more sums at once than those of two columns.
     #[inline(always)]
     pub(super) fn multiply(&self, ifma: Ifma, a: &Loose, k: &Constants) -> Loose {
         let a = a.lifted(k);

@@ -53,10 +53,10 @@ impl Sink for Tabled<'_> {
             open(self.ifma, &self.between[rows[1]]),
         ];
         let (a, b) = (a.factor(), b.factor());
-        let mut products = turns::multiply_uncarried::<false, false>([&a, &b], [&v, &w], k);
+        let mut products = turns::multiply_uncarried::<true, false>([&a, &b], [&v, &w], k);
         if let Some(own) = &self.factor {
-            let [a, b] = products.map(digits);
-            products = turns::multiply_uncarried::<false, true>([&a, &b], [own, own], k);
+            let (a, b) = (digits(products[0]), digits(products[1]));
+            products = turns::multiply_uncarried::<true, true>([&a, &b], [own, own], k);
         }
         seal(self.parcels, rows, products);
     }
@@ -81,11 +81,11 @@ impl Sink for Running<'_> {
         let factors = [self.factors[j], self.factors[j + 2]];
         let (a, b) = (a.factor(), b.factor());
         let products =
-            turns::multiply_uncarried::<false, false>([&a, &b], [&factors[0], &factors[1]], k);
+            turns::multiply_uncarried::<true, false>([&a, &b], [&factors[0], &factors[1]], k);
         seal(self.parcels, rows, products);
         let steps = [&self.step, &self.step];
         [self.factors[j], self.factors[j + 2]] =
-            turns::multiply::<false, true>([&factors[0], &factors[1]], steps, k);
+            turns::multiply::<true, true>([&factors[0], &factors[1]], steps, k);
     }
 }
 

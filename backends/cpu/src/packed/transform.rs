@@ -324,15 +324,9 @@ unsafe fn second_words<F: Field>(
     for first in tasks.clone().step_by(together) {
         let group = together.min(tasks.end - first);
         if plan.copies() {
+            let copies = &mut copies[..group * columns];
             // SAFETY: columns from `8 first` on are those of these tasks, and written to only by them.
-            unsafe {
-                column.copy(
-                    prime.ifma,
-                    first,
-                    [columns, rows],
-                    &mut copies[..group * columns],
-                )
-            };
+            unsafe { column.copy(prime.ifma, first, [columns, rows], copies) };
         }
         for i in 0..group {
             let copies = copies.get(i * columns..).unwrap_or_default();
