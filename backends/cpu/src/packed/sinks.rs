@@ -31,7 +31,7 @@ pub(super) fn open(ifma: Ifma, parcel: &Parcel) -> Lanes {
 }
 
 /// What becomes of the first pass's results: times factors from a table.
-pub(super) struct Tabled<'a> {
+pub(super) struct Tabled<'a, const FEW: bool> {
     pub(super) ifma: Ifma,
     pub(super) parcels: &'a mut [Parcel],
     pub(super) between: &'a [Parcel],
@@ -39,7 +39,7 @@ pub(super) struct Tabled<'a> {
     pub(super) factor: Option<Lanes>,
 }
 
-impl Sink for Tabled<'_> {
+impl<const FEW: bool> Sink for Tabled<'_, FEW> {
     #[inline(always)]
     fn lift(k: &Constants) -> &[Vector; 5] {
         &k.p32
@@ -53,23 +53,23 @@ impl Sink for Tabled<'_> {
             open(self.ifma, &self.between[rows[1]]),
         ];
         let (a, b) = (a.factor(), b.factor());
-        let mut products = turns::multiply_uncarried::<true, false>([&a, &b], [&v, &w], k);
+        let mut products = turns::multiply_uncarried::<FEW, false>([&a, &b], [&v, &w], k);
         if let Some(own) = &self.factor {
             let (a, b) = (digits(products[0]), digits(products[1]));
-            products = turns::multiply_uncarried::<true, true>([&a, &b], [own, own], k);
+            products = turns::multiply_uncarried::<FEW, true>([&a, &b], [own, own], k);
         }
         seal(self.parcels, rows, products);
     }
 }
 
 /// As [`Tabled`], times factors that are made on the way, for each quarter of the rows.
-pub(super) struct Running<'a> {
+pub(super) struct Running<'a, const FEW: bool> {
     pub(super) parcels: &'a mut [Parcel],
     pub(super) factors: [Lanes; 4],
     pub(super) step: Lanes,
 }
 
-impl Sink for Running<'_> {
+impl<const FEW: bool> Sink for Running<'_, FEW> {
     #[inline(always)]
     fn lift(k: &Constants) -> &[Vector; 5] {
         &k.p32
@@ -81,11 +81,11 @@ impl Sink for Running<'_> {
         let factors = [self.factors[j], self.factors[j + 2]];
         let (a, b) = (a.factor(), b.factor());
         let products =
-            turns::multiply_uncarried::<true, false>([&a, &b], [&factors[0], &factors[1]], k);
+            turns::multiply_uncarried::<FEW, false>([&a, &b], [&factors[0], &factors[1]], k);
         seal(self.parcels, rows, products);
         let steps = [&self.step, &self.step];
         [self.factors[j], self.factors[j + 2]] =
-            turns::multiply::<true, true>([&factors[0], &factors[1]], steps, k);
+            turns::multiply::<FEW, true>([&factors[0], &factors[1]], steps, k);
     }
 }
 

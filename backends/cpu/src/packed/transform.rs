@@ -193,6 +193,11 @@ pub(crate) fn first_pass<F: Field>(
         .as_chunks_mut::<8>()
         .0;
     let parcels = words.as_chunks_mut::<4>().0;
+    let first_words = if prime.ifma.few_instructions() {
+        first_words::<F, true>
+    } else {
+        first_words::<F, false>
+    };
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
     unsafe { first_words(prime, plan, (column, shifts), start, parcels, room) }
 }
@@ -223,7 +228,7 @@ pub(crate) fn second_pass<F: Field>(
 /// # Safety
 /// The machine has the features.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn first_words<F: Field>(
+fn first_words<F: Field, const FEW: bool>(
     prime: Prime<F>,
     plan: &Plan,
     (column, shifts): (&[Word], Shifts<'_, F>),
@@ -247,7 +252,7 @@ fn first_words<F: Field>(
                 column,
                 task: task + i,
             };
-            first_task(
+            first_task::<F, FEW>(
                 prime,
                 (&own, copies.get(i * rows..).unwrap_or_default()),
                 shifts,
@@ -261,7 +266,7 @@ fn first_words<F: Field>(
 /// One task, by copies of its rows if there are any.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn first_task<F: Field>(
+fn first_task<F: Field, const FEW: bool>(
     prime: Prime<F>,
     (source, copies): (&Rows<'_>, &[Copied]),
     shifts: Shifts<'_, F>,
@@ -285,7 +290,7 @@ fn first_task<F: Field>(
         }
     }
     if plan.tabled {
-        let mut sink = Tabled {
+        let mut sink = Tabled::<FEW> {
             ifma,
             parcels,
             between: &plan.between[task * rows..][..rows],
@@ -295,7 +300,7 @@ fn first_task<F: Field>(
     } else {
         let between = &plan.between[5 * task..][..5];
         let begin = unrolled!(4, i => open(ifma, &between[i]));
-        let mut sink = Running {
+        let mut sink = Running::<FEW> {
             parcels,
             factors: match &factor {
                 Some(factor) => unrolled!(4, i => begin[i].multiply(factor, k)),
