@@ -276,6 +276,7 @@ mod tests {
                 (Level::detect(), 1),
                 (Level::detect(), 3),
                 (Level::PORTABLE, 1),
+                (Level::PORTABLE, 3),
             ] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
                 let own = pool.unwrap().install(|| msm(level, &points, &scalars));

@@ -11,7 +11,7 @@ use crate::digits::Windows;
 use crate::integers::Integers;
 use crate::kernels;
 use crate::level::Level;
-use crate::msm::Addends;
+use crate::msm::{Addends, sort};
 use crate::parallel;
 
 /// Most buckets of a section: their counts stay in the first-level cache, their sums in the second.
@@ -74,22 +74,12 @@ fn of_section<B: ff::PrimeField + pasta_curves::arithmetic::VartimeField>(
     terms: &[Terms],
     (section, size): (usize, usize),
 ) -> Vec<Xy<B>> {
-    let own = || terms.iter().map(|terms| terms.of_section(section));
-    let mut counts = vec![0u32; size];
-    own()
-        .flatten()
-        .for_each(|[bucket, _]| counts[*bucket as usize] += 1);
-    let start = |end: &mut u32, count: &u32| {
-        *end += count;
-        Some(*end - count)
-    };
-    let mut next: Vec<u32> = counts.iter().scan(0, start).collect();
-    let mut sorted = vec![0; own().map(<[_]>::len).sum()];
-    for [bucket, reference] in own().flatten() {
-        let slot = &mut next[*bucket as usize];
-        sorted[*slot as usize] = *reference;
-        *slot += 1;
-    }
+    let own = terms.iter().map(|terms| terms.of_section(section));
+    let length = own.clone().map(<[_]>::len).sum();
+    let terms = own.flatten();
+    let terms = terms.map(|[bucket, reference]| (*bucket as usize, *reference));
+    let (mut counts, mut sorted) = (Vec::new(), Vec::new());
+    sort((length, terms), size, &mut counts, &mut sorted);
     let buckets = buckets::sum(adder, points, sorted, counts);
     let sums = adder.bit_sums(&buckets, size);
     adder.give_room(buckets);

@@ -11,7 +11,7 @@ use crate::digits::Windows;
 use crate::integers::Integers;
 use crate::kernels;
 use crate::level::Level;
-use crate::msm::Addends;
+use crate::msm::{Addends, sort};
 use crate::parallel;
 use crate::trees::stream::Supply;
 
@@ -95,11 +95,9 @@ fn part<B: ff::PrimeField + pasta_curves::arithmetic::VartimeField>(
 
 /// References to pieces in the order of their buckets, and how many each has.
 fn by_bucket(of_pieces: &[u32], size: usize) -> (Vec<u32>, Vec<u32>) {
-    let mut counts = vec![0; size];
-    of_pieces
-        .iter()
-        .for_each(|bucket| counts[*bucket as usize] += 1);
-    let mut references: Vec<u32> = (0..of_pieces.len() as u32).collect();
-    references.sort_by_key(|piece| of_pieces[*piece as usize]);
+    let terms = of_pieces.iter().zip(0..);
+    let terms = terms.map(|(bucket, piece)| (*bucket as usize, piece));
+    let (mut counts, mut references) = (Vec::new(), Vec::new());
+    sort((of_pieces.len(), terms), size, &mut counts, &mut references);
     (references, counts)
 }

@@ -225,8 +225,7 @@ pub(crate) fn second_pass<F: Field>(
     }
 }
 
-/// # Safety
-/// The machine has the features.
+/// The tasks of [`first_pass`].
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn first_words<F: Field, const FEW: bool>(
     prime: Prime<F>,
