@@ -175,7 +175,7 @@ impl Lanes {
     #[inline(always)]
     pub(crate) fn subtract(&self, other: &Self, multiple: &[Vector; 5], k: &Constants) -> Self {
         carry(
-            unrolled!(5, i => self.0[i].sub(other.0[i]).add(multiple[i])),
+            lift(unrolled!(5, i => self.0[i].sub(other.0[i])), multiple),
             k,
         )
     }
@@ -199,19 +199,24 @@ impl Lanes {
     /// `value mod 2^254 + 2^254 - (q - 1) t`: the multiples of t come from a table.
     #[inline(always)]
     pub(crate) fn reduced(l: [Vector; 5], k: &Constants) -> Self {
-        let q = l[4].shr::<46>();
-        let limbs = [
-            l[0].add(k.multiples[0].permuted(q)),
-            l[1].add(k.multiples[1].permuted(q)),
-            l[2].add(k.multiples[2].permuted(q)),
-            l[3],
-            l[4].and(k.below_top).add(k.p[4]),
-        ];
-        let result = carry(limbs, k);
+        let result = carry(Self::settled(l, k).0, k);
         debug_assert!(
             result.is_normal() && result.0[4].words().iter().all(|top| *top <= 2 << 46 | 63)
         );
         result
+    }
+
+    /// As [`Lanes::reduced`], limbs as signed as they were: the highest is from 2^46 to 2^47.
+    #[inline(always)]
+    pub(super) fn settled(l: [Vector; 5], k: &Constants) -> Self {
+        let q = l[4].shr::<46>();
+        Self([
+            l[0].add(k.multiples[0].permuted(q)),
+            l[1].add(k.multiples[1].permuted(q)),
+            l[2].add(k.multiples[2].permuted(q)),
+            l[3],
+            l[4].and(k.below_top).or(k.p[4]),
+        ])
     }
 
     /// The representative below p, of any value below 2^260.
@@ -257,6 +262,14 @@ impl Lanes {
     }
 }
 
+/// Adds a multiple of p of at most 2^29 p: its fourth limb is zero.
+#[inline(always)]
+pub(super) fn lift([a, b, c, d, e]: [Vector; 5], multiple: &[Vector; 5]) -> [Vector; 5] {
+    let [l, m, n, zero, o] = multiple;
+    debug_assert!(zero.zeros() == u8::MAX);
+    [a.add(*l), b.add(*m), c.add(*n), d, e.add(*o)]
+}
+
 /// Carries signed limbs of a nonnegative value.
 #[inline(always)]
 pub(super) fn carry(mut limbs: [Vector; 5], k: &Constants) -> Lanes {
@@ -293,23 +306,6 @@ pub(super) fn signed_digits(mut limbs: [Vector; 5]) -> Lanes {
         limbs[i + 1] = limbs[i + 1].add(limbs[i].sar::<52>());
     }
     Lanes(limbs)
-}
-
-/// Two neighbouring columns and `q 2^254`, `2^46` of the lower one: as FEW instructions as can be, or without products of limbs.
-#[inline(always)]
-pub(super) fn add_top<const FEW: bool>(
-    [low, high]: [Vector; 2],
-    q: Vector,
-    k: &Constants,
-) -> [Vector; 2] {
-    if FEW {
-        [low.low(q, k.p[4]), high.high(q, k.p[4])]
-    } else {
-        [
-            low.add(q.shl::<46>().and(k.mask)),
-            high.add(q.and(k.mask).shr::<6>()),
-        ]
-    }
 }
 
 /// Montgomery reduction of ten column sums, the five low ones having started at `2^52 - 1`: then `>> 52` is the carry

@@ -42,9 +42,10 @@ mod copies;
 mod doubling;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod halves;
+mod held;
+#[cfg(target_arch = "x86_64")]
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod images;
-#[cfg(target_arch = "x86_64")]
 mod known;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod lanes;

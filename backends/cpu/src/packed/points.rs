@@ -6,13 +6,14 @@
 //! I_k P_{k-1} and I_{k-1} = I_k d_k. An addition takes 5 products and a square.
 //!
 //! **Bounds.** Coordinates are below `2 p + 2^213`, so differences plus 3 p are positive. The x limbs are normal; y limbs
-//! of gathered points are signed. The identity is (0, 0) exactly: y = 0 is on neither curve.
+//! are signed, those of gathered points below 2^52 and those of sums less than 2^57 more than those of their left
+//! operands. The identity is (0, 0) exactly: y = 0 is on neither curve.
 
 use ff::PrimeField;
 use pasta_curves::arithmetic::VartimeField;
 
 use super::doubling::{backward_double, forward_double};
-use super::lanes::{Lanes, carry_up, digits, signed_digits};
+use super::lanes::{Lanes, carry, carry_up, digits, lift, signed_digits};
 use super::prime::{Constants, Prime};
 use super::special::{Special, add_special, exact};
 use super::transfer::{fetch, gather, index, scatter};
@@ -440,28 +441,32 @@ pub(super) fn add_plain(left: &Block, right: &Block, inverse: &Lanes, k: &Consta
 /// The difference of the y, as a factor.
 #[inline(always)]
 fn rise(left: &Block, right: &Block, k: &Constants) -> Lanes {
-    signed_digits(unrolled!(5, j => right.y.0[j].sub(left.y.0[j]).add(k.p3[j])))
+    let rise = unrolled!(5, j => right.y.0[j].sub(left.y.0[j]));
+    signed_digits(lift(rise, &k.p3))
 }
 
 /// Four times the difference of the left x and the sum's.
 #[inline(always)]
 fn run(left: &Block, x: &Lanes, k: &Constants) -> Lanes {
-    let run = unrolled!(5, j => left.x.0[j].sub(x.0[j]).add(k.p3[j]).shl::<2>());
-    signed_digits(run)
+    let run = lift(unrolled!(5, j => left.x.0[j].sub(x.0[j])), &k.p3);
+    signed_digits(unrolled!(5, j => run[j].shl::<2>()))
 }
 
 /// The sum, given its x and the product of slope and run, 3 p more.
 #[inline(always)]
 fn fallen(left: &Block, fall: [Vector; 5], x: Lanes, k: &Constants) -> Block {
+    debug_assert!(left.y.0.iter().all(|limb| limb.within(1 << 61)));
     let y = unrolled!(5, j => fall[j].sub(left.y.0[j]));
-    let y = Lanes::reduced(y, k);
+    let y = Lanes::settled(y, k);
     Block { x, y }
 }
 
-/// The sum, given its x and the slope.
+/// The sum, given its x and the slope, with normal limbs: doublings go on and on.
 #[inline(always)]
 pub(super) fn finish(left: &Block, slope: Lanes, x: Lanes, k: &Constants) -> Block {
     let fall = slope.multiply_uncarried(&run(left, &x, k), k);
     let fall = unrolled!(5, j => fall[j].add(k.p3[j]));
-    fallen(left, fall, x, k)
+    let Block { x, y } = fallen(left, fall, x, k);
+    let y = carry(y.0, k);
+    Block { x, y }
 }

@@ -5,7 +5,8 @@
 //! one limb too many, and one step more gives `a b 2^-260`. The four steps of b serve every product with it: two
 //! take 136 products of limbs instead of 160, and none of them waits for more than one quotient of its own.
 
-use super::lanes::{Lanes, add_top, digits};
+use super::held::Held;
+use super::lanes::{Lanes, digits};
 use super::prime::Constants;
 use super::vector::Vector;
 
@@ -22,51 +23,55 @@ pub(super) fn multiply_uncarried<const FEW: bool>(
 ) -> [[Vector; 5]; 2] {
     debug_assert!(a.iter().all(|a| a.is_factor()));
     let [a, c] = [&a[0].0, &a[1].0];
-    let [p0, p1, p2, _, _] = k.p;
-    let (m, zero) = (k.mask, k.mask.sub(k.mask));
+    let held = Held::new::<FEW>(k);
+    let (m, zero) = (held.mask, k.mask.sub(k.mask));
     let (mut row, mut factor) = (b, digits(b).0);
     let [mut t, mut u] = [[m, zero, zero, zero, zero, zero]; 2];
     macro_rules! add_row {
         ($i:literal) => {
             t[0] = t[0].low_from::<$i>(!FEW, factor[0], a);
             u[0] = u[0].low_from::<$i>(!FEW, factor[0], c);
-            t[1] = t[1].low_from::<$i>(!FEW, factor[1], a);
-            u[1] = u[1].low_from::<$i>(!FEW, factor[1], c);
-            t[2] = t[2].low_from::<$i>(!FEW, factor[2], a);
-            u[2] = u[2].low_from::<$i>(!FEW, factor[2], c);
-            t[3] = t[3].low_from::<$i>(!FEW, factor[3], a);
-            u[3] = u[3].low_from::<$i>(!FEW, factor[3], c);
-            t[4] = t[4].low_from::<$i>(!FEW, factor[4], a);
-            u[4] = u[4].low_from::<$i>(!FEW, factor[4], c);
             t[1] = t[1].high_from::<$i>(!FEW, factor[0], a);
             u[1] = u[1].high_from::<$i>(!FEW, factor[0], c);
+            t[1] = t[1].low_from::<$i>(!FEW, factor[1], a);
+            u[1] = u[1].low_from::<$i>(!FEW, factor[1], c);
             t[2] = t[2].high_from::<$i>(!FEW, factor[1], a);
             u[2] = u[2].high_from::<$i>(!FEW, factor[1], c);
+            t[2] = t[2].low_from::<$i>(!FEW, factor[2], a);
+            u[2] = u[2].low_from::<$i>(!FEW, factor[2], c);
             t[3] = t[3].high_from::<$i>(!FEW, factor[2], a);
             u[3] = u[3].high_from::<$i>(!FEW, factor[2], c);
+            t[3] = t[3].low_from::<$i>(!FEW, factor[3], a);
+            u[3] = u[3].low_from::<$i>(!FEW, factor[3], c);
             t[4] = t[4].high_from::<$i>(!FEW, factor[3], a);
             u[4] = u[4].high_from::<$i>(!FEW, factor[3], c);
+            t[4] = t[4].low_from::<$i>(!FEW, factor[4], a);
+            u[4] = u[4].low_from::<$i>(!FEW, factor[4], c);
             t[5] = t[5].high_from::<$i>(!FEW, factor[4], a);
             u[5] = u[5].high_from::<$i>(!FEW, factor[4], c);
         };
     }
     macro_rules! step {
         ($i:literal) => {
-            let lowest = row[0].add(m);
-            let q = k.n0.low(lowest, k.n0);
-            let [q, x, y, z] = Vector::pinned([q, t[5], u[5], t[0]]);
-            (t[5], u[5], t[0]) = (x, y, z);
+            let mut lowest = row[0].add(m);
+            let mut q = held.quotient(lowest);
+            if !FEW {
+                [q, t[0], t[5], u[5]] = Vector::pinned([q, t[0], t[5], u[5]]);
+            }
             add_row!($i);
-            let [w, x, y, z] = Vector::pinned([t[4], u[4], t[5], u[5]]);
-            (t[4], u[4], t[5], u[5]) = (w, x, y, z);
-            let [fourth, fifth] = add_top::<FEW>([row[4], zero], q, k);
-            row = [
-                row[1].add(lowest.shr::<52>()).high(q, p0).low(q, p1),
-                row[2].high(q, p1).low(q, p2),
-                row[3].high(q, p2),
-                fourth,
-                fifth,
-            ];
+            if FEW {
+                // All that reads this factor comes before the next one is made.
+                [q, t[0], t[1], t[2], t[3], t[4], t[5], lowest] =
+                    Vector::pinned_all([q, t[0], t[1], t[2], t[3], t[4], t[5], lowest]);
+                [q, u[0], u[1], u[2], u[3], u[4], u[5], lowest] =
+                    Vector::pinned_all([q, u[0], u[1], u[2], u[3], u[4], u[5], lowest]);
+            } else {
+                [t[4], u[4], t[5], u[5]] = Vector::pinned([t[4], u[4], t[5], u[5]]);
+            }
+            let next = [row[1].add(lowest.shr::<52>()), row[2], row[3]];
+            let [first, second, third] = held.add_low(next, q);
+            let [fourth, fifth] = held.add_top::<FEW>([row[4], zero], q);
+            row = [first, second, third, fourth, fifth];
             factor = digits(row).0;
         };
     }
@@ -75,20 +80,14 @@ pub(super) fn multiply_uncarried<const FEW: bool>(
     step!(2);
     step!(1);
     add_row!(0);
-    [last_step::<FEW>(t, k), last_step::<FEW>(u, k)]
+    [last_step::<FEW>(t, &held), last_step::<FEW>(u, &held)]
 }
 
 /// The step that clears the lowest of six columns, which started at `2^52 - 1`.
 #[inline(always)]
-fn last_step<const FEW: bool>(t: [Vector; 6], k: &Constants) -> [Vector; 5] {
-    let [p0, p1, p2, _, _] = k.p;
-    let q = k.n0.low(t[0], k.n0);
-    let [fourth, fifth] = add_top::<FEW>([t[4], t[5]], q, k);
-    [
-        t[1].add(t[0].shr::<52>()).high(q, p0).low(q, p1),
-        t[2].high(q, p1).low(q, p2),
-        t[3].high(q, p2),
-        fourth,
-        fifth,
-    ]
+fn last_step<const FEW: bool>(t: [Vector; 6], held: &Held) -> [Vector; 5] {
+    let q = held.quotient(t[0]);
+    let [first, second, third] = held.add_low([t[1].add(t[0].shr::<52>()), t[2], t[3]], q);
+    let [fourth, fifth] = held.add_top::<FEW>([t[4], t[5]], q);
+    [first, second, third, fourth, fifth]
 }

@@ -221,6 +221,14 @@ impl Vector {
         Self(unsafe { _mm512_abs_epi64(self.0) })
     }
 
+    /// Whether all signed words are below a bound in size.
+    pub(super) fn within(self, bound: u64) -> bool {
+        let words = self.words();
+        words
+            .iter()
+            .all(|word| word.cast_signed().unsigned_abs() < bound)
+    }
+
     /// Writes the low halves of the words in order.
     #[inline(always)]
     pub(crate) fn store_low_halves(self, halves: &mut [u32; 8]) {
@@ -332,6 +340,13 @@ impl Vector {
         unsafe { pin(vectors) }
     }
 
+    /// As [`Vector::pinned`], of eight.
+    #[inline(always)]
+    pub(super) fn pinned_all(vectors: [Self; 8]) -> [Self; 8] {
+        // SAFETY: a `Vector` exists, so `Ifma::new` found the features.
+        unsafe { pin_all(vectors) }
+    }
+
     /// Transposes eight rows of eight words.
     #[inline(always)]
     pub(crate) fn transpose(rows: [Self; 8]) -> [Self; 8] {
@@ -373,6 +388,23 @@ pub(super) fn another<T>(reference: &T) -> &T {
         core::arch::asm!("/* {} */", inout(reg) pointer, options(pure, nomem, nostack, preserves_flags));
         &*pointer
     }
+}
+
+/// See [`Vector::pinned_all`].
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn pin_all(vectors: [Vector; 8]) -> [Vector; 8] {
+    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = vectors;
+    // SAFETY: no instruction: a comment that names registers.
+    unsafe {
+        core::arch::asm!(
+            "/* {} {} {} {} {} {} {} {} */",
+            inout(zmm_reg) a.0, inout(zmm_reg) b.0, inout(zmm_reg) c.0, inout(zmm_reg) d.0,
+            inout(zmm_reg) e.0, inout(zmm_reg) f.0, inout(zmm_reg) g.0, inout(zmm_reg) h.0,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    [a, b, c, d, e, f, g, h]
 }
 
 /// See [`Vector::pinned`].
