@@ -42,10 +42,11 @@ mod copies;
 mod doubling;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod halves;
+#[cfg(target_arch = "x86_64")]
 mod held;
 #[cfg(target_arch = "x86_64")]
-#[cfg(target_arch = "x86_64")]
 pub(crate) mod images;
+#[cfg(target_arch = "x86_64")]
 mod known;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod lanes;

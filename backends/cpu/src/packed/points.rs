@@ -295,7 +295,7 @@ fn subtract(
     let (left, right) = (&blocks[pair.left as usize], &blocks[pair.right as usize]);
     let difference = right.x.subtract(&left.x, &k.p3, k);
     let near = difference.0[0].low_halves_below_eight();
-    let rare = near | u16::from(left.y.0[0].zeros()) | u16::from(right.y.0[0].zeros());
+    let rare = near | left.y.0[0].min(right.y.0[0]).zeros();
     // Each written where it is made, so that what is common stays in registers.
     if rare == 0 {
         blocks[pair.right as usize].x = difference;
@@ -391,23 +391,25 @@ fn add_both<const FEW: bool>(
         &blocks[pairs[0].right as usize],
         &blocks[pairs[1].right as usize],
     ];
-    let [i, j] = &*inverses;
     if let Some(next) = next {
         next.fetch::<0>();
     }
-    let [own, next_inverse] = shared::multiply_uncarried::<FEW>([&before[0], &right.x], *i, k);
+    let [own, next_inverse] =
+        shared::multiply_uncarried::<FEW>([&before[0], &right.x], inverses[0], k);
+    inverses[0] = next_inverse;
     if let Some(next) = next {
         next.fetch::<1>();
     }
     let [other_own, other_inverse] =
-        shared::multiply_uncarried::<FEW>([&before[1], &other_right.x], *j, k);
+        shared::multiply_uncarried::<FEW>([&before[1], &other_right.x], inverses[1], k);
+    inverses[1] = other_inverse;
     let own = [digits(own), digits(other_own)];
-    *inverses = [next_inverse, other_inverse];
     if let Some(next) = next {
         next.fetch::<2>();
     }
-    let rises = [rise(left, right, k), rise(other, other_right, k)];
-    let [a, b] = turns::multiply::<FEW, false>([&rises[0], &rises[1]], [&own[0], &own[1]], k);
+    let rises = [Rise::new(left, right, k), Rise::new(other, other_right, k)];
+    let [a, b] = turns::multiply_onto::<FEW, false>(&k.zero(), rises, [&own[0], &own[1]], k);
+    let (a, b) = (digits(a), digits(b));
     let [square, other_square] = turns::square_onto::<FEW>(&k.p8, [&a, &b], k);
     // x1 + x2 = 2 x1 + d - 3 p
     let (x, d) = (&left.x.0, &right.x.0);
@@ -420,11 +422,11 @@ fn add_both<const FEW: bool>(
         next.fetch::<3>();
     }
     let runs = [run(left, &x, k), run(other, &y, k)];
+    let [left, other] = [pairs[0].left as usize, pairs[1].left as usize];
+    (blocks[left].x, blocks[other].x) = (x, y);
     let [f, g] = turns::multiply_onto::<FEW, false>(&k.p3, [&a, &b], [&runs[0], &runs[1]], k);
-    let first = fallen(left, f, x, k);
-    let second = fallen(other, g, y, k);
-    blocks[pairs[0].left as usize] = first;
-    blocks[pairs[1].left as usize] = second;
+    blocks[left].y = fallen(&blocks[left].y, f, k);
+    blocks[other].y = fallen(&blocks[other].y, g, k);
 }
 
 /// Finishes a plain addition, as [`add_both`].
@@ -438,11 +440,41 @@ pub(super) fn add_plain(left: &Block, right: &Block, inverse: &Lanes, k: &Consta
     finish(left, slope, Lanes::reduced(x, k), k)
 }
 
-/// The difference of the y, as a factor.
-#[inline(always)]
-fn rise(left: &Block, right: &Block, k: &Constants) -> Lanes {
-    let rise = unrolled!(5, j => right.y.0[j].sub(left.y.0[j]));
-    signed_digits(lift(rise, &k.p3))
+/// The difference of the y, as a factor: its limbs are made when they are read.
+struct Rise<'a> {
+    left: &'a Lanes,
+    right: &'a Lanes,
+    k: &'a Constants,
+    carry: Vector,
+}
+
+impl<'a> Rise<'a> {
+    #[inline(always)]
+    fn new(left: &'a Block, right: &'a Block, k: &'a Constants) -> Self {
+        let carry = k.mask.sub(k.mask);
+        let (left, right) = (&left.y, &right.y);
+        Self {
+            left,
+            right,
+            k,
+            carry,
+        }
+    }
+}
+
+impl turns::Limbs for Rise<'_> {
+    #[inline(always)]
+    fn limb<const I: usize>(&mut self) -> Vector {
+        let mut limb = self.right.0[I].sub(self.left.0[I]);
+        if I != 3 {
+            limb = limb.add(self.k.p3[I]);
+        }
+        if I > 0 {
+            limb = limb.add(self.carry);
+        }
+        self.carry = limb.sar::<52>();
+        limb
+    }
 }
 
 /// Four times the difference of the left x and the sum's.
@@ -452,13 +484,11 @@ fn run(left: &Block, x: &Lanes, k: &Constants) -> Lanes {
     signed_digits(unrolled!(5, j => run[j].shl::<2>()))
 }
 
-/// The sum, given its x and the product of slope and run, 3 p more.
+/// The sum's y, given the left one and the product of slope and run, 3 p more.
 #[inline(always)]
-fn fallen(left: &Block, fall: [Vector; 5], x: Lanes, k: &Constants) -> Block {
-    debug_assert!(left.y.0.iter().all(|limb| limb.within(1 << 61)));
-    let y = unrolled!(5, j => fall[j].sub(left.y.0[j]));
-    let y = Lanes::settled(y, k);
-    Block { x, y }
+fn fallen(left: &Lanes, fall: [Vector; 5], k: &Constants) -> Lanes {
+    debug_assert!(left.0.iter().all(|limb| limb.within(1 << 61)));
+    Lanes::settled(unrolled!(5, j => fall[j].sub(left.0[j])), k)
 }
 
 /// The sum, given its x and the slope, with normal limbs: doublings go on and on.
@@ -466,7 +496,6 @@ fn fallen(left: &Block, fall: [Vector; 5], x: Lanes, k: &Constants) -> Block {
 pub(super) fn finish(left: &Block, slope: Lanes, x: Lanes, k: &Constants) -> Block {
     let fall = slope.multiply_uncarried(&run(left, &x, k), k);
     let fall = unrolled!(5, j => fall[j].add(k.p3[j]));
-    let Block { x, y } = fallen(left, fall, x, k);
-    let y = carry(y.0, k);
+    let y = carry(fallen(&left.y, fall, k).0, k);
     Block { x, y }
 }

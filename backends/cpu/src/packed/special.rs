@@ -33,7 +33,7 @@ pub(super) fn exact(
     pair: usize,
     left: &Block,
     right: &Block,
-    (difference, near): (Lanes, u16),
+    (difference, near): (Lanes, u8),
     specials: &mut Vec<Special>,
     k: &Constants,
 ) -> Lanes {

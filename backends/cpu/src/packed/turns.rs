@@ -23,22 +23,24 @@ pub(super) fn multiply<const FEW: bool, const WAITS: bool>(
     [digits(first), digits(second)]
 }
 
-/// The first half of a step: the quotient, and what of `a b` does not wait for it. Gives the quotient.
+/// The first half of a step: the quotient, and what of `a b` does not wait for it. Gives the quotient and the next limb of a.
 macro_rules! begin {
-    ($t:ident, $a:expr, $b:expr, $i:literal, $held:ident, $waits:ident) => {{
-        let (a, b) = ($a, $b);
+    ($t:ident, $limb:ident, $a:ident, $b:ident, $i:literal, $held:ident, $waits:ident) => {{
+        let (limb, b) = ($limb, $b);
         let q = $held.quotient($t[$i]);
-        $t[$i + 1] = $t[$i + 1].low_from::<1>($waits, a[$i], b);
-        $t[$i + 2] = $t[$i + 2].low_from::<2>($waits, a[$i], b);
-        $t[$i + 3] = $t[$i + 3].low_from::<3>($waits, a[$i], b);
-        $t[$i + 1] = $t[$i + 1].high_from::<0>($waits, a[$i], b);
-        $t[$i + 2] = $t[$i + 2].high_from::<1>($waits, a[$i], b);
-        $t[$i + 3] = $t[$i + 3].high_from::<2>($waits, a[$i], b);
+        $t[$i + 1] = $t[$i + 1].low_from::<1>($waits, limb, b);
+        $t[$i + 2] = $t[$i + 2].low_from::<2>($waits, limb, b);
+        $t[$i + 3] = $t[$i + 3].low_from::<3>($waits, limb, b);
+        $t[$i + 1] = $t[$i + 1].high_from::<0>($waits, limb, b);
+        $t[$i + 2] = $t[$i + 2].high_from::<1>($waits, limb, b);
+        $t[$i + 3] = $t[$i + 3].high_from::<2>($waits, limb, b);
         $t[$i + 1] = $t[$i + 1].add($t[$i].shr::<52>());
+        let mut next = limb;
         if $i < 4 {
-            $t[$i + 1] = $t[$i + 1].low_from::<0>($waits, a[($i + 1) % 5], b);
+            next = $a.limb::<{ ($i + 1) % 5 }>();
+            $t[$i + 1] = $t[$i + 1].low_from::<0>($waits, next, b);
         }
-        q
+        (q, next)
     }};
 }
 
@@ -53,11 +55,11 @@ macro_rules! end_of_step {
 
 /// The second half of a step: the quotient times p, and the rest of `a b`.
 macro_rules! end {
-    ($t:ident, $q:ident, $a:expr, $b:expr, $i:literal, $held:ident, $waits:ident) => {{
-        let (a, b) = ($a, $b);
-        $t[$i + 4] = $t[$i + 4].low_from::<4>($waits, a[$i], b);
-        $t[$i + 5] = $t[$i + 5].high_from::<4>($waits, a[$i], b);
-        $t[$i + 4] = $t[$i + 4].high_from::<3>($waits, a[$i], b);
+    ($t:ident, $q:ident, $limb:ident, $b:ident, $i:literal, $held:ident, $waits:ident) => {{
+        let (limb, b) = ($limb, $b);
+        $t[$i + 4] = $t[$i + 4].low_from::<4>($waits, limb, b);
+        $t[$i + 5] = $t[$i + 5].high_from::<4>($waits, limb, b);
+        $t[$i + 4] = $t[$i + 4].high_from::<3>($waits, limb, b);
         end_of_step!($t, $q, $i, $held);
     }};
 }
@@ -72,33 +74,48 @@ pub(super) fn multiply_uncarried<const FEW: bool, const WAITS: bool>(
     multiply_onto::<FEW, WAITS>(&k.zero(), a, b, k)
 }
 
+/// A factor whose limbs are made when they are read, one after the other.
+pub(super) trait Limbs {
+    /// Limb I, after those before it.
+    fn limb<const I: usize>(&mut self) -> Vector;
+}
+
+impl Limbs for &Lanes {
+    #[inline(always)]
+    fn limb<const I: usize>(&mut self) -> Vector {
+        self.0[I]
+    }
+}
+
 /// Both products, each added to `start`: limbs below 2^57 more than its.
 #[inline(always)]
 pub(super) fn multiply_onto<const FEW: bool, const WAITS: bool>(
     start: &[Vector; 5],
-    a: [&Lanes; 2],
+    a: [impl Limbs; 2],
     b: [&Lanes; 2],
     k: &Constants,
 ) -> [[Vector; 5]; 2] {
-    debug_assert!(a.iter().chain(&b).all(|lanes| lanes.is_factor()));
-    let [(a, b), (c, d)] = [(&a[0].0, &b[0].0), (&a[1].0, &b[1].0)];
+    debug_assert!(b.iter().all(|lanes| lanes.is_factor()));
+    let ([mut a, mut c], [b, d]) = (a, [&b[0].0, &b[1].0]);
     let held = Held::new::<FEW>(k);
     let (m, [s0, s1, s2, s3, s4]) = (held.mask, *start);
     // Where few instructions count, loads of their own are cheaper: one serves two products of limbs.
     let waits = WAITS && !FEW;
     let [mut t, mut u] = [[m, m, m, m, m, s0, s1, s2, s3, s4]; 2];
-    t[0] = t[0].low_from::<0>(waits, a[0], b);
-    u[0] = u[0].low_from::<0>(waits, c[0], d);
+    let (mut x, mut y) = (a.limb::<0>(), c.limb::<0>());
+    t[0] = t[0].low_from::<0>(waits, x, b);
+    u[0] = u[0].low_from::<0>(waits, y, d);
     macro_rules! step {
         ($i:literal) => {
-            let q = begin!(t, a, b, $i, held, waits);
-            let r = begin!(u, c, d, $i, held, waits);
-            let [q, r, x, y] = Vector::pinned([q, r, t[$i + 3], u[$i + 3]]);
-            (t[$i + 3], u[$i + 3]) = (x, y);
-            end!(t, q, a, b, $i, held, waits);
-            end!(u, r, c, d, $i, held, waits);
-            let [w, x, y, z] = Vector::pinned([t[$i + 1], u[$i + 1], t[$i + 5], u[$i + 5]]);
-            (t[$i + 1], u[$i + 1], t[$i + 5], u[$i + 5]) = (w, x, y, z);
+            let (q, v) = begin!(t, x, a, b, $i, held, waits);
+            let (r, w) = begin!(u, y, c, d, $i, held, waits);
+            let [q, r, third, other] = Vector::pinned([q, r, t[$i + 3], u[$i + 3]]);
+            (t[$i + 3], u[$i + 3]) = (third, other);
+            end!(t, q, x, b, $i, held, waits);
+            end!(u, r, y, d, $i, held, waits);
+            [t[$i + 1], u[$i + 1], t[$i + 5], u[$i + 5]] =
+                Vector::pinned([t[$i + 1], u[$i + 1], t[$i + 5], u[$i + 5]]);
+            (x, y) = (v, w);
         };
     }
     step!(0);
@@ -106,6 +123,7 @@ pub(super) fn multiply_onto<const FEW: bool, const WAITS: bool>(
     step!(2);
     step!(3);
     step!(4);
+    let _ = (x, y);
     [
         [t[5], t[6], t[7], t[8], t[9]],
         [u[5], u[6], u[7], u[8], u[9]],

@@ -60,6 +60,8 @@ impl Vector {
         and(b) = _mm512_and_si512;
         /// Bitwise or.
         or(b) = _mm512_or_si512;
+        /// The smaller of unsigned words.
+        min(b) = _mm512_min_epu64;
         /// The larger of unsigned words.
         max(b) = _mm512_max_epu64;
         /// `self` plus the low 52 bits of the product of the low 52 bits of `b` and `c`.
@@ -260,11 +262,11 @@ impl Vector {
         unsafe { _mm512_testn_epi64_mask(self.0, self.0) }
     }
 
-    /// Lanes whose low 32 bits are below 8, as some bits.
+    /// Lanes whose low 32 bits are below 8, as bits.
     #[inline(always)]
-    pub(crate) fn low_halves_below_eight(self) -> u16 {
+    pub(crate) fn low_halves_below_eight(self) -> u8 {
         // SAFETY: a `Vector` exists.
-        unsafe { _mm512_mask_cmplt_epu32_mask(0x5555, self.0, _mm512_set1_epi32(8)) }
+        unsafe { _mm512_testn_epi64_mask(self.0, _mm512_set1_epi64(0xffff_fff8)) }
     }
 
     /// Word `index[lane] mod 8` of `self` in every lane.
