@@ -11,6 +11,7 @@ mod sums;
 use pasta_curves::arithmetic::VartimeField;
 
 use crate::affine::Xy;
+use crate::packed::leaves::Leaves;
 use crate::packed::points::{Block, NOTHING, Packed, Pair};
 use crate::packed::vector::{NEAR, prefetch};
 
@@ -41,6 +42,8 @@ pub(crate) struct Trees {
     empty: Vec<u32>,
     /// References of the leaves of a wave, in lanes.
     leaves: Vec<u32>,
+    /// Those of the newest wave, until its first additions.
+    planted: Vec<u32>,
     /// References of points to fetch beside, if not the leaves.
     ahead: Vec<u32>,
     /// Places of the roots of a wave, in lanes.
@@ -209,7 +212,7 @@ impl Trees {
         (first, next)
     }
 
-    /// Gathers the leaves of a new wave.
+    /// A new wave of the leaves, which are gathered with its first additions.
     fn plant<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &Packed<B>,
@@ -223,8 +226,16 @@ impl Trees {
         if self.blocks.len() < block + count {
             self.blocks.resize(block + count, packed.nothing());
         }
-        let blocks = &mut self.blocks[block..block + count];
-        packed.gather(source, &self.leaves, blocks);
+        core::mem::swap(&mut self.leaves, &mut self.planted);
+        let mut next = 0;
+        for group in self.pieces[pieces.0..pieces.1].chunks(8) {
+            let depth = group[0].length as usize;
+            next += depth;
+            if !depth.is_multiple_of(2) {
+                let own = &self.planted[8 * (next - 1)..8 * next];
+                packed.gather(source, own, &mut self.blocks[block + next - 1..][..1]);
+            }
+        }
         self.waves.push(Wave {
             pieces,
             block,
@@ -239,8 +250,14 @@ impl Trees {
         source: &[[u64; 8]],
     ) {
         self.pairs.clear();
+        let mut leaves = Leaves {
+            source,
+            references: &self.planted,
+            block: 0,
+            pairs: 0,
+        };
         for wave in &mut self.waves {
-            let mut block = wave.block;
+            let (mut block, others) = (wave.block, self.pairs.len());
             for group in self.pieces[wave.pieces.0..wave.pieces.1].chunks(8) {
                 let depth = group[0].length as usize;
                 let rights = (wave.stride..depth).step_by(2 * wave.stride);
@@ -248,6 +265,9 @@ impl Trees {
                     rights.map(|right| Pair::new(block + right - wave.stride, block + right)),
                 );
                 block += depth;
+            }
+            if wave.stride == 1 {
+                (leaves.block, leaves.pairs) = (wave.block, self.pairs.len() - others);
             }
             wave.stride *= 2;
         }
@@ -257,7 +277,7 @@ impl Trees {
             FAR_OF_FEW.. if packed.few_instructions() => &self.leaves[..],
             _ => &[],
         };
-        packed.add_before(&mut self.blocks, &self.pairs, (source, next));
+        packed.add_before(&mut self.blocks, &self.pairs, (&leaves, next));
     }
 
     /// Writes out the roots of the waves that are done.

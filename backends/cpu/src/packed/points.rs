@@ -13,6 +13,7 @@ use pasta_curves::arithmetic::VartimeField;
 
 use super::doubling::{backward_double, forward_double};
 use super::lanes::{Lanes, carry_up, digits, signed_digits};
+use super::leaves::{Leaves, gather_pair};
 use super::prime::{Constants, Prime};
 use super::special::{Special, add_special, exact};
 use super::transfer::{fetch, gather, index, scatter};
@@ -47,6 +48,12 @@ impl Pair {
             left: left as u32,
             right: right as u32,
         }
+    }
+
+    /// Both blocks.
+    #[inline(always)]
+    pub(super) const fn places(&self) -> [usize; 2] {
+        [self.left as usize, self.right as usize]
     }
 }
 
@@ -101,15 +108,15 @@ impl<B: PrimeField + VartimeField> Packed<B> {
 
     /// Adds pairs of blocks lane by lane, with one inversion. No block is in two pairs; the right ones are overwritten.
     pub(crate) fn add(&mut self, blocks: &mut [Block], pairs: &[Pair]) {
-        self.add_before(blocks, pairs, (&[], &[]));
+        self.add_before(blocks, pairs, (&Leaves::default(), &[]));
     }
 
-    /// As [`Packed::add`], while the points that are gathered next are fetched: a source and references.
+    /// As [`Packed::add`], of leaves that are gathered meanwhile; points of their source that are gathered next are fetched.
     pub(crate) fn add_before(
         &mut self,
         blocks: &mut [Block],
         pairs: &[Pair],
-        next: (&[[u64; 8]], &[u32]),
+        (leaves, next): (&Leaves<'_>, &[u32]),
     ) {
         if pairs.is_empty() {
             return;
@@ -120,12 +127,13 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         let k = self.constants;
         let (before, specials) = (&mut self.before[..pairs.len()], &mut self.specials);
         let forward = if few {
-            forward::<true>
+            forward::<B, true>
         } else {
-            forward::<false>
+            forward::<B, false>
         };
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
-        let (products, chains) = unsafe { forward(k, blocks, pairs, before, specials) };
+        let (products, chains) =
+            unsafe { forward(self.prime, k, blocks, (pairs, leaves), before, specials) };
         let inverses = invert(self.prime, products);
         let backward = if few {
             backward::<B, true>
@@ -135,7 +143,15 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         // SAFETY: as above.
         unsafe {
             backward(
-                self.prime, k, blocks, pairs, before, specials, inverses, chains, next,
+                self.prime,
+                k,
+                blocks,
+                pairs,
+                before,
+                specials,
+                inverses,
+                chains,
+                (leaves.source, next),
             );
         };
     }
@@ -231,22 +247,26 @@ fn invert<B: PrimeField + VartimeField>(
 /// Differences of x in place of the right ones, and products of those before each pair. Gives the product of all in
 /// words, and what each chain's inverse is of the inverse of that.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn forward<const FEW: bool>(
+fn forward<B: PrimeField, const FEW: bool>(
+    prime: Prime<B>,
     k: &Constants,
     blocks: &mut [Block],
-    pairs: &[Pair],
+    (pairs, leaves): (&[Pair], &Leaves<'_>),
     before: &mut [Lanes],
     specials: &mut Vec<Special>,
 ) -> ([[u64; 8]; 4], [Lanes; CHAINS]) {
     let mut products = [k.one; CHAINS];
+    let gathered = pairs.len() - leaves.pairs;
     let (both, alone) = pairs.as_chunks::<CHAINS>();
     let (before_both, before_alone) = before.as_chunks_mut::<CHAINS>();
     for (number, pairs) in both.iter().take(AHEAD).enumerate() {
-        subtract_both(k, number, blocks, pairs, specials);
+        let of = (leaves, gathered);
+        subtract_both(prime, k, number, (blocks, of), pairs, specials);
     }
     for (number, (pairs, before)) in both.iter().zip(before_both).enumerate() {
         if let Some(pairs) = both.get(number + AHEAD) {
-            subtract_both(k, number + AHEAD, blocks, pairs, specials);
+            let of = (leaves, gathered);
+            subtract_both(prime, k, number + AHEAD, (blocks, of), pairs, specials);
         }
         *before = products;
         let [d, e] = [
@@ -256,7 +276,8 @@ fn forward<const FEW: bool>(
         products = turns::multiply::<FEW, true>([&products[0], &products[1]], [d, e], k);
     }
     if let ([pair], [before]) = (alone, before_alone) {
-        subtract(k, pairs.len() - 1, blocks, pair, specials);
+        let of = (leaves, gathered);
+        begin(prime, k, (blocks, of), (pairs.len() - 1, pair), specials);
         *before = products[0];
         products[0] = products[0].multiply(&blocks[pair.right as usize].x, k);
     }
@@ -270,21 +291,39 @@ const AHEAD: usize = 3;
 
 /// The differences of two pairs that are in chains of their own.
 #[inline(always)]
-fn subtract_both(
+fn subtract_both<B: PrimeField>(
+    prime: Prime<B>,
     k: &Constants,
     number: usize,
-    blocks: &mut [Block],
+    (blocks, leaves): (&mut [Block], (&Leaves<'_>, usize)),
     pairs: &[Pair; CHAINS],
     specials: &mut Vec<Special>,
 ) {
     let [first, second] = pairs;
-    subtract(k, number * CHAINS, blocks, first, specials);
-    subtract(k, number * CHAINS + 1, blocks, second, specials);
+    let place = number * CHAINS;
+    begin(prime, k, (blocks, leaves), (place, first), specials);
+    begin(prime, k, (blocks, leaves), (place + 1, second), specials);
+}
+
+/// The difference of the x of a pair in place of the right one, gathered first if it is of the last ones, of leaves.
+#[inline(always)]
+fn begin<B: PrimeField>(
+    prime: Prime<B>,
+    k: &Constants,
+    (blocks, (leaves, gathered)): (&mut [Block], (&Leaves<'_>, usize)),
+    (place, pair): (usize, &Pair),
+    specials: &mut Vec<Special>,
+) {
+    if place < gathered {
+        subtract(k, place, blocks, pair, specials);
+    } else {
+        gather_pair(prime, k, leaves, (blocks, specials), (place, pair));
+    }
 }
 
 /// The difference of the x of a pair in place of the right one.
 #[inline(always)]
-fn subtract(
+pub(super) fn subtract(
     k: &Constants,
     place: usize,
     blocks: &mut [Block],

@@ -9,7 +9,7 @@ use super::vector::{NEAR, Vector, fetch_at};
 use crate::affine::NEGATED;
 
 /// Blocks ahead of which points are fetched.
-const AHEAD: usize = 8;
+pub(super) const AHEAD: usize = 8;
 
 /// Reads points by reference, eight a block.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
@@ -45,7 +45,7 @@ pub(super) fn fetch<const HINT: i32>(source: &[[u64; 8]], reference: u32) {
 
 /// The block of eight references.
 #[inline(always)]
-fn read<B: PrimeField>(
+pub(super) fn read<B: PrimeField>(
     prime: Prime<B>,
     k: &Constants,
     source: &[[u64; 8]],
