@@ -13,6 +13,7 @@ use pasta_curves::arithmetic::VartimeField;
 use crate::affine::Xy;
 use crate::packed::leaves::Leaves;
 use crate::packed::points::{Block, NOTHING, Packed, Pair};
+use crate::packed::transfer::Lines;
 use crate::packed::vector::{NEAR, prefetch};
 
 /// Points of the longest piece: longer ones save nothing, and shorter ones are more.
@@ -44,7 +45,7 @@ pub(crate) struct Trees {
     leaves: Vec<u32>,
     /// Those of the newest wave, until its first additions.
     planted: Vec<u32>,
-    /// References of points to fetch beside, if not the leaves.
+    /// Lines to fetch beside, if not those of the leaves.
     ahead: Vec<u32>,
     /// Places of the roots of a wave, in lanes.
     places: Vec<u32>,
@@ -243,7 +244,7 @@ impl Trees {
         });
     }
 
-    /// Adds the next nodes of all waves, and fetches the leaves of the next one.
+    /// Adds the next nodes of all waves, and fetches what comes next.
     fn grow<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
@@ -271,13 +272,13 @@ impl Trees {
             }
             wave.stride *= 2;
         }
-        let next = match source.len() {
-            _ if !self.ahead.is_empty() => &self.ahead[..],
-            FAR.. => &self.leaves[..],
-            FAR_OF_FEW.. if packed.few_instructions() => &self.leaves[..],
-            _ => &[],
+        let lines = match source.len() {
+            _ if !self.ahead.is_empty() => Lines::after(source, &self.ahead),
+            FAR.. => Lines::of_points(source, &self.leaves),
+            FAR_OF_FEW.. if packed.few_instructions() => Lines::of_points(source, &self.leaves),
+            _ => Lines::after(source, &[]),
         };
-        packed.add_before(&mut self.blocks, &self.pairs, (&leaves, next));
+        packed.add_before(&mut self.blocks, &self.pairs, (&leaves, lines));
     }
 
     /// Writes out the roots of the waves that are done.
