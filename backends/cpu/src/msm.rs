@@ -22,9 +22,23 @@ use crate::streams;
 #[tracing::instrument(skip_all, fields(points = points.len()))]
 pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
     shape::msm(points.len(), scalars.len())?;
+    #[cfg(target_arch = "x86_64")]
+    if let Some((total, rest)) = streams::sum::<C>(level, points, scalars) {
+        if rest.is_empty() {
+            return Ok(total.to_affine());
+        }
+        let points: Vec<C> = rest.iter().map(|i| points[*i]).collect();
+        let scalars: Vec<_> = rest.iter().map(|i| scalars[*i]).collect();
+        return Ok((total + general::<C>(level, &points, &scalars)).to_affine());
+    }
+    Ok(general::<C>(level, points, scalars).to_affine())
+}
+
+/// The sum, whatever the scalars are.
+fn general<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Point<C> {
     let scalars = Integers::new(level, scalars);
     if scalars.bits() == 0 {
-        return Ok(C::identity());
+        return Point::<C>::identity();
     }
     if points.len() > FEW {
         let division = Division::best(points.len(), &scalars, rayon::current_num_threads());
@@ -33,10 +47,10 @@ pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -
         if (once || copied)
             && let Some(source) = Source::of(level, points)
         {
-            return Ok(divided::<C>(level, source, scalars, &division).to_affine());
+            return divided::<C>(level, source, scalars, &division);
         }
     }
-    Ok(variable::<C>(level, &Xy::all(level, points), scalars).to_affine())
+    variable::<C>(level, &Xy::all(level, points), scalars)
 }
 
 /// Points for which shared doublings are faster than buckets.
@@ -108,15 +122,9 @@ fn divided<C: Curve>(
         Digits::Signed(windows) => {
             let mut scalars = scalars;
             scalars.bias(&windows);
-            #[cfg(target_arch = "x86_64")]
-            if let Some(addends) =
-                streams::sum::<C>(level, points, &scalars, (&windows, parts.len()))
-            {
-                return horner::<C>(0, &in_order(addends));
-            }
             let alone = (&windows, parts.len());
             if let Some(addends) = sections::sum::<C>(level, points, &scalars, alone) {
-                return horner::<C>(0, &in_order(vec![addends]));
+                return finished::<C>(vec![addends]);
             }
             parallel::map(parts.into_iter(), |(own, range)| {
                 Adder::with(level, |adder| {
@@ -129,11 +137,16 @@ fn divided<C: Curve>(
             hexagons::sum::<C>(level, points, (octets, base), parts)
         }
     };
-    horner::<C>(0, &in_order(addends))
+    finished::<C>(addends)
 }
 
 /// Points with binary logarithms of their weights.
 pub(crate) type Addends<B> = Vec<(u32, Vec<Xy<B>>)>;
+
+/// The sum of all addends.
+pub(crate) fn finished<C: Curve>(addends: Vec<Addends<C::Base>>) -> Point<C> {
+    horner::<C>(0, &in_order(addends))
+}
 
 /// Addends of all parts, largest weights first.
 fn in_order<B>(addends: Vec<Addends<B>>) -> Addends<B> {

@@ -11,7 +11,9 @@ mod sums;
 use pasta_curves::arithmetic::VartimeField;
 
 use crate::affine::Xy;
+use crate::packed::leaves::Leaves;
 use crate::packed::points::{Block, NOTHING, Packed, Pair};
+use crate::packed::transfer::Lines;
 use crate::packed::vector::{NEAR, prefetch};
 
 /// Points of the longest piece: longer ones save nothing, and shorter ones are more.
@@ -41,7 +43,9 @@ pub(crate) struct Trees {
     empty: Vec<u32>,
     /// References of the leaves of a wave, in lanes.
     leaves: Vec<u32>,
-    /// References of points to fetch beside, if not the leaves.
+    /// Those of the newest wave, until its first additions.
+    planted: Vec<u32>,
+    /// Lines to fetch beside, if not those of the leaves.
     ahead: Vec<u32>,
     /// Places of the roots of a wave, in lanes.
     places: Vec<u32>,
@@ -124,7 +128,7 @@ impl Trees {
             if self.waves.is_empty() {
                 break;
             }
-            self.grow(packed, source);
+            self.grow(packed, source, None);
             self.harvest(packed, &mut roots);
         }
         for piece in &self.pieces[paired..] {
@@ -209,7 +213,7 @@ impl Trees {
         (first, next)
     }
 
-    /// Gathers the leaves of a new wave.
+    /// A new wave of the leaves, which are gathered with its first additions.
     fn plant<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &Packed<B>,
@@ -223,8 +227,16 @@ impl Trees {
         if self.blocks.len() < block + count {
             self.blocks.resize(block + count, packed.nothing());
         }
-        let blocks = &mut self.blocks[block..block + count];
-        packed.gather(source, &self.leaves, blocks);
+        core::mem::swap(&mut self.leaves, &mut self.planted);
+        let mut next = 0;
+        for group in self.pieces[pieces.0..pieces.1].chunks(8) {
+            let depth = group[0].length as usize;
+            next += depth;
+            if !depth.is_multiple_of(2) {
+                let own = &self.planted[8 * (next - 1)..8 * next];
+                packed.gather(source, own, &mut self.blocks[block + next - 1..][..1]);
+            }
+        }
         self.waves.push(Wave {
             pieces,
             block,
@@ -232,15 +244,22 @@ impl Trees {
         });
     }
 
-    /// Adds the next nodes of all waves, and fetches the leaves of the next one.
+    /// Adds the next nodes of all waves, and fetches what comes next: what is ahead, counted from a start, or the leaves of the next wave.
     fn grow<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
         source: &[[u64; 8]],
+        start: Option<*const i8>,
     ) {
         self.pairs.clear();
+        let mut leaves = Leaves {
+            source,
+            references: &self.planted,
+            block: 0,
+            pairs: 0,
+        };
         for wave in &mut self.waves {
-            let mut block = wave.block;
+            let (mut block, others) = (wave.block, self.pairs.len());
             for group in self.pieces[wave.pieces.0..wave.pieces.1].chunks(8) {
                 let depth = group[0].length as usize;
                 let rights = (wave.stride..depth).step_by(2 * wave.stride);
@@ -249,15 +268,22 @@ impl Trees {
                 );
                 block += depth;
             }
+            if wave.stride == 1 {
+                (leaves.block, leaves.pairs) = (wave.block, self.pairs.len() - others);
+            }
             wave.stride *= 2;
         }
-        let next = match source.len() {
-            _ if !self.ahead.is_empty() => &self.ahead[..],
-            FAR.. => &self.leaves[..],
-            FAR_OF_FEW.. if packed.few_instructions() => &self.leaves[..],
-            _ => &[],
+        let far = if packed.few_instructions() {
+            FAR_OF_FEW
+        } else {
+            FAR
         };
-        packed.add_before(&mut self.blocks, &self.pairs, (source, next));
+        let lines = match start {
+            Some(start) => Lines::from(start, &self.ahead),
+            None if source.len() >= far => Lines::of_points(source, &self.leaves),
+            None => Lines::none(),
+        };
+        packed.add_before(&mut self.blocks, &self.pairs, (&leaves, lines));
     }
 
     /// Writes out the roots of the waves that are done.

@@ -14,9 +14,10 @@ use pasta_curves::arithmetic::VartimeField;
 
 use super::doubling::{backward_double, forward_double};
 use super::lanes::{Lanes, carry, carry_up, digits, lift, signed_digits};
+use super::leaves::{Leaves, gather_pair};
 use super::prime::{Constants, Prime};
 use super::special::{Special, add_special, exact};
-use super::transfer::{fetch, gather, index, scatter};
+use super::transfer::{BACKWARD, FORWARD, Lines, gather, index, scatter};
 use super::vector::{FAR, Vector};
 use super::{shared, turns};
 use crate::affine::{NEGATED, Xy};
@@ -48,6 +49,12 @@ impl Pair {
             left: left as u32,
             right: right as u32,
         }
+    }
+
+    /// Both blocks.
+    #[inline(always)]
+    pub(super) const fn places(&self) -> [usize; 2] {
+        [self.left as usize, self.right as usize]
     }
 }
 
@@ -102,15 +109,15 @@ impl<B: PrimeField + VartimeField> Packed<B> {
 
     /// Adds pairs of blocks lane by lane, with one inversion. No block is in two pairs; the right ones are overwritten.
     pub(crate) fn add(&mut self, blocks: &mut [Block], pairs: &[Pair]) {
-        self.add_before(blocks, pairs, (&[], &[]));
+        self.add_before(blocks, pairs, (&Leaves::default(), Lines::none()));
     }
 
-    /// As [`Packed::add`], while the points that are gathered next are fetched: a source and references.
+    /// As [`Packed::add`], of leaves that are gathered meanwhile, while lines are fetched.
     pub(crate) fn add_before(
         &mut self,
         blocks: &mut [Block],
         pairs: &[Pair],
-        next: (&[[u64; 8]], &[u32]),
+        (leaves, lines): (&Leaves<'_>, Lines<'_>),
     ) {
         if pairs.is_empty() {
             return;
@@ -121,12 +128,21 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         let k = self.constants;
         let (before, specials) = (&mut self.before[..pairs.len()], &mut self.specials);
         let forward = if few {
-            forward::<true>
+            forward::<B, true>
         } else {
-            forward::<false>
+            forward::<B, false>
         };
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
-        let (products, chains) = unsafe { forward(k, blocks, pairs, before, specials) };
+        let (products, chains) = unsafe {
+            forward(
+                self.prime,
+                k,
+                blocks,
+                (pairs, leaves, lines),
+                before,
+                specials,
+            )
+        };
         let inverses = invert(self.prime, products);
         let backward = if few {
             backward::<B, true>
@@ -136,7 +152,7 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         // SAFETY: as above.
         unsafe {
             backward(
-                self.prime, k, blocks, pairs, before, specials, inverses, chains, next,
+                self.prime, k, blocks, pairs, before, specials, inverses, chains, lines,
             );
         };
     }
@@ -232,22 +248,30 @@ fn invert<B: PrimeField + VartimeField>(
 /// Differences of x in place of the right ones, and products of those before each pair. Gives the product of all in
 /// words, and what each chain's inverse is of the inverse of that.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn forward<const FEW: bool>(
+fn forward<B: PrimeField, const FEW: bool>(
+    prime: Prime<B>,
     k: &Constants,
     blocks: &mut [Block],
-    pairs: &[Pair],
+    (pairs, leaves, lines): (&[Pair], &Leaves<'_>, Lines<'_>),
     before: &mut [Lanes],
     specials: &mut Vec<Special>,
 ) -> ([[u64; 8]; 4], [Lanes; CHAINS]) {
     let mut products = [k.one; CHAINS];
+    let gathered = pairs.len() - leaves.pairs;
     let (both, alone) = pairs.as_chunks::<CHAINS>();
     let (before_both, before_alone) = before.as_chunks_mut::<CHAINS>();
+    let mut fetches = lines.first.as_chunks::<FORWARD>().0.iter();
     for (number, pairs) in both.iter().take(AHEAD).enumerate() {
-        subtract_both(k, number, blocks, pairs, specials);
+        let of = (leaves, gathered);
+        subtract_both(prime, k, number, (blocks, of), pairs, specials);
     }
     for (number, (pairs, before)) in both.iter().zip(before_both).enumerate() {
         if let Some(pairs) = both.get(number + AHEAD) {
-            subtract_both(k, number + AHEAD, blocks, pairs, specials);
+            let of = (leaves, gathered);
+            subtract_both(prime, k, number + AHEAD, (blocks, of), pairs, specials);
+        }
+        if let Some(own) = fetches.next() {
+            unrolled!(6, i => lines.fetch::<FAR>(own[i]));
         }
         *before = products;
         let [d, e] = [
@@ -257,7 +281,8 @@ fn forward<const FEW: bool>(
         products = turns::multiply::<FEW, true>([&products[0], &products[1]], [d, e], k);
     }
     if let ([pair], [before]) = (alone, before_alone) {
-        subtract(k, pairs.len() - 1, blocks, pair, specials);
+        let of = (leaves, gathered);
+        begin(prime, k, (blocks, of), (pairs.len() - 1, pair), specials);
         *before = products[0];
         products[0] = products[0].multiply(&blocks[pair.right as usize].x, k);
     }
@@ -271,21 +296,39 @@ const AHEAD: usize = 3;
 
 /// The differences of two pairs that are in chains of their own.
 #[inline(always)]
-fn subtract_both(
+fn subtract_both<B: PrimeField>(
+    prime: Prime<B>,
     k: &Constants,
     number: usize,
-    blocks: &mut [Block],
+    (blocks, leaves): (&mut [Block], (&Leaves<'_>, usize)),
     pairs: &[Pair; CHAINS],
     specials: &mut Vec<Special>,
 ) {
     let [first, second] = pairs;
-    subtract(k, number * CHAINS, blocks, first, specials);
-    subtract(k, number * CHAINS + 1, blocks, second, specials);
+    let place = number * CHAINS;
+    begin(prime, k, (blocks, leaves), (place, first), specials);
+    begin(prime, k, (blocks, leaves), (place + 1, second), specials);
+}
+
+/// The difference of the x of a pair in place of the right one, gathered first if it is of the last ones, of leaves.
+#[inline(always)]
+fn begin<B: PrimeField>(
+    prime: Prime<B>,
+    k: &Constants,
+    (blocks, (leaves, gathered)): (&mut [Block], (&Leaves<'_>, usize)),
+    (place, pair): (usize, &Pair),
+    specials: &mut Vec<Special>,
+) {
+    if place < gathered {
+        subtract(k, place, blocks, pair, specials);
+    } else {
+        gather_pair(prime, k, leaves, (blocks, specials), (place, pair));
+    }
 }
 
 /// The difference of the x of a pair in place of the right one.
 #[inline(always)]
-fn subtract(
+pub(super) fn subtract(
     k: &Constants,
     place: usize,
     blocks: &mut [Block],
@@ -318,13 +361,14 @@ fn backward<B: PrimeField, const FEW: bool>(
     specials: &[Special],
     inverse: [[u64; 8]; 4],
     chains: [Lanes; CHAINS],
-    (source, references): (&[[u64; 8]], &[u32]),
+    lines: Lines<'_>,
 ) {
     let words = unrolled!(4, i => Vector::load(prime.ifma, &inverse[i]));
     let inverse = Lanes::unpack(prime.ifma, words);
     let mut inverses = unrolled!(2, i => inverse.multiply_uncarried(&chains[i], k));
-    let mut fetches = references
-        .as_chunks::<AT_ONCE>()
+    let mut fetches = lines
+        .others
+        .as_chunks::<BACKWARD>()
         .0
         .as_chunks::<4>()
         .0
@@ -335,8 +379,8 @@ fn backward<B: PrimeField, const FEW: bool>(
         let special = specials.peek().is_some_and(|s| s.pair / CHAINS == number);
         if let (false, Ok(both), Ok(before)) = (special, pairs.try_into(), before.try_into()) {
             match fetches.next() {
-                Some(references) => {
-                    let next = Next { source, references };
+                Some(numbers) => {
+                    let next = Next { lines, numbers };
                     add_both::<FEW>(blocks, both, before, &mut inverses, Some(&next), k);
                 }
                 None => add_both::<FEW>(blocks, both, before, &mut inverses, None, k),
@@ -354,21 +398,18 @@ fn backward<B: PrimeField, const FEW: bool>(
     }
 }
 
-/// Points fetched during a quarter of two additions: all at once would wait for each other.
-const AT_ONCE: usize = 5;
-
-/// Points that are gathered next, fetched in four parts.
+/// Lines of what is used next, fetched in four parts.
 struct Next<'a> {
-    source: &'a [[u64; 8]],
-    references: &'a [[u32; AT_ONCE]; 4],
+    lines: Lines<'a>,
+    numbers: &'a [[u32; BACKWARD]; 4],
 }
 
 impl Next<'_> {
     /// Asks for a part of them, without a branch.
     #[inline(always)]
     fn fetch<const PART: usize>(&self) {
-        let own = &self.references[PART];
-        unrolled!(5, i => fetch::<FAR>(self.source, own[i]));
+        let own = &self.numbers[PART];
+        unrolled!(5, i => self.lines.fetch::<FAR>(own[i]));
     }
 }
 

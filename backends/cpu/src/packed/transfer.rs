@@ -9,7 +9,7 @@ use super::vector::{NEAR, Vector, fetch_at};
 use crate::affine::NEGATED;
 
 /// Blocks ahead of which points are fetched.
-const AHEAD: usize = 8;
+pub(super) const AHEAD: usize = 8;
 
 /// Reads points by reference, eight a block.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
@@ -25,27 +25,82 @@ pub(super) fn gather<B: PrimeField>(
     filled[..last.len()].copy_from_slice(last);
     let last = (!last.is_empty()).then_some(&filled);
     let mut next = whole.iter().skip(AHEAD);
+    let lines = Lines::of_points(source, references);
     for (references, block) in whole.iter().chain(last).zip(blocks) {
         for reference in next.next().into_iter().flatten() {
-            fetch::<NEAR>(source, *reference);
+            lines.fetch::<NEAR>(*reference);
         }
         *block = read(prime, k, source, references);
     }
 }
 
-/// Asks for the lines of a point: two unless it fills one. Beyond the source, for nothing.
-#[inline(always)]
-pub(super) fn fetch<const HINT: i32>(source: &[[u64; 8]], reference: u32) {
-    let point = source.as_ptr().wrapping_add(index(reference));
-    fetch_at::<HINT>(point.cast());
-    if source.as_ptr().align_offset(64) != 0 {
-        fetch_at::<HINT>(point.cast::<i8>().wrapping_add(56));
+/// Lines to ask for beside additions, of points or whatever lies near them.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines<'a> {
+    /// Where they are counted from.
+    start: *const i8,
+    /// Whether each is two: of a point that does not begin with a line.
+    both: bool,
+    /// The numbers of those that are asked for in forward passes.
+    pub(super) first: &'a [u32],
+    /// And in backward passes.
+    pub(super) others: &'a [u32],
+}
+
+/// Lines asked for during two additions of a forward pass.
+pub(super) const FORWARD: usize = 6;
+
+/// Lines, or points, asked for during a quarter of two additions of a backward pass: all at once would wait for each other.
+pub(super) const BACKWARD: usize = 5;
+
+impl<'a> Lines<'a> {
+    /// Those of the points of references.
+    pub(crate) fn of_points(source: &[[u64; 8]], references: &'a [u32]) -> Self {
+        let start = source.as_ptr();
+        Self {
+            start: start.cast(),
+            both: start.align_offset(64) != 0,
+            first: &[],
+            others: references,
+        }
+    }
+
+    /// Lines from some place on.
+    pub(crate) fn from(start: *const i8, numbers: &'a [u32]) -> Self {
+        let steps = numbers.len() / (FORWARD + 4 * BACKWARD);
+        let (first, others) = numbers.split_at(FORWARD * steps);
+        Self {
+            start,
+            both: false,
+            first,
+            others,
+        }
+    }
+
+    /// None.
+    pub(crate) const fn none() -> Self {
+        Self {
+            start: core::ptr::null(),
+            both: false,
+            first: &[],
+            others: &[],
+        }
+    }
+
+    /// Asks for one of them.
+    #[inline(always)]
+    pub(super) fn fetch<const HINT: i32>(&self, number: u32) {
+        let line = self.start.wrapping_add(index(number) * 64);
+        fetch_at::<HINT>(line);
+        if self.both {
+            fetch_at::<HINT>(line.wrapping_add(56));
+        }
     }
 }
 
 /// The block of eight references.
 #[inline(always)]
-fn read<B: PrimeField>(
+pub(super) fn read<B: PrimeField>(
     prime: Prime<B>,
     k: &Constants,
     source: &[[u64; 8]],

@@ -13,8 +13,8 @@ const LENGTH: usize = 32;
 /// Blocks of leaves of a wave: more than from afar, for few points are at work at a time.
 const WAVE: usize = 224;
 
-/// Points that are fetched beside a wave: some more than are added, so that the fetches stay ahead.
-const FETCHED: usize = WAVE * 8 * 5 / 4;
+/// Points of a range: as many as a wave has, for those of the next one are fetched beside each.
+pub(crate) const RANGE: usize = 8 * WAVE;
 
 /// Where terms come from: shares of the points that are still to be had.
 pub(crate) trait Supply {
@@ -22,7 +22,10 @@ pub(crate) trait Supply {
     fn take(&mut self) -> Option<core::ops::Range<usize>>;
 
     /// The digits of a range.
-    fn digits(&self, range: &core::ops::Range<usize>, digits: &mut Vec<u32>);
+    fn digits(&mut self, range: &core::ops::Range<usize>, digits: &mut Vec<u32>);
+
+    /// Where what the digits are of begins, and how many bytes it is for each point.
+    fn scalars(&self) -> (*const i8, usize);
 }
 
 /// Queues of references, and what comes next.
@@ -115,12 +118,21 @@ impl<S: Supply> Stream<S> {
         leaves.truncate(pieces.div_ceil(8) * 8 * LENGTH);
     }
 
-    /// References of points to fetch beside the next wave.
-    fn fetches(&mut self, references: &mut Vec<u32>) {
-        references.clear();
-        let end = self.ahead.end.min(self.ahead.start + FETCHED);
-        references.extend((self.ahead.start..end).map(|point| point as u32));
-        self.ahead.start = end;
+    /// Lines to fetch beside the next wave, as [`crate::packed::transfer::Lines::from`]: of the next points and of what their digits are of, both side by side. Gives where
+    /// these are counted from.
+    fn fetches(&mut self, source: &[[u64; 8]], numbers: &mut Vec<u32>) -> *const i8 {
+        numbers.clear();
+        let (points, (scalars, size)) = (source.as_ptr().cast::<i8>(), self.supply.scalars());
+        let start = points.min(scalars);
+        let ahead = core::mem::take(&mut self.ahead);
+        for (own, size) in [(points, 64), (scalars, size)] {
+            let own = own.addr() - start.addr();
+            let lines = (own + ahead.start * size) / 64..(own + ahead.end * size) / 64;
+            if lines.end < 1 << 31 {
+                numbers.extend(lines.start as u32..lines.end as u32);
+            }
+        }
+        start
     }
 }
 
@@ -165,8 +177,8 @@ impl Trees {
             if self.waves.is_empty() && tail.is_some_and(|(next, end)| next == end) {
                 break;
             }
-            stream.fetches(&mut self.ahead);
-            self.grow(packed, source);
+            let start = stream.fetches(source, &mut self.ahead);
+            self.grow(packed, source, Some(start));
             if roots.len() < self.pieces.len() {
                 roots.resize(self.pieces.len(), Xy::IDENTITY);
             }

@@ -1,0 +1,68 @@
+//! Leaves of trees that are gathered where their first addition begins: what a point is read from waits while products are made, and the right
+//! x is written as a difference only.
+
+use ff::PrimeField;
+
+use super::points::{Block, Pair, subtract};
+use super::prime::{Constants, Prime};
+use super::special::Special;
+use super::transfer::{AHEAD, Lines, read};
+use super::vector::NEAR;
+
+/// Leaves that are not gathered: the pairs they are in come last.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Leaves<'a> {
+    /// Points.
+    pub(crate) source: &'a [[u64; 8]],
+    /// References of whole blocks, as [`super::points::Packed::gather`] takes them.
+    pub(crate) references: &'a [u32],
+    /// The block of the first ones.
+    pub(crate) block: usize,
+    /// The pairs.
+    pub(crate) pairs: usize,
+}
+
+impl<'a> Leaves<'a> {
+    /// References of a block.
+    #[inline(always)]
+    fn of_block(&self, block: usize) -> &'a [u32; 8] {
+        &self.references.as_chunks().0[block - self.block]
+    }
+
+    /// Asks for the points of a block further on.
+    #[inline(always)]
+    fn fetch(&self, block: usize) {
+        let ahead = self.references.as_chunks::<8>().0;
+        let lines = Lines::of_points(self.source, &[]);
+        for reference in ahead.get(block - self.block + AHEAD).into_iter().flatten() {
+            lines.fetch::<NEAR>(*reference);
+        }
+    }
+}
+
+/// Gathers the leaves of a pair, the right x as the difference.
+#[inline(always)]
+pub(super) fn gather_pair<B: PrimeField>(
+    prime: Prime<B>,
+    k: &Constants,
+    leaves: &Leaves<'_>,
+    (blocks, specials): (&mut [Block], &mut Vec<Special>),
+    (place, pair): (usize, &Pair),
+) {
+    let [to_left, to_right] = pair.places();
+    leaves.fetch(to_left);
+    leaves.fetch(to_right);
+    let left = read(prime, k, leaves.source, leaves.of_block(to_left));
+    let right = read(prime, k, leaves.source, leaves.of_block(to_right));
+    let difference = right.x.subtract(&left.x, &k.p3, k);
+    let near = difference.0[0].low_halves_below_eight();
+    let rare = near | left.y.0[0].min(right.y.0[0]).zeros();
+    blocks[to_left] = left;
+    blocks[to_right].y = right.y;
+    if rare == 0 {
+        blocks[to_right].x = difference;
+    } else {
+        blocks[to_right].x = right.x;
+        subtract(k, place, blocks, pair, specials);
+    }
+}
