@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use zkernel_backend::Curve;
 
 use crate::level::Level;
+use crate::packed::pages;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::points::Packed;
 #[cfg(target_arch = "x86_64")]
@@ -170,6 +171,9 @@ const MOST_ROOMS: usize = 5;
 /// Most bytes of a room that is kept. What is larger takes so long that fresh pages matter less.
 const MOST_ROOM: usize = 8 << 20;
 
+/// Fewest references or counts whose room is kept.
+const LEAST_WORDS: usize = 1 << 10;
+
 /// Additions that share an inversion: enough to make it cheap, and few enough for the second-level cache.
 const BATCH: usize = 1024;
 
@@ -183,6 +187,8 @@ pub(crate) struct Adder<B> {
     scratch: Vec<(B, B)>,
     /// Room for points that is not in use.
     rooms: Vec<Vec<Xy<B>>>,
+    /// The same for references, digits and counts.
+    words: Vec<Vec<u32>>,
 }
 
 thread_local! {
@@ -200,6 +206,7 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
             trees: Trees::default(),
             scratch: Vec::new(),
             rooms: Vec::new(),
+            words: Vec::new(),
         }
     }
 
@@ -246,6 +253,32 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
     pub(crate) fn give_room(&mut self, room: Vec<Xy<B>>) {
         if self.rooms.len() < MOST_ROOMS && room.capacity() * size_of::<Xy<B>>() <= MOST_ROOM {
             self.rooms.push(room);
+        }
+    }
+
+    /// Room for so many references or counts, empty.
+    pub(crate) fn take_words(&mut self, length: usize) -> Vec<u32> {
+        let order = |own: usize| (own < length, own.abs_diff(length));
+        let capacities = self.words.iter().map(Vec::capacity).enumerate();
+        let best = capacities.min_by_key(|(_, own)| order(*own));
+        let mut words = best.map_or_else(Vec::new, |(index, _)| self.words.swap_remove(index));
+        words.clear();
+        if words.capacity() < length {
+            words = pages::with_capacity(length);
+        }
+        words
+    }
+
+    /// Keeps room for references or counts that is no longer in use, the largest ones.
+    pub(crate) fn give_words(&mut self, words: Vec<u32>) {
+        if words.capacity() < LEAST_WORDS || words.capacity() * size_of::<u32>() > MOST_ROOM {
+            return;
+        }
+        self.words.push(words);
+        if self.words.len() > MOST_ROOMS {
+            let capacities = self.words.iter().map(Vec::capacity).enumerate();
+            let least = capacities.min_by_key(|(_, own)| *own);
+            least.map(|(index, _)| self.words.swap_remove(index));
         }
     }
 

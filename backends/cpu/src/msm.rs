@@ -188,7 +188,9 @@ fn sum_windows<C: Curve>(
         size,
         shift: 0,
     };
-    at_windows(&section.addends(adder, own.len()), &own, windows.width())
+    let addends = at_windows(&section.addends(adder, own.len()), &own, windows.width());
+    adder.give_room(buckets);
+    addends
 }
 
 /// Sums of the buckets of some windows of a range of points.
@@ -200,8 +202,9 @@ fn bucket_sums<C: Curve>(
     (windows, own): (&Windows, &Range<usize>),
 ) -> Vec<Xy<C::Base>> {
     let (size, groups) = (windows.buckets(), own.len());
-    let (mut digits, mut counts) = (Vec::new(), Vec::with_capacity(groups * size));
-    let mut sorted = Vec::with_capacity(groups * range.len());
+    let mut sorted = adder.take_words(groups * range.len());
+    let mut digits = adder.take_words(range.len() + 8);
+    let mut counts = adder.take_words(groups * size + 1);
     for window in own.clone() {
         kernels::digits::<Scalar<C>>(level, scalars, (windows, window), &range, &mut digits);
         // No digit at all counts as the last bucket, so that it can be cut off.
@@ -210,6 +213,7 @@ fn bucket_sums<C: Curve>(
         let terms = terms.map(|(i, digit)| (bucket(*digit), i as u32 | (digit & NEGATED)));
         sort((range.len(), terms), size, &mut counts, &mut sorted);
     }
+    adder.give_words(digits);
     buckets::sum(adder, points, sorted, counts)
 }
 
@@ -225,18 +229,23 @@ pub(crate) fn sort(
     counts.resize(first + size + 1, 0);
     let own = &mut counts[first..];
     terms.clone().for_each(|(bucket, _)| own[bucket] += 1);
-    let start = |end: &mut u32, count: &u32| {
-        *end += count;
-        Some(*end - count)
-    };
-    let mut next: Vec<u32> = own.iter().scan(sorted.len() as u32, start).collect();
-    let none = next[size] as usize;
-    sorted.resize(sorted.len() + length, 0);
+    let start = sorted.len();
+    let mut end = start as u32;
+    for count in &mut *own {
+        end += core::mem::replace(count, end);
+    }
+    let none = own[size] as usize;
+    sorted.resize(start + length, 0);
     terms.for_each(|(bucket, reference)| {
-        let slot = &mut next[bucket];
+        let slot = &mut own[bucket];
         sorted[*slot as usize] = reference;
         *slot += 1;
     });
+    // Ends as counts again.
+    let mut before = start as u32;
+    for end in own {
+        *end -= core::mem::replace(&mut before, *end);
+    }
     sorted.truncate(none);
     counts.truncate(first + size);
 }
