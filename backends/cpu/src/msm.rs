@@ -3,13 +3,14 @@
 use core::ops::Range;
 
 use group::{Curve as _, Group};
-use zkernel_backend::{Curve, Result, Scalar, shape};
+use zkernel_backend::{Curve, Field, Result, Scalar, shape};
 use zkernel_verifier::curve::Point;
 
 use crate::affine::{Adder, NEGATED, Source, Xy, normalize};
 use crate::buckets::{self, Section, horner};
-use crate::digits::{Magnitude, Windows};
-use crate::division::{Digits, Division};
+use crate::classes;
+use crate::digits::{MAGNITUDE_BITS, Magnitude, Windows};
+use crate::division::{self, Digits, Division};
 use crate::hexagons;
 use crate::integers::Integers;
 use crate::kernels;
@@ -22,6 +23,9 @@ use crate::streams;
 #[tracing::instrument(skip_all, fields(points = points.len()))]
 pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
     shape::msm(points.len(), scalars.len())?;
+    if points.len() >= division::MANY && are_wide(scalars) {
+        return Ok(wide(level, points, scalars).to_affine());
+    }
     let scalars = Integers::new(level, scalars);
     if scalars.bits() == 0 {
         return Ok(C::identity());
@@ -37,6 +41,25 @@ pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -
         }
     }
     Ok(variable::<C>(level, &Xy::all(level, points), scalars).to_affine())
+}
+
+/// The sum of many points with scalars of full size.
+fn wide<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Point<C> {
+    let division = division::wide(points.len(), rayon::current_num_threads());
+    let addends = match Source::of(level, points) {
+        Some(source) => classes::sum::<C>(level, source, scalars, division),
+        None => {
+            let points = Xy::all(level, points);
+            classes::sum::<C>(level, Source::Points(&points), scalars, division)
+        }
+    };
+    finished::<C>(addends)
+}
+
+/// Whether scalars are about as large as they can be: the first ones tell.
+fn are_wide<F: Field>(scalars: &[F]) -> bool {
+    let first = scalars.iter().take(8).map(Magnitude::full);
+    first.map(|scalar| scalar.bits()).max() >= Some(MAGNITUDE_BITS - 8)
 }
 
 /// Points for which shared doublings are faster than buckets.
@@ -112,11 +135,11 @@ fn divided<C: Curve>(
             if let Some(addends) =
                 streams::sum::<C>(level, points, &scalars, (&windows, parts.len()))
             {
-                return horner::<C>(0, &in_order(addends));
+                return finished::<C>(addends);
             }
             let alone = (&windows, parts.len());
             if let Some(addends) = sections::sum::<C>(level, points, &scalars, alone) {
-                return horner::<C>(0, &in_order(vec![addends]));
+                return finished::<C>(vec![addends]);
             }
             parallel::map(parts.into_iter(), |(own, range)| {
                 Adder::with(level, |adder| {
@@ -129,11 +152,16 @@ fn divided<C: Curve>(
             hexagons::sum::<C>(level, points, (octets, base), parts)
         }
     };
-    horner::<C>(0, &in_order(addends))
+    finished::<C>(addends)
 }
 
 /// Points with binary logarithms of their weights.
 pub(crate) type Addends<B> = Vec<(u32, Vec<Xy<B>>)>;
+
+/// The sum of all addends.
+pub(crate) fn finished<C: Curve>(addends: Vec<Addends<C::Base>>) -> Point<C> {
+    horner::<C>(0, &in_order(addends))
+}
 
 /// Addends of all parts, largest weights first.
 fn in_order<B>(addends: Vec<Addends<B>>) -> Addends<B> {
@@ -252,6 +280,7 @@ pub(crate) fn sort(
 
 #[cfg(test)]
 mod tests {
+    use ff::PrimeField as _;
     use pasta_curves::{Eq, EqAffine, Fp};
 
     use super::*;
@@ -277,10 +306,20 @@ mod tests {
         // Few buckets, so that several threads have queues; many, so that they have sections.
         let short = |i: i64| i * i % 15 - 7;
         let long = |i: i64| i * i * 7 % 65_521 - 32_760;
-        for value in [spread as fn(i64) -> i64, few, short, long] {
-            let values = (0..count as i64).map(value);
-            let sum: i64 = (1..).zip(values.clone()).map(|(i, v)| i * v).sum();
-            let scalars: Vec<Fp> = values.map(signed).collect();
+        let values = [spread as fn(i64) -> i64, few, short, long];
+        let narrow = values.map(|value| (0..count as i64).map(value).map(signed).collect());
+        // Few of full size among them are enough for others to be written in digits of both halves.
+        let wide = |i: u64| {
+            if i % 7 < 5 {
+                Fp::DELTA * Fp::from(i).square()
+            } else {
+                Fp::from(i)
+            }
+        };
+        let wide = (0..count as u64).map(wide).collect();
+        for scalars in narrow.into_iter().chain([wide]) {
+            let scalars: Vec<Fp> = scalars;
+            let sum: Fp = (1..).zip(&scalars).map(|(i, s)| Fp::from(i) * s).sum();
             for (level, threads) in [
                 (Level::detect(), 1),
                 (Level::detect(), 3),
@@ -289,7 +328,11 @@ mod tests {
             ] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
                 let own = pool.unwrap().install(|| msm(level, &points, &scalars));
-                assert_eq!(own.unwrap(), (generator * signed(sum)).to_affine());
+                assert_eq!(
+                    own.unwrap(),
+                    (generator * sum).to_affine(),
+                    "{level:?} {threads}"
+                );
             }
         }
     }
