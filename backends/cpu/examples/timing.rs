@@ -133,7 +133,7 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
         let names = ["", "8", "16"].map(|bits| format!("msm{bits} 2^{log_n}"));
         names.iter().any(|name| timer.wants(name))
     };
-    let most = [20, 18].into_iter().find(|log_n| wanted(*log_n));
+    let most = [20, 18, 16].into_iter().find(|log_n| wanted(*log_n));
     let most = most.unwrap_or(14);
     let step = C::generator() * Scalar::<C>::DELTA;
     // Neighbours whose signed sums do not meet, as those of a multiple each would.

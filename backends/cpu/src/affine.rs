@@ -12,12 +12,16 @@ use rayon::prelude::*;
 use zkernel_backend::Curve;
 
 use crate::level::Level;
+use crate::packed::pages;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::points::Packed;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::prime::Prime;
+use crate::parallel;
 #[cfg(target_arch = "x86_64")]
 use crate::trees::Trees;
+#[cfg(target_arch = "x86_64")]
+use crate::trees::parts::Parts;
 #[cfg(target_arch = "x86_64")]
 use crate::trees::stream::{Stream, Supply};
 
@@ -154,6 +158,25 @@ impl<'a, B: ff::PrimeField + VartimeField> Source<'a, B> {
         }
     }
 
+    /// Copies every point to a line of its own.
+    pub(crate) fn copy_to(self, copies: &mut [Xy<B>]) {
+        const TOGETHER: usize = 1 << 12;
+        let copies = copies.chunks_mut(TOGETHER);
+        match self {
+            Self::Points(points) => {
+                parallel::each(copies.zip(points.chunks(TOGETHER)), |(copies, points)| {
+                    copies.copy_from_slice(points);
+                });
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Words(prime, words) => {
+                parallel::each(copies.zip(words.chunks(TOGETHER)), |(copies, words)| {
+                    prime.points_mut(copies).copy_from_slice(words);
+                });
+            }
+        }
+    }
+
     /// Every point in a line of its own.
     pub(crate) fn points(self) -> Cow<'a, [Xy<B>]> {
         match self {
@@ -164,11 +187,21 @@ impl<'a, B: ff::PrimeField + VartimeField> Source<'a, B> {
     }
 }
 
+/// Where parts of the buckets come from.
+pub(crate) trait Feed {
+    /// The next part: how many points each bucket has, and references in this order, perhaps with others after them. False if there is
+    /// none.
+    fn next(&mut self, references: &mut Vec<u32>, counts: &mut Vec<u32>) -> bool;
+}
+
 /// Rooms that are kept: for images of points, buckets of some and of all windows, and lines of them.
 const MOST_ROOMS: usize = 5;
 
 /// Most bytes of a room that is kept. What is larger takes so long that fresh pages matter less.
-const MOST_ROOM: usize = 8 << 20;
+const MOST_ROOM: usize = 16 << 20;
+
+/// Fewest references or counts whose room is kept.
+const LEAST_WORDS: usize = 1 << 10;
 
 /// Additions that share an inversion: enough to make it cheap, and few enough for the second-level cache.
 const BATCH: usize = 1024;
@@ -183,6 +216,8 @@ pub(crate) struct Adder<B> {
     scratch: Vec<(B, B)>,
     /// Room for points that is not in use.
     rooms: Vec<Vec<Xy<B>>>,
+    /// The same for references, digits and counts.
+    words: Vec<Vec<u32>>,
 }
 
 thread_local! {
@@ -200,6 +235,7 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
             trees: Trees::default(),
             scratch: Vec::new(),
             rooms: Vec::new(),
+            words: Vec::new(),
         }
     }
 
@@ -246,6 +282,26 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
     pub(crate) fn give_room(&mut self, room: Vec<Xy<B>>) {
         if self.rooms.len() < MOST_ROOMS && room.capacity() * size_of::<Xy<B>>() <= MOST_ROOM {
             self.rooms.push(room);
+        }
+    }
+
+    /// Room for so many references or counts, empty.
+    pub(crate) fn take_words(&mut self, length: usize) -> Vec<u32> {
+        let mut words = fitting(&mut self.words, length);
+        words.clear();
+        words
+    }
+
+    /// Keeps room for references or counts that is no longer in use, the largest ones.
+    pub(crate) fn give_words(&mut self, words: Vec<u32>) {
+        if words.capacity() < LEAST_WORDS || words.capacity() * size_of::<u32>() > MOST_ROOM {
+            return;
+        }
+        self.words.push(words);
+        if self.words.len() > MOST_ROOMS {
+            let capacities = self.words.iter().map(Vec::capacity).enumerate();
+            let least = capacities.min_by_key(|(_, own)| *own);
+            least.map(|(index, _)| self.words.swap_remove(index));
         }
     }
 
@@ -297,6 +353,85 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
         sums.clear();
         let stream = Stream::new(supply, buckets);
         Some(self.trees.stream(packed, source, stream, sums))
+    }
+
+    /// Sums of so many buckets, of parts of them that are fed one after the other.
+    pub(crate) fn parts<F: Feed>(
+        &mut self,
+        source: Source<'_, B>,
+        mut feed: F,
+        buckets: usize,
+    ) -> (Vec<Xy<B>>, F) {
+        let (mut references, mut counts) = (self.take_words(1 << 16), self.take_words(1 << 13));
+        #[cfg(target_arch = "x86_64")]
+        if let Some(packed) = &mut self.packed {
+            let words = match source {
+                Source::Points(points) => packed.words(points),
+                Source::Words(_, words) => words,
+            };
+            let mut sums = fitting(&mut self.rooms, buckets);
+            sums.resize(buckets, Xy::IDENTITY);
+            let mut parts = Parts {
+                feed,
+                references,
+                counts,
+                sums,
+                buckets,
+                loaded: 0,
+                more: Vec::new(),
+            };
+            self.trees.parts(packed, words, &mut parts);
+            self.give_words(parts.references);
+            self.give_words(parts.counts);
+            let mut sums = parts.sums;
+            self.join(&mut sums, buckets, parts.more);
+            return (sums, parts.feed);
+        }
+        let (mut all_references, mut all_counts) = (Vec::new(), Vec::new());
+        while feed.next(&mut references, &mut counts) {
+            let length = counts.iter().sum::<u32>() as usize;
+            all_references.extend_from_slice(&references[..length]);
+            all_counts.extend_from_slice(&counts);
+        }
+        let sums = crate::buckets::sum(self, source, all_references, all_counts);
+        (sums, feed)
+    }
+
+    /// Puts the classes of buckets together, see [`Trees::merge`]; false at levels that have no trees.
+    pub(crate) fn merge(&mut self, sums: &[Xy<B>], places: usize, merged: &mut [Xy<B>]) -> bool
+    where
+        B: ff::WithSmallOrderMulGroup<3>,
+    {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(packed) = &mut self.packed {
+            let sums = packed.prime().points(sums);
+            self.trees.merge(packed, sums, places, merged);
+            return true;
+        }
+        let _ = (sums, places, merged);
+        false
+    }
+
+    /// Adds sums of pieces, which follow those of all buckets, to those of their buckets.
+    #[cfg(target_arch = "x86_64")]
+    fn join(&mut self, sums: &mut Vec<Xy<B>>, buckets: usize, more: Vec<u32>) {
+        if !more.is_empty() {
+            let places = buckets as u32..;
+            let mut pieces: Vec<(u32, u32)> = more.into_iter().zip(places).collect();
+            pieces.sort_unstable();
+            let (mut references, mut counts, mut own) = (Vec::new(), Vec::new(), Vec::new());
+            for pieces in pieces.chunk_by(|a, b| a.0 == b.0) {
+                own.push(pieces[0].0);
+                references.push(pieces[0].0);
+                references.extend(pieces.iter().map(|(_, place)| place));
+                counts.push(pieces.len() as u32 + 1);
+            }
+            let joined = crate::buckets::sum(self, Source::Points(sums), references, counts);
+            for (bucket, sum) in own.into_iter().zip(joined) {
+                sums[bucket as usize] = sum;
+            }
+        }
+        sums.truncate(buckets);
     }
 
     /// Halves the points of every bucket; an odd one out goes along.
@@ -433,12 +568,17 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
     }
 }
 
-/// The shortest vector that is long enough, else the longest, else a new one: what is as long as wanted need not be filled again.
+/// The vector with the least room that is enough, else a new one in place of the one with most: what is as long as wanted need not be
+/// filled again.
 fn fitting<T>(rooms: &mut Vec<Vec<T>>, length: usize) -> Vec<T> {
     let order = |own: usize| (own < length, own.abs_diff(length));
-    let rooms_by_length = rooms.iter().map(Vec::len).enumerate();
-    let best = rooms_by_length.min_by_key(|(_, own)| order(*own));
-    best.map_or_else(Vec::new, |(index, _)| rooms.swap_remove(index))
+    let capacities = rooms.iter().map(Vec::capacity).enumerate();
+    let best = capacities.min_by_key(|(_, own)| order(*own));
+    let room = best.map_or_else(Vec::new, |(index, _)| rooms.swap_remove(index));
+    if room.capacity() < length {
+        return pages::with_capacity(length);
+    }
+    room
 }
 
 /// Affine forms of projective points.

@@ -163,13 +163,15 @@ pub(crate) fn sum<B: ff::PrimeField + VartimeField>(
         references.extend(0..points.len() as u32);
         points = adder.reduce(Source::Points(&points), &references, &mut counts);
     }
-    if points.len() == counts.len() {
-        return points;
+    adder.give_words(references);
+    if points.len() != counts.len() {
+        let mut own = points.into_iter();
+        let sum = |count: &u32| if *count == 0 { None } else { own.next() };
+        let sums = counts.iter().map(sum);
+        points = sums.map(|sum| sum.unwrap_or(Xy::IDENTITY)).collect();
     }
-    let mut points = points.into_iter();
-    let sum = |count| if count == 0 { None } else { points.next() };
-    let sums = counts.into_iter().map(sum);
-    sums.map(|sum| sum.unwrap_or(Xy::IDENTITY)).collect()
+    adder.give_words(counts);
+    points
 }
 
 /// Groups from which the last sums are packed too.

@@ -29,6 +29,13 @@ const OF_A_BUCKET: [usize; 2] = [3, 6];
 /// Points that fill the caches.
 const FAR: usize = 1 << 16;
 
+/// Points from which buckets have classes in place of images of the points.
+pub(crate) const MANY: usize = 1 << 17;
+
+/// What a bucket of three classes costs, in additions: one less than the two that put them together and the two of its lines, as
+/// the first points of the classes save some, and what else is done to it.
+const OF_CLASSES: f64 = 4.0;
+
 /// What a bit of the scalars costs in the end, a doubling and about an addition one by one, in additions.
 const OF_A_BIT: usize = 5;
 
@@ -107,6 +114,26 @@ impl Division {
             .flat_map(|share| (0..ranges).map(move |own| (windows(own), share.clone())))
             .collect()
     }
+}
+
+/// The base of a sum of many points with scalars of full size, and how many shares of the points have buckets of their own.
+pub(crate) fn wide(points: usize, threads: usize) -> (Base, usize) {
+    let cost = |(base, shares): &(Base, usize)| {
+        let of_points = points.div_ceil(*shares) as f64;
+        let window = |window| of_points + OF_CLASSES * base.places(window) as f64;
+        let (low, last) = (base.count() - 1, base.count() - 1);
+        // Parts are a window of a share, the largest first: at the end others wait for half of one, unless all have as many.
+        let all = *shares as f64 * (low as f64 * window(0) + window(last));
+        let even = (shares * base.count()).is_multiple_of(threads);
+        let waiting = if even { 0.0 } else { window(0) / 2.0 };
+        (all / threads as f64 + waiting)
+            .max(window(0))
+            .max(window(last))
+    };
+    let shares = 1..=threads.min(points / MANY).max(1);
+    let ways = Base::wide().flat_map(|base| shares.clone().map(move |own| (base, own)));
+    let best = ways.min_by(|a, b| cost(a).total_cmp(&cost(b)));
+    best.unwrap_or_else(|| (Base::new(8, 15), 1))
 }
 
 impl Way {

@@ -20,6 +20,7 @@
 mod shape;
 #[cfg(test)]
 mod tests;
+pub(crate) mod wide;
 
 use core::ops::Range;
 
@@ -74,7 +75,7 @@ impl Base {
         own.filter(|base| base.triangle.places() < MOST_PLACES)
     }
 
-    fn new(width: u32, low: u32) -> Self {
+    pub(crate) fn new(width: u32, low: u32) -> Self {
         let n = 1 << width;
         Self {
             width,

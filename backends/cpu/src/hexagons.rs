@@ -21,7 +21,7 @@ use crate::parallel;
 const TERMS_TOGETHER: usize = 1 << 15;
 
 /// Points with binary logarithms of their weights.
-type Addends<C> = Vec<(
+pub(crate) type Addends<C> = Vec<(
     u32,
     Vec<Xy<<C as pasta_curves::arithmetic::CurveAffine>::Base>>,
 )>;
@@ -57,8 +57,7 @@ fn part<C: Curve>(
     let lines = Lines {
         base,
         first: own.start,
-        hexagon: lines(base.hexagon),
-        triangle: lines(base.triangle),
+        shapes: &[lines(base.hexagon), lines(base.triangle)],
         filled: &filled,
     };
     let size = base.hexagon.most() as usize;
@@ -124,25 +123,25 @@ where
 }
 
 /// Lines of the buckets of windows.
-struct Lines<'a> {
-    base: Base,
+pub(crate) struct Lines<'a> {
+    pub(crate) base: Base,
     /// The window of the first bucket.
-    first: usize,
-    hexagon: [Vec<Vec<u32>>; 2],
-    triangle: [Vec<Vec<u32>>; 2],
+    pub(crate) first: usize,
+    /// Places of the lines of all windows but the last, and of the last.
+    pub(crate) shapes: &'a [[Vec<Vec<u32>>; 2]; 2],
     /// Which buckets have points.
-    filled: &'a [bool],
+    pub(crate) filled: &'a [bool],
 }
 
 impl Lines<'_> {
     /// References to the buckets that have points, line by line: those by i of all windows, `size` each with empty ones, then those by j.
-    fn references(&self, windows: &Range<usize>, size: usize) -> (Vec<u32>, Vec<u32>) {
+    pub(crate) fn references(&self, windows: &Range<usize>, size: usize) -> (Vec<u32>, Vec<u32>) {
         let mut references = Vec::with_capacity(2 * self.filled.len());
         let mut counts = Vec::with_capacity(2 * windows.len() * size);
         for kind in 0..2 {
             for window in windows.clone() {
                 let last = self.base.is_last(window);
-                let lines = if last { &self.triangle } else { &self.hexagon };
+                let lines = &self.shapes[usize::from(last)];
                 let first = (window - self.first) * self.base.hexagon.places();
                 let filled = &self.filled[first..];
                 for line in &lines[kind] {
@@ -159,7 +158,12 @@ impl Lines<'_> {
 }
 
 /// Weighted sums of the lines of windows: those by i, then those by j.
-fn weigh<B>(adder: &mut Adder<B>, lines: &[Xy<B>], size: usize, windows: usize) -> Vec<Xy<B>>
+pub(crate) fn weigh<B>(
+    adder: &mut Adder<B>,
+    lines: &[Xy<B>],
+    size: usize,
+    windows: usize,
+) -> Vec<Xy<B>>
 where
     B: ff::PrimeField + pasta_curves::arithmetic::VartimeField,
 {
@@ -174,7 +178,11 @@ where
 }
 
 /// Weighted sums as those of their windows.
-fn at_windows<C: Curve>(sums: &[Xy<C::Base>], own: Range<usize>, width: u32) -> Addends<C> {
+pub(crate) fn at_windows<C: Curve>(
+    sums: &[Xy<C::Base>],
+    own: impl ExactSizeIterator<Item = usize>,
+    width: u32,
+) -> Addends<C> {
     let (by_i, by_j) = sums.split_at(own.len());
     let turned = |point: &Xy<C::Base>| Xy {
         // zeta6 is - omega^2.

@@ -51,3 +51,21 @@ where
     });
     images
 }
+
+/// Points in place times omega, once or twice.
+pub(crate) fn turn<B>(level: Level, points: &mut [Xy<B>], times: usize)
+where
+    B: ff::WithSmallOrderMulGroup<3> + VartimeField,
+{
+    let by = if times == 1 {
+        B::ZETA
+    } else {
+        B::ZETA.square()
+    };
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime() {
+        return crate::packed::images::turn(prime, prime.points_mut(points), by);
+    }
+    let _ = level;
+    points.iter_mut().for_each(|point| point.x *= by);
+}

@@ -8,6 +8,7 @@ use zkernel_verifier::curve::signed;
 
 use crate::digits::{Magnitude, Windows};
 use crate::eisenstein::Base;
+use crate::eisenstein::wide::Rows;
 use crate::eval::{Kernel, Lane, invert_block};
 use crate::groups::Neighbours;
 use crate::halves::Lattice;
@@ -207,6 +208,23 @@ pub(crate) fn recode<F: Field>(level: Level, base: &Base, octets: &mut [Octet], 
     let _ = level;
     octets.iter_mut().for_each(|octet| octet.halve(&lattice));
     base.recode(octets, codes);
+}
+
+/// Terms of magnitudes, which become halves.
+pub(crate) fn recode_wide<F: Field>(
+    level: Level,
+    base: &Base,
+    octets: &mut [Octet],
+    rows: &mut Rows<'_>,
+) {
+    let lattice = Lattice::of::<F>();
+    #[cfg(target_arch = "x86_64")]
+    if let Some(prime) = level.prime::<F>() {
+        return halves::recode_wide(prime, &lattice, base, octets, rows);
+    }
+    let _ = level;
+    octets.iter_mut().for_each(|octet| octet.halve(&lattice));
+    base.recode_wide(octets, rows);
 }
 
 /// [`Integers::digits`].

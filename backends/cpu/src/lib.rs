@@ -8,6 +8,7 @@
 mod affine;
 pub mod bases;
 mod buckets;
+mod classes;
 pub mod columns;
 mod commit;
 mod dictionary;
@@ -35,6 +36,7 @@ mod room;
 mod sections;
 #[cfg(target_arch = "x86_64")]
 mod streams;
+mod terms;
 #[cfg(target_arch = "x86_64")]
 mod trees;
 

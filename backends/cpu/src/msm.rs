@@ -3,13 +3,14 @@
 use core::ops::Range;
 
 use group::{Curve as _, Group};
-use zkernel_backend::{Curve, Result, Scalar, shape};
+use zkernel_backend::{Curve, Field, Result, Scalar, shape};
 use zkernel_verifier::curve::Point;
 
 use crate::affine::{Adder, NEGATED, Source, Xy, normalize};
 use crate::buckets::{self, Section, horner};
-use crate::digits::{Magnitude, Windows};
-use crate::division::{Digits, Division};
+use crate::classes;
+use crate::digits::{MAGNITUDE_BITS, Magnitude, Windows};
+use crate::division::{self, Digits, Division};
 use crate::hexagons;
 use crate::integers::Integers;
 use crate::kernels;
@@ -22,6 +23,9 @@ use crate::streams;
 #[tracing::instrument(skip_all, fields(points = points.len()))]
 pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
     shape::msm(points.len(), scalars.len())?;
+    if points.len() >= division::MANY && are_wide(scalars) {
+        return Ok(wide(level, points, scalars).to_affine());
+    }
     #[cfg(target_arch = "x86_64")]
     if let Some((total, rest)) = streams::sum::<C>(level, points, scalars) {
         if rest.is_empty() {
@@ -51,6 +55,25 @@ fn general<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Point
         }
     }
     variable::<C>(level, &Xy::all(level, points), scalars)
+}
+
+/// The sum of many points with scalars of full size.
+fn wide<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Point<C> {
+    let division = division::wide(points.len(), rayon::current_num_threads());
+    let addends = match Source::of(level, points) {
+        Some(source) => classes::sum::<C>(level, source, scalars, division),
+        None => {
+            let points = Xy::all(level, points);
+            classes::sum::<C>(level, Source::Points(&points), scalars, division)
+        }
+    };
+    finished::<C>(addends)
+}
+
+/// Whether scalars are about as large as they can be: the first ones tell.
+fn are_wide<F: Field>(scalars: &[F]) -> bool {
+    let first = scalars.iter().take(8).map(Magnitude::full);
+    first.map(|scalar| scalar.bits()).max() >= Some(MAGNITUDE_BITS - 8)
 }
 
 /// Points for which shared doublings are faster than buckets.
@@ -201,7 +224,9 @@ fn sum_windows<C: Curve>(
         size,
         shift: 0,
     };
-    at_windows(&section.addends(adder, own.len()), &own, windows.width())
+    let addends = at_windows(&section.addends(adder, own.len()), &own, windows.width());
+    adder.give_room(buckets);
+    addends
 }
 
 /// Sums of the buckets of some windows of a range of points.
@@ -213,8 +238,9 @@ fn bucket_sums<C: Curve>(
     (windows, own): (&Windows, &Range<usize>),
 ) -> Vec<Xy<C::Base>> {
     let (size, groups) = (windows.buckets(), own.len());
-    let (mut digits, mut counts) = (Vec::new(), Vec::with_capacity(groups * size));
-    let mut sorted = Vec::with_capacity(groups * range.len());
+    let mut sorted = adder.take_words(groups * range.len());
+    let mut digits = adder.take_words(range.len() + 8);
+    let mut counts = adder.take_words(groups * size + 1);
     for window in own.clone() {
         kernels::digits::<Scalar<C>>(level, scalars, (windows, window), &range, &mut digits);
         // No digit at all counts as the last bucket, so that it can be cut off.
@@ -223,6 +249,7 @@ fn bucket_sums<C: Curve>(
         let terms = terms.map(|(i, digit)| (bucket(*digit), i as u32 | (digit & NEGATED)));
         sort((range.len(), terms), size, &mut counts, &mut sorted);
     }
+    adder.give_words(digits);
     buckets::sum(adder, points, sorted, counts)
 }
 
@@ -238,24 +265,30 @@ pub(crate) fn sort(
     counts.resize(first + size + 1, 0);
     let own = &mut counts[first..];
     terms.clone().for_each(|(bucket, _)| own[bucket] += 1);
-    let start = |end: &mut u32, count: &u32| {
-        *end += count;
-        Some(*end - count)
-    };
-    let mut next: Vec<u32> = own.iter().scan(sorted.len() as u32, start).collect();
-    let none = next[size] as usize;
-    sorted.resize(sorted.len() + length, 0);
+    let start = sorted.len();
+    let mut end = start as u32;
+    for count in &mut *own {
+        end += core::mem::replace(count, end);
+    }
+    let none = own[size] as usize;
+    sorted.resize(start + length, 0);
     terms.for_each(|(bucket, reference)| {
-        let slot = &mut next[bucket];
+        let slot = &mut own[bucket];
         sorted[*slot as usize] = reference;
         *slot += 1;
     });
+    // Ends as counts again.
+    let mut before = start as u32;
+    for end in own {
+        *end -= core::mem::replace(&mut before, *end);
+    }
     sorted.truncate(none);
     counts.truncate(first + size);
 }
 
 #[cfg(test)]
 mod tests {
+    use ff::PrimeField as _;
     use pasta_curves::{Eq, EqAffine, Fp};
 
     use super::*;
@@ -281,10 +314,20 @@ mod tests {
         // Few buckets, so that several threads have queues; many, so that they have sections.
         let short = |i: i64| i * i % 15 - 7;
         let long = |i: i64| i * i * 7 % 65_521 - 32_760;
-        for value in [spread as fn(i64) -> i64, few, short, long] {
-            let values = (0..count as i64).map(value);
-            let sum: i64 = (1..).zip(values.clone()).map(|(i, v)| i * v).sum();
-            let scalars: Vec<Fp> = values.map(signed).collect();
+        let values = [spread as fn(i64) -> i64, few, short, long];
+        let narrow = values.map(|value| (0..count as i64).map(value).map(signed).collect());
+        // Few of full size among them are enough for others to be written in digits of both halves.
+        let wide = |i: u64| {
+            if i % 7 < 5 {
+                Fp::DELTA * Fp::from(i).square()
+            } else {
+                Fp::from(i)
+            }
+        };
+        let wide = (0..count as u64).map(wide).collect();
+        for scalars in narrow.into_iter().chain([wide]) {
+            let scalars: Vec<Fp> = scalars;
+            let sum: Fp = (1..).zip(&scalars).map(|(i, s)| Fp::from(i) * s).sum();
             for (level, threads) in [
                 (Level::detect(), 1),
                 (Level::detect(), 3),
@@ -293,7 +336,11 @@ mod tests {
             ] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
                 let own = pool.unwrap().install(|| msm(level, &points, &scalars));
-                assert_eq!(own.unwrap(), (generator * signed(sum)).to_affine());
+                assert_eq!(
+                    own.unwrap(),
+                    (generator * sum).to_affine(),
+                    "{level:?} {threads}"
+                );
             }
         }
     }

@@ -63,6 +63,32 @@ pub(crate) fn give<F: Field>(columns: usize, cells: Vec<F>) {
     }
 }
 
+/// Large vectors of terms or points, one of a type.
+static LARGE: Mutex<Vec<Box<dyn Any + Send>>> = Mutex::new(Vec::new());
+
+/// So many items of any values, in room that is kept if it is large, as the last of its type is.
+pub(crate) fn take_large<T: Copy + Send + 'static>(length: usize, fill: T) -> Vec<T> {
+    let mut kept = LARGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let own = kept.iter().position(|vector| vector.is::<Vec<T>>());
+    let own = own.and_then(|index| kept.swap_remove(index).downcast().ok());
+    drop(kept);
+    let mut items = own.map_or_else(Vec::new, |items| *items);
+    if items.capacity() < length {
+        items = pages::with_capacity(length);
+    }
+    items.resize(length, fill);
+    items
+}
+
+/// Keeps a large vector, unless there is one of its type or it has more bytes than a large column.
+pub(crate) fn give_large<T: Send + 'static>(items: Vec<T>) {
+    let mut kept = LARGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = kept.iter().any(|vector| vector.is::<Vec<T>>());
+    if !known && items.capacity() * size_of::<T>() <= MOST_OF_COLUMN {
+        kept.push(Box::new(items));
+    }
+}
+
 /// What a vector occupies.
 const fn bytes<F>(cells: &Vec<F>) -> usize {
     cells.capacity() * size_of::<F>()

@@ -5,6 +5,7 @@
 //! and only leaves are gathered and roots written out. Groups go in waves of as many leaves as the second-level cache
 //! holds: while the leaves of one are added, so are the next nodes of those before it, all with one inversion.
 
+pub(crate) mod parts;
 pub(crate) mod stream;
 mod sums;
 
@@ -39,6 +40,8 @@ const FAR_OF_FEW: usize = 1 << 13;
 pub(crate) struct Trees {
     /// Pieces, the longest first.
     pieces: Vec<Piece>,
+    /// Those of single points of a part.
+    singles: Vec<Piece>,
     /// Places of sums of nothing.
     empty: Vec<u32>,
     /// References of the leaves of a wave, in lanes.
@@ -88,6 +91,8 @@ struct Wave {
     block: usize,
     /// Distance of the next operands.
     stride: usize,
+    /// Points of its longest piece.
+    depth: usize,
 }
 
 impl Trees {
@@ -117,8 +122,7 @@ impl Trees {
         }
         let paired = self.pieces.partition_point(|piece| piece.length > 1);
         self.waves.clear();
-        let narrow = source.len() >= FAR && !packed.few_instructions();
-        self.wave = if narrow { FAR_WAVE } else { WAVE };
+        self.wave = wave_of(packed, source);
         let mut next = self.pick(references, (0, paired));
         for number in 0.. {
             if !self.leaves.is_empty() {
@@ -228,10 +232,11 @@ impl Trees {
             self.blocks.resize(block + count, packed.nothing());
         }
         core::mem::swap(&mut self.leaves, &mut self.planted);
-        let mut next = 0;
+        let (mut next, mut deepest) = (0, 0);
         for group in self.pieces[pieces.0..pieces.1].chunks(8) {
             let depth = group[0].length as usize;
             next += depth;
+            deepest = deepest.max(depth);
             if !depth.is_multiple_of(2) {
                 let own = &self.planted[8 * (next - 1)..8 * next];
                 packed.gather(source, own, &mut self.blocks[block + next - 1..][..1]);
@@ -241,6 +246,7 @@ impl Trees {
             pieces,
             block,
             stride: 1,
+            depth: deepest,
         });
     }
 
@@ -292,9 +298,8 @@ impl Trees {
         packed: &Packed<B>,
         sums: &mut [Xy<B>],
     ) {
-        let done =
-            |wave: &Wave, pieces: &[Piece]| wave.stride >= pieces[wave.pieces.0].length as usize;
-        for wave in self.waves.iter().filter(|wave| done(wave, &self.pieces)) {
+        let done = |wave: &Wave| wave.stride >= wave.depth;
+        for wave in self.waves.iter().filter(|wave| done(wave)) {
             let mut block = wave.block;
             for group in self.pieces[wave.pieces.0..wave.pieces.1].chunks(8) {
                 self.places.clear();
@@ -303,8 +308,14 @@ impl Trees {
                 block += group[0].length as usize;
             }
         }
-        self.waves.retain(|wave| !done(wave, &self.pieces));
+        self.waves.retain(|wave| !done(wave));
     }
+}
+
+/// Blocks of leaves of a wave of points of a source.
+fn wave_of<B: ff::PrimeField + VartimeField>(packed: &Packed<B>, source: &[[u64; 8]]) -> usize {
+    let narrow = source.len() >= FAR && !packed.few_instructions();
+    if narrow { FAR_WAVE } else { WAVE }
 }
 
 /// Waves at work at a time: one for each height of a tree of [`LONGEST`] leaves.

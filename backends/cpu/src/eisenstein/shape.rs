@@ -11,8 +11,11 @@ pub(crate) trait Shape: Copy {
     /// The largest j beside an i of this value, and the largest i beside such a j.
     fn end(&self, value: i16) -> i16;
 
-    /// The place of the bucket of a digit.
+    /// The place of the bucket of a digit, modulo `2^16`.
     fn place(&self, i: i16, j: i16) -> i16;
+
+    /// The same of any size.
+    fn index(&self, i: i16, j: i16) -> u32;
 }
 
 /// `2 i + j <= n` and `i + 2 j <= n`: a sixth of the hexagon of the digits in base n.
@@ -53,14 +56,20 @@ impl Shape for Hexagon {
     #[inline(always)]
     fn place(&self, i: i16, j: i16) -> i16 {
         let distance = i - j;
-        select(sign(distance), self.last + 1 - i, j) * self.row + distance
+        let row = select(sign(distance), self.last + 1 - i, j);
+        row.wrapping_mul(self.row).wrapping_add(distance)
+    }
+
+    fn index(&self, i: i16, j: i16) -> u32 {
+        let row = if i < j { self.last + 1 - i } else { j };
+        (i32::from(row) * i32::from(self.row) + i32::from(i - j)).cast_unsigned()
     }
 }
 
 /// `i + j <= most`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Triangle {
-    most: i16,
+    pub(super) most: i16,
 }
 
 impl Triangle {
@@ -88,11 +97,16 @@ impl Shape for Triangle {
         let sum = i + j;
         sum * (sum - 1) / 2 + j
     }
+
+    fn index(&self, i: i16, j: i16) -> u32 {
+        let sum = u32::from((i + j).cast_unsigned());
+        sum * (sum - 1) / 2 + u32::from(j.cast_unsigned())
+    }
 }
 
 /// Places of the buckets with an i of every value from 1 to the largest, or with such a j.
 pub(crate) fn lines(shape: impl Shape) -> [Vec<Vec<u32>>; 2] {
-    let place = |i, j| shape.place(i, j).cast_unsigned().into();
+    let place = |i, j| shape.index(i, j);
     let values = 1..=shape.most();
     let of_i = |i| (0..=shape.end(i)).map(|j| place(i, j)).collect();
     let of_j = |j| (1..=shape.end(j)).map(|i| place(i, j)).collect();

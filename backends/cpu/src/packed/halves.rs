@@ -6,6 +6,7 @@ use super::lanes::{LIMB, Lanes};
 use super::prime::Prime;
 use super::vector::{Ifma, Vector};
 use crate::eisenstein::Base;
+use crate::eisenstein::wide::Rows;
 use crate::halves::{HALF_BITS, Lattice};
 use crate::integers::Octet;
 
@@ -34,6 +35,24 @@ pub(crate) fn recode<F: PrimeField>(
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn recode_here(base: &Base, octets: &[Octet], codes: &mut [u16]) {
     base.recode(octets, codes);
+}
+
+/// Terms of magnitudes, which become halves.
+pub(crate) fn recode_wide<F: PrimeField>(
+    prime: Prime<F>,
+    lattice: &Lattice,
+    base: &Base,
+    octets: &mut [Octet],
+    rows: &mut Rows<'_>,
+) {
+    halve(prime, lattice, octets);
+    // SAFETY: `prime` holds an `Ifma`, which proves the features.
+    unsafe { recode_wide_here(base, octets, rows) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq,avx512bw")]
+fn recode_wide_here(base: &Base, octets: &[Octet], rows: &mut Rows<'_>) {
+    base.recode_wide(octets, rows);
 }
 
 /// Magnitudes below `2^254` and their signs in place as halves.

@@ -3,6 +3,7 @@
 use ff::PrimeField;
 
 use super::lanes::Lanes;
+use super::points::Block;
 use super::prime::Prime;
 use super::rows;
 
@@ -47,5 +48,44 @@ fn images_words<B: PrimeField>(
             images[2][..4].copy_from_slice(second);
             images[2][4..].copy_from_slice(&point[4..]);
         }
+    }
+}
+
+/// Multiplies the x of all points by an element.
+pub(crate) fn turn<B: PrimeField>(prime: Prime<B>, points: &mut [[u64; 8]], by: B) {
+    // SAFETY: `prime` holds an `Ifma`, which proves the features.
+    unsafe { turn_words(prime, points, prime.factor(by)) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn turn_words<B: PrimeField>(prime: Prime<B>, points: &mut [[u64; 8]], by: [u64; 5]) {
+    let (k, ifma) = (prime.constants(), prime.ifma);
+    let by = Lanes::splat(ifma, by);
+    let (mut own, mut turned) = ([[0; 4]; 8], [[0; 4]; 8]);
+    for points in points.chunks_mut(8) {
+        for (x, point) in own.iter_mut().zip(&*points) {
+            x.copy_from_slice(&point[..4]);
+        }
+        let x = rows::load(ifma, &own).multiply(&by, k).canonical(k);
+        rows::store(&mut turned, &x);
+        for (point, x) in points.iter_mut().zip(&turned) {
+            point[..4].copy_from_slice(x);
+        }
+    }
+}
+
+/// The same of blocks.
+pub(crate) fn turn_blocks<B: PrimeField>(prime: Prime<B>, blocks: &mut [Block], by: B) {
+    // SAFETY: `prime` holds an `Ifma`, which proves the features.
+    unsafe { turn_all(prime, blocks, prime.factor(by)) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn turn_all<B: PrimeField>(prime: Prime<B>, blocks: &mut [Block], by: [u64; 5]) {
+    let k = prime.constants();
+    let by = Lanes::splat(prime.ifma, by);
+    for block in blocks {
+        // Below 2 p, as coordinates may be.
+        block.x = block.x.multiply(&by, k);
     }
 }

@@ -77,6 +77,11 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         }
     }
 
+    /// The prime of the coordinates.
+    pub(crate) const fn prime(&self) -> Prime<B> {
+        self.prime
+    }
+
     /// A block of identities.
     pub(crate) fn nothing(&self) -> Block {
         let zero = Lanes(self.constants.zero());

@@ -1,0 +1,309 @@
+//! Terms of sums of many points: the digits of all windows, told apart by parts of the buckets as they are made.
+//!
+//! A bucket of a window has three classes, one for each image of points under omega: a bucket of its own each until all are summed. A part is
+//! of so many places of buckets that the counts and references of all three classes stay in the first two levels of the cache.
+
+use core::ops::Range;
+
+use zkernel_backend::Field;
+
+use crate::affine::{Feed, NEGATED};
+use crate::eisenstein::wide::{CHUNK, NO_PART, POINT_BITS, Rows};
+use crate::eisenstein::{Base, Shape};
+use crate::integers::Octet;
+use crate::kernels;
+use crate::level::Level;
+use crate::packed::vector::{NEAR, prefetch};
+use crate::{parallel, room};
+
+/// Scalars whose digits are found together.
+const TOGETHER: usize = 1 << 10;
+
+/// About so many terms are in a part.
+const TERMS_OF_A_PART: usize = 1 << 14;
+
+/// Most parts of a window.
+const MOST_PARTS: usize = NO_PART as usize;
+
+/// Fewest and most places of a part: more of three classes are not told apart by the bits of a term.
+const PLACES: [usize; 2] = [1 << 6, 1 << 16];
+
+/// Parts of the places of a window.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts {
+    /// Binary logarithm of the places of each.
+    width: u32,
+    pub(crate) count: usize,
+}
+
+impl Parts {
+    fn new(places: usize, points: usize) -> Self {
+        let each = (places * TERMS_OF_A_PART / points)
+            .max(places / MOST_PARTS + 1)
+            .min(places);
+        let each = each.clamp(PLACES[0], PLACES[1]).next_power_of_two();
+        Self {
+            width: each.ilog2(),
+            count: places.div_ceil(each),
+        }
+    }
+
+    /// Places of a part.
+    pub(crate) const fn places(&self) -> usize {
+        1 << self.width
+    }
+
+    /// Buckets of a part, class by class.
+    pub(crate) const fn buckets(&self) -> usize {
+        3 << self.width
+    }
+}
+
+/// Terms by chunks of points, windows and parts.
+pub(crate) struct Terms {
+    pub(crate) base: Base,
+    /// Parts of the windows but for the last, and those of the last.
+    parts: [Parts; 2],
+    terms: Vec<u32>,
+    /// Where the terms of every part of every window of every chunk begin, and where the last one's end.
+    starts: Vec<u16>,
+    pub(crate) points: usize,
+}
+
+/// Room of a thread.
+struct Scratch {
+    octets: Vec<Octet>,
+    terms: Vec<u32>,
+    parts: Vec<u8>,
+    placed: [u32; CHUNK],
+    next: [[u32; MOST_PARTS + 1]; AT_ONCE],
+}
+
+impl Terms {
+    pub(crate) fn new<F: Field>(level: Level, scalars: &[F], base: Base) -> Self {
+        let points = scalars.len();
+        let parts = [base.hexagon.places(), base.triangle.places()];
+        let chunks = points.div_ceil(CHUNK);
+        let mut own = Self {
+            base,
+            parts: parts.map(|places| Parts::new(places, points)),
+            terms: Vec::new(),
+            starts: Vec::new(),
+            points,
+        };
+        let (of_chunk, starts_of_chunk) = (base.count() * CHUNK, own.first(base.count()));
+        let mut terms = room::take_large(chunks * of_chunk, 0);
+        let mut starts = vec![0; chunks * starts_of_chunk];
+        let all = terms.chunks_mut(of_chunk);
+        let all = all.zip(starts.chunks_mut(starts_of_chunk));
+        let scratch = || Scratch {
+            octets: vec![Octet::default(); TOGETHER / 8],
+            terms: vec![0; of_chunk],
+            parts: vec![0; of_chunk],
+            placed: [0; CHUNK],
+            next: [[0; MOST_PARTS + 1]; AT_ONCE],
+        };
+        parallel::each_with(
+            all.zip(scalars.chunks(CHUNK)),
+            scratch,
+            |scratch, ((terms, starts), scalars)| {
+                own.fill(level, scalars, (terms, starts), scratch);
+            },
+        );
+        (own.terms, own.starts) = (terms, starts);
+        own
+    }
+
+    /// Parts of a window.
+    pub(crate) fn parts(&self, window: usize) -> Parts {
+        self.parts[usize::from(self.base.is_last(window))]
+    }
+
+    /// Where the starts of a window are among those of a chunk.
+    fn first(&self, window: usize) -> usize {
+        let low = window.min(self.base.count() - 1);
+        low * (self.parts[0].count + 1) + (window - low) * (self.parts[1].count + 1)
+    }
+
+    /// Terms of a chunk.
+    fn fill<F: Field>(
+        &self,
+        level: Level,
+        scalars: &[F],
+        (terms, starts): (&mut [u32], &mut [u16]),
+        scratch: &mut Scratch,
+    ) {
+        for (number, scalars) in scalars.chunks(TOGETHER).enumerate() {
+            let octets = &mut scratch.octets[..scalars.len().div_ceil(8)];
+            kernels::octets(level, scalars, octets);
+            let mut rows = Rows {
+                terms: &mut scratch.terms,
+                parts: &mut scratch.parts,
+                first: number * TOGETHER,
+                widths: self.parts.map(|parts| parts.width),
+            };
+            kernels::recode_wide::<F>(level, &self.base, octets, &mut rows);
+        }
+        for window in 0..self.base.count() {
+            let row = window * CHUNK..window * CHUNK + scalars.len();
+            let own = (&scratch.terms[row.clone()], &scratch.parts[row]);
+            let starts = &mut starts[self.first(window)..][..=self.parts(window).count];
+            // Written near by first: of what is far, whole lines would be read before they are written.
+            place(own, (&mut scratch.placed, starts), &mut scratch.next);
+            terms[window * CHUNK..][..scalars.len()]
+                .copy_from_slice(&scratch.placed[..scalars.len()]);
+        }
+    }
+
+    /// Terms of a part of a window of a chunk.
+    fn run(&self, chunk: usize, window: usize, part: usize) -> &[u32] {
+        let first = chunk * self.first(self.base.count()) + self.first(window) + part;
+        let (start, end) = (self.starts[first], self.starts[first + 1]);
+        let terms = &self.terms[(chunk * self.base.count() + window) * CHUNK..][..CHUNK];
+        &terms[usize::from(start)..usize::from(end)]
+    }
+
+    /// Keeps the room.
+    pub(crate) fn give(self) {
+        room::give_large(self.terms);
+    }
+}
+
+/// Runs of terms at work at a time: what one of them counts need not wait for what another one counted.
+const AT_ONCE: usize = 4;
+
+/// The next places of terms of every part.
+type Next = [u32; MOST_PARTS + 1];
+
+/// Writes terms in the order of their parts.
+fn place(
+    (own, parts): (&[u32], &[u8]),
+    (terms, starts): (&mut [u32; CHUNK], &mut [u16]),
+    next: &mut [Next; AT_ONCE],
+) {
+    let quarter = parts.len() / AT_ONCE;
+    let (runs, rest) = parts.split_at(AT_ONCE * quarter);
+    let (first, second) = runs.split_at(2 * quarter);
+    let ((a, b), (c, d)) = (first.split_at(quarter), second.split_at(quarter));
+    next.iter_mut().for_each(|next| next.fill(0));
+    let [of_a, of_b, of_c, of_d] = &mut *next;
+    for ((a, b), (c, d)) in a.iter().zip(b).zip(c.iter().zip(d)) {
+        of_a[usize::from(*a)] += 1;
+        of_b[usize::from(*b)] += 1;
+        of_c[usize::from(*c)] += 1;
+        of_d[usize::from(*d)] += 1;
+    }
+    rest.iter().for_each(|part| of_d[usize::from(*part)] += 1);
+    let mut end = 0;
+    for part in 0..=MOST_PARTS {
+        if let Some(start) = starts.get_mut(part) {
+            *start = end as u16;
+        }
+        for next in &mut *next {
+            end += core::mem::replace(&mut next[part], end);
+        }
+    }
+    let [of_a, of_b, of_c, of_d] = next;
+    let (runs, rest_of_terms) = own.split_at(AT_ONCE * quarter);
+    let (first, second) = runs.split_at(2 * quarter);
+    let ((ta, tb), (tc, td)) = (first.split_at(quarter), second.split_at(quarter));
+    let (both, others) = (ta.iter().zip(tb), tc.iter().zip(td));
+    let own = both.zip(others);
+    for (((a, b), (c, d)), ((ta, tb), (tc, td))) in a.iter().zip(b).zip(c.iter().zip(d)).zip(own) {
+        write(terms, of_a, *a, *ta);
+        write(terms, of_b, *b, *tb);
+        write(terms, of_c, *c, *tc);
+        write(terms, of_d, *d, *td);
+    }
+    for (part, term) in rest.iter().zip(rest_of_terms) {
+        write(terms, of_d, *part, *term);
+    }
+}
+
+/// Writes a term of a part to its place.
+#[inline(always)]
+fn write(terms: &mut [u32; CHUNK], next: &mut Next, part: u8, term: u32) {
+    let slot = &mut next[usize::from(part)];
+    terms[*slot as usize % CHUNK] = term;
+    *slot += 1;
+}
+
+/// Parts of a window, sorted one after the other.
+pub(crate) struct Sorted<'a> {
+    terms: &'a Terms,
+    window: usize,
+    chunks: Range<usize>,
+    parts: Range<usize>,
+    /// Which buckets so far have points.
+    pub(crate) filled: Vec<bool>,
+}
+
+impl<'a> Sorted<'a> {
+    /// Of some parts of a window of a range of chunks.
+    pub(crate) const fn new(
+        terms: &'a Terms,
+        window: usize,
+        chunks: Range<usize>,
+        parts: Range<usize>,
+    ) -> Self {
+        Self {
+            terms,
+            window,
+            chunks,
+            parts,
+            filled: Vec::new(),
+        }
+    }
+}
+
+impl Feed for Sorted<'_> {
+    fn next(&mut self, references: &mut Vec<u32>, counts: &mut Vec<u32>) -> bool {
+        let Some(part) = self.parts.next() else {
+            return false;
+        };
+        let buckets = self.terms.parts(self.window).buckets();
+        let runs = self.chunks.clone();
+        let runs = runs.map(|chunk| (chunk, self.terms.run(chunk, self.window, part)));
+        counts.clear();
+        counts.resize(buckets.next_power_of_two(), 0);
+        // The mask tells that no bucket is beyond.
+        let mask = counts.len() - 1;
+        let unsigned = (NEGATED >> POINT_BITS) as usize - 1;
+        let bucket = |term: u32| (term >> POINT_BITS) as usize & unsigned;
+        let own = &mut counts[..];
+        let after = runs.clone().skip(1).map(|(_, run)| run);
+        for ((_, run), after) in runs.clone().zip(after.chain([&[][..]])) {
+            let mut lines = after.chunks(16);
+            for terms in run.chunks(16) {
+                if let Some(line) = lines.next() {
+                    prefetch::<NEAR, _>(&line[0]);
+                }
+                for term in terms {
+                    own[bucket(*term) & mask] += 1;
+                }
+            }
+        }
+        let mut end = 0;
+        for count in &mut *own {
+            end += core::mem::replace(count, end);
+        }
+        if references.len() < end as usize {
+            references.resize(end as usize, 0);
+        }
+        for (chunk, run) in runs {
+            let first = (chunk * CHUNK) as u32;
+            for term in run {
+                let slot = &mut own[bucket(*term) & mask];
+                references[*slot as usize] = (first + term % CHUNK as u32) | term & NEGATED;
+                *slot += 1;
+            }
+        }
+        let mut before = 0;
+        for end in own {
+            *end -= core::mem::replace(&mut before, *end);
+        }
+        counts.truncate(buckets);
+        self.filled.extend(counts.iter().map(|count| *count != 0));
+        true
+    }
+}
