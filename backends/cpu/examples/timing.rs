@@ -130,10 +130,11 @@ fn bytes<F: Field>(columns: usize, rows: usize) -> HostColumns<F> {
 /// Sums of points.
 fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
     let wanted = |log_n: usize| {
-        let names = ["", "8", "16"].map(|bits| format!("msm{bits} 2^{log_n}"));
+        let names = ["", "8", "16", " of equal points", " of equal scalars"];
+        let names = names.map(|bits| format!("msm{bits} 2^{log_n}"));
         names.iter().any(|name| timer.wants(name))
     };
-    let most = [20, 18, 16].into_iter().find(|log_n| wanted(*log_n));
+    let most = [20, 18, 17, 16].into_iter().find(|log_n| wanted(*log_n));
     let most = most.unwrap_or(14);
     let step = C::generator() * Scalar::<C>::DELTA;
     // Neighbours whose signed sums do not meet, as those of a multiple each would.
@@ -214,11 +215,11 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
             cpu.commit(&folded, &[&two], &none[..2])
         })?;
     }
-    for log_n in [1, 4, 7, 10, 12, 14, 16, 18, 20] {
+    for log_n in [1, 4, 7, 10, 12, 14, 16, 17, 18, 20] {
         let count = 1 << log_n;
         for (bits, name) in [(255, "msm"), (8, "msm8"), (16, "msm16")] {
             let name = format!("{name} 2^{log_n}");
-            if timer.wants(&name) {
+            if timer.wants(&name) && points.len() >= count {
                 let scalars = if bits == 255 {
                     wide(count)
                 } else {
@@ -228,16 +229,23 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
             }
         }
     }
-    equal(cpu, &points[..1 << 14], timer)
+    equal(cpu, &points, timer)
 }
 
 /// Sums with full scalars where all points are the same, or all scalars.
 fn equal<C: Curve, B: Backend<C>>(cpu: &B, points: &[C], timer: &Timer) -> Result<()> {
-    for log_n in [10, 12, 14] {
+    for log_n in [10, 12, 14, 18] {
         let count = 1 << log_n;
+        let name = |what: &str| format!("msm of equal {what} 2^{log_n}");
+        if points.len() < count
+            || !["points", "scalars"]
+                .iter()
+                .any(|what| timer.wants(&name(what)))
+        {
+            continue;
+        }
         let (points, scalars) = (&points[..count], wide(count));
         let (point, scalar) = (vec![points[0]; count], vec![scalars[0]; count]);
-        let name = |what: &str| format!("msm of equal {what} 2^{log_n}");
         timer.time(&name("points"), count, || cpu.msm(&point, &scalars))?;
         timer.time(&name("scalars"), count, || cpu.msm(points, &scalar))?;
     }

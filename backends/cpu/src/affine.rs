@@ -2,8 +2,10 @@
 //!
 //! An addition costs 5 multiplications and a square; equal, opposite and identity operands are handled.
 
+mod parts;
+mod source;
+
 use std::any::Any;
-use std::borrow::Cow;
 use std::cell::RefCell;
 
 use group::Curve as _;
@@ -11,17 +13,15 @@ use pasta_curves::arithmetic::{CurveAffine, VartimeField};
 use rayon::prelude::*;
 use zkernel_backend::Curve;
 
+pub(crate) use self::parts::Feed;
+pub(crate) use self::source::Source;
+
 use crate::level::Level;
 use crate::packed::pages;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::points::Packed;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::prime::Prime;
-use crate::parallel;
-#[cfg(target_arch = "x86_64")]
 use crate::trees::Trees;
-#[cfg(target_arch = "x86_64")]
-use crate::trees::parts::Parts;
 #[cfg(target_arch = "x86_64")]
 use crate::trees::stream::{Stream, Supply};
 
@@ -123,75 +123,6 @@ impl<B: ff::PrimeField + VartimeField> Xy<B> {
             y: slope * (self.x - x) - self.y,
         }
     }
-}
-
-/// Points to be summed.
-#[derive(Clone, Copy)]
-pub(crate) enum Source<'a, B> {
-    /// Each in a line of its own.
-    Points(&'a [Xy<B>]),
-    /// As a curve's points lie in memory, mostly across two lines: a copy of points that are used once costs more.
-    #[cfg(target_arch = "x86_64")]
-    Words(Prime<B>, &'a [[u64; 8]]),
-}
-
-impl<'a, B: ff::PrimeField + VartimeField> Source<'a, B> {
-    /// Points of a curve where they are, if the level has arithmetic for them as they are.
-    pub(crate) fn of<C: Curve<Base = B>>(level: Level, points: &'a [C]) -> Option<Self> {
-        #[cfg(target_arch = "x86_64")]
-        {
-            let prime = level.prime::<B>()?;
-            Some(Self::Words(prime, prime.curve_words(points)?))
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        {
-            let _ = (level, points);
-            None
-        }
-    }
-
-    pub(crate) const fn len(&self) -> usize {
-        match self {
-            Self::Points(points) => points.len(),
-            #[cfg(target_arch = "x86_64")]
-            Self::Words(_, words) => words.len(),
-        }
-    }
-
-    /// Copies every point to a line of its own.
-    pub(crate) fn copy_to(self, copies: &mut [Xy<B>]) {
-        const TOGETHER: usize = 1 << 12;
-        let copies = copies.chunks_mut(TOGETHER);
-        match self {
-            Self::Points(points) => {
-                parallel::each(copies.zip(points.chunks(TOGETHER)), |(copies, points)| {
-                    copies.copy_from_slice(points);
-                });
-            }
-            #[cfg(target_arch = "x86_64")]
-            Self::Words(prime, words) => {
-                parallel::each(copies.zip(words.chunks(TOGETHER)), |(copies, words)| {
-                    prime.points_mut(copies).copy_from_slice(words);
-                });
-            }
-        }
-    }
-
-    /// Every point in a line of its own.
-    pub(crate) fn points(self) -> Cow<'a, [Xy<B>]> {
-        match self {
-            Self::Points(points) => Cow::Borrowed(points),
-            #[cfg(target_arch = "x86_64")]
-            Self::Words(prime, words) => Cow::Owned(prime.copied(words)),
-        }
-    }
-}
-
-/// Where parts of the buckets come from.
-pub(crate) trait Feed {
-    /// The next part: how many points each bucket has, and references in this order, perhaps with others after them. False if there is
-    /// none.
-    fn next(&mut self, references: &mut Vec<u32>, counts: &mut Vec<u32>) -> bool;
 }
 
 /// Rooms that are kept: for images of points, buckets of some and of all windows, and lines of them.
@@ -353,85 +284,6 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
         sums.clear();
         let stream = Stream::new(supply, buckets);
         Some(self.trees.stream(packed, source, stream, sums))
-    }
-
-    /// Sums of so many buckets, of parts of them that are fed one after the other.
-    pub(crate) fn parts<F: Feed>(
-        &mut self,
-        source: Source<'_, B>,
-        mut feed: F,
-        buckets: usize,
-    ) -> (Vec<Xy<B>>, F) {
-        let (mut references, mut counts) = (self.take_words(1 << 16), self.take_words(1 << 13));
-        #[cfg(target_arch = "x86_64")]
-        if let Some(packed) = &mut self.packed {
-            let words = match source {
-                Source::Points(points) => packed.words(points),
-                Source::Words(_, words) => words,
-            };
-            let mut sums = fitting(&mut self.rooms, buckets);
-            sums.resize(buckets, Xy::IDENTITY);
-            let mut parts = Parts {
-                feed,
-                references,
-                counts,
-                sums,
-                buckets,
-                loaded: 0,
-                more: Vec::new(),
-            };
-            self.trees.parts(packed, words, &mut parts);
-            self.give_words(parts.references);
-            self.give_words(parts.counts);
-            let mut sums = parts.sums;
-            self.join(&mut sums, buckets, parts.more);
-            return (sums, parts.feed);
-        }
-        let (mut all_references, mut all_counts) = (Vec::new(), Vec::new());
-        while feed.next(&mut references, &mut counts) {
-            let length = counts.iter().sum::<u32>() as usize;
-            all_references.extend_from_slice(&references[..length]);
-            all_counts.extend_from_slice(&counts);
-        }
-        let sums = crate::buckets::sum(self, source, all_references, all_counts);
-        (sums, feed)
-    }
-
-    /// Puts the classes of buckets together, see [`Trees::merge`]; false at levels that have no trees.
-    pub(crate) fn merge(&mut self, sums: &[Xy<B>], places: usize, merged: &mut [Xy<B>]) -> bool
-    where
-        B: ff::WithSmallOrderMulGroup<3>,
-    {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(packed) = &mut self.packed {
-            let sums = packed.prime().points(sums);
-            self.trees.merge(packed, sums, places, merged);
-            return true;
-        }
-        let _ = (sums, places, merged);
-        false
-    }
-
-    /// Adds sums of pieces, which follow those of all buckets, to those of their buckets.
-    #[cfg(target_arch = "x86_64")]
-    fn join(&mut self, sums: &mut Vec<Xy<B>>, buckets: usize, more: Vec<u32>) {
-        if !more.is_empty() {
-            let places = buckets as u32..;
-            let mut pieces: Vec<(u32, u32)> = more.into_iter().zip(places).collect();
-            pieces.sort_unstable();
-            let (mut references, mut counts, mut own) = (Vec::new(), Vec::new(), Vec::new());
-            for pieces in pieces.chunk_by(|a, b| a.0 == b.0) {
-                own.push(pieces[0].0);
-                references.push(pieces[0].0);
-                references.extend(pieces.iter().map(|(_, place)| place));
-                counts.push(pieces.len() as u32 + 1);
-            }
-            let joined = crate::buckets::sum(self, Source::Points(sums), references, counts);
-            for (bucket, sum) in own.into_iter().zip(joined) {
-                sums[bucket as usize] = sum;
-            }
-        }
-        sums.truncate(buckets);
     }
 
     /// Halves the points of every bucket; an odd one out goes along.

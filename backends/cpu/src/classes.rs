@@ -210,7 +210,9 @@ mod tests {
         let sum: Fp = (1..).zip(&scalars).map(|(i, s)| Fp::from(i) * s).sum();
         for level in Level::of_this_machine() {
             let portable = level == Level::PORTABLE;
-            let bases = Base::wide().filter(|base| !portable || base.width() == 7);
+            // The last one has so few buckets that hardly one is empty.
+            let bases = Base::wide().chain([Base::new(5, 25)]);
+            let bases = bases.filter(|base| !portable || base.width() < 8);
             for (base, shares) in bases.zip([1, 2].into_iter().cycle()) {
                 let points = Xy::all(level, &points);
                 let source = Source::Points(&points);

@@ -32,8 +32,8 @@ const FAR: usize = 1 << 16;
 /// Points from which buckets have classes in place of images of the points.
 pub(crate) const MANY: usize = 1 << 17;
 
-/// What a bucket of three classes costs, in additions: one less than the two that put them together and the two of its lines, as
-/// the first points of the classes save some, and what else is done to it.
+/// What a bucket of three classes costs, in additions: two put the classes together and two are of its lines; the first points of classes
+/// save about as much as it takes to write their sums and to gather them again.
 const OF_CLASSES: f64 = 4.0;
 
 /// What a bit of the scalars costs in the end, a doubling and about an addition one by one, in additions.
@@ -121,9 +121,9 @@ pub(crate) fn wide(points: usize, threads: usize) -> (Base, usize) {
     let cost = |(base, shares): &(Base, usize)| {
         let of_points = points.div_ceil(*shares) as f64;
         let window = |window| of_points + OF_CLASSES * base.places(window) as f64;
-        let (low, last) = (base.count() - 1, base.count() - 1);
+        let last = base.count() - 1;
         // Parts are a window of a share, the largest first: at the end others wait for half of one, unless all have as many.
-        let all = *shares as f64 * (low as f64 * window(0) + window(last));
+        let all = *shares as f64 * (last as f64 * window(0) + window(last));
         let even = (shares * base.count()).is_multiple_of(threads);
         let waiting = if even { 0.0 } else { window(0) / 2.0 };
         (all / threads as f64 + waiting)

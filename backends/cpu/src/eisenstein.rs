@@ -8,6 +8,9 @@
 //! **Buckets.** With `zeta6 = 1 + omega = -omega^2`, every digit but 0 is `zeta6^t (i + j zeta6)` for one t from 0 to 5 and one pair
 //! with `i >= 1, j >= 0`: a sixth of the plane. In the hexagon that is `2 i + j <= N` and `i + 2 j <= N`, about `N^2 / 6` pairs.
 //!
+//! **Many points.** Images of very many points would fill the caches. Then a bucket has three classes, for the points and their images
+//! under omega, and it is the sums of classes that are turned ([`crate::classes`]).
+//!
 //! **Carries.** A digit is a residue a, b from 0 to N, carry included, less N times the corner of that square nearest to it.
 //! With `z = a + b omega`, `|z|^2 = a^2 - a b + b^2`: 0 is nearer than N if `2 a - b < N`, than `N omega` if `2 b - a < N`, than
 //! `N + N omega` if `a + b < N`; that is nearer than N if `2 b > a`, than `N omega` if `2 a > b`. So a carry is 0 or 1.

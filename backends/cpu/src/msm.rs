@@ -328,12 +328,8 @@ mod tests {
         for scalars in narrow.into_iter().chain([wide]) {
             let scalars: Vec<Fp> = scalars;
             let sum: Fp = (1..).zip(&scalars).map(|(i, s)| Fp::from(i) * s).sum();
-            for (level, threads) in [
-                (Level::detect(), 1),
-                (Level::detect(), 3),
-                (Level::PORTABLE, 1),
-                (Level::PORTABLE, 3),
-            ] {
+            let levels = Level::of_this_machine().into_iter();
+            for (level, threads) in levels.flat_map(|level| [(level, 1), (level, 3)]) {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
                 let own = pool.unwrap().install(|| msm(level, &points, &scalars));
                 assert_eq!(

@@ -13,7 +13,6 @@ use crate::eisenstein::{Base, Shape};
 use crate::integers::Octet;
 use crate::kernels;
 use crate::level::Level;
-use crate::packed::vector::{NEAR, prefetch};
 use crate::{parallel, room};
 
 /// Scalars whose digits are found together.
@@ -276,7 +275,7 @@ impl Feed for Sorted<'_> {
             let mut lines = after.chunks(16);
             for terms in run.chunks(16) {
                 if let Some(line) = lines.next() {
-                    prefetch::<NEAR, _>(&line[0]);
+                    fetch(&line[0]);
                 }
                 for term in terms {
                     own[bucket(*term) & mask] += 1;
@@ -306,4 +305,13 @@ impl Feed for Sorted<'_> {
         self.filled.extend(counts.iter().map(|count| *count != 0));
         true
     }
+}
+
+/// Asks for the line of a term.
+#[inline(always)]
+fn fetch(term: &u32) {
+    #[cfg(target_arch = "x86_64")]
+    crate::packed::vector::prefetch::<{ crate::packed::vector::NEAR }, _>(term);
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = term;
 }
