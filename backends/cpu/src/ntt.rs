@@ -185,7 +185,7 @@ fn transform_packed<F: Field>(
         let columns = cells.chunks(rows).zip(outputs.chunks_mut(rows));
         parallel::each_with(columns, Room::default, alone);
     } else {
-        let together = plan.together();
+        let together = plan.together(plan.tasks(), rayon::current_num_threads());
         for (column, output) in cells.chunks(rows).zip(outputs.chunks_mut(rows)) {
             let tasks = output.chunks_mut(together * plan.task_cells()).enumerate();
             let work = |room: &mut Room, (index, cells): (usize, &mut [F])| {
