@@ -45,7 +45,7 @@ fn transforms<C: Curve>() {
 
 /// Single columns on several threads, those of which the cells of later tasks are copied among them, in parts of unequal length.
 fn transforms_of_one_column<C: Curve>() {
-    for (log_n, threads) in [(14, 3), (15, 1), (15, 3), (16, 2), (18, 3)] {
+    for (log_n, threads) in [(14, 3), (17, 1), (17, 3), (18, 2)] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         let pool = pool.build().expect("there are threads");
         same(|cpu| {

@@ -8,8 +8,8 @@ use super::rows::Word;
 use super::sinks::Parcel;
 use super::vector::{FAR, Ifma, Vector, fetch_at};
 
-/// Rows (as logarithm) from which tasks read copies: from 2^15 cells on.
-pub(super) const LOG_ROWS: u32 = 8;
+/// Rows (as logarithm) from which tasks read copies: from 2^17 cells on. Smaller columns may lie near, and copies then cost more than what is waited for.
+pub(super) const LOG_ROWS: u32 = 9;
 
 /// Tasks whose cells are copied together.
 pub(super) const TOGETHER: usize = 2;
