@@ -13,7 +13,7 @@ use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::prime::Prime;
 #[cfg(target_arch = "x86_64")]
-use crate::packed::transform::{self as packed, Plan, Room, SIZES, Shift, Shifts};
+use crate::packed::transform::{self as packed, OwnRoom, Plan, Room, SIZES, Shift, Shifts};
 #[cfg(target_arch = "x86_64")]
 use crate::parallel;
 #[cfg(target_arch = "x86_64")]
@@ -173,26 +173,26 @@ fn transform_packed<F: Field>(
     let first = |column: &[F], (start, cells): (usize, &mut [F]), room: &mut Room| {
         packed::first_pass(prime, plan, (column, shifts), start, cells, room);
     };
-    let alone = |room: &mut Room, (column, output): (&[F], &mut [F])| {
-        first(column, (0, output), room);
-        packed::second_pass(prime, plan, output, (false, room));
+    let alone = |room: &mut OwnRoom, (column, output): (&[F], &mut [F])| {
+        first(column, (0, output), room.get());
+        packed::second_pass(prime, plan, output, Some(room.get()));
     };
     if cells.len() < PARALLEL_CELLS {
-        let mut room = Room::default();
+        let mut room = OwnRoom::new();
         let columns = cells.chunks(rows).zip(outputs.chunks_mut(rows));
         columns.for_each(|both| alone(&mut room, both));
     } else if cells.len() / rows >= rayon::current_num_threads() || rows < PARALLEL_ROWS {
         let columns = cells.chunks(rows).zip(outputs.chunks_mut(rows));
-        parallel::each_with(columns, Room::default, alone);
+        parallel::each_with(columns, OwnRoom::new, alone);
     } else {
-        let together = plan.together();
+        let together = plan.together(plan.tasks(), rayon::current_num_threads());
         for (column, output) in cells.chunks(rows).zip(outputs.chunks_mut(rows)) {
             let tasks = output.chunks_mut(together * plan.task_cells()).enumerate();
-            let work = |room: &mut Room, (index, cells): (usize, &mut [F])| {
-                first(column, (index * together, cells), room);
+            let work = |room: &mut OwnRoom, (index, cells): (usize, &mut [F])| {
+                first(column, (index * together, cells), room.get());
             };
-            parallel::each_with(tasks, Room::default, work);
-            packed::second_pass(prime, plan, output, (true, &mut Room::default()));
+            parallel::each_with(tasks, OwnRoom::new, work);
+            packed::second_pass(prime, plan, output, None);
         }
     }
     outputs

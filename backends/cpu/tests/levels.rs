@@ -43,6 +43,25 @@ fn transforms<C: Curve>() {
     }
 }
 
+/// Single columns on several threads, those of which the cells of later tasks are copied among them, in parts of unequal length.
+fn transforms_of_one_column<C: Curve>() {
+    for (log_n, threads) in [(14, 3), (17, 1), (17, 3), (18, 2)] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let pool = pool.build().expect("there are threads");
+        same(|cpu| {
+            pool.install(|| {
+                let columns = Backend::<C>::upload(cpu, &full::<C>(1, 1 << log_n))?;
+                let coefficients = Backend::<C>::interpolate(cpu, &columns)?;
+                let values = Backend::<C>::coset_evaluate(cpu, &coefficients, scalars(9, 1)[0])?;
+                Ok((
+                    Backend::<C>::read(cpu, &coefficients)?,
+                    Backend::<C>::read(cpu, &values)?,
+                ))
+            })
+        });
+    }
+}
+
 /// Rows beyond a multiple of eight, more terms than are reduced together.
 fn linear<C: Curve>() {
     for rows in [7, 8, 1023, 1024] {
@@ -166,4 +185,4 @@ macro_rules! both_curves {
     )* };
 }
 
-both_curves!(transforms linear points full_scalars);
+both_curves!(transforms transforms_of_one_column linear points full_scalars);

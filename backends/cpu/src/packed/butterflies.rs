@@ -13,6 +13,7 @@
 use zkernel_backend::Field;
 use zkernel_verifier::curve::powers;
 
+use super::copies::{Beside, Pieces};
 use super::known::Known;
 use super::loose::Loose;
 use super::prime::{Constants, Prime};
@@ -32,6 +33,8 @@ pub(crate) struct Twiddles {
     sixteenths: Vec<Known>,
     /// For each pair of layers on `4 q` values: `w^(2 j)`, `w^j`, `w^(j + q)` for all j below q.
     pairs: Vec<Vec<[Known; 3]>>,
+    /// Steps of copies beside the first three layers of eight values: with one beside each round of a pair of layers, one a value.
+    beside: usize,
 }
 
 impl Twiddles {
@@ -47,7 +50,9 @@ impl Twiddles {
             let three = |j: usize| [2 * j, j, j + quarter].map(|j| power(j, log));
             (0..quarter).map(three).collect()
         };
+        let pairs: Vec<_> = (before + 2..=layers).step_by(2).map(pair).collect();
         Self {
+            beside: 8usize.saturating_sub(2 * pairs.len()),
             eighths: [
                 prime.known(eighth(2)),
                 half(eighth(1) - eighth(3)),
@@ -56,7 +61,7 @@ impl Twiddles {
             sixteenths: (0..8 * (before - 3) as usize)
                 .map(|j| power(j, 4))
                 .collect(),
-            pairs: (before + 2..=layers).step_by(2).map(pair).collect(),
+            pairs,
         }
     }
 }
@@ -70,20 +75,20 @@ pub(super) trait Sink {
     fn put(&mut self, i: usize, j: usize, values: [Loose; 2], k: &Constants);
 }
 
-/// Transforms whole vectors from bit-reversed to natural order, the first layer (sums and differences) being done; results are within 31 p if the pass has at most nine layers.
+/// Transforms whole vectors from bit-reversed to natural order, the first layer (sums and differences) being done, with copies for the next tasks beside; results are within 31 p if the pass has at most nine layers.
 #[inline(always)]
-pub(super) fn vertical<S: Sink>(
+pub(super) fn vertical<S: Sink, P: Pieces>(
     ifma: Ifma,
     buffer: &mut [Loose],
     twiddles: &Twiddles,
-    sink: &mut S,
+    (sink, beside): (&mut S, &mut Beside<'_, P>),
     k: &Constants,
 ) {
     let (length, quarter) = (buffer.len(), buffer.len() / 4);
     let lift = Loose(*S::lift(k));
     if length < 32 {
         // SAFETY: `Ifma` proves the features.
-        unsafe { layers(ifma, buffer, twiddles, k) };
+        unsafe { layers(ifma, buffer, twiddles, beside, k) };
         for i in 0..quarter {
             for j in 0..2 {
                 let first = i + j * quarter;
@@ -95,13 +100,14 @@ pub(super) fn vertical<S: Sink>(
     }
     for part in buffer.chunks_exact_mut(quarter) {
         // SAFETY: as above.
-        unsafe { layers(ifma, part, twiddles, k) };
+        unsafe { layers(ifma, part, twiddles, beside, k) };
     }
     let pair = pair_of(twiddles, buffer, k);
     let (low, high) = buffer.split_at(2 * quarter);
     let ((a, b), (c, d)) = (low.split_at(quarter), high.split_at(quarter));
     for (i, w) in pair.iter().enumerate() {
         let one = quarter == 8 && i == 0;
+        beside.step(1);
         let a = a[i].plus(&lift);
         let [(a, b), (c, d)] = two_butterflies(ifma, [(&a, &b[i]), (&c[i], &d[i])], &w[0], one, k);
         let (a, c) = butterfly(ifma, &a, &c, &w[1], k);
@@ -113,13 +119,20 @@ pub(super) fn vertical<S: Sink>(
 
 /// All layers of a part, of a power of two from 8 on: those of its quarters first, which stay in the first-level cache.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn layers(ifma: Ifma, part: &mut [Loose], twiddles: &Twiddles, k: &Constants) {
+fn layers<P: Pieces>(
+    ifma: Ifma,
+    part: &mut [Loose],
+    twiddles: &Twiddles,
+    beside: &mut Beside<'_, P>,
+    k: &Constants,
+) {
     if part.len() < 32 {
         let mut eighths = &twiddles.eighths;
         for eight in part.as_chunks_mut::<8>().0 {
             // Otherwise all rows would be in vectors before, and these in memory.
             eighths = another(eighths);
             next_layers(ifma, eight, eighths, k);
+            beside.step(twiddles.beside);
         }
         if part.len() == 16 {
             fourth_layer(ifma, part, &twiddles.sixteenths, k);
@@ -128,13 +141,14 @@ fn layers(ifma: Ifma, part: &mut [Loose], twiddles: &Twiddles, k: &Constants) {
     }
     let quarter = part.len() / 4;
     for part in part.chunks_exact_mut(quarter) {
-        layers(ifma, part, twiddles, k);
+        layers(ifma, part, twiddles, beside, k);
     }
     let pair = pair_of(twiddles, part, k);
     let (low, high) = part.split_at_mut(2 * quarter);
     let ((a, b), (c, d)) = (low.split_at_mut(quarter), high.split_at_mut(quarter));
     for (i, w) in pair.iter().enumerate() {
         let one = quarter == 8 && i == 0;
+        beside.step(1);
         let both = [(&a[i], &b[i]), (&c[i], &d[i])];
         let [(a0, b0), (c0, d0)] = two_butterflies(ifma, both, &w[0], one, k);
         (a[i], c[i]) = butterfly(ifma, &a0, &c0, &w[1], k);

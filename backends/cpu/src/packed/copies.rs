@@ -1,17 +1,96 @@
-//! Copies of what the next tasks of a transform read.
+//! Copies of what the next tasks of a transform read, made while these are worked on.
 //!
-//! A task reads 128 bytes at a time, and what lies beside them is for the next ones. From far, wider pieces come twice as fast, and
-//! the rows of a column are a power of two apart: few lines at such addresses stay in the second-level cache until the next task.
+//! A task reads 128 bytes at a time, and what lies beside them is for the next one. From far that takes as long as lines are waited
+//! for, few at a time. The rows of a column are a power of two apart, so that few lines at such addresses would stay in
+//! the second-level cache until the next task: what is asked for is copied soon after, row by row between the layers.
 
 use super::rows::Word;
 use super::sinks::Parcel;
-use super::vector::{Ifma, Vector};
+use super::vector::{FAR, Ifma, Vector, fetch_at};
 
-/// Rows (as logarithm) from which tasks read copies.
-pub(super) const LOG_ROWS: u32 = 10;
+/// Rows (as logarithm) from which tasks read copies: from 2^17 cells on. Smaller columns may lie near, and copies then cost more than what is waited for.
+pub(super) const LOG_ROWS: u32 = 9;
 
 /// Tasks whose cells are copied together.
-pub(crate) const TOGETHER: usize = 4;
+pub(super) const TOGETHER: usize = 2;
+
+/// Parts of all tasks for each thread: the first copies of each are waited for.
+pub(super) const PARTS: usize = 2;
+
+/// Rows between the one that is asked for and the one that is copied.
+const AHEAD: usize = 4;
+
+/// Where the cells of some tasks are.
+pub(super) trait Pieces {
+    /// Twice four cells of a row that one of these tasks reads.
+    fn cells(&self, row: usize, task: usize) -> [&[Word; 4]; 2];
+}
+
+/// What is copied beside the work on other tasks, row by row.
+pub(super) struct Beside<'a, P> {
+    ifma: Ifma,
+    pieces: P,
+    /// Of one task after the other.
+    copies: &'a mut [Copied],
+    /// How many of these steps are taken: the last of a row makes its copies.
+    steps: usize,
+}
+
+impl<'a, P: Pieces> Beside<'a, P> {
+    /// Copies of all rows of [`TOGETHER`] tasks, or nothing if there is no room.
+    #[inline(always)]
+    pub(super) const fn new(ifma: Ifma, pieces: P, copies: &'a mut [Copied]) -> Self {
+        Self {
+            ifma,
+            pieces,
+            copies,
+            steps: 0,
+        }
+    }
+
+    /// Takes some steps, if as many are left.
+    #[inline(always)]
+    pub(super) fn step(&mut self, steps: usize) {
+        for _ in 0..steps {
+            if self.steps >= self.copies.len() {
+                return;
+            }
+            self.steps += 1;
+            if self.steps.is_multiple_of(TOGETHER) {
+                self.copy(self.steps / TOGETHER - 1);
+            }
+        }
+    }
+
+    /// Copies the cells of a row and asks for those of a later one.
+    #[inline(always)]
+    fn copy(&mut self, row: usize) {
+        let rows = self.copies.len() / TOGETHER;
+        if row + AHEAD < rows {
+            for task in 0..TOGETHER {
+                for cells in self.pieces.cells(row + AHEAD, task) {
+                    let start = cells.as_ptr().cast::<i8>();
+                    fetch_at::<FAR>(start);
+                    fetch_at::<FAR>(start.wrapping_add(64));
+                    // Where the next task's begin, which are asked for, unless there is none.
+                    if task + 1 == TOGETHER {
+                        fetch_at::<FAR>(start.wrapping_add(127));
+                    }
+                }
+            }
+        }
+        for task in 0..TOGETHER {
+            let cells = self.pieces.cells(row, task);
+            self.copies[row + task * rows].take(self.ifma, cells);
+        }
+    }
+
+    /// Takes all steps that are left.
+    #[inline(always)]
+    pub(super) fn finish(&mut self) {
+        self.step(self.copies.len() - self.steps);
+    }
+}
 
 /// The cells of a row that a task reads: twice four, or a parcel.
 #[derive(Clone, Copy)]
@@ -24,20 +103,13 @@ impl Copied {
 
     /// Copies twice four cells.
     #[inline(always)]
-    pub(super) fn take(&mut self, ifma: Ifma, cells: [&[Word; 4]; 2]) {
+    fn take(&mut self, ifma: Ifma, cells: [&[Word; 4]; 2]) {
         for (to, cells) in self.0.iter_mut().zip(cells) {
             let to = to.as_flattened_mut().as_chunks_mut().0;
             for (to, words) in to.iter_mut().zip(cells.as_flattened().as_chunks().0) {
                 Vector::load(ifma, words).store(to);
             }
         }
-    }
-
-    /// Copies a parcel.
-    #[inline(always)]
-    pub(super) fn take_parcel(&mut self, ifma: Ifma, parcel: &Parcel) {
-        let cells = parcel.as_flattened().as_chunks().0.as_chunks().0;
-        self.take(ifma, [&cells[0], &cells[1]]);
     }
 
     /// The cells.

@@ -1,6 +1,6 @@
 //! What the first pass of a transform reads, with its shifts, and the first layer of both passes.
 
-use super::copies::Copied;
+use super::copies::{Copied, Pieces};
 use super::lanes::Lanes;
 use super::loose::Loose;
 use super::prime::Constants;
@@ -15,25 +15,16 @@ pub(super) struct Rows<'a> {
     pub(super) task: usize,
 }
 
-impl<'a> Rows<'a> {
-    /// The cells of a row: four, and four of the other half.
+impl Pieces for Rows<'_> {
+    /// Four, and four of the other half.
     #[inline(always)]
-    fn cells(&self, row: usize) -> [&'a [Word; 4]; 2] {
+    fn cells(&self, row: usize, task: usize) -> [&[Word; 4]; 2] {
         let columns = 1 << self.plan.log_columns;
         let (fours, _) = self.column[row * columns..][..columns].as_chunks::<4>();
-        [&fours[self.task], &fours[self.task + columns / 8]]
-    }
-
-    /// Copies what this task and the next ones read, one task after the other.
-    #[inline(always)]
-    pub(super) fn copy(&self, ifma: Ifma, copies: &mut [Copied]) {
-        let rows = 1usize << self.plan.log_rows;
-        for row in 0..rows {
-            for (next, copies) in copies.chunks_exact_mut(rows).enumerate() {
-                let task = self.task + next;
-                copies[row].take(ifma, Rows { task, ..*self }.cells(row));
-            }
-        }
+        [
+            &fours[self.task + task],
+            &fours[self.task + task + columns / 8],
+        ]
     }
 }
 
@@ -62,7 +53,7 @@ pub(super) struct ByCell<'a> {
 impl RowShift for ByCell<'_> {
     #[inline(always)]
     fn shifted(&self, row: usize, cells: Lanes, k: &Constants) -> Lanes {
-        cells.multiply(&load_halves(self.ifma, self.shifts.cells(row)), k)
+        cells.multiply(&load_halves(self.ifma, self.shifts.cells(row, 0)), k)
     }
 }
 
@@ -95,7 +86,7 @@ pub(super) fn read<S: RowShift>(
         let both = unrolled!(2, i => {
             let row = first + i * half;
             let cells = copies.get(row);
-            let cells = cells.map_or_else(|| rows.cells(row), Copied::cells);
+            let cells = cells.map_or_else(|| rows.cells(row, 0), Copied::cells);
             Loose::new(shift.shifted(row, load_halves(ifma, cells), k))
         });
         [buffer[place], buffer[place + 1]] = sum_and_difference(both);

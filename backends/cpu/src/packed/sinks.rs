@@ -5,11 +5,11 @@ use core::marker::PhantomData;
 use zkernel_backend::Field;
 
 use super::butterflies::Sink;
-use super::copies::Copied;
+use super::copies::Pieces;
 use super::lanes::{Lanes, digits};
 use super::loose::{Loose, corrected, pack};
 use super::prime::{Constants, Prime};
-use super::rows::{store_words, words_of};
+use super::rows::{Word, store_words, words_of};
 use super::turns;
 use super::vector::{Ifma, Vector};
 
@@ -172,6 +172,41 @@ impl<F: Field> Sink for Neighbours<'_, F> {
     }
 }
 
+/// The parcels of tasks in places of eight neighbours in every row.
+pub(super) struct Places<'a, 'b, F> {
+    column: &'b Shared<'a, F>,
+    start: usize,
+    stride: usize,
+}
+
+impl<'a, 'b, F: Field> Places<'a, 'b, F> {
+    /// Those from start on, of the first task.
+    ///
+    /// # Safety
+    /// Nobody writes to cells of tasks that are asked for while this is used.
+    #[inline(always)]
+    pub(super) const unsafe fn new(column: &'b Shared<'a, F>, start: usize, stride: usize) -> Self {
+        Self {
+            column,
+            start,
+            stride,
+        }
+    }
+}
+
+impl<F: Field> Pieces for Places<'_, '_, F> {
+    #[inline(always)]
+    fn cells(&self, row: usize, task: usize) -> [&[Word; 4]; 2] {
+        // SAFETY: as `new` asks for.
+        let parcel = unsafe {
+            self.column
+                .parcel(row * self.stride + self.start + 8 * task)
+        };
+        let cells = parcel.as_flattened().as_chunks().0.as_chunks().0;
+        [&cells[0], &cells[1]]
+    }
+}
+
 /// A column that several tasks write to, each its own cells.
 pub(super) struct Shared<'a, F> {
     cells: *mut [u64; 4],
@@ -202,27 +237,6 @@ impl<'a, F: Field> Shared<'a, F> {
         assert!(start + 8 <= self.length);
         // SAFETY: inside the slice that is borrowed for as long as self lives: 32 words as eight cells are, and no more aligned.
         unsafe { &*self.cells.add(start).cast() }
-    }
-
-    /// Copies the parcels of tasks from one on that are in places of eight neighbours in every row, one task after the other.
-    ///
-    /// # Safety
-    /// Nobody writes to these cells meanwhile.
-    #[inline(always)]
-    pub(super) unsafe fn copy(
-        &self,
-        ifma: Ifma,
-        first: usize,
-        [rows, stride]: [usize; 2],
-        copies: &mut [Copied],
-    ) {
-        for row in 0..rows {
-            for (next, copies) in copies.chunks_exact_mut(rows).enumerate() {
-                // SAFETY: as the caller says.
-                let parcel = unsafe { self.parcel(row * stride + 8 * (first + next)) };
-                copies[row].take_parcel(ifma, parcel);
-            }
-        }
     }
 
     /// Makes eight neighbours canonical that are nearly so.

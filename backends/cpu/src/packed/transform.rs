@@ -6,18 +6,19 @@
 //! outputs are eight neighbours again.
 //! Between them tiles of eight by eight are transposed. In both, all lanes have the same twiddle.
 
+use core::cell::Cell;
 use core::ops::Range;
 
 use zkernel_backend::Field;
 use zkernel_verifier::curve::powers;
 
 use super::butterflies::{LAYERS, Twiddles, vertical};
-use super::copies::{Copied, LOG_ROWS, TOGETHER};
+use super::copies::{Beside, Copied, LOG_ROWS, PARTS, TOGETHER};
 use super::loose::Loose;
 use super::prime::{Constants, Prime};
 use super::reading::{ByCell, ByRow, Rows, Unshifted, first_layer, read};
 use super::rows::{ORDER, Word};
-use super::sinks::{Neighbours, Parcel, Running, Shared, Tabled, open};
+use super::sinks::{Neighbours, Parcel, Places, Running, Shared, Tabled, open};
 use super::vector::Vector;
 use crate::parallel;
 
@@ -92,9 +93,20 @@ impl Plan {
         self.log_rows >= LOG_ROWS
     }
 
-    /// Tasks whose cells are read together.
-    pub(crate) const fn together(&self) -> usize {
-        if self.copies() { TOGETHER } else { 1 }
+    /// How many of the tasks of a pass a thread takes at a time, all whose cells are copied together among them.
+    pub(crate) fn together(&self, tasks: usize, threads: usize) -> usize {
+        if self.copies() {
+            (tasks / (PARTS * threads))
+                .next_multiple_of(TOGETHER)
+                .max(TOGETHER)
+        } else {
+            1
+        }
+    }
+
+    /// Tasks of the first pass.
+    pub(crate) const fn tasks(&self) -> usize {
+        1 << (self.log_columns - 3)
     }
 }
 
@@ -162,7 +174,51 @@ pub(crate) struct Room {
     copies: Vec<Copied>,
 }
 
+/// Most bytes that a thread keeps: what transforms of 2^20 take.
+const KEPT: usize = 3 << 19;
+
+thread_local! {
+    /// What this thread has worked in: fresh memory costs two threads 7 % of a transform of 2^14.
+    static ROOM: Cell<Room> = const { Cell::new(Room::EMPTY) };
+}
+
+/// The room of a thread, as it was left by the transform before.
+pub(crate) struct OwnRoom(Room);
+
+impl OwnRoom {
+    /// This thread's, or an empty one while it is used.
+    pub(crate) fn new() -> Self {
+        Self(ROOM.replace(Room::EMPTY))
+    }
+
+    /// To work in.
+    pub(crate) const fn get(&mut self) -> &mut Room {
+        &mut self.0
+    }
+}
+
+impl Drop for OwnRoom {
+    fn drop(&mut self) {
+        let room = core::mem::take(&mut self.0);
+        if room.bytes() <= KEPT {
+            // A thread that ends keeps nothing.
+            let _ = ROOM.try_with(|own| own.set(room));
+        }
+    }
+}
+
 impl Room {
+    /// Nothing.
+    const EMPTY: Self = Self {
+        values: Vec::new(),
+        copies: Vec::new(),
+    };
+
+    /// What it occupies.
+    const fn bytes(&self) -> usize {
+        self.values.capacity() * size_of::<Loose>() + self.copies.capacity() * size_of::<Copied>()
+    }
+
     /// So many values, and so many copies.
     #[inline(always)]
     fn of(&mut self, [values, copies]: [usize; 2], k: &Constants) -> (&mut [Loose], &mut [Copied]) {
@@ -202,12 +258,12 @@ pub(crate) fn first_pass<F: Field>(
     unsafe { first_words(prime, plan, (column, shifts), start, parcels, room) }
 }
 
-/// The second pass, in place of the parcels of all tasks of the first, on all threads if wanted.
+/// The second pass, in place of the parcels of all tasks of the first, in a room or on all threads.
 pub(crate) fn second_pass<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
     column: &mut [F],
-    (parallel, room): (bool, &mut Room),
+    room: Option<&mut Room>,
 ) {
     let column = Shared::new(prime, column);
     let run = |room: &mut Room, tasks: Range<usize>| {
@@ -215,13 +271,15 @@ pub(crate) fn second_pass<F: Field>(
         unsafe { second_words(prime, plan, tasks, &column, room) }
     };
     let tasks = 1 << (plan.log_rows - 3);
-    if parallel {
-        let together = plan.together();
-        let starts = (0..tasks).step_by(together);
-        let work = |room: &mut Room, start| run(room, start..tasks.min(start + together));
-        parallel::each_with(starts, Room::default, work);
-    } else {
+    if let Some(room) = room {
         run(room, 0..tasks);
+    } else {
+        let together = plan.together(tasks, rayon::current_num_threads());
+        let starts = (0..tasks).step_by(together);
+        let work = |room: &mut OwnRoom, start: usize| {
+            run(room.get(), start..tasks.min(start + together));
+        };
+        parallel::each_with(starts, OwnRoom::new, work);
     }
 }
 
@@ -236,29 +294,46 @@ fn first_words<F: Field, const FEW: bool>(
     room: &mut Room,
 ) {
     let k = prime.constants();
-    let (rows, together) = (plan.rows(), plan.together());
-    let copies = if plan.copies() { together * rows } else { 0 };
-    let (buffer, copies) = room.of([rows, copies], k);
-    for (group, parcels) in parcels.chunks_mut(together * rows).enumerate() {
-        let task = start + group * together;
-        if plan.copies() {
-            Rows { plan, column, task }.copy(prime.ifma, &mut copies[..parcels.len()]);
-        }
-        let tasks = parcels.chunks_exact_mut(rows).enumerate();
-        for (i, parcels) in tasks {
-            let own = Rows {
+    let rows = plan.rows();
+    debug_assert!(!plan.copies() || parcels.len().is_multiple_of(TOGETHER * rows));
+    let copied = if plan.copies() { TOGETHER * rows } else { 0 };
+    let (buffer, copies) = room.of([rows, 2 * copied], k);
+    let (mut own, mut next) = copies.split_at_mut(copied);
+    let end = start + parcels.len() / rows;
+    Beside::new(
+        prime.ifma,
+        Rows {
+            plan,
+            column,
+            task: start,
+        },
+        own,
+    )
+    .finish();
+    for (group, parcels) in parcels.chunks_mut(TOGETHER * rows).enumerate() {
+        let task = start + group * TOGETHER;
+        let after = task + TOGETHER;
+        let room = if after >= end { &mut [] } else { &mut *next };
+        let mut beside = Beside::new(
+            prime.ifma,
+            Rows {
+                plan,
+                column,
+                task: after,
+            },
+            room,
+        );
+        for (i, parcels) in parcels.chunks_exact_mut(rows).enumerate() {
+            let source = Rows {
                 plan,
                 column,
                 task: task + i,
             };
-            first_task::<F, FEW>(
-                prime,
-                (&own, copies.get(i * rows..).unwrap_or_default()),
-                shifts,
-                parcels,
-                buffer,
-            );
+            let own = own.get(i * rows..).unwrap_or_default();
+            first_task::<F, FEW>(prime, (&source, own, &mut beside), shifts, parcels, buffer);
         }
+        beside.finish();
+        core::mem::swap(&mut own, &mut next);
     }
 }
 
@@ -267,7 +342,7 @@ fn first_words<F: Field, const FEW: bool>(
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn first_task<F: Field, const FEW: bool>(
     prime: Prime<F>,
-    (source, copies): (&Rows<'_>, &[Copied]),
+    (source, copies, beside): (&Rows<'_>, &[Copied], &mut Beside<'_, Rows<'_>>),
     shifts: Shifts<'_, F>,
     parcels: &mut [Parcel],
     buffer: &mut [Loose],
@@ -295,7 +370,7 @@ fn first_task<F: Field, const FEW: bool>(
             between: &plan.between[task * rows..][..rows],
             factor,
         };
-        vertical(ifma, buffer, &plan.by_row, &mut sink, k);
+        vertical(ifma, buffer, &plan.by_row, (&mut sink, beside), k);
     } else {
         let between = &plan.between[5 * task..][..5];
         let begin = unrolled!(4, i => open(ifma, &between[i]));
@@ -307,7 +382,7 @@ fn first_task<F: Field, const FEW: bool>(
             },
             step: open(ifma, &between[4]),
         };
-        vertical(ifma, buffer, &plan.by_row, &mut sink, k);
+        vertical(ifma, buffer, &plan.by_row, (&mut sink, beside), k);
     }
 }
 
@@ -322,21 +397,30 @@ unsafe fn second_words<F: Field>(
     room: &mut Room,
 ) {
     let (rows, columns) = (plan.rows(), 1 << plan.log_columns);
-    let together = plan.together();
-    let copies = if plan.copies() { together * columns } else { 0 };
-    let (buffer, copies) = room.of([columns, copies], prime.constants());
-    for first in tasks.clone().step_by(together) {
-        let group = together.min(tasks.end - first);
-        if plan.copies() {
-            let copies = &mut copies[..group * columns];
-            // SAFETY: columns from `8 first` on are those of these tasks, and written to only by them.
-            unsafe { column.copy(prime.ifma, first, [columns, rows], copies) };
-        }
-        for i in 0..group {
-            let copies = copies.get(i * columns..).unwrap_or_default();
+    let copied = if plan.copies() { TOGETHER * columns } else { 0 };
+    let (buffer, copies) = room.of([columns, 2 * copied], prime.constants());
+    let (mut own, mut next) = copies.split_at_mut(copied);
+    assert!(!plan.copies() || tasks.len().is_multiple_of(TOGETHER));
+    // SAFETY: columns from `8 task` on are those of the first two tasks, and written to only by them.
+    let places = unsafe { Places::new(column, 8 * tasks.start, rows) };
+    Beside::new(prime.ifma, places, own).finish();
+    for first in tasks.clone().step_by(TOGETHER) {
+        let after = first + TOGETHER;
+        let room = if after >= tasks.end {
+            &mut []
+        } else {
+            &mut *next
+        };
+        // SAFETY: as above, of the next two tasks, which are among these if there is room for copies.
+        let places = unsafe { Places::new(column, 8 * after, rows) };
+        let mut beside = Beside::new(prime.ifma, places, room);
+        for task in first..after.min(tasks.end) {
+            let own = own.get((task - first) * columns..).unwrap_or_default();
             // SAFETY: as the caller says.
-            unsafe { second_task(prime, plan, first + i, (column, copies), buffer) };
+            unsafe { second_task(prime, plan, task, (column, own, &mut beside), buffer) };
         }
+        beside.finish();
+        core::mem::swap(&mut own, &mut next);
     }
 }
 
@@ -348,7 +432,11 @@ unsafe fn second_task<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
     task: usize,
-    (column, copies): (&Shared<'_, F>, &[Copied]),
+    (column, copies, beside): (
+        &Shared<'_, F>,
+        &[Copied],
+        &mut Beside<'_, Places<'_, '_, F>>,
+    ),
     buffer: &mut [Loose],
 ) {
     let (k, ifma) = (prime.constants(), prime.ifma);
@@ -369,6 +457,6 @@ unsafe fn second_task<F: Field>(
     }
     // SAFETY: columns `8 task ..` are this task's, and all that they held is read.
     let mut sink = unsafe { Neighbours::new(column, (8 * task, rows, columns), k) };
-    vertical(ifma, buffer, &plan.by_column, &mut sink, k);
+    vertical(ifma, buffer, &plan.by_column, (&mut sink, beside), k);
     sink.finish(ifma, k);
 }

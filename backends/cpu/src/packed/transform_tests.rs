@@ -6,6 +6,7 @@ use zkernel_backend::Field;
 use zkernel_verifier::curve::powers;
 
 use super::butterflies::{LAYERS, Sink, Twiddles, vertical};
+use super::copies::{Beside, Copied, Pieces, TOGETHER};
 use super::lanes::{LIMB, Lanes, carry};
 use super::loose::{Loose, corrected, pack};
 use super::prime::{Constants, Prime};
@@ -220,6 +221,23 @@ impl Sink for Kept {
     }
 }
 
+/// Cells to be copied: in those of a row and a task, a square and the complement of its root.
+struct Squares(Vec<[[[u64; 4]; 4]; 2]>);
+
+impl Squares {
+    fn new(rows: usize) -> Self {
+        let cells = |i: u64| [[[i * i; 4]; 4], [[!i; 4]; 4]];
+        Self((0..(TOGETHER * rows) as u64).map(cells).collect())
+    }
+}
+
+impl Pieces for Squares {
+    fn cells(&self, row: usize, task: usize) -> [&[[u64; 4]; 4]; 2] {
+        let [low, high] = &self.0[row * TOGETHER + task];
+        [low, high]
+    }
+}
+
 /// A pass on lanes with largest and other values: some results by definition, all within bounds.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn compare_pass<F: Field>(prime: Prime<F>, layers: u32) {
@@ -254,7 +272,21 @@ fn compare_pass<F: Field>(prime: Prime<F>, layers: u32) {
     }
     let mut kept = Kept(vec![Loose(k.zero()); length]);
     let twiddles = Twiddles::new(prime, root, layers);
-    vertical(prime.ifma, &mut buffer, &twiddles, &mut kept, k);
+    let mut copies = vec![Copied::NOTHING; TOGETHER * length];
+    let mut beside = Beside::new(prime.ifma, Squares::new(length), &mut copies);
+    vertical(
+        prime.ifma,
+        &mut buffer,
+        &twiddles,
+        (&mut kept, &mut beside),
+        k,
+    );
+    beside.finish();
+    for (at, copied) in copies.iter().enumerate() {
+        let [low, high] = copied.cells();
+        let cell = (at % length * TOGETHER + at / length) as u64;
+        assert_eq!((low[0][0], high[3][3]), (cell * cell, !cell));
+    }
     let bound = if layers == 10 { 34 } else { 31 };
     assert!(kept.0.iter().all(|value| within(value, [bound, bound], k)));
     for spot in [0, 1, 2, 3, 5, 7, length / 2 - 1, length / 2, length - 1] {
