@@ -5,6 +5,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use group::Group as _;
 use zkernel_backend::{Curve, Field, Scalar};
 use zkernel_verifier::curve::Point;
 
@@ -20,8 +21,8 @@ use crate::trees::stream::{RANGE, Supply};
 /// ranges are not fetched ahead.
 const POINTS_OF_A_BUCKET: usize = 1 << 10;
 
-/// Points for which a thread is worth waking, and fewest of a sum.
-const POINTS_OF_A_THREAD: usize = 1 << 12;
+/// Fewest points.
+const LEAST: usize = 1 << 14;
 
 /// Octets of scalars that tell how short all may be.
 const SAMPLES: usize = 64;
@@ -103,12 +104,11 @@ pub(crate) fn sum<C: Curve>(
     points: &[C],
     scalars: &[Scalar<C>],
 ) -> Option<(Point<C>, Vec<usize>)> {
-    let threads = rayon::current_num_threads();
-    let threads = threads.min(points.len() / POINTS_OF_A_THREAD);
-    if threads == 0 {
+    if points.len() < LEAST {
         return None;
     }
-    let (source, size) = (Source::of(level, points)?, size(level, scalars)?);
+    let source = Source::of(level, points)?;
+    let (size, threads) = (size(level, scalars)?, rayon::current_num_threads());
     if points.len() < POINTS_OF_A_BUCKET * size * threads {
         return None;
     }
@@ -127,12 +127,14 @@ pub(crate) fn sum<C: Curve>(
         };
         Adder::with(level, |adder| part(adder, source, ranges, size))
     });
-    let mut rest = shared
-        .long
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    rest.extend(shared.taken.into_inner().min(points.len())..points.len());
-    Some((finished::<C>(addends), rest))
+    let mut rest = shared.long.into_inner();
+    let rest = rest.as_mut().map_or_else(|e| core::mem::take(e.get_mut()), core::mem::take);
+    let left = shared.taken.into_inner().min(points.len())..points.len();
+    let total = match addends.iter().all(Vec::is_empty) {
+        true => Point::<C>::identity(),
+        false => finished::<C>(addends),
+    };
+    Some((total, rest.into_iter().chain(left).collect()))
 }
 
 /// Buckets for all scalars, if they are like some of them: a power of two.
@@ -175,71 +177,4 @@ fn by_bucket(of_pieces: &[u32], size: usize) -> (Vec<u32>, Vec<u32>) {
     let (mut counts, mut references) = (Vec::new(), Vec::new());
     sort((of_pieces.len(), terms), size, &mut counts, &mut references);
     (references, counts)
-}
-
-#[cfg(test)]
-mod tests {
-    use ff::PrimeField as _;
-    use group::{Curve as _, Group as _};
-    use pasta_curves::{Eq, EqAffine, Fp};
-
-    use super::*;
-    use crate::affine::normalize;
-    use crate::packed::pace::Pace;
-
-    /// Sums with some scalars that are longer than most: what is left over are just those, or with many also the points that nobody took; at
-    /// every pace, on one thread and several.
-    #[test]
-    fn long_scalars_are_left_over() {
-        const COUNT: usize = 40_005;
-        let generator = Eq::generator();
-        let next = |p: &Eq| Some(*p + generator);
-        let points: Vec<Eq> = core::iter::successors(Some(generator), next)
-            .take(COUNT)
-            .collect();
-        let points: Vec<EqAffine> = normalize(&points);
-        let longs = [Fp::from(9), -Fp::from(1 << 33), Fp::TWO_INV, Fp::from(40)];
-        // Never in the first eight of an octet's step, which are sampled.
-        let few = |i: usize| i % 632 == 631 && i > 20_000;
-        let many = |i: usize| i % 632 >= 300 && i > 20_000;
-        let none = |_: usize| false;
-        for (is_long, over) in [
-            (few as fn(usize) -> bool, false),
-            (many, true),
-            (none, false),
-        ] {
-            let scalar = |i: usize| match i {
-                _ if is_long(i) => longs[i / 632 % 4],
-                _ if i % 3 == 0 => -Fp::from((i * i % 9) as u64),
-                _ => Fp::from((i * i % 9) as u64),
-            };
-            let scalars: Vec<Fp> = (0..COUNT).map(scalar).collect();
-            let places = |i: &usize| scalars[*i] * Fp::from(*i as u64 + 1);
-            for pace in [Pace::FewProducts, Pace::FewInstructions] {
-                let Some(level) = Level::avx512_ifma_at(pace) else {
-                    return;
-                };
-                for threads in [1, 3] {
-                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-                    let own = pool.unwrap().install(|| sum(level, &points, &scalars));
-                    let (total, mut rest) = own.unwrap();
-                    rest.sort_unstable();
-                    let met = (0..COUNT).filter(|i| rest.binary_search(i).is_err());
-                    let wanted = met.map(|i| places(&i)).sum::<Fp>();
-                    assert_eq!(total.to_affine(), (generator * wanted).to_affine());
-                    let long = (0..COUNT).filter(|i| is_long(*i));
-                    if over {
-                        assert!(long.clone().count() > COUNT / POINTS_OF_A_LONG_ONE);
-                        assert!(long.clone().all(|i| rest.binary_search(&i).is_ok()));
-                        assert!(rest.len() > long.count() && rest.len() < COUNT - 20_000);
-                    } else {
-                        assert!(rest.iter().copied().eq(long));
-                    }
-                    let all = crate::msm::msm(level, &points, &scalars).unwrap();
-                    let wanted = (0..COUNT).map(|i| places(&i)).sum::<Fp>();
-                    assert_eq!(all, (generator * wanted).to_affine());
-                }
-            }
-        }
-    }
 }

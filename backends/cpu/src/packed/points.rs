@@ -138,16 +138,8 @@ impl<B: PrimeField + VartimeField> Packed<B> {
             forward::<B, false>
         };
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
-        let (products, chains) = unsafe {
-            forward(
-                self.prime,
-                k,
-                blocks,
-                (pairs, leaves, lines),
-                before,
-                specials,
-            )
-        };
+        let (products, chains) =
+            unsafe { forward(self.prime, k, blocks, (pairs, leaves, lines), before, specials) };
         let inverses = invert(self.prime, products);
         let backward = if few {
             backward::<B, true>
@@ -157,7 +149,15 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         // SAFETY: as above.
         unsafe {
             backward(
-                self.prime, k, blocks, pairs, before, specials, inverses, chains, lines,
+                self.prime,
+                k,
+                blocks,
+                pairs,
+                before,
+                specials,
+                inverses,
+                chains,
+                lines,
             );
         };
     }
