@@ -15,11 +15,14 @@ use crate::kernels;
 use crate::level::Level;
 use crate::msm::{Addends, finished, sort};
 use crate::parallel;
-use crate::trees::stream::{RANGE, Supply};
+use crate::trees::stream::Supply;
 
 /// Points of a bucket and a thread from which a sum is worth it: queues that are not full at the end are pieces of any length, and the first
 /// ranges are not fetched ahead.
 const POINTS_OF_A_BUCKET: usize = 1 << 10;
+
+/// Points that a thread takes at a time, whole octets.
+const TOGETHER: usize = 1 << 11;
 
 /// Fewest points.
 const LEAST: usize = 1 << 14;
@@ -54,8 +57,8 @@ impl<F: Field> Supply for Ranges<'_, F> {
         if shared.over.load(Ordering::Relaxed) {
             return None;
         }
-        let start = shared.taken.fetch_add(RANGE, Ordering::Relaxed);
-        (start < points).then(|| start..points.min(start + RANGE))
+        let start = shared.taken.fetch_add(TOGETHER, Ordering::Relaxed);
+        (start < points).then(|| start..points.min(start + TOGETHER))
     }
 
     fn digits(&mut self, range: &Range<usize>, digits: &mut Vec<u32>) {
@@ -123,7 +126,7 @@ pub(crate) fn sum<C: Curve>(
     let addends = parallel::map(0..threads, |_| {
         let ranges = Ranges {
             shared: &shared,
-            integers: vec![0; RANGE],
+            integers: vec![0; TOGETHER],
         };
         Adder::with(level, |adder| part(adder, source, ranges, size))
     });

@@ -48,7 +48,7 @@ pub(crate) struct Trees {
     leaves: Vec<u32>,
     /// Those of the newest wave, until its first additions.
     planted: Vec<u32>,
-    /// Lines to fetch beside, if not those of the leaves.
+    /// Pairs of lines to fetch beside, if not those of the leaves.
     ahead: Vec<u32>,
     /// Places of the roots of a wave, in lanes.
     places: Vec<u32>,
@@ -285,7 +285,7 @@ impl Trees {
             FAR
         };
         let lines = match start {
-            Some(start) => Lines::from(start, &self.ahead),
+            Some(start) => Lines::pairs(start, &self.ahead),
             None if source.len() >= far => Lines::of_points(source, &self.leaves),
             None => Lines::none(),
         };

@@ -17,7 +17,7 @@ use super::lanes::{Lanes, carry, carry_up, digits, lift, signed_digits};
 use super::leaves::{Leaves, gather_pair};
 use super::prime::{Constants, Prime};
 use super::special::{Special, add_special, exact};
-use super::transfer::{BACKWARD, FORWARD, Lines, gather, index, scatter};
+use super::transfer::{Lines, gather, index, scatter};
 use super::vector::{FAR, Vector};
 use super::{shared, turns};
 use crate::affine::{NEGATED, Xy};
@@ -139,7 +139,7 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         };
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
         let (products, chains) =
-            unsafe { forward(self.prime, k, blocks, (pairs, leaves, lines), before, specials) };
+            unsafe { forward(self.prime, k, blocks, (pairs, leaves), before, specials) };
         let inverses = invert(self.prime, products);
         let backward = if few {
             backward::<B, true>
@@ -257,7 +257,7 @@ fn forward<B: PrimeField, const FEW: bool>(
     prime: Prime<B>,
     k: &Constants,
     blocks: &mut [Block],
-    (pairs, leaves, lines): (&[Pair], &Leaves<'_>, Lines<'_>),
+    (pairs, leaves): (&[Pair], &Leaves<'_>),
     before: &mut [Lanes],
     specials: &mut Vec<Special>,
 ) -> ([[u64; 8]; 4], [Lanes; CHAINS]) {
@@ -265,7 +265,6 @@ fn forward<B: PrimeField, const FEW: bool>(
     let gathered = pairs.len() - leaves.pairs;
     let (both, alone) = pairs.as_chunks::<CHAINS>();
     let (before_both, before_alone) = before.as_chunks_mut::<CHAINS>();
-    let mut fetches = lines.first.as_chunks::<FORWARD>().0.iter();
     for (number, pairs) in both.iter().take(AHEAD).enumerate() {
         let of = (leaves, gathered);
         subtract_both(prime, k, number, (blocks, of), pairs, specials);
@@ -274,9 +273,6 @@ fn forward<B: PrimeField, const FEW: bool>(
         if let Some(pairs) = both.get(number + AHEAD) {
             let of = (leaves, gathered);
             subtract_both(prime, k, number + AHEAD, (blocks, of), pairs, specials);
-        }
-        if let Some(own) = fetches.next() {
-            unrolled!(6, i => lines.fetch::<FAR>(own[i]));
         }
         *before = products;
         let [d, e] = [
@@ -372,8 +368,8 @@ fn backward<B: PrimeField, const FEW: bool>(
     let inverse = Lanes::unpack(prime.ifma, words);
     let mut inverses = unrolled!(2, i => inverse.multiply_uncarried(&chains[i], k));
     let mut fetches = lines
-        .others
-        .as_chunks::<BACKWARD>()
+        .numbers
+        .as_chunks::<AT_ONCE>()
         .0
         .as_chunks::<4>()
         .0
@@ -403,10 +399,13 @@ fn backward<B: PrimeField, const FEW: bool>(
     }
 }
 
+/// Lines, or points, fetched during a quarter of two additions: all at once would wait for each other.
+const AT_ONCE: usize = 5;
+
 /// Lines of what is used next, fetched in four parts.
 struct Next<'a> {
     lines: Lines<'a>,
-    numbers: &'a [[u32; BACKWARD]; 4],
+    numbers: &'a [[u32; AT_ONCE]; 4],
 }
 
 impl Next<'_> {

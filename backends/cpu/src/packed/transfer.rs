@@ -34,24 +34,16 @@ pub(super) fn gather<B: PrimeField>(
     }
 }
 
-/// Lines to ask for beside additions, of points or whatever lies near them.
+/// Lines to ask for, of points or whatever lies near them.
 #[derive(Clone, Copy)]
 pub(crate) struct Lines<'a> {
     /// Where they are counted from.
     start: *const i8,
-    /// Whether each is two: of a point that does not begin with a line.
-    both: bool,
-    /// The numbers of those that are asked for in forward passes.
-    pub(super) first: &'a [u32],
-    /// And in backward passes.
-    pub(super) others: &'a [u32],
+    /// Bytes to another one of each, if there is: of a point that does not begin with a line, or the next.
+    second: usize,
+    /// Their numbers.
+    pub(super) numbers: &'a [u32],
 }
-
-/// Lines asked for during two additions of a forward pass.
-pub(super) const FORWARD: usize = 6;
-
-/// Lines, or points, asked for during a quarter of two additions of a backward pass: all at once would wait for each other.
-pub(super) const BACKWARD: usize = 5;
 
 impl<'a> Lines<'a> {
     /// Those of the points of references.
@@ -59,32 +51,23 @@ impl<'a> Lines<'a> {
         let start = source.as_ptr();
         Self {
             start: start.cast(),
-            both: start.align_offset(64) != 0,
-            first: &[],
-            others: references,
+            second: if start.align_offset(64) == 0 { 0 } else { 56 },
+            numbers: references,
         }
     }
 
-    /// Lines from some place on.
-    pub(crate) fn from(start: *const i8, numbers: &'a [u32]) -> Self {
-        let steps = numbers.len() / (FORWARD + 4 * BACKWARD);
-        let (first, others) = numbers.split_at(FORWARD * steps);
+    /// Lines from some place on, and those behind each.
+    pub(crate) const fn pairs(start: *const i8, numbers: &'a [u32]) -> Self {
         Self {
             start,
-            both: false,
-            first,
-            others,
+            second: 64,
+            numbers,
         }
     }
 
     /// None.
     pub(crate) const fn none() -> Self {
-        Self {
-            start: core::ptr::null(),
-            both: false,
-            first: &[],
-            others: &[],
-        }
+        Self::pairs(core::ptr::null(), &[])
     }
 
     /// Asks for one of them.
@@ -92,8 +75,8 @@ impl<'a> Lines<'a> {
     pub(super) fn fetch<const HINT: i32>(&self, number: u32) {
         let line = self.start.wrapping_add(index(number) * 64);
         fetch_at::<HINT>(line);
-        if self.both {
-            fetch_at::<HINT>(line.wrapping_add(56));
+        if self.second != 0 {
+            fetch_at::<HINT>(line.wrapping_add(self.second));
         }
     }
 }

@@ -13,8 +13,8 @@ const LENGTH: usize = 32;
 /// Blocks of leaves of a wave: more than from afar, for few points are at work at a time.
 const WAVE: usize = 224;
 
-/// Points of a range: as many as a wave has, for those of the next one are fetched beside each.
-pub(crate) const RANGE: usize = 8 * WAVE;
+/// Points that are fetched beside a wave: some more than are added, so that the fetches stay ahead.
+const FETCHED: usize = WAVE * 8 * 5 / 4;
 
 /// Where terms come from: shares of the points that are still to be had.
 pub(crate) trait Supply {
@@ -118,20 +118,21 @@ impl<S: Supply> Stream<S> {
         leaves.truncate(pieces.div_ceil(8) * 8 * LENGTH);
     }
 
-    /// Lines to fetch beside the next wave, as [`crate::packed::transfer::Lines::from`]: of the next points and of what their digits are of, both side by side. Gives where
+    /// Lines to fetch beside the next wave, as [`crate::packed::transfer::Lines::pairs`]: of the next points and of what their digits are of, both side by side. Gives where
     /// these are counted from.
-    fn fetches(&mut self, source: &[[u64; 8]], numbers: &mut Vec<u32>) -> *const i8 {
-        numbers.clear();
+    fn fetches(&mut self, source: &[[u64; 8]], pairs: &mut Vec<u32>) -> *const i8 {
+        pairs.clear();
         let (points, (scalars, size)) = (source.as_ptr().cast::<i8>(), self.supply.scalars());
         let start = points.min(scalars);
-        let ahead = core::mem::take(&mut self.ahead);
+        let end = self.ahead.end.min(self.ahead.start + FETCHED);
         for (own, size) in [(points, 64), (scalars, size)] {
             let own = own.addr() - start.addr();
-            let lines = (own + ahead.start * size) / 64..(own + ahead.end * size) / 64;
+            let lines = (own + self.ahead.start * size) / 64..(own + end * size) / 64;
             if lines.end < 1 << 31 {
-                numbers.extend(lines.start as u32..lines.end as u32);
+                pairs.extend((lines.start as u32..lines.end as u32).step_by(2));
             }
         }
+        self.ahead.start = end;
         start
     }
 }
