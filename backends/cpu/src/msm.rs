@@ -26,23 +26,9 @@ pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -
     if points.len() >= division::MANY && are_wide(scalars) {
         return Ok(wide(level, points, scalars).to_affine());
     }
-    #[cfg(target_arch = "x86_64")]
-    if let Some((total, rest)) = streams::sum::<C>(level, points, scalars) {
-        if rest.is_empty() {
-            return Ok(total.to_affine());
-        }
-        let points: Vec<C> = rest.iter().map(|i| points[*i]).collect();
-        let scalars: Vec<_> = rest.iter().map(|i| scalars[*i]).collect();
-        return Ok((total + general::<C>(level, &points, &scalars)).to_affine());
-    }
-    Ok(general::<C>(level, points, scalars).to_affine())
-}
-
-/// The sum, whatever the scalars are.
-fn general<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Point<C> {
     let scalars = Integers::new(level, scalars);
     if scalars.bits() == 0 {
-        return Point::<C>::identity();
+        return Ok(C::identity());
     }
     if points.len() > FEW {
         let division = Division::best(points.len(), &scalars, rayon::current_num_threads());
@@ -51,10 +37,10 @@ fn general<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Point
         if (once || copied)
             && let Some(source) = Source::of(level, points)
         {
-            return divided::<C>(level, source, scalars, &division);
+            return Ok(divided::<C>(level, source, scalars, &division).to_affine());
         }
     }
-    variable::<C>(level, &Xy::all(level, points), scalars)
+    Ok(variable::<C>(level, &Xy::all(level, points), scalars).to_affine())
 }
 
 /// The sum of many points with scalars of full size.
@@ -145,9 +131,15 @@ fn divided<C: Curve>(
         Digits::Signed(windows) => {
             let mut scalars = scalars;
             scalars.bias(&windows);
+            #[cfg(target_arch = "x86_64")]
+            if let Some(addends) =
+                streams::sum::<C>(level, points, &scalars, (&windows, parts.len()))
+            {
+                return horner::<C>(0, &in_order(addends));
+            }
             let alone = (&windows, parts.len());
             if let Some(addends) = sections::sum::<C>(level, points, &scalars, alone) {
-                return finished::<C>(vec![addends]);
+                return horner::<C>(0, &in_order(vec![addends]));
             }
             parallel::map(parts.into_iter(), |(own, range)| {
                 Adder::with(level, |adder| {
@@ -160,16 +152,11 @@ fn divided<C: Curve>(
             hexagons::sum::<C>(level, points, (octets, base), parts)
         }
     };
-    finished::<C>(addends)
+    horner::<C>(0, &in_order(addends))
 }
 
 /// Points with binary logarithms of their weights.
 pub(crate) type Addends<B> = Vec<(u32, Vec<Xy<B>>)>;
-
-/// The sum of all addends.
-pub(crate) fn finished<C: Curve>(addends: Vec<Addends<C::Base>>) -> Point<C> {
-    horner::<C>(0, &in_order(addends))
-}
 
 /// Addends of all parts, largest weights first.
 fn in_order<B>(addends: Vec<Addends<B>>) -> Addends<B> {

@@ -1,19 +1,17 @@
-//! Sums of many points with short scalars, in one window of few buckets: threads take points range by range, each with buckets of its own, and
-//! scalars are told to be short as they are met.
+//! Sums in one window of few buckets: threads take points range by range, each with buckets of its own.
 
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-use group::Group as _;
-use zkernel_backend::{Curve, Field, Scalar};
-use zkernel_verifier::curve::Point;
+use zkernel_backend::{Curve, Scalar};
 
-use crate::affine::{Adder, NEGATED, Source};
+use crate::affine::{Adder, Source};
 use crate::buckets::{self, Section};
+use crate::digits::Windows;
+use crate::integers::Integers;
 use crate::kernels;
 use crate::level::Level;
-use crate::msm::{Addends, finished, sort};
+use crate::msm::{Addends, sort};
 use crate::parallel;
 use crate::trees::stream::Supply;
 
@@ -24,130 +22,52 @@ const POINTS_OF_A_BUCKET: usize = 1 << 10;
 /// Points that a thread takes at a time, whole octets.
 const TOGETHER: usize = 1 << 11;
 
-/// Fewest points.
-const LEAST: usize = 1 << 14;
-
-/// Octets of scalars that tell how short all may be.
-const SAMPLES: usize = 64;
-
-/// Points of every one that may have a longer scalar than those: if there are more, the rest is summed otherwise.
-const POINTS_OF_A_LONG_ONE: usize = 64;
-
-/// Points that nobody has taken, and those whose scalars are longer than expected.
-struct Shared<'a, F> {
+/// Ranges of points that nobody has taken, for digits of the first window.
+struct Ranges<'a, C> {
     level: Level,
-    scalars: &'a [F],
-    /// Largest magnitude, and number of buckets.
-    size: usize,
-    taken: AtomicUsize,
-    long: Mutex<Vec<usize>>,
-    /// Whether there are too many of these.
-    over: AtomicBool,
+    scalars: &'a Integers,
+    windows: &'a Windows,
+    points: usize,
+    taken: &'a AtomicUsize,
+    curve: core::marker::PhantomData<C>,
 }
 
-/// What a thread takes of them.
-struct Ranges<'a, F> {
-    shared: &'a Shared<'a, F>,
-    integers: Vec<i32>,
-}
-
-impl<F: Field> Supply for Ranges<'_, F> {
+impl<C: Curve> Supply for Ranges<'_, C> {
     fn take(&mut self) -> Option<Range<usize>> {
-        let (shared, points) = (self.shared, self.shared.scalars.len());
-        if shared.over.load(Ordering::Relaxed) {
-            return None;
-        }
-        let start = shared.taken.fetch_add(TOGETHER, Ordering::Relaxed);
-        (start < points).then(|| start..points.min(start + TOGETHER))
+        let start = self.taken.fetch_add(TOGETHER, Ordering::Relaxed);
+        (start < self.points).then(|| start..self.points.min(start + TOGETHER))
     }
 
-    fn digits(&mut self, range: &Range<usize>, digits: &mut Vec<u32>) {
-        let integers = &mut self.integers[..range.len()];
-        self.shared.integers(range, integers);
-        let digit = |value: &i32| value.unsigned_abs() | value.cast_unsigned() & NEGATED;
-        digits.clear();
-        digits.extend(integers.iter().map(digit));
-    }
-
-    fn scalars(&self) -> (*const i8, usize) {
-        (self.shared.scalars.as_ptr().cast(), size_of::<F>())
+    fn digits(&self, range: &Range<usize>, digits: &mut Vec<u32>) {
+        let window = (self.windows, 0);
+        kernels::digits::<Scalar<C>>(self.level, self.scalars, window, range, digits);
     }
 }
 
-impl<F: Field> Shared<'_, F> {
-    /// The scalars of a range as integers, zero for those that are too long: these are noted.
-    fn integers(&self, range: &Range<usize>, integers: &mut [i32]) {
-        if self.are_short(range, integers) {
-            return;
-        }
-        let mut long = Vec::new();
-        for (i, integer) in range.clone().zip(integers) {
-            if !self.are_short(&(i..i + 1), core::slice::from_mut(integer)) {
-                *integer = 0;
-                long.push(i);
-            }
-        }
-        let mut all = self.long.lock().unwrap_or_else(PoisonError::into_inner);
-        all.append(&mut long);
-        if all.len() > self.scalars.len() / POINTS_OF_A_LONG_ONE {
-            self.over.store(true, Ordering::Relaxed);
-        }
-    }
-
-    fn are_short(&self, range: &Range<usize>, integers: &mut [i32]) -> bool {
-        let largest = kernels::narrow(self.level, &self.scalars[range.clone()], integers);
-        largest.is_some_and(|largest| largest as usize <= self.size)
-    }
-}
-
-/// The sum, if the level has trees and some of the scalars say that all may be short; with it points that are left over, by their
-/// indices.
+/// Addends of every thread, if there is one window of few buckets and the level has trees.
 pub(crate) fn sum<C: Curve>(
     level: Level,
-    points: &[C],
-    scalars: &[Scalar<C>],
-) -> Option<(Point<C>, Vec<usize>)> {
-    if points.len() < LEAST {
+    points: Source<'_, C::Base>,
+    scalars: &Integers,
+    (windows, threads): (&Windows, usize),
+) -> Option<Vec<Addends<C::Base>>> {
+    let size = windows.buckets();
+    if windows.count() != 1 || points.len() < POINTS_OF_A_BUCKET * size * threads {
         return None;
     }
-    let source = Source::of(level, points)?;
-    let (size, threads) = (size(level, scalars)?, rayon::current_num_threads());
-    if points.len() < POINTS_OF_A_BUCKET * size * threads {
-        return None;
-    }
-    let shared = Shared {
-        level,
-        scalars,
-        size,
-        taken: AtomicUsize::new(0),
-        long: Mutex::new(Vec::new()),
-        over: AtomicBool::new(false),
-    };
-    let addends = parallel::map(0..threads, |_| {
-        let ranges = Ranges {
-            shared: &shared,
-            integers: vec![0; TOGETHER],
+    level.prime::<C::Base>()?;
+    let taken = AtomicUsize::new(0);
+    Some(parallel::map(0..threads, |_| {
+        let ranges = Ranges::<C> {
+            level,
+            scalars,
+            windows,
+            points: points.len(),
+            taken: &taken,
+            curve: core::marker::PhantomData,
         };
-        Adder::with(level, |adder| part(adder, source, ranges, size))
-    });
-    let mut rest = shared.long.into_inner();
-    let rest = rest.as_mut().map_or_else(|e| core::mem::take(e.get_mut()), core::mem::take);
-    let left = shared.taken.into_inner().min(points.len())..points.len();
-    let total = match addends.iter().all(Vec::is_empty) {
-        true => Point::<C>::identity(),
-        false => finished::<C>(addends),
-    };
-    Some((total, rest.into_iter().chain(left).collect()))
-}
-
-/// Buckets for all scalars, if they are like some of them: a power of two.
-fn size<F: Field>(level: Level, scalars: &[F]) -> Option<usize> {
-    let step = (scalars.len() / SAMPLES).next_multiple_of(8);
-    let octets = scalars.chunks_exact(8).step_by(step / 8);
-    let largest = octets.map(|octet| kernels::narrow(level, octet, &mut [0; 8]));
-    let largest = largest.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b)));
-    let largest = largest.flatten().filter(|largest| *largest != 0)?;
-    Some(largest.next_power_of_two() as usize)
+        Adder::with(level, |adder| part(adder, points, ranges, size))
+    }))
 }
 
 /// Addends of what one thread takes.

@@ -48,7 +48,7 @@ pub(crate) struct Trees {
     leaves: Vec<u32>,
     /// Those of the newest wave, until its first additions.
     planted: Vec<u32>,
-    /// Pairs of lines to fetch beside, if not those of the leaves.
+    /// Lines to fetch beside, if not those of the leaves.
     ahead: Vec<u32>,
     /// Places of the roots of a wave, in lanes.
     places: Vec<u32>,
@@ -132,7 +132,7 @@ impl Trees {
             if self.waves.is_empty() {
                 break;
             }
-            self.grow(packed, source, None);
+            self.grow(packed, source);
             self.harvest(packed, &mut roots);
         }
         for piece in &self.pieces[paired..] {
@@ -250,12 +250,11 @@ impl Trees {
         });
     }
 
-    /// Adds the next nodes of all waves, and fetches what comes next: what is ahead, counted from a start, or the leaves of the next wave.
+    /// Adds the next nodes of all waves, and fetches what comes next.
     fn grow<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
         source: &[[u64; 8]],
-        start: Option<*const i8>,
     ) {
         self.pairs.clear();
         let mut leaves = Leaves {
@@ -279,15 +278,11 @@ impl Trees {
             }
             wave.stride *= 2;
         }
-        let far = if packed.few_instructions() {
-            FAR_OF_FEW
-        } else {
-            FAR
-        };
-        let lines = match start {
-            Some(start) => Lines::pairs(start, &self.ahead),
-            None if source.len() >= far => Lines::of_points(source, &self.leaves),
-            None => Lines::none(),
+        let lines = match source.len() {
+            _ if !self.ahead.is_empty() => Lines::after(source, &self.ahead),
+            FAR.. => Lines::of_points(source, &self.leaves),
+            FAR_OF_FEW.. if packed.few_instructions() => Lines::of_points(source, &self.leaves),
+            _ => Lines::after(source, &[]),
         };
         packed.add_before(&mut self.blocks, &self.pairs, (&leaves, lines));
     }

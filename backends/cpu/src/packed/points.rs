@@ -114,7 +114,7 @@ impl<B: PrimeField + VartimeField> Packed<B> {
 
     /// Adds pairs of blocks lane by lane, with one inversion. No block is in two pairs; the right ones are overwritten.
     pub(crate) fn add(&mut self, blocks: &mut [Block], pairs: &[Pair]) {
-        self.add_before(blocks, pairs, (&Leaves::default(), Lines::none()));
+        self.add_before(blocks, pairs, (&Leaves::default(), Lines::after(&[], &[])));
     }
 
     /// As [`Packed::add`], of leaves that are gathered meanwhile, while lines are fetched.

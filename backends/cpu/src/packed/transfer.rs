@@ -39,8 +39,8 @@ pub(super) fn gather<B: PrimeField>(
 pub(crate) struct Lines<'a> {
     /// Where they are counted from.
     start: *const i8,
-    /// Bytes to another one of each, if there is: of a point that does not begin with a line, or the next.
-    second: usize,
+    /// Whether each is two: a point that does not begin with one.
+    both: bool,
     /// Their numbers.
     pub(super) numbers: &'a [u32],
 }
@@ -51,32 +51,26 @@ impl<'a> Lines<'a> {
         let start = source.as_ptr();
         Self {
             start: start.cast(),
-            second: if start.align_offset(64) == 0 { 0 } else { 56 },
+            both: start.align_offset(64) != 0,
             numbers: references,
         }
     }
 
-    /// Lines from some place on, and those behind each.
-    pub(crate) const fn pairs(start: *const i8, numbers: &'a [u32]) -> Self {
+    /// Those that such numbers of lines after the first one of some points are.
+    pub(crate) fn after(source: &[[u64; 8]], numbers: &'a [u32]) -> Self {
         Self {
-            start,
-            second: 64,
-            numbers,
+            both: false,
+            ..Self::of_points(source, numbers)
         }
     }
 
-    /// None.
-    pub(crate) const fn none() -> Self {
-        Self::pairs(core::ptr::null(), &[])
-    }
-
-    /// Asks for one of them.
+    /// Asks for one.
     #[inline(always)]
     pub(super) fn fetch<const HINT: i32>(&self, number: u32) {
         let line = self.start.wrapping_add(index(number) * 64);
         fetch_at::<HINT>(line);
-        if self.second != 0 {
-            fetch_at::<HINT>(line.wrapping_add(self.second));
+        if self.both {
+            fetch_at::<HINT>(line.wrapping_add(56));
         }
     }
 }

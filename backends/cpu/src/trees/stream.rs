@@ -22,10 +22,7 @@ pub(crate) trait Supply {
     fn take(&mut self) -> Option<core::ops::Range<usize>>;
 
     /// The digits of a range.
-    fn digits(&mut self, range: &core::ops::Range<usize>, digits: &mut Vec<u32>);
-
-    /// Where what the digits are of begins, and how many bytes it is for each point.
-    fn scalars(&self) -> (*const i8, usize);
+    fn digits(&self, range: &core::ops::Range<usize>, digits: &mut Vec<u32>);
 }
 
 /// Queues of references, and what comes next.
@@ -118,22 +115,12 @@ impl<S: Supply> Stream<S> {
         leaves.truncate(pieces.div_ceil(8) * 8 * LENGTH);
     }
 
-    /// Lines to fetch beside the next wave, as [`crate::packed::transfer::Lines::pairs`]: of the next points and of what their digits are of, both side by side. Gives where
-    /// these are counted from.
-    fn fetches(&mut self, source: &[[u64; 8]], pairs: &mut Vec<u32>) -> *const i8 {
-        pairs.clear();
-        let (points, (scalars, size)) = (source.as_ptr().cast::<i8>(), self.supply.scalars());
-        let start = points.min(scalars);
+    /// Lines to fetch beside the next wave: the first ones of points, which lie side by side.
+    fn fetches(&mut self, references: &mut Vec<u32>) {
+        references.clear();
         let end = self.ahead.end.min(self.ahead.start + FETCHED);
-        for (own, size) in [(points, 64), (scalars, size)] {
-            let own = own.addr() - start.addr();
-            let lines = (own + self.ahead.start * size) / 64..(own + end * size) / 64;
-            if lines.end < 1 << 31 {
-                pairs.extend((lines.start as u32..lines.end as u32).step_by(2));
-            }
-        }
+        references.extend((self.ahead.start..end).map(|point| point as u32));
         self.ahead.start = end;
-        start
     }
 }
 
@@ -178,8 +165,8 @@ impl Trees {
             if self.waves.is_empty() && tail.is_some_and(|(next, end)| next == end) {
                 break;
             }
-            let start = stream.fetches(source, &mut self.ahead);
-            self.grow(packed, source, Some(start));
+            stream.fetches(&mut self.ahead);
+            self.grow(packed, source);
             if roots.len() < self.pieces.len() {
                 roots.resize(self.pieces.len(), Xy::IDENTITY);
             }
