@@ -14,7 +14,6 @@ use pasta_curves::arithmetic::VartimeField;
 use crate::affine::Xy;
 use crate::packed::leaves::Leaves;
 use crate::packed::points::{Block, NOTHING, Packed, Pair};
-use crate::packed::transfer::Lines;
 use crate::packed::vector::{NEAR, prefetch};
 
 /// Points of the longest piece: longer ones save nothing, and shorter ones are more.
@@ -48,7 +47,7 @@ pub(crate) struct Trees {
     leaves: Vec<u32>,
     /// Those of the newest wave, until its first additions.
     planted: Vec<u32>,
-    /// Lines to fetch beside, if not those of the leaves.
+    /// References of points to fetch beside, if not the leaves.
     ahead: Vec<u32>,
     /// Places of the roots of a wave, in lanes.
     places: Vec<u32>,
@@ -250,7 +249,7 @@ impl Trees {
         });
     }
 
-    /// Adds the next nodes of all waves, and fetches what comes next.
+    /// Adds the next nodes of all waves, and fetches the leaves of the next one.
     fn grow<B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
@@ -278,13 +277,13 @@ impl Trees {
             }
             wave.stride *= 2;
         }
-        let lines = match source.len() {
-            _ if !self.ahead.is_empty() => Lines::after(source, &self.ahead),
-            FAR.. => Lines::of_points(source, &self.leaves),
-            FAR_OF_FEW.. if packed.few_instructions() => Lines::of_points(source, &self.leaves),
-            _ => Lines::after(source, &[]),
+        let next = match source.len() {
+            _ if !self.ahead.is_empty() => &self.ahead[..],
+            FAR.. => &self.leaves[..],
+            FAR_OF_FEW.. if packed.few_instructions() => &self.leaves[..],
+            _ => &[],
         };
-        packed.add_before(&mut self.blocks, &self.pairs, (&leaves, lines));
+        packed.add_before(&mut self.blocks, &self.pairs, (&leaves, next));
     }
 
     /// Writes out the roots of the waves that are done.

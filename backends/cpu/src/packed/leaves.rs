@@ -6,7 +6,7 @@ use ff::PrimeField;
 use super::points::{Block, Pair, subtract};
 use super::prime::{Constants, Prime};
 use super::special::Special;
-use super::transfer::{AHEAD, Lines, read};
+use super::transfer::{AHEAD, fetch, read};
 use super::vector::NEAR;
 
 /// Leaves that are not gathered: the pairs they are in come last.
@@ -33,9 +33,8 @@ impl<'a> Leaves<'a> {
     #[inline(always)]
     fn fetch(&self, block: usize) {
         let ahead = self.references.as_chunks::<8>().0;
-        let lines = Lines::of_points(self.source, &[]);
         for reference in ahead.get(block - self.block + AHEAD).into_iter().flatten() {
-            lines.fetch::<NEAR>(*reference);
+            fetch::<NEAR>(self.source, *reference);
         }
     }
 }

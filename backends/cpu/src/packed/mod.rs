@@ -82,7 +82,7 @@ mod sums;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod transfer;
+mod transfer;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod transform;
 #[cfg(all(test, target_arch = "x86_64"))]

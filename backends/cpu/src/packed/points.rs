@@ -17,7 +17,7 @@ use super::lanes::{Lanes, carry, carry_up, digits, lift, signed_digits};
 use super::leaves::{Leaves, gather_pair};
 use super::prime::{Constants, Prime};
 use super::special::{Special, add_special, exact};
-use super::transfer::{Lines, gather, index, scatter};
+use super::transfer::{fetch, gather, index, scatter};
 use super::vector::{FAR, Vector};
 use super::{shared, turns};
 use crate::affine::{NEGATED, Xy};
@@ -114,15 +114,15 @@ impl<B: PrimeField + VartimeField> Packed<B> {
 
     /// Adds pairs of blocks lane by lane, with one inversion. No block is in two pairs; the right ones are overwritten.
     pub(crate) fn add(&mut self, blocks: &mut [Block], pairs: &[Pair]) {
-        self.add_before(blocks, pairs, (&Leaves::default(), Lines::after(&[], &[])));
+        self.add_before(blocks, pairs, (&Leaves::default(), &[]));
     }
 
-    /// As [`Packed::add`], of leaves that are gathered meanwhile, while lines are fetched.
+    /// As [`Packed::add`], of leaves that are gathered meanwhile; points of their source that are gathered next are fetched.
     pub(crate) fn add_before(
         &mut self,
         blocks: &mut [Block],
         pairs: &[Pair],
-        (leaves, lines): (&Leaves<'_>, Lines<'_>),
+        (leaves, next): (&Leaves<'_>, &[u32]),
     ) {
         if pairs.is_empty() {
             return;
@@ -157,7 +157,7 @@ impl<B: PrimeField + VartimeField> Packed<B> {
                 specials,
                 inverses,
                 chains,
-                lines,
+                (leaves.source, next),
             );
         };
     }
@@ -362,13 +362,12 @@ fn backward<B: PrimeField, const FEW: bool>(
     specials: &[Special],
     inverse: [[u64; 8]; 4],
     chains: [Lanes; CHAINS],
-    lines: Lines<'_>,
+    (source, references): (&[[u64; 8]], &[u32]),
 ) {
     let words = unrolled!(4, i => Vector::load(prime.ifma, &inverse[i]));
     let inverse = Lanes::unpack(prime.ifma, words);
     let mut inverses = unrolled!(2, i => inverse.multiply_uncarried(&chains[i], k));
-    let mut fetches = lines
-        .numbers
+    let mut fetches = references
         .as_chunks::<AT_ONCE>()
         .0
         .as_chunks::<4>()
@@ -380,8 +379,8 @@ fn backward<B: PrimeField, const FEW: bool>(
         let special = specials.peek().is_some_and(|s| s.pair / CHAINS == number);
         if let (false, Ok(both), Ok(before)) = (special, pairs.try_into(), before.try_into()) {
             match fetches.next() {
-                Some(numbers) => {
-                    let next = Next { lines, numbers };
+                Some(references) => {
+                    let next = Next { source, references };
                     add_both::<FEW>(blocks, both, before, &mut inverses, Some(&next), k);
                 }
                 None => add_both::<FEW>(blocks, both, before, &mut inverses, None, k),
@@ -399,21 +398,21 @@ fn backward<B: PrimeField, const FEW: bool>(
     }
 }
 
-/// Lines, or points, fetched during a quarter of two additions: all at once would wait for each other.
+/// Points fetched during a quarter of two additions: all at once would wait for each other.
 const AT_ONCE: usize = 5;
 
-/// Lines of what is used next, fetched in four parts.
+/// Points that are gathered next, fetched in four parts.
 struct Next<'a> {
-    lines: Lines<'a>,
-    numbers: &'a [[u32; AT_ONCE]; 4],
+    source: &'a [[u64; 8]],
+    references: &'a [[u32; AT_ONCE]; 4],
 }
 
 impl Next<'_> {
     /// Asks for a part of them, without a branch.
     #[inline(always)]
     fn fetch<const PART: usize>(&self) {
-        let own = &self.numbers[PART];
-        unrolled!(5, i => self.lines.fetch::<FAR>(own[i]));
+        let own = &self.references[PART];
+        unrolled!(5, i => fetch::<FAR>(self.source, own[i]));
     }
 }
 

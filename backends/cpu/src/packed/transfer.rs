@@ -25,53 +25,21 @@ pub(super) fn gather<B: PrimeField>(
     filled[..last.len()].copy_from_slice(last);
     let last = (!last.is_empty()).then_some(&filled);
     let mut next = whole.iter().skip(AHEAD);
-    let lines = Lines::of_points(source, references);
     for (references, block) in whole.iter().chain(last).zip(blocks) {
         for reference in next.next().into_iter().flatten() {
-            lines.fetch::<NEAR>(*reference);
+            fetch::<NEAR>(source, *reference);
         }
         *block = read(prime, k, source, references);
     }
 }
 
-/// Lines to ask for, of points or whatever lies near them.
-#[derive(Clone, Copy)]
-pub(crate) struct Lines<'a> {
-    /// Where they are counted from.
-    start: *const i8,
-    /// Whether each is two: a point that does not begin with one.
-    both: bool,
-    /// Their numbers.
-    pub(super) numbers: &'a [u32],
-}
-
-impl<'a> Lines<'a> {
-    /// Those of the points of references.
-    pub(crate) fn of_points(source: &[[u64; 8]], references: &'a [u32]) -> Self {
-        let start = source.as_ptr();
-        Self {
-            start: start.cast(),
-            both: start.align_offset(64) != 0,
-            numbers: references,
-        }
-    }
-
-    /// Those that such numbers of lines after the first one of some points are.
-    pub(crate) fn after(source: &[[u64; 8]], numbers: &'a [u32]) -> Self {
-        Self {
-            both: false,
-            ..Self::of_points(source, numbers)
-        }
-    }
-
-    /// Asks for one.
-    #[inline(always)]
-    pub(super) fn fetch<const HINT: i32>(&self, number: u32) {
-        let line = self.start.wrapping_add(index(number) * 64);
-        fetch_at::<HINT>(line);
-        if self.both {
-            fetch_at::<HINT>(line.wrapping_add(56));
-        }
+/// Asks for the lines of a point: two unless it fills one. Beyond the source, for nothing.
+#[inline(always)]
+pub(super) fn fetch<const HINT: i32>(source: &[[u64; 8]], reference: u32) {
+    let point = source.as_ptr().wrapping_add(index(reference));
+    fetch_at::<HINT>(point.cast());
+    if source.as_ptr().align_offset(64) != 0 {
+        fetch_at::<HINT>(point.cast::<i8>().wrapping_add(56));
     }
 }
 

@@ -115,7 +115,7 @@ impl<S: Supply> Stream<S> {
         leaves.truncate(pieces.div_ceil(8) * 8 * LENGTH);
     }
 
-    /// Lines to fetch beside the next wave: the first ones of points, which lie side by side.
+    /// References of points to fetch beside the next wave.
     fn fetches(&mut self, references: &mut Vec<u32>) {
         references.clear();
         let end = self.ahead.end.min(self.ahead.start + FETCHED);
