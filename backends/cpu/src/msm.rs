@@ -155,6 +155,11 @@ fn divided<C: Curve>(
     horner::<C>(0, &in_order(addends))
 }
 
+/// The total of the addends of all parts.
+pub(crate) fn finished<C: Curve>(addends: Vec<Addends<C::Base>>) -> Point<C> {
+    horner::<C>(0, &in_order(addends))
+}
+
 /// Points with binary logarithms of their weights.
 pub(crate) type Addends<B> = Vec<(u32, Vec<Xy<B>>)>;
 

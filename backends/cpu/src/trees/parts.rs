@@ -84,7 +84,7 @@ impl Trees {
             if self.waves.is_empty() {
                 break;
             }
-            self.grow(packed, source, None);
+            self.grow(packed, source);
             self.harvest(packed, &mut parts.sums);
         }
     }
