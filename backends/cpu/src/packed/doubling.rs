@@ -2,8 +2,9 @@
 
 use ff::PrimeField;
 
+use super::additions::finish;
 use super::lanes::{Lanes, carry};
-use super::points::{Block, CHAINS, finish};
+use super::points::{Block, CHAINS};
 use super::prime::{Constants, Prime};
 use super::vector::Vector;
 

@@ -35,6 +35,8 @@ macro_rules! unrolled {
 }
 
 #[cfg(target_arch = "x86_64")]
+mod additions;
+#[cfg(target_arch = "x86_64")]
 mod butterflies;
 #[cfg(target_arch = "x86_64")]
 mod copies;

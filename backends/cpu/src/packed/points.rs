@@ -12,14 +12,15 @@
 use ff::PrimeField;
 use pasta_curves::arithmetic::VartimeField;
 
+use super::additions::{AT_ONCE, Next, add_both};
 use super::doubling::{backward_double, forward_double};
-use super::lanes::{Lanes, carry, carry_up, digits, lift, signed_digits};
+use super::lanes::{Lanes, carry_up};
 use super::leaves::{Leaves, gather_pair};
 use super::prime::{Constants, Prime};
 use super::special::{Special, add_special, exact};
-use super::transfer::{fetch, gather, index, scatter};
-use super::vector::{FAR, Vector};
-use super::{shared, turns};
+use super::transfer::{gather, index, scatter};
+use super::turns;
+use super::vector::Vector;
 use crate::affine::{NEGATED, Xy};
 
 /// A lane that holds no point of the source: the identity.
@@ -38,8 +39,8 @@ pub(crate) struct Block {
 /// An addition of blocks by their places, into the left one.
 #[derive(Clone, Copy)]
 pub(crate) struct Pair {
-    left: u32,
-    right: u32,
+    pub(super) left: u32,
+    pub(super) right: u32,
 }
 
 impl Pair {
@@ -396,150 +397,4 @@ fn backward<B: PrimeField, const FEW: bool>(
             blocks[left] = add_special(&blocks[left], &blocks[right], &own, special, k);
         }
     }
-}
-
-/// Points fetched during a quarter of two additions: all at once would wait for each other.
-const AT_ONCE: usize = 5;
-
-/// Points that are gathered next, fetched in four parts.
-struct Next<'a> {
-    source: &'a [[u64; 8]],
-    references: &'a [[u32; AT_ONCE]; 4],
-}
-
-impl Next<'_> {
-    /// Asks for a part of them, without a branch.
-    #[inline(always)]
-    fn fetch<const PART: usize>(&self) {
-        let own = &self.references[PART];
-        unrolled!(5, i => fetch::<FAR>(self.source, own[i]));
-    }
-}
-
-/// Two plain additions, with the differences in place of the right x: what comes before them in their chains, and the inverses
-/// of both with that, which lose the differences. Those products fill the wait for the sums' x.
-#[inline(always)]
-fn add_both<const FEW: bool>(
-    blocks: &mut [Block],
-    pairs: &[Pair; 2],
-    before: &[Lanes; 2],
-    inverses: &mut [[Vector; 5]; 2],
-    next: Option<&Next<'_>>,
-    k: &Constants,
-) {
-    let [left, other] = [
-        &blocks[pairs[0].left as usize],
-        &blocks[pairs[1].left as usize],
-    ];
-    let [right, other_right] = [
-        &blocks[pairs[0].right as usize],
-        &blocks[pairs[1].right as usize],
-    ];
-    if let Some(next) = next {
-        next.fetch::<0>();
-    }
-    let [own, next_inverse] =
-        shared::multiply_uncarried::<FEW>([&before[0], &right.x], inverses[0], k);
-    inverses[0] = next_inverse;
-    if let Some(next) = next {
-        next.fetch::<1>();
-    }
-    let [other_own, other_inverse] =
-        shared::multiply_uncarried::<FEW>([&before[1], &other_right.x], inverses[1], k);
-    inverses[1] = other_inverse;
-    let own = [digits(own), digits(other_own)];
-    if let Some(next) = next {
-        next.fetch::<2>();
-    }
-    let rises = [Rise::new(left, right, k), Rise::new(other, other_right, k)];
-    let [a, b] = turns::multiply_onto::<FEW, false>(&k.zero(), rises, [&own[0], &own[1]], k);
-    let (a, b) = (digits(a), digits(b));
-    let [square, other_square] = turns::square_onto::<FEW>(&k.p8, [&a, &b], k);
-    // x1 + x2 = 2 x1 + d - 3 p
-    let (x, d) = (&left.x.0, &right.x.0);
-    let x = unrolled!(5, j => square[j].sub(x[j].add(x[j]).add(d[j])));
-    let x = Lanes::reduced(x, k);
-    let (y, d) = (&other.x.0, &other_right.x.0);
-    let y = unrolled!(5, j => other_square[j].sub(y[j].add(y[j]).add(d[j])));
-    let y = Lanes::reduced(y, k);
-    if let Some(next) = next {
-        next.fetch::<3>();
-    }
-    let runs = [run(left, &x, k), run(other, &y, k)];
-    let [left, other] = [pairs[0].left as usize, pairs[1].left as usize];
-    (blocks[left].x, blocks[other].x) = (x, y);
-    let [f, g] = turns::multiply_onto::<FEW, false>(&k.p3, [&a, &b], [&runs[0], &runs[1]], k);
-    blocks[left].y = fallen(&blocks[left].y, f, k);
-    blocks[other].y = fallen(&blocks[other].y, g, k);
-}
-
-/// Finishes a plain addition, as [`add_both`].
-#[inline(always)]
-pub(super) fn add_plain(left: &Block, right: &Block, inverse: &Lanes, k: &Constants) -> Block {
-    let rise = right.y.subtract(&left.y, &k.p3, k);
-    let slope = rise.multiply(inverse, k);
-    let square = slope.square_uncarried(k);
-    let (x, d) = (&left.x.0, &right.x.0);
-    let x = unrolled!(5, j => square[j].add(k.p8[j]).sub(x[j].add(x[j]).add(d[j])));
-    finish(left, slope, Lanes::reduced(x, k), k)
-}
-
-/// The difference of the y, as a factor: its limbs are made when they are read.
-struct Rise<'a> {
-    left: &'a Lanes,
-    right: &'a Lanes,
-    k: &'a Constants,
-    carry: Vector,
-}
-
-impl<'a> Rise<'a> {
-    #[inline(always)]
-    fn new(left: &'a Block, right: &'a Block, k: &'a Constants) -> Self {
-        let carry = k.mask.sub(k.mask);
-        let (left, right) = (&left.y, &right.y);
-        Self {
-            left,
-            right,
-            k,
-            carry,
-        }
-    }
-}
-
-impl turns::Limbs for Rise<'_> {
-    #[inline(always)]
-    fn limb<const I: usize>(&mut self) -> Vector {
-        let mut limb = self.right.0[I].sub(self.left.0[I]);
-        if I != 3 {
-            limb = limb.add(self.k.p3[I]);
-        }
-        if I > 0 {
-            limb = limb.add(self.carry);
-        }
-        self.carry = limb.sar::<52>();
-        limb
-    }
-}
-
-/// Four times the difference of the left x and the sum's.
-#[inline(always)]
-fn run(left: &Block, x: &Lanes, k: &Constants) -> Lanes {
-    let run = lift(unrolled!(5, j => left.x.0[j].sub(x.0[j])), &k.p3);
-    signed_digits(unrolled!(5, j => run[j].shl::<2>()))
-}
-
-/// The sum's y, given the left one and the product of slope and run, 3 p more.
-#[inline(always)]
-fn fallen(left: &Lanes, fall: [Vector; 5], k: &Constants) -> Lanes {
-    debug_assert!(left.0.iter().all(|limb| limb.within(1 << 61)));
-    Lanes::settled(unrolled!(5, j => fall[j].sub(left.0[j])), k)
-}
-
-/// The sum, given its x and the slope, with normal limbs: doublings go on and on.
-#[inline(always)]
-pub(super) fn finish(left: &Block, slope: Lanes, x: Lanes, k: &Constants) -> Block {
-    let fall = slope.multiply_uncarried(&run(left, &x, k), k);
-    let fall = unrolled!(5, j => fall[j].add(k.p3[j]));
-    let y = carry(fallen(&left.y, fall, k).0, k);
-    Block { x, y }
 }

@@ -1,7 +1,8 @@
 //! Additions of blocks where some lanes hold an identity, equal or opposite points.
 
+use super::additions::{add_plain, finish};
 use super::lanes::{Lanes, carry};
-use super::points::{Block, add_plain, finish};
+use super::points::Block;
 use super::prime::Constants;
 
 /// A block of additions that are not all plain, as bits of lanes.

@@ -5,6 +5,10 @@
 
 use core::arch::x86_64::*;
 
+mod assembly;
+
+pub(super) use self::assembly::another;
+use self::assembly::{high_at, low_at, pin, pin_all};
 use super::pace::Pace;
 
 /// Proof that AVX-512 F, IFMA, VBMI2, DQ and BW are there, and what counts on this processor.
@@ -377,54 +381,6 @@ impl Vector {
     }
 }
 
-/// The same reference. The compiler takes it for another one, and does not carry over what it has read through the first.
-#[expect(
-    clippy::pointers_in_nomem_asm_block,
-    reason = "the comment reads nothing"
-)]
-#[inline(always)]
-pub(super) fn another<T>(reference: &T) -> &T {
-    let mut pointer = core::ptr::from_ref(reference);
-    // SAFETY: no instruction: a comment that names a register, which still holds the pointer of a reference.
-    unsafe {
-        core::arch::asm!("/* {} */", inout(reg) pointer, options(pure, nomem, nostack, preserves_flags));
-        &*pointer
-    }
-}
-
-/// See [`Vector::pinned_all`].
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn pin_all(vectors: [Vector; 8]) -> [Vector; 8] {
-    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = vectors;
-    // SAFETY: no instruction: a comment that names registers.
-    unsafe {
-        core::arch::asm!(
-            "/* {} {} {} {} {} {} {} {} */",
-            inout(zmm_reg) a.0, inout(zmm_reg) b.0, inout(zmm_reg) c.0, inout(zmm_reg) d.0,
-            inout(zmm_reg) e.0, inout(zmm_reg) f.0, inout(zmm_reg) g.0, inout(zmm_reg) h.0,
-            options(pure, nomem, nostack, preserves_flags)
-        );
-    }
-    [a, b, c, d, e, f, g, h]
-}
-
-/// See [`Vector::pinned`].
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn pin(vectors: [Vector; 4]) -> [Vector; 4] {
-    let [mut a, mut b, mut c, mut d] = vectors;
-    // SAFETY: no instruction: a comment that names four registers.
-    unsafe {
-        core::arch::asm!(
-            "/* {} {} {} {} */",
-            inout(zmm_reg) a.0, inout(zmm_reg) b.0, inout(zmm_reg) c.0, inout(zmm_reg) d.0,
-            options(pure, nomem, nostack, preserves_flags)
-        );
-    }
-    [a, b, c, d]
-}
-
 /// To the first-level cache.
 pub(crate) const NEAR: i32 = _MM_HINT_T0;
 
@@ -442,36 +398,4 @@ pub(crate) fn prefetch<const HINT: i32, T>(value: &T) {
 pub(crate) fn fetch_at<const HINT: i32>(address: *const i8) {
     // SAFETY: prefetching reads nothing and never fails, whatever the address.
     unsafe { _mm_prefetch::<HINT>(address) }
-}
-
-/// See [`Vector::low_at`].
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn low_at<const J: usize>(mut sum: Vector, b: Vector, c: &[Vector; 5]) -> Vector {
-    const { assert!(J < 5) };
-    // SAFETY: the instruction reads 64 aligned bytes, factor J.
-    unsafe {
-        core::arch::asm!(
-            "vpmadd52luq {}, {}, zmmword ptr [{} + {}]",
-            inout(zmm_reg) sum.0, in(zmm_reg) b.0, in(reg) c, const 64 * J,
-            options(pure, readonly, nostack, preserves_flags)
-        );
-    }
-    sum
-}
-
-/// See [`Vector::high_at`].
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn high_at<const J: usize>(mut sum: Vector, b: Vector, c: &[Vector; 5]) -> Vector {
-    const { assert!(J < 5) };
-    // SAFETY: the instruction reads 64 aligned bytes, factor J.
-    unsafe {
-        core::arch::asm!(
-            "vpmadd52huq {}, {}, zmmword ptr [{} + {}]",
-            inout(zmm_reg) sum.0, in(zmm_reg) b.0, in(reg) c, const 64 * J,
-            options(pure, readonly, nostack, preserves_flags)
-        );
-    }
-    sum
 }
