@@ -3,7 +3,7 @@
 
 use ff::PrimeField;
 
-use super::points::{Block, Pair, subtract};
+use super::points::{Block, Pair, plain, subtract};
 use super::prime::{Constants, Prime};
 use super::special::Special;
 use super::transfer::{AHEAD, fetch, read};
@@ -54,11 +54,10 @@ pub(super) fn gather_pair<B: PrimeField>(
     let left = read(prime, k, leaves.source, leaves.of_block(to_left));
     let right = read(prime, k, leaves.source, leaves.of_block(to_right));
     let difference = right.x.subtract(&left.x, &k.p3, k);
-    let near = difference.0[0].low_halves_below_eight();
-    let rare = near | left.y.0[0].min(right.y.0[0]).zeros();
+    let plain = plain(&left, &right, &difference);
     blocks[to_left] = left;
     blocks[to_right].y = right.y;
-    if rare == 0 {
+    if plain {
         blocks[to_right].x = difference;
     } else {
         blocks[to_right].x = right.x;

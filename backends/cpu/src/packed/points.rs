@@ -328,6 +328,13 @@ fn begin<B: PrimeField>(
     }
 }
 
+/// Whether all lanes hold plain additions for sure: a multiple of p among the differences has low bits below 8, and an identity is zero.
+#[inline(always)]
+pub(super) fn plain(left: &Block, right: &Block, difference: &Lanes) -> bool {
+    let near = difference.0[0].low_halves_below_eight();
+    near | left.y.0[0].min(right.y.0[0]).zeros() == 0
+}
+
 /// The difference of the x of a pair in place of the right one.
 #[inline(always)]
 pub(super) fn subtract(
@@ -339,14 +346,12 @@ pub(super) fn subtract(
 ) {
     let (left, right) = (&blocks[pair.left as usize], &blocks[pair.right as usize]);
     let difference = right.x.subtract(&left.x, &k.p3, k);
-    let near = difference.0[0].low_halves_below_eight();
-    let rare = near | left.y.0[0].min(right.y.0[0]).zeros();
     // Each written where it is made, so that what is common stays in registers.
-    if rare == 0 {
+    if plain(left, right, &difference) {
         blocks[pair.right as usize].x = difference;
     } else {
         // SAFETY: `Constants` hold vectors, which exist only where the features do.
-        let exact = unsafe { exact(place, left, right, (difference, near), specials, k) };
+        let exact = unsafe { exact(place, left, right, difference, specials, k) };
         blocks[pair.right as usize].x = exact;
     }
 }

@@ -27,20 +27,20 @@ impl Special {
     }
 }
 
-/// The denominators of a pair that may hold no plain additions: never zero. `near` tells lanes whose difference may be.
+/// The denominators of a pair that may hold no plain additions: never zero.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 pub(super) fn exact(
     pair: usize,
     left: &Block,
     right: &Block,
-    (difference, near): (Lanes, u8),
+    difference: Lanes,
     specials: &mut Vec<Special>,
     k: &Constants,
 ) -> Lanes {
     let (left_identity, right_identity) = (left.y.zeros(), right.y.zeros());
     let identities = left_identity | right_identity;
-    let same_x = if near == 0 {
+    let same_x = if difference.0[0].low_halves_below_eight() == 0 {
         0
     } else {
         difference.canonical(k).zeros() & !identities
