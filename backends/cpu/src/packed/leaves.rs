@@ -6,7 +6,7 @@ use ff::PrimeField;
 use super::points::{Block, Pair, plain, subtract};
 use super::prime::{Constants, Prime};
 use super::special::Special;
-use super::transfer::{AHEAD, fetch, read};
+use super::transfer::{AHEAD, fetch_block, read};
 use super::vector::NEAR;
 
 /// Leaves that are not gathered: the pairs they are in come last.
@@ -33,8 +33,8 @@ impl<'a> Leaves<'a> {
     #[inline(always)]
     fn fetch(&self, block: usize) {
         let ahead = self.references.as_chunks::<8>().0;
-        for reference in ahead.get(block - self.block + AHEAD).into_iter().flatten() {
-            fetch::<NEAR>(self.source, *reference);
+        if let Some(references) = ahead.get(block - self.block + AHEAD) {
+            fetch_block::<NEAR>(self.source, references);
         }
     }
 }

@@ -5,7 +5,7 @@ use ff::PrimeField;
 use super::lanes::{Lanes, carry};
 use super::points::{Block, NOTHING};
 use super::prime::{Constants, Prime};
-use super::vector::{NEAR, Vector, fetch_at};
+use super::vector::{NEAR, Vector, another, fetch_at};
 use crate::affine::NEGATED;
 
 /// Blocks ahead of which points are fetched.
@@ -26,8 +26,8 @@ pub(super) fn gather<B: PrimeField>(
     let last = (!last.is_empty()).then_some(&filled);
     let mut next = whole.iter().skip(AHEAD);
     for (references, block) in whole.iter().chain(last).zip(blocks) {
-        for reference in next.next().into_iter().flatten() {
-            fetch::<NEAR>(source, *reference);
+        if let Some(next) = next.next() {
+            fetch_block::<NEAR>(source, next);
         }
         *block = read(prime, k, source, references);
     }
@@ -43,6 +43,17 @@ pub(super) fn fetch<const HINT: i32>(source: &[[u64; 8]], reference: u32) {
     }
 }
 
+/// Asks for the points of a block.
+#[inline(always)]
+pub(super) fn fetch_block<const HINT: i32>(source: &[[u64; 8]], references: &[u32; 8]) {
+    let start = source.as_ptr();
+    unrolled!(8, i => fetch_at::<HINT>(start.wrapping_add(index(references[i])).cast()));
+    if start.align_offset(64) != 0 {
+        let last = start.cast::<i8>().wrapping_add(56).cast::<[u64; 8]>();
+        unrolled!(8, i => fetch_at::<HINT>(last.wrapping_add(index(references[i])).cast()));
+    }
+}
+
 /// The block of eight references.
 #[inline(always)]
 pub(super) fn read<B: PrimeField>(
@@ -51,15 +62,17 @@ pub(super) fn read<B: PrimeField>(
     source: &[[u64; 8]],
     references: &[u32; 8],
 ) -> Block {
-    let all = Vector::load_halves(prime.ifma, references);
-    let place = all.and(Vector::splat(prime.ifma, u64::from(!NEGATED)));
-    let inside = place.below(Vector::splat(prime.ifma, source.len() as u64));
-    let negated = all.any_of(Vector::splat(prime.ifma, u64::from(NEGATED))) & inside;
-    let points = if inside == u8::MAX {
+    let lanes = Vector::load_halves(prime.ifma, references);
+    let negated = lanes.any_of(Vector::splat(prime.ifma, u64::from(NEGATED)));
+    // Compared as scalars, and as another array: what is taken out of a vector takes two vector instructions each.
+    let references = another(references);
+    let inside = |i: usize| index(references[i]) < source.len();
+    let all = inside(0) && inside(1) && inside(2) && inside(3);
+    let points = if all && inside(4) && inside(5) && inside(6) && inside(7) {
         // SAFETY: all references are below the length.
         unrolled!(8, i => unsafe { source.get_unchecked(index(references[i])) })
     } else {
-        // Beyond the source is `NOTHING`.
+        // Beyond the source is `NOTHING`, an identity, which has no sign.
         unrolled!(8, i => source.get(index(references[i])).unwrap_or(&IDENTITY))
     };
     transpose(prime, k, points, negated)

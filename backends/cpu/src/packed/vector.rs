@@ -149,13 +149,6 @@ impl Vector {
         Self(unsafe { _mm512_cvtepu32_epi64(_mm256_loadu_si256(halves.as_ptr().cast())) })
     }
 
-    /// Lanes that are below those of another vector, as bits.
-    #[inline(always)]
-    pub(super) fn below(self, other: Self) -> u8 {
-        // SAFETY: a `Vector` exists.
-        unsafe { _mm512_cmplt_epu64_mask(self.0, other.0) }
-    }
-
     /// Lanes that have a bit of a mask, as bits.
     #[inline(always)]
     pub(super) fn any_of(self, mask: Self) -> u8 {
