@@ -13,6 +13,9 @@ const MOST_RUNS: usize = 51;
 const RUN: Duration = Duration::from_millis(5);
 /// Time to spend on a group of short tasks.
 const BUDGET: Duration = Duration::from_millis(1500);
+/// For so long all processors work before a turn on several threads: in a virtual machine one that was idle may take milliseconds until a
+/// thread that is woken runs on it, which is not what is compared.
+const AWAKE: Duration = Duration::from_millis(3);
 /// A peer this much slower than the best one in the warm-up is not run again.
 const HOPELESS: u32 = 3;
 
@@ -92,7 +95,7 @@ impl Spread {
 #[must_use]
 pub fn compare(what: Measured<'_>, mut tasks: Vec<Task<'_>>) -> (Value, Spread) {
     drop_hopeless(&mut tasks);
-    let times = interleave(&mut tasks);
+    let times = interleave(&mut tasks, what.threads);
     let spreads = times.into_iter().map(|t| Spread::of(t, what.operations));
     let named: Vec<(&str, Spread)> = tasks.iter().map(|task| task.name).zip(spreads).collect();
     let ours = named[0].1;
@@ -126,7 +129,20 @@ fn once(task: &mut Task<'_>) -> Duration {
     }
 }
 
-fn interleave(tasks: &mut [Task<'_>]) -> Vec<Vec<Duration>> {
+/// Keeps as many processors busy as threads will be timed, if those are several.
+fn awake(threads: usize) {
+    let start = Instant::now();
+    let work = || {
+        while start.elapsed() < AWAKE {
+            std::hint::spin_loop();
+        }
+    };
+    if threads > 1 {
+        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    }
+}
+
+fn interleave(tasks: &mut [Task<'_>], threads: usize) -> Vec<Vec<Duration>> {
     let mut times = vec![Vec::new(); tasks.len()];
     let start = Instant::now();
     for run in 0..MOST_RUNS {
@@ -134,6 +150,7 @@ fn interleave(tasks: &mut [Task<'_>]) -> Vec<Vec<Duration>> {
             break;
         }
         for (task, times) in tasks.iter_mut().zip(&mut times) {
+            awake(threads);
             times.push(once(task));
         }
     }
