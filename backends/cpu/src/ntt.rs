@@ -11,6 +11,8 @@ use zkernel_verifier::curve::powers;
 use crate::columns::Columns;
 use crate::level::Level;
 #[cfg(target_arch = "x86_64")]
+use crate::packed::eights::{self, Source};
+#[cfg(target_arch = "x86_64")]
 use crate::packed::prime::Prime;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::transform::{self as packed, OwnRoom, Plan, Room, SIZES, Shift, Shifts};
@@ -40,6 +42,9 @@ enum Kind {
     /// A packed plan, or that of the inverse.
     #[cfg(target_arch = "x86_64")]
     Plan(bool),
+    /// That of eight columns at once.
+    #[cfg(target_arch = "x86_64")]
+    Eights(bool),
     /// Powers of a shift, as factors of packed products or as they are.
     Shifts([u8; 32], bool),
     /// Those of rows and of columns.
@@ -68,7 +73,7 @@ fn cached<F: 'static, T: Any + Send + Sync>(
         Kind::Powers => false,
         Kind::Shifts(..) => true,
         #[cfg(target_arch = "x86_64")]
-        Kind::Plan(_) => false,
+        Kind::Plan(_) | Kind::Eights(_) => false,
         #[cfg(target_arch = "x86_64")]
         Kind::Shift(_) => true,
     };
@@ -112,7 +117,9 @@ pub(crate) fn interpolate<F: Field>(level: Level, values: &Columns<F>) -> Result
         let make = || Plan::new(prime, log_n, root(), scale);
         let plan = cached::<F, _>(log_n, Kind::Plan(true), make);
         let none = Shifts::Cells(&[]);
-        let cells = transform_packed(prime, &plan, &values.full(level), none);
+        let make = || eights::Plan::new(prime, log_n, root(), true);
+        let eights = || cached::<F, _>(log_n, Kind::Eights(true), make);
+        let cells = transform_packed(prime, (&plan, &eights), &values.full(level), none);
         return Ok(Columns::new(columns, rows, cells));
     }
     let powers = half_period(log_n);
@@ -147,7 +154,9 @@ pub(crate) fn coset_evaluate<F: Field>(
             powers = cached::<F, _>(log_n, kind, || Shift::new(prime, log_n, shift));
             Shifts::Powers(&powers)
         };
-        let cells = transform_packed(prime, &plan, &coefficients.full(level), shifts);
+        let make = || eights::Plan::new(prime, log_n, omega(log_n), false);
+        let eights = || cached::<F, _>(log_n, Kind::Eights(false), make);
+        let cells = transform_packed(prime, (&plan, &eights), &coefficients.full(level), shifts);
         return Ok(Columns::new(columns, rows, cells));
     }
     let (powers, shifts) = (half_period(log_n), shifts(log_n, shift, F::ONE));
@@ -164,12 +173,18 @@ pub(crate) fn coset_evaluate<F: Field>(
 #[cfg(target_arch = "x86_64")]
 fn transform_packed<F: Field>(
     prime: Prime<F>,
-    plan: &Plan,
+    (plan, eights): (&Plan, &dyn Fn() -> Arc<eights::Plan>),
     cells: &[F],
     shifts: Shifts<'_, F>,
 ) -> Vec<F> {
-    let mut outputs = room::take(cells.len());
+    let mut all = room::take(cells.len());
     let rows = plan.cells();
+    let groups = groups(plan, shifts, cells.len());
+    let (grouped, cells) = cells.split_at(groups * eights::COLUMNS * rows);
+    let (results, outputs) = all.split_at_mut(grouped.len());
+    if let (Shifts::Cells(shifts), 1..) = (shifts, groups) {
+        transform_groups(prime, &eights(), (grouped, shifts), results);
+    }
     let first = |column: &[F], (start, cells): (usize, &mut [F]), room: &mut Room| {
         packed::first_pass(prime, plan, (column, shifts), start, cells, room);
     };
@@ -195,7 +210,45 @@ fn transform_packed<F: Field>(
             packed::second_pass(prime, plan, output, None);
         }
     }
-    outputs
+    all
+}
+
+/// Groups of columns that are transformed at once: as many for each thread.
+#[cfg(target_arch = "x86_64")]
+fn groups<F>(plan: &Plan, shifts: Shifts<'_, F>, cells: usize) -> usize {
+    let fits = eights::SIZES.contains(&plan.cells().ilog2());
+    if !fits || matches!(shifts, Shifts::Powers(_)) {
+        return 0;
+    }
+    let threads = rayon::current_num_threads();
+    cells / (eights::COLUMNS * plan.cells()) / threads * threads
+}
+
+/// Transforms of groups of columns.
+#[cfg(target_arch = "x86_64")]
+fn transform_groups<F: Field>(
+    prime: Prime<F>,
+    plan: &eights::Plan,
+    (cells, shifts): (&[F], &[F]),
+    outputs: &mut [F],
+) {
+    let threads = rayon::current_num_threads();
+    let groups = cells.chunks(plan.cells()).enumerate();
+    let work = |room: &mut OwnRoom, ((index, columns), outputs): ((usize, &[F]), &mut [F])| {
+        // Threads take groups in turns, more or less.
+        let next = cells.chunks(plan.cells()).nth(index + threads);
+        let source = Source {
+            columns,
+            shifts,
+            next: next.unwrap_or_default(),
+        };
+        eights::transform(prime, plan, source, outputs, room.get());
+    };
+    parallel::each_with(
+        groups.zip(outputs.chunks_mut(plan.cells())),
+        OwnRoom::new,
+        work,
+    );
 }
 
 /// Powers `1, omega, ..`, half a period of them.

@@ -43,6 +43,49 @@ fn transforms<C: Curve>() {
     }
 }
 
+/// Groups of eight columns and some that are left, on as many threads as share them evenly or not, of all sizes that are transformed so and one
+/// more. Columns of zeros, of one value and of two have results next to multiples of p.
+fn transforms_of_many_columns<C: Curve>() {
+    for (log_n, columns, threads) in [
+        (6, 8, 1),
+        (6, 19, 2),
+        (7, 27, 3),
+        (8, 16, 1),
+        (9, 17, 2),
+        (10, 16, 1),
+        (10, 25, 2),
+        (11, 9, 1),
+    ] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let pool = pool.build().expect("there are threads");
+        let mut host = full::<C>(columns, 1 << log_n);
+        if let Body::Full(cells) = &mut host.body {
+            for (index, cell) in cells.iter_mut().enumerate() {
+                match index >> log_n {
+                    3 => *cell = Scalar::<C>::ZERO,
+                    5 => *cell = -Scalar::<C>::ONE,
+                    6 if index % 2 == 0 => *cell = Scalar::<C>::ONE,
+                    6 => *cell = -Scalar::<C>::ONE,
+                    _ => (),
+                }
+            }
+        }
+        same(|cpu| {
+            pool.install(|| {
+                let columns = Backend::<C>::upload(cpu, &host)?;
+                let coefficients = Backend::<C>::interpolate(cpu, &columns)?;
+                let values = Backend::<C>::coset_evaluate(cpu, &columns, scalars(9, 1)[0])?;
+                let back = Backend::<C>::coset_evaluate(cpu, &coefficients, Scalar::<C>::ONE)?;
+                assert!(Backend::<C>::read(cpu, &back)? == Backend::<C>::read(cpu, &columns)?);
+                Ok((
+                    Backend::<C>::read(cpu, &coefficients)?,
+                    Backend::<C>::read(cpu, &values)?,
+                ))
+            })
+        });
+    }
+}
+
 /// Single columns on several threads, those of which the cells of later tasks are copied among them, in parts of unequal length.
 fn transforms_of_one_column<C: Curve>() {
     for (log_n, threads) in [(14, 3), (17, 1), (17, 3), (18, 2)] {
@@ -185,4 +228,4 @@ macro_rules! both_curves {
     )* };
 }
 
-both_curves!(transforms transforms_of_one_column linear points full_scalars);
+both_curves!(transforms transforms_of_many_columns transforms_of_one_column linear points full_scalars);

@@ -13,7 +13,7 @@
 use zkernel_backend::Field;
 use zkernel_verifier::curve::powers;
 
-use super::copies::{Beside, Pieces};
+use super::copies::Aside;
 use super::known::Known;
 use super::loose::Loose;
 use super::prime::{Constants, Prime};
@@ -77,11 +77,11 @@ pub(super) trait Sink {
 
 /// Transforms whole vectors from bit-reversed to natural order, the first layer (sums and differences) being done, with copies for the next tasks beside; results are within 31 p if the pass has at most nine layers.
 #[inline(always)]
-pub(super) fn vertical<S: Sink, P: Pieces>(
+pub(super) fn vertical<S: Sink, A: Aside>(
     ifma: Ifma,
     buffer: &mut [Loose],
     twiddles: &Twiddles,
-    (sink, beside): (&mut S, &mut Beside<'_, P>),
+    (sink, beside): (&mut S, &mut A),
     k: &Constants,
 ) {
     let (length, quarter) = (buffer.len(), buffer.len() / 4);
@@ -108,22 +108,102 @@ pub(super) fn vertical<S: Sink, P: Pieces>(
     for (i, w) in pair.iter().enumerate() {
         let one = quarter == 8 && i == 0;
         beside.step(1);
-        let a = a[i].plus(&lift);
-        let [(a, b), (c, d)] = two_butterflies(ifma, [(&a, &b[i]), (&c[i], &d[i])], &w[0], one, k);
-        let (a, c) = butterfly(ifma, &a, &c, &w[1], k);
-        sink.put(i, 0, [a, c], k);
-        let (b, d) = butterfly(ifma, &b, &d, &w[2], k);
-        sink.put(i, 1, [b, d], k);
+        let values = [&a[i].plus(&lift), &b[i], &c[i], &d[i]];
+        last_two_layers(ifma, values, (i, w, one), sink, k);
     }
+}
+
+/// Parts (as logarithm) of values of which the last four layers are done together.
+pub(super) const LOG_PARTS: u32 = 4;
+
+/// Values of each part that are worked on together.
+pub(super) const TOGETHER: usize = 4;
+
+/// The layers of a part, of a power of two from 8 on, the first being done.
+#[inline(always)]
+pub(super) fn layers_of_part<A: Aside>(
+    ifma: Ifma,
+    part: &mut [Loose],
+    twiddles: &Twiddles,
+    beside: &mut A,
+    k: &Constants,
+) {
+    // SAFETY: `Ifma` proves the features.
+    unsafe { layers(ifma, part, twiddles, beside, k) };
+}
+
+/// The last four layers on the values of all parts, of which each is read once; after a part there may be more in the buffer. At most ten
+/// layers in all, before which nothing is lowered.
+#[inline(always)]
+pub(super) fn last_layers<S: Sink, A: Aside>(
+    ifma: Ifma,
+    (buffer, rows): (&[Loose], usize),
+    twiddles: &Twiddles,
+    (between, sink, beside): (&mut [Loose; TOGETHER << LOG_PARTS], &mut S, &mut A),
+    k: &Constants,
+) {
+    let (part, stride) = (rows >> LOG_PARTS, buffer.len() >> LOG_PARTS);
+    let index = twiddles.pairs.len() - 2;
+    debug_assert!(index + 1 < UNBOUNDED);
+    let lift = Loose(*S::lift(k));
+    for start in (0..part).step_by(TOGETHER) {
+        let pair = &twiddles.pairs[index][start..][..TOGETHER];
+        for (i, w) in pair.iter().enumerate() {
+            for (own, to) in buffer
+                .chunks_exact(4 * stride)
+                .zip(between.chunks_exact_mut(4 * TOGETHER))
+            {
+                beside.step(1);
+                let values = unrolled!(4, j => &own[j * stride + start + i]);
+                let values = two_layers(ifma, values, w, k);
+                for j in 0..4 {
+                    to[j * TOGETHER + i] = values[j];
+                }
+            }
+        }
+        for place in 0..4 * TOGETHER {
+            let i = place / TOGETHER * part + start + place % TOGETHER;
+            beside.step(1);
+            let [a, b, c, d] = unrolled!(4, j => &between[place + 4 * TOGETHER * j]);
+            let values = [&a.plus(&lift), b, c, d];
+            let w = &twiddles.pairs[index + 1][i];
+            last_two_layers(ifma, values, (i, w, false), sink, k);
+        }
+    }
+}
+
+/// Two layers on four values.
+#[inline(always)]
+fn two_layers(ifma: Ifma, [a, b, c, d]: [&Loose; 4], w: &[Known; 3], k: &Constants) -> [Loose; 4] {
+    let [(a, b), (c, d)] = two_butterflies(ifma, [(a, b), (c, d)], &w[0], false, k);
+    let (a, c) = butterfly(ifma, &a, &c, &w[1], k);
+    let (b, d) = butterfly(ifma, &b, &d, &w[2], k);
+    [a, b, c, d]
+}
+
+/// The last two, handed on; the first factor may be one.
+#[inline(always)]
+fn last_two_layers<S: Sink>(
+    ifma: Ifma,
+    [a, b, c, d]: [&Loose; 4],
+    (i, w, one): (usize, &[Known; 3], bool),
+    sink: &mut S,
+    k: &Constants,
+) {
+    let [(a, b), (c, d)] = two_butterflies(ifma, [(a, b), (c, d)], &w[0], one, k);
+    let (a, c) = butterfly(ifma, &a, &c, &w[1], k);
+    sink.put(i, 0, [a, c], k);
+    let (b, d) = butterfly(ifma, &b, &d, &w[2], k);
+    sink.put(i, 1, [b, d], k);
 }
 
 /// All layers of a part, of a power of two from 8 on: those of its quarters first, which stay in the first-level cache.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn layers<P: Pieces>(
+fn layers<A: Aside>(
     ifma: Ifma,
     part: &mut [Loose],
     twiddles: &Twiddles,
-    beside: &mut Beside<'_, P>,
+    beside: &mut A,
     k: &Constants,
 ) {
     if part.len() < 32 {

@@ -26,6 +26,56 @@ pub(super) trait Pieces {
     fn cells(&self, row: usize, task: usize) -> [&[Word; 4]; 2];
 }
 
+/// What is done beside the layers, step by step.
+pub(super) trait Aside {
+    /// Takes some steps, if as many are left.
+    fn step(&mut self, steps: usize);
+}
+
+/// Nothing.
+pub(super) struct Nothing;
+
+impl Aside for Nothing {
+    #[inline(always)]
+    fn step(&mut self, _: usize) {}
+}
+
+/// Cells that will be read or written soon are asked for.
+pub(super) struct Ahead {
+    next: *const i8,
+    /// Lines that are left.
+    lines: usize,
+}
+
+/// Lines in a step: four for every value of a pass, with as many steps as [`super::butterflies`] takes.
+const LINES: usize = 8;
+
+impl Ahead {
+    /// All of these.
+    pub(super) const fn new(cells: &[Word]) -> Self {
+        Self {
+            next: cells.as_ptr().cast(),
+            lines: cells.len() / 2,
+        }
+    }
+}
+
+impl Aside for Ahead {
+    #[inline(always)]
+    fn step(&mut self, steps: usize) {
+        for _ in 0..steps {
+            if self.lines < LINES {
+                return;
+            }
+            for line in 0..LINES {
+                fetch_at::<FAR>(self.next.wrapping_add(64 * line));
+            }
+            self.next = self.next.wrapping_add(64 * LINES);
+            self.lines -= LINES;
+        }
+    }
+}
+
 /// What is copied beside the work on other tasks, row by row.
 pub(super) struct Beside<'a, P> {
     ifma: Ifma,
@@ -45,20 +95,6 @@ impl<'a, P: Pieces> Beside<'a, P> {
             pieces,
             copies,
             steps: 0,
-        }
-    }
-
-    /// Takes some steps, if as many are left.
-    #[inline(always)]
-    pub(super) fn step(&mut self, steps: usize) {
-        for _ in 0..steps {
-            if self.steps >= self.copies.len() {
-                return;
-            }
-            self.steps += 1;
-            if self.steps.is_multiple_of(TOGETHER) {
-                self.copy(self.steps / TOGETHER - 1);
-            }
         }
     }
 
@@ -89,6 +125,21 @@ impl<'a, P: Pieces> Beside<'a, P> {
     #[inline(always)]
     pub(super) fn finish(&mut self) {
         self.step(self.copies.len() - self.steps);
+    }
+}
+
+impl<P: Pieces> Aside for Beside<'_, P> {
+    #[inline(always)]
+    fn step(&mut self, steps: usize) {
+        for _ in 0..steps {
+            if self.steps >= self.copies.len() {
+                return;
+            }
+            self.steps += 1;
+            if self.steps.is_multiple_of(TOGETHER) {
+                self.copy(self.steps / TOGETHER - 1);
+            }
+        }
     }
 }
 

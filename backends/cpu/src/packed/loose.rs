@@ -76,6 +76,65 @@ impl Loose {
         let limbs = signed_digits(self.lowered(k).0).0;
         (packed(limbs), limbs[4].shr::<46>())
     }
+
+    /// As [`Loose::nearly_canonical`], over a power of two.
+    ///
+    /// p is one modulo `2^32`: what the value lacks to a multiple of the divisor is known from its low limb, and as many times p are added with the
+    /// multiple of t that lowers it, from 0 on below `2^128 2^16`. The bits of the quotient are where they are; it is below p as its value is.
+    #[inline(always)]
+    pub(super) fn nearly_canonical_over(
+        &self,
+        by: &Division,
+        k: &Constants,
+    ) -> ([Vector; 4], Vector) {
+        let (l, [p0, p1, p2, _, _]) = (self.0, k.p);
+        let times = k.sixty_four.sub(l[4].sar::<46>());
+        debug_assert!(times.words().iter().all(|times| *times < 128));
+        let lacking = k.mask.sub(l[0].add(times)).add(by.one).and(by.below);
+        let times = times.add(lacking);
+        let [a, b, c, d, top] = signed_digits([
+            l[0].low(times, p0),
+            l[1].high(times, p0).low(times, p1),
+            l[2].high(times, p1).low(times, p2),
+            l[3],
+            l[4].and(k.below_top).add(lacking.shl::<46>()),
+        ])
+        .0;
+        debug_assert!(a.and(by.below).zeros() == u8::MAX);
+        let words = [
+            a.shl::<12>().funnel_by(b, by.shifts[0]),
+            b.shl::<12>().funnel_by(c, by.shifts[1]),
+            c.shl::<12>().funnel_by(d, by.shifts[2]),
+            d.shl::<12>().funnel_by(top, by.shifts[3]),
+        ];
+        (words, top.and(by.above))
+    }
+}
+
+/// What values are divided by: a power of two.
+pub(super) struct Division {
+    one: Vector,
+    /// The divisor less one.
+    below: Vector,
+    /// By how much two limbs are shifted for each word.
+    shifts: [Vector; 4],
+    /// Bits of the top limb above `2^254` times the divisor.
+    above: Vector,
+}
+
+impl Division {
+    /// By `2^log`, at most `2^15`.
+    #[inline(always)]
+    pub(super) fn new(ifma: Ifma, log: u32) -> Self {
+        debug_assert!(log < 16);
+        let first = 12 + u64::from(log);
+        Self {
+            one: Vector::splat(ifma, 1),
+            below: Vector::splat(ifma, (1 << log) - 1),
+            shifts: [0, 12, 24, 36].map(|more| Vector::splat(ifma, first + more)),
+            above: Vector::splat(ifma, u64::MAX << (46 + log)),
+        }
+    }
 }
 
 /// The words below p, of words of values from -p on below 2 p, mod 2^256.

@@ -18,6 +18,7 @@
 //! * [`planes`]: small integers as references to signed sums;
 //! * [`program`]: gate programs;
 //! * [`transform`], [`reading`], [`copies`], [`butterflies`], [`sinks`]: number-theoretic transforms;
+//! * [`eights`]: transforms of eight columns at once;
 //! * [`known`], [`loose`]: products by factors that are known, and values that are not carried;
 //! * [`pages`]: large pages for large vectors.
 
@@ -42,6 +43,8 @@ mod butterflies;
 mod copies;
 #[cfg(target_arch = "x86_64")]
 mod doubling;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod eights;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod halves;
 #[cfg(target_arch = "x86_64")]

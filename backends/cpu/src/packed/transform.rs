@@ -221,7 +221,11 @@ impl Room {
 
     /// So many values, and so many copies.
     #[inline(always)]
-    fn of(&mut self, [values, copies]: [usize; 2], k: &Constants) -> (&mut [Loose], &mut [Copied]) {
+    pub(super) fn of(
+        &mut self,
+        [values, copies]: [usize; 2],
+        k: &Constants,
+    ) -> (&mut [Loose], &mut [Copied]) {
         if self.values.len() < values {
             self.values.resize(values, Loose::new(k.one));
         }

@@ -8,7 +8,7 @@ use zkernel_verifier::curve::powers;
 use super::butterflies::{LAYERS, Sink, Twiddles, vertical};
 use super::copies::{Beside, Copied, Pieces, TOGETHER};
 use super::lanes::{LIMB, Lanes, carry};
-use super::loose::{Loose, corrected, pack};
+use super::loose::{Division, Loose, corrected, pack};
 use super::prime::{Constants, Prime};
 use super::rows::{ORDER, PLACE, load, store_words};
 use super::tests::{EDGES, packed};
@@ -94,20 +94,26 @@ fn compare_known<F: Field>(prime: Prime<F>, values: &[Limbs; 8], w: F) {
 fn compare_canonical<F: Field>(prime: Prime<F>, values: &[Limbs; 8]) {
     let k = prime.constants();
     let value = loose(prime.ifma, values).plus(&Loose(k.less_tails));
-    let lowered = limbs(&value.lowered(k));
-    let mut cells = [[0; 4]; 8];
-    let (mut words, above) = value.nearly_canonical(k);
-    if above.zeros() != u8::MAX {
-        words = corrected(prime.ifma, words, k);
+    for (value, lowered) in values.iter().zip(limbs(&value.lowered(k))) {
+        assert_eq!(element::<F>(&lowered), element::<F>(value));
     }
-    store_words(&mut cells, words);
-    let words: [_; 8] = core::array::from_fn(|lane| cells[ORDER[lane]]);
     let p = Lanes(k.p).pack().map(|word| word.words()[0]);
-    for ((words, lowered), value) in words.into_iter().zip(lowered).zip(values) {
-        let wanted = element::<F>(value);
-        assert_eq!(element_of_words::<F>(words), wanted);
-        assert!(words.iter().rev().lt(p.iter().rev()), "canonical");
-        assert_eq!(element::<F>(&lowered), wanted);
+    for log in [0, 6, 10, 15] {
+        let (mut words, above) = if log == 0 {
+            value.nearly_canonical(k)
+        } else {
+            value.nearly_canonical_over(&Division::new(prime.ifma, log), k)
+        };
+        if above.zeros() != u8::MAX {
+            words = corrected(prime.ifma, words, k);
+        }
+        let mut cells = [[0; 4]; 8];
+        store_words(&mut cells, words);
+        for (place, value) in ORDER.into_iter().zip(values) {
+            let wanted = element::<F>(value) * F::TWO_INV.pow_vartime([u64::from(log)]);
+            assert_eq!(element_of_words::<F>(cells[place]), wanted);
+            assert!(cells[place].iter().rev().lt(p.iter().rev()), "canonical");
+        }
     }
 }
 
