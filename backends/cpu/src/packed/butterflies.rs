@@ -132,17 +132,17 @@ pub(super) fn layers_of_part<A: Aside>(
     unsafe { layers(ifma, part, twiddles, beside, k) };
 }
 
-/// The last four layers on the values of all parts, of which each is read once; after a part there may be more in the buffer. At most ten
-/// layers in all, before which nothing is lowered.
+/// The last four layers on the values of all parts, of which each is read once. At most ten layers in all, before which
+/// nothing is lowered.
 #[inline(always)]
 pub(super) fn last_layers<S: Sink, A: Aside>(
     ifma: Ifma,
-    (buffer, rows): (&[Loose], usize),
+    buffer: &[Loose],
     twiddles: &Twiddles,
     (between, sink, beside): (&mut [Loose; TOGETHER << LOG_PARTS], &mut S, &mut A),
     k: &Constants,
 ) {
-    let (part, stride) = (rows >> LOG_PARTS, buffer.len() >> LOG_PARTS);
+    let part = buffer.len() >> LOG_PARTS;
     let index = twiddles.pairs.len() - 2;
     debug_assert!(index + 1 < UNBOUNDED);
     let lift = Loose(*S::lift(k));
@@ -150,11 +150,11 @@ pub(super) fn last_layers<S: Sink, A: Aside>(
         let pair = &twiddles.pairs[index][start..][..TOGETHER];
         for (i, w) in pair.iter().enumerate() {
             for (own, to) in buffer
-                .chunks_exact(4 * stride)
+                .chunks_exact(4 * part)
                 .zip(between.chunks_exact_mut(4 * TOGETHER))
             {
                 beside.step(1);
-                let values = unrolled!(4, j => &own[j * stride + start + i]);
+                let values = unrolled!(4, j => &own[j * part + start + i]);
                 let values = two_layers(ifma, values, w, k);
                 for j in 0..4 {
                     to[j * TOGETHER + i] = values[j];
