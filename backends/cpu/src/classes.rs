@@ -98,6 +98,9 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
         let at_once = (BUCKETS_TOGETHER / parts.buckets()).max(1);
         let mut merged = adder.take_room(parts.count * parts.places());
         merged.resize(parts.count * parts.places(), Xy::IDENTITY);
+        // Kept until all is done: whatever else took it would leave it shorter, to be filled again.
+        let most = at_once.min(parts.count) * parts.buckets();
+        let mut sums = adder.take_room(most);
         let mut filled = Vec::with_capacity(merged.len());
         let together = merged.chunks_mut(at_once * parts.places());
         let mut left = base.places(window);
@@ -105,10 +108,12 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
             let own = first..first + merged.len() / parts.places();
             let buckets = own.len() * parts.buckets();
             let sorted = Sorted::new(self.terms, window, chunks.clone(), own);
-            let (sums, sorted) = adder.parts(self.points, sorted, buckets);
+            let (own, sorted) = adder.parts(self.points, sorted, (buckets, sums));
+            sums = own;
             let places = left.min(merged.len());
             left -= places;
-            self.merge(adder, parts, (sums, &sorted.filled), (merged, places));
+            let of_classes = (&mut sums[..buckets], &sorted.filled[..]);
+            self.merge(adder, parts, of_classes, (merged, places));
             for part in sorted.filled.chunks(parts.buckets()) {
                 let (first, others) = part.split_at(parts.places());
                 let (second, third) = others.split_at(parts.places());
@@ -125,11 +130,12 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
         };
         let size = self.shapes[last][0].len().next_power_of_two();
         let (references, counts) = lines.references(&(window..window + 1), size);
-        let sums = buckets::sum(adder, Source::Points(&merged), references, counts);
-        adder.give_room(merged);
+        let own = buckets::sum(adder, Source::Points(&merged), references, counts);
         // Room is for others.
-        let lines = sums.clone();
-        adder.give_room(sums);
+        let lines = own.clone();
+        for room in [own, merged, sums] {
+            adder.give_room(room);
+        }
         lines
     }
 
@@ -138,14 +144,14 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
         &self,
         adder: &mut Adder<B>,
         parts: Parts,
-        (mut sums, filled): (Vec<Xy<B>>, &[bool]),
+        (sums, filled): (&mut [Xy<B>], &[bool]),
         (merged, own): (&mut [Xy<B>], usize),
     ) {
         let full = filled.iter().filter(|filled| **filled).count();
         let empty = 3 * own - full;
         let dense = empty < 3 * own / FEW_EMPTY;
         let whole = own.next_multiple_of(8);
-        if !dense || !adder.merge(&sums, parts.places(), &mut merged[..whole]) {
+        if !dense || !adder.merge(sums, parts.places(), &mut merged[..whole]) {
             let places = parts.places();
             let (mut references, mut counts) = (Vec::new(), Vec::new());
             let all = sums.chunks_mut(parts.buckets());
@@ -163,11 +169,10 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
                     counts.push((references.len() - before) as u32);
                 }
             }
-            let own = buckets::sum(adder, Source::Points(&sums), references, counts);
+            let own = buckets::sum(adder, Source::Points(sums), references, counts);
             merged.copy_from_slice(&own);
             adder.give_room(own);
         }
-        adder.give_room(sums);
     }
 }
 

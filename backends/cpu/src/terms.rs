@@ -233,6 +233,8 @@ pub(crate) struct Sorted<'a> {
     window: usize,
     chunks: Range<usize>,
     parts: Range<usize>,
+    /// The last one.
+    part: usize,
     /// Which buckets so far have points.
     pub(crate) filled: Vec<bool>,
 }
@@ -250,28 +252,35 @@ impl<'a> Sorted<'a> {
             window,
             chunks,
             parts,
+            part: 0,
             filled: Vec::new(),
         }
     }
 }
 
+impl Sorted<'_> {
+    /// The terms of a part, by chunks of points.
+    fn runs(&self, part: usize) -> impl Iterator<Item = (usize, &[u32])> + Clone {
+        let chunks = self.chunks.clone();
+        chunks.map(move |chunk| (chunk, self.terms.run(chunk, self.window, part)))
+    }
+}
+
 impl Feed for Sorted<'_> {
-    fn next(&mut self, references: &mut Vec<u32>, counts: &mut Vec<u32>) -> bool {
+    fn count(&mut self, counts: &mut Vec<u32>) -> bool {
         let Some(part) = self.parts.next() else {
             return false;
         };
+        self.part = part;
         let buckets = self.terms.parts(self.window).buckets();
-        let runs = self.chunks.clone();
-        let runs = runs.map(|chunk| (chunk, self.terms.run(chunk, self.window, part)));
         counts.clear();
         counts.resize(buckets.next_power_of_two(), 0);
         // The mask tells that no bucket is beyond.
         let mask = counts.len() - 1;
-        let unsigned = (NEGATED >> POINT_BITS) as usize - 1;
-        let bucket = |term: u32| (term >> POINT_BITS) as usize & unsigned;
         let own = &mut counts[..];
+        let runs = self.runs(part);
         let after = runs.clone().skip(1).map(|(_, run)| run);
-        for ((_, run), after) in runs.clone().zip(after.chain([&[][..]])) {
+        for ((_, run), after) in runs.zip(after.chain([&[][..]])) {
             let mut lines = after.chunks(16);
             for terms in run.chunks(16) {
                 if let Some(line) = lines.next() {
@@ -282,29 +291,30 @@ impl Feed for Sorted<'_> {
                 }
             }
         }
-        let mut end = 0;
-        for count in &mut *own {
-            end += core::mem::replace(count, end);
-        }
-        if references.len() < end as usize {
-            references.resize(end as usize, 0);
-        }
-        for (chunk, run) in runs {
-            let first = (chunk * CHUNK) as u32;
-            for term in run {
-                let slot = &mut own[bucket(*term) & mask];
-                references[*slot as usize] = (first + term % CHUNK as u32) | term & NEGATED;
-                *slot += 1;
-            }
-        }
-        let mut before = 0;
-        for end in own {
-            *end -= core::mem::replace(&mut before, *end);
-        }
         counts.truncate(buckets);
         self.filled.extend(counts.iter().map(|count| *count != 0));
         true
     }
+
+    fn place<const STEP: u32>(&self, (slots, references): (&mut Vec<u32>, &mut [u32])) {
+        slots.resize(slots.len().next_power_of_two(), 0);
+        let mask = slots.len() - 1;
+        let own = &mut slots[..];
+        for (chunk, run) in self.runs(self.part) {
+            let first = (chunk * CHUNK) as u32;
+            for term in run {
+                let slot = &mut own[bucket(*term) & mask];
+                references[*slot as usize] = (first + term % CHUNK as u32) | term & NEGATED;
+                *slot += STEP;
+            }
+        }
+    }
+}
+
+/// The bucket of a term in its part.
+#[inline(always)]
+const fn bucket(term: u32) -> usize {
+    (term & !NEGATED) as usize >> POINT_BITS
 }
 
 /// Asks for the line of a term.

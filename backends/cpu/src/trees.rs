@@ -41,6 +41,10 @@ pub(crate) struct Trees {
     pieces: Vec<Piece>,
     /// Those of single points of a part.
     singles: Vec<Piece>,
+    /// Where the leaves of every group of a part begin.
+    starts: Vec<u32>,
+    /// References of a part in the order of its buckets, if some of these are cut.
+    sorted: Vec<u32>,
     /// Places of sums of nothing.
     empty: Vec<u32>,
     /// References of the leaves of a wave, in lanes.

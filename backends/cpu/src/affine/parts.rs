@@ -2,8 +2,6 @@
 
 use pasta_curves::arithmetic::VartimeField;
 
-#[cfg(target_arch = "x86_64")]
-use super::fitting;
 use super::{Adder, Source, Xy};
 use crate::buckets;
 #[cfg(target_arch = "x86_64")]
@@ -11,18 +9,22 @@ use crate::trees::parts::Parts;
 
 /// Where parts of the buckets come from.
 pub(crate) trait Feed {
-    /// The next part: how many points each bucket has, and references in this order, perhaps with others after them. False if there is
-    /// none.
-    fn next(&mut self, references: &mut Vec<u32>, counts: &mut Vec<u32>) -> bool;
+    /// The next part: how many points each bucket has. False if there is none.
+    fn count(&mut self, counts: &mut Vec<u32>) -> bool;
+
+    /// Writes the references of that part, given where the first of every bucket belongs and that the next ones are `STEP` places apart. The
+    /// places are of no meaning afterwards.
+    fn place<const STEP: u32>(&self, to: (&mut Vec<u32>, &mut [u32]));
 }
 
 impl<B: ff::PrimeField + VartimeField> Adder<B> {
-    /// Sums of so many buckets, of parts of them that are fed one after the other.
+    /// Sums of so many buckets, of parts of them that are fed one after the other, in room that may hold anything; perhaps with others after
+    /// them.
     pub(crate) fn parts<F: Feed>(
         &mut self,
         source: Source<'_, B>,
         mut feed: F,
-        buckets: usize,
+        (buckets, mut sums): (usize, Vec<Xy<B>>),
     ) -> (Vec<Xy<B>>, F) {
         let (mut references, mut counts) = (self.take_words(1 << 16), self.take_words(1 << 13));
         #[cfg(target_arch = "x86_64")]
@@ -31,11 +33,14 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
                 Source::Points(points) => packed.words(points),
                 Source::Words(_, words) => words,
             };
-            let mut sums = fitting(&mut self.rooms, buckets);
-            sums.resize(buckets, Xy::IDENTITY);
+            // What is longer is left so: it need not be filled again.
+            if sums.len() < buckets {
+                sums.resize(buckets, Xy::IDENTITY);
+            }
             let mut parts = Parts {
                 feed,
                 references,
+                taken: 0,
                 counts,
                 sums,
                 buckets,
@@ -50,11 +55,18 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
             return (sums, parts.feed);
         }
         let (mut all_references, mut all_counts) = (Vec::new(), Vec::new());
-        while feed.next(&mut references, &mut counts) {
-            let length = counts.iter().sum::<u32>() as usize;
-            all_references.extend_from_slice(&references[..length]);
+        while feed.count(&mut counts) {
             all_counts.extend_from_slice(&counts);
+            let mut end = 0;
+            for count in &mut counts {
+                end += core::mem::replace(count, end);
+            }
+            references.resize(end as usize, 0);
+            feed.place::<1>((&mut counts, &mut references));
+            all_references.extend_from_slice(&references);
         }
+        sums.clear();
+        self.give_room(sums);
         let sums = buckets::sum(self, source, all_references, all_counts);
         (sums, feed)
     }
@@ -76,7 +88,7 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
 
     /// Adds sums of pieces, which follow those of all buckets, to those of their buckets.
     #[cfg(target_arch = "x86_64")]
-    fn join(&mut self, sums: &mut Vec<Xy<B>>, buckets: usize, more: Vec<u32>) {
+    fn join(&mut self, sums: &mut [Xy<B>], buckets: usize, more: Vec<u32>) {
         if !more.is_empty() {
             let places = buckets as u32..;
             let mut pieces: Vec<(u32, u32)> = more.into_iter().zip(places).collect();
@@ -93,6 +105,5 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
                 sums[bucket as usize] = sum;
             }
         }
-        sums.truncate(buckets);
     }
 }

@@ -12,10 +12,13 @@ use crate::packed::vector::{NEAR, prefetch};
 /// Parts at work, and what came of them.
 pub(crate) struct Parts<F, B> {
     pub(crate) feed: F,
-    /// References and counts of the last one.
+    /// References of the last one: of its leaves, in lanes, then of single points.
     pub(crate) references: Vec<u32>,
+    /// How many of these are of waves so far.
+    pub(crate) taken: usize,
+    /// Its counts, later where the references of its buckets are written.
     pub(crate) counts: Vec<u32>,
-    /// Sums of all buckets, then those of pieces but for the first of each bucket.
+    /// Sums of all buckets, perhaps with others after them, then those of pieces but for the first of each bucket.
     pub(crate) sums: Vec<Xy<B>>,
     /// Buckets of all parts, and of those so far.
     pub(crate) buckets: usize,
@@ -38,8 +41,10 @@ impl Trees {
         merged: &mut [Xy<B>],
     ) {
         let zetas = [B::ZETA, B::ZETA.square()];
-        let own =
-            |place: usize, class: usize| (place / places * 3 + class) * places + place % places;
+        let width = places.ilog2();
+        let own = |place: usize, class: usize| {
+            ((place >> width) * 3 + class) << width | place & (places - 1)
+        };
         for first in (0..merged.len()).step_by(PLACES) {
             let range = first..merged.len().min(first + PLACES);
             let blocks = range.len() / 8;
@@ -48,8 +53,10 @@ impl Trees {
                 let references = range.clone().map(|place| own(place, class) as u32);
                 self.leaves.extend(references);
             }
-            self.roots.clear();
-            self.roots.resize(3 * blocks, packed.nothing());
+            // All are written.
+            if self.roots.len() < 3 * blocks {
+                self.roots.resize(3 * blocks, packed.nothing());
+            }
             packed.gather(sums, &self.leaves, &mut self.roots);
             for class in 1..3 {
                 let turned = &mut self.roots[class * blocks..][..blocks];
@@ -100,53 +107,152 @@ impl Trees {
         self.leaves.clear();
         let mut next = first;
         loop {
-            while next < self.pieces.len() {
-                let group = &self.pieces[next..next + 8];
-                let depth = group[0].length as usize;
-                if next > first && self.leaves.len() + 8 * depth > 8 * self.wave {
-                    return (first, next);
+            let (start, room) = (parts.taken, 8 * self.wave - self.leaves.len());
+            while let Some(piece) = self.pieces.get(next) {
+                let end = parts.taken + 8 * piece.length as usize;
+                if next > first && end - start > room {
+                    break;
                 }
-                push_leaves(&mut self.leaves, &parts.references, group);
+                parts.taken = end;
                 next += 8;
             }
-            if !self.load(packed, source, parts) {
+            let own = &parts.references[start..parts.taken];
+            self.leaves.extend_from_slice(own);
+            if next < self.pieces.len() || !self.load(packed, source, parts) {
                 return (first, next);
             }
         }
     }
 
-    /// Pieces of the next part, whole groups of them.
+    /// Pieces of the next part, whole groups of them, and its references.
     fn load<F: Feed, B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &Packed<B>,
         source: &[[u64; 8]],
         parts: &mut Parts<F, B>,
     ) -> bool {
-        if !parts.feed.next(&mut parts.references, &mut parts.counts) {
+        if !parts.feed.count(&mut parts.counts) {
             return false;
         }
+        parts.taken = 0;
+        self.singles.clear();
+        let buckets = parts.counts.len();
+        if parts.counts.iter().all(|count| *count <= LONGEST) {
+            self.lay_out(parts);
+        } else {
+            self.cut_up(parts);
+        }
+        parts.loaded += buckets;
+        let own = &parts.references;
+        for piece in &self.singles {
+            let reference = own[piece.start as usize];
+            prefetch::<NEAR, _>(&source[(reference & !NEGATED) as usize]);
+        }
+        for piece in &self.singles {
+            let sum = &mut parts.sums[piece.place as usize];
+            packed.copy(source, own[piece.start as usize], sum);
+        }
+        true
+    }
+
+    /// A part whose buckets are a piece each: references are written where leaves are read, those of a bucket eight places apart.
+    fn lay_out<F: Feed, B: ff::PrimeField + VartimeField>(&mut self, parts: &mut Parts<F, B>) {
         let mut lengths = [0; LONGEST as usize + 1];
         for count in &parts.counts {
-            for_pieces(*count, |length| lengths[length as usize] += 1);
+            lengths[*count as usize] += 1;
         }
-        let (mut next, mut end) = ([0; LONGEST as usize + 1], self.pieces.len());
+        let first = self.pieces.len();
+        let mut next = self.make_pieces(&lengths);
+        self.groups(&lengths, &next, first);
+        let leaves = self.starts.last().map_or(0, |end| *end as usize);
+        let length = leaves + lengths[1];
+        if parts.references.len() < length {
+            parts.references.resize(length, NOTHING);
+        }
+        // Groups with pieces of several lengths, or too few of them.
+        let ends = next[2] + lengths[2];
+        for boundary in next[2..].iter().chain([&ends]) {
+            if !(boundary - first).is_multiple_of(8) {
+                let group = (boundary - first) / 8;
+                let own = self.starts[group] as usize..self.starts[group + 1] as usize;
+                parts.references[own].fill(NOTHING);
+            }
+        }
+        for (bucket, count) in (parts.loaded..).zip(&mut parts.counts) {
+            let (length, place) = (*count, bucket as u32);
+            match length {
+                0 => parts.sums[bucket] = Xy::IDENTITY,
+                1 => {
+                    let start = (leaves + self.singles.len()) as u32;
+                    self.singles.push(Piece {
+                        start,
+                        length,
+                        place,
+                    });
+                    *count = start;
+                }
+                _ => {
+                    let slot = &mut next[length as usize];
+                    let index = *slot - first;
+                    let start = self.starts[index / 8] + (index % 8) as u32;
+                    self.pieces[*slot] = Piece {
+                        start,
+                        length,
+                        place,
+                    };
+                    *slot += 1;
+                    *count = start;
+                }
+            }
+        }
+        let own = (&mut parts.counts, &mut parts.references[..]);
+        parts.feed.place::<8>(own);
+    }
+
+    /// Room for whole groups of pieces of more than one point, so many of each length; gives where those of each length begin.
+    fn make_pieces(&mut self, lengths: &Lengths) -> Lengths {
+        let first = self.pieces.len();
+        let (mut next, mut end) = ([0; LONGEST as usize + 1], first);
         for length in (2..=LONGEST as usize).rev() {
             next[length] = end;
             end += lengths[length];
         }
-        let first = self.pieces.len();
         let nothing = Piece {
             place: NOTHING,
             ..Piece::default()
         };
         let whole = first + (end - first).next_multiple_of(8);
         self.pieces.resize(whole, nothing);
-        self.singles.clear();
-        let mut start = 0;
-        for (bucket, count) in (parts.loaded..).zip(&parts.counts) {
-            let mut place = bucket as u32;
+        next
+    }
+
+    /// Where the leaves of every group of a part begin, whose first piece is given, and where those of the last one end.
+    fn groups(&mut self, lengths: &Lengths, next: &Lengths, first: usize) {
+        let (mut length, mut end) = (LONGEST as usize, 0);
+        self.starts.clear();
+        self.starts.push(end);
+        for group in (first..self.pieces.len()).step_by(8) {
+            while next[length] + lengths[length] <= group {
+                length -= 1;
+            }
+            end += 8 * length as u32;
+            self.starts.push(end);
+        }
+    }
+
+    /// A part some of whose buckets are several pieces.
+    fn cut_up<F: Feed, B: ff::PrimeField + VartimeField>(&mut self, parts: &mut Parts<F, B>) {
+        let mut lengths = [0; LONGEST as usize + 1];
+        for count in &parts.counts {
+            for_pieces(*count, |length| lengths[length as usize] += 1);
+        }
+        let first = self.pieces.len();
+        let (mut next, mut start) = (self.make_pieces(&lengths), 0);
+        for (bucket, count) in (parts.loaded..).zip(&mut parts.counts) {
+            let (mut place, own) = (bucket as u32, start);
             if *count == 0 {
                 parts.sums[bucket] = Xy::IDENTITY;
+                continue;
             }
             for_pieces(*count, |length| {
                 let piece = Piece {
@@ -156,8 +262,6 @@ impl Trees {
                 };
                 if length == 1 {
                     self.singles.push(piece);
-                    let reference = parts.references[start as usize];
-                    prefetch::<NEAR, _>(&source[(reference & !NEGATED) as usize]);
                 } else {
                     self.pieces[next[length as usize]] = piece;
                     next[length as usize] += 1;
@@ -167,19 +271,27 @@ impl Trees {
                 parts.more.push(bucket as u32);
             });
             // The first piece is the bucket's own.
-            if *count != 0 {
-                parts.more.pop();
-            }
+            parts.more.pop();
+            *count = own;
         }
-        parts.loaded += parts.counts.len();
         let room = parts.buckets + parts.more.len();
         if parts.sums.len() < room {
             parts.sums.resize(room, Xy::IDENTITY);
         }
-        for piece in &self.singles {
-            let sum = &mut parts.sums[piece.place as usize];
-            packed.copy(source, parts.references[piece.start as usize], sum);
+        self.sorted.clear();
+        self.sorted.resize(start as usize, 0);
+        parts.feed.place::<1>((&mut parts.counts, &mut self.sorted));
+        parts.references.clear();
+        for group in self.pieces[first..].chunks(8) {
+            push_leaves(&mut parts.references, &self.sorted, group);
         }
-        true
+        for piece in &mut self.singles {
+            let reference = self.sorted[piece.start as usize];
+            piece.start = parts.references.len() as u32;
+            parts.references.push(reference);
+        }
     }
 }
+
+/// A number for every length of a piece.
+type Lengths = [usize; LONGEST as usize + 1];
