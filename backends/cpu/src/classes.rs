@@ -2,6 +2,7 @@
 //! [`crate::eisenstein`]: every bucket has a class for each image of the points, and their sums are turned instead.
 
 use core::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use pasta_curves::arithmetic::VartimeField;
 use zkernel_backend::{Curve, Scalar};
@@ -21,6 +22,10 @@ const BUCKETS_TOGETHER: usize = 1 << 15;
 /// Of so many buckets one may be empty where blocks of them are added as they lie: additions of nothing take longer.
 const FEW_EMPTY: usize = 16;
 
+/// Points that all windows read one after the other before they go on to the next ones: of twice as many, hardly one is still in the third
+/// level of the cache when the next window reads it.
+const POINTS_OF_A_ROUND: usize = 1 << 19;
+
 /// Addends of all windows. As many shares of the points have buckets of their own.
 pub(crate) fn sum<C: Curve>(
     level: Level,
@@ -28,15 +33,26 @@ pub(crate) fn sum<C: Curve>(
     scalars: &[Scalar<C>],
     (base, shares): (Base, usize),
 ) -> Vec<Addends<C>> {
-    let terms = Terms::new(level, scalars, base);
+    let rounds = (points.len() / shares / POINTS_OF_A_ROUND).max(1);
+    in_rounds::<C>(level, points, scalars, (base, shares, rounds))
+}
+
+/// As [`sum`], in so many rounds.
+fn in_rounds<C: Curve>(
+    level: Level,
+    points: Source<'_, C::Base>,
+    scalars: &[Scalar<C>],
+    (base, shares, rounds): (Base, usize, usize),
+) -> Vec<Addends<C>> {
+    let terms = Terms::new(level, scalars, base, rounds);
     let mut copies = room::take_large(points.len(), Xy::IDENTITY);
     points.copy_to(&mut copies);
-    let chunks = terms.points.div_ceil(CHUNK);
-    let share = |own: usize| own * chunks / shares..(own + 1) * chunks / shares;
+    let (chunks, all) = (terms.points.div_ceil(CHUNK), shares * rounds);
+    let range = |own: usize| own * chunks / all..(own + 1) * chunks / all;
     // The last windows first: the very last may have most buckets.
     let windows = (0..base.count()).rev();
     let tasks: Vec<_> = windows
-        .flat_map(|window| (0..shares).map(move |own| (window, share(own))))
+        .flat_map(|window| (0..shares).map(move |share| (window, share)))
         .collect();
     let sums = Sums {
         level,
@@ -44,15 +60,72 @@ pub(crate) fn sum<C: Curve>(
         terms: &terms,
         shapes: [lines(base.hexagon), lines(base.triangle)],
     };
-    let lines = parallel::map(tasks.iter(), |(window, chunks)| {
+    let mut kept = Kept::new(&terms, &tasks, rounds);
+    let buckets = kept.buckets(&terms, &tasks);
+    let parts = (0..rounds).flat_map(|round| (0..tasks.len()).map(move |task| (round, task)));
+    let parts: Vec<_> = parts.collect();
+    let lines = parallel::map(parts.iter(), |(round, task)| {
+        let (window, share) = tasks[*task];
+        let chunks = range(share * rounds + round);
+        let mut buckets = buckets[*task]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         Adder::with(level, |adder| {
-            sums.of_window(adder, (*window, chunks.clone()))
+            let last = round + 1 == rounds;
+            sums.of_window(adder, (window, chunks), (&mut buckets, last))
         })
     });
+    drop(buckets);
+    kept.give();
     terms.give();
     room::give_large(copies);
-    let lines: Vec<_> = tasks.iter().map(|(window, _)| *window).zip(lines).collect();
+    let last = lines.into_iter().skip((rounds - 1) * tasks.len());
+    let lines: Vec<_> = tasks.iter().map(|(window, _)| *window).zip(last).collect();
     Adder::with(level, |adder| weighed::<C>(adder, base, &lines))
+}
+
+/// Room for the buckets of all windows, if they are kept from one round to the next.
+struct Kept<B> {
+    room: Option<Vec<[Xy<B>; 8]>>,
+}
+
+/// Buckets of a window of a share of the points.
+struct Buckets<'a, B> {
+    /// Room for them, unless there is one round only.
+    room: Option<&'a mut [Xy<B>]>,
+    /// Which of them have points. None before the first round.
+    filled: Vec<bool>,
+}
+
+impl<B: ff::PrimeField + VartimeField> Kept<B> {
+    fn new(terms: &Terms, tasks: &[(usize, usize)], rounds: usize) -> Self {
+        let places = tasks.iter().map(|(window, _)| terms.parts(*window).all());
+        let places: usize = places.sum();
+        let all = (rounds > 1).then(|| room::take_large(places / 8, [Xy::IDENTITY; 8]));
+        Self { room: all }
+    }
+
+    /// Those of every task, of whole octets each.
+    fn buckets(&mut self, terms: &Terms, tasks: &[(usize, usize)]) -> Vec<Mutex<Buckets<'_, B>>> {
+        let mut left = self.room.as_mut().map(|room| room.as_flattened_mut());
+        let own = tasks.iter().map(|(window, _)| {
+            let room = left.take().map(|room| {
+                let (own, others) = room.split_at_mut(terms.parts(*window).all());
+                left = Some(others);
+                own
+            });
+            Mutex::new(Buckets {
+                room,
+                filled: Vec::new(),
+            })
+        });
+        own.collect()
+    }
+
+    /// Keeps the room.
+    fn give(self) {
+        self.room.map(room::give_large);
+    }
 }
 
 /// Addends of windows whose lines of buckets are summed.
@@ -88,24 +161,50 @@ struct Sums<'a, B> {
 }
 
 impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
-    /// Sums of the lines of buckets of a window of some chunks of points: those by i, then those by j.
+    /// Adds a window of some chunks of points to its buckets; sums of the lines of these if they are the last chunks: those by i, then those by
+    /// j.
     fn of_window(
         &self,
         adder: &mut Adder<B>,
-        (window, chunks): (usize, Range<usize>),
+        own: (usize, Range<usize>),
+        (buckets, last): (&mut Buckets<'_, B>, bool),
     ) -> Vec<Xy<B>> {
+        let (window, filled) = (own.0, &mut buckets.filled);
+        let places = self.terms.parts(window).all();
+        if let Some(merged) = &mut buckets.room {
+            self.add_window(adder, own, (merged, filled));
+            if !last {
+                return Vec::new();
+            }
+            return self.lines(adder, window, (merged, filled));
+        }
+        let mut merged = adder.take_room(places);
+        merged.resize(places, Xy::IDENTITY);
+        self.add_window(adder, own, (&mut merged, filled));
+        let lines = self.lines(adder, window, (&merged, filled));
+        adder.give_room(merged);
+        lines
+    }
+
+    /// Adds a window of some chunks of points to its buckets, or makes these if none of them is filled.
+    fn add_window(
+        &self,
+        adder: &mut Adder<B>,
+        (window, chunks): (usize, Range<usize>),
+        (merged, filled): (&mut [Xy<B>], &mut Vec<bool>),
+    ) {
         let (base, parts) = (self.terms.base, self.terms.parts(window));
         let at_once = (BUCKETS_TOGETHER / parts.buckets()).max(1);
-        let mut merged = adder.take_room(parts.count * parts.places());
-        merged.resize(parts.count * parts.places(), Xy::IDENTITY);
         // Kept until all is done: whatever else took it would leave it shorter, to be filled again.
         let most = at_once.min(parts.count) * parts.buckets();
         let mut sums = adder.take_room(most);
-        let mut filled = Vec::with_capacity(merged.len());
-        let together = merged.chunks_mut(at_once * parts.places());
+        let first = filled.is_empty();
+        filled.resize(merged.len(), false);
+        let size = at_once * parts.places();
+        let together = merged.chunks_mut(size).zip(filled.chunks_mut(size));
         let mut left = base.places(window);
-        for (first, merged) in (0..).step_by(at_once).zip(together) {
-            let own = first..first + merged.len() / parts.places();
+        for (start, (merged, of_merged)) in (0..).step_by(at_once).zip(together) {
+            let own = start..start + merged.len() / parts.places();
             let buckets = own.len() * parts.buckets();
             let sorted = Sorted::new(self.terms, window, chunks.clone(), own);
             let (own, sorted) = adder.parts(self.points, sorted, (buckets, sums));
@@ -113,37 +212,45 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
             let places = left.min(merged.len());
             left -= places;
             let of_classes = (&mut sums[..buckets], &sorted.filled[..]);
-            self.merge(adder, parts, of_classes, (merged, places));
-            for part in sorted.filled.chunks(parts.buckets()) {
-                let (first, others) = part.split_at(parts.places());
-                let (second, third) = others.split_at(parts.places());
-                let all = first.iter().zip(second).zip(third);
-                filled.extend(all.map(|((a, b), c)| a | b | c));
+            self.merge(adder, (parts, first), of_classes, (merged, places));
+            let of_parts = sorted.filled.chunks(parts.buckets());
+            for (filled, own) in of_merged.chunks_mut(parts.places()).zip(of_parts) {
+                for class in own.chunks(parts.places()) {
+                    filled.iter_mut().zip(class).for_each(|(a, b)| *a |= b);
+                }
             }
         }
-        let last = usize::from(base.is_last(window));
+        adder.give_room(sums);
+    }
+
+    /// Sums of the lines of the buckets of a window.
+    fn lines(
+        &self,
+        adder: &mut Adder<B>,
+        window: usize,
+        (merged, filled): (&[Xy<B>], &[bool]),
+    ) -> Vec<Xy<B>> {
+        let last = usize::from(self.terms.base.is_last(window));
         let lines = Lines {
-            base,
+            base: self.terms.base,
             first: window,
             shapes: &self.shapes,
-            filled: &filled,
+            filled,
         };
         let size = self.shapes[last][0].len().next_power_of_two();
         let (references, counts) = lines.references(&(window..window + 1), size);
-        let own = buckets::sum(adder, Source::Points(&merged), references, counts);
+        let sums = buckets::sum(adder, Source::Points(merged), references, counts);
         // Room is for others.
-        let lines = own.clone();
-        for room in [own, merged, sums] {
-            adder.give_room(room);
-        }
+        let lines = sums.clone();
+        adder.give_room(sums);
         lines
     }
 
-    /// Puts the classes of buckets together.
+    /// Puts the classes of buckets together, and adds them to what these held unless they are the first.
     fn merge(
         &self,
         adder: &mut Adder<B>,
-        parts: Parts,
+        (parts, first_round): (Parts, bool),
         (sums, filled): (&mut [Xy<B>], &[bool]),
         (merged, own): (&mut [Xy<B>], usize),
     ) {
@@ -151,7 +258,8 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
         let empty = 3 * own - full;
         let dense = empty < 3 * own / FEW_EMPTY;
         let whole = own.next_multiple_of(8);
-        if !dense || !adder.merge(sums, parts.places(), &mut merged[..whole]) {
+        let all = (&mut merged[..whole], first_round);
+        if !dense || !adder.merge(sums, parts.places(), all) {
             let places = parts.places();
             let (mut references, mut counts) = (Vec::new(), Vec::new());
             let all = sums.chunks_mut(parts.buckets());
@@ -169,7 +277,15 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
                     counts.push((references.len() - before) as u32);
                 }
             }
-            let own = buckets::sum(adder, Source::Points(sums), references, counts);
+            let mut own = buckets::sum(adder, Source::Points(sums), references, counts);
+            if !first_round {
+                own.extend_from_slice(merged);
+                let places = merged.len() as u32;
+                let references = (0..places).flat_map(|place| [place, places + place]);
+                let counts = vec![2; merged.len()];
+                let references = references.collect();
+                own = buckets::sum(adder, Source::Points(&own), references, counts);
+            }
             merged.copy_from_slice(&own);
             adder.give_room(own);
         }
@@ -218,10 +334,13 @@ mod tests {
             // The last one has so few buckets that hardly one is empty.
             let bases = Base::wide().chain([Base::new(5, 25)]);
             let bases = bases.filter(|base| !portable || base.width() < 8);
-            for (base, shares) in bases.zip([1, 2].into_iter().cycle()) {
+            // One chunk and a part of another: in two rounds, the second one has empty classes.
+            let ways = [(1, 1), (2, 1), (1, 2)].into_iter().cycle();
+            for (base, (shares, rounds)) in bases.zip(ways) {
                 let points = Xy::all(level, &points);
                 let source = Source::Points(&points);
-                let own = super::sum::<EqAffine>(level, source, &scalars, (base, shares));
+                let ways = (base, shares, rounds);
+                let own = in_rounds::<EqAffine>(level, source, &scalars, ways);
                 let own = finished::<EqAffine>(own).to_affine();
                 assert_eq!(own, (generator * sum).to_affine(), "{level:?} {base:?}");
             }

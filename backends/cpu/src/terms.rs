@@ -52,6 +52,11 @@ impl Parts {
         1 << self.width
     }
 
+    /// Places of all parts.
+    pub(crate) const fn all(&self) -> usize {
+        self.count << self.width
+    }
+
     /// Buckets of a part, class by class.
     pub(crate) const fn buckets(&self) -> usize {
         3 << self.width
@@ -79,13 +84,15 @@ struct Scratch {
 }
 
 impl Terms {
-    pub(crate) fn new<F: Field>(level: Level, scalars: &[F], base: Base) -> Self {
+    /// Of points that are read in so many rounds.
+    pub(crate) fn new<F: Field>(level: Level, scalars: &[F], base: Base, rounds: usize) -> Self {
         let points = scalars.len();
+        let of_a_round = points.div_ceil(rounds);
         let parts = [base.hexagon.places(), base.triangle.places()];
         let chunks = points.div_ceil(CHUNK);
         let mut own = Self {
             base,
-            parts: parts.map(|places| Parts::new(places, points)),
+            parts: parts.map(|places| Parts::new(places, of_a_round)),
             terms: Vec::new(),
             starts: Vec::new(),
             points,

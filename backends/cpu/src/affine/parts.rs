@@ -72,17 +72,22 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
     }
 
     /// Puts the classes of buckets together, see [`Trees::merge`]; false at levels that have no trees.
-    pub(crate) fn merge(&mut self, sums: &[Xy<B>], places: usize, merged: &mut [Xy<B>]) -> bool
+    pub(crate) fn merge(
+        &mut self,
+        sums: &[Xy<B>],
+        places: usize,
+        (merged, first): (&mut [Xy<B>], bool),
+    ) -> bool
     where
         B: ff::WithSmallOrderMulGroup<3>,
     {
         #[cfg(target_arch = "x86_64")]
         if let Some(packed) = &mut self.packed {
             let sums = packed.prime().points(sums);
-            self.trees.merge(packed, sums, places, merged);
+            self.trees.merge(packed, sums, places, (merged, first));
             return true;
         }
-        let _ = (sums, places, merged);
+        let _ = (sums, places, merged, first);
         false
     }
 

@@ -32,35 +32,43 @@ const PLACES: usize = 1 << 11;
 
 impl Trees {
     /// Puts the classes of buckets together: sums are of parts of so many places, class by class, and those of a class are turned by omega that
-    /// often.
+    /// often. Those before them stay, unless these are the first.
     pub(crate) fn merge<B: ff::WithSmallOrderMulGroup<3> + VartimeField>(
         &mut self,
         packed: &mut Packed<B>,
         sums: &[[u64; 8]],
         places: usize,
-        merged: &mut [Xy<B>],
+        (merged, first): (&mut [Xy<B>], bool),
     ) {
         let zetas = [B::ZETA, B::ZETA.square()];
         let width = places.ilog2();
         let own = |place: usize, class: usize| {
             ((place >> width) * 3 + class) << width | place & (places - 1)
         };
-        for first in (0..merged.len()).step_by(PLACES) {
-            let range = first..merged.len().min(first + PLACES);
+        for start in (0..merged.len()).step_by(PLACES) {
+            let range = start..merged.len().min(start + PLACES);
             let blocks = range.len() / 8;
-            self.leaves.clear();
+            // All are written.
+            if self.roots.len() < 4 * blocks {
+                self.roots.resize(4 * blocks, packed.nothing());
+            }
             for class in 0..3 {
+                self.leaves.clear();
                 let references = range.clone().map(|place| own(place, class) as u32);
                 self.leaves.extend(references);
+                let roots = &mut self.roots[class * blocks..][..blocks];
+                packed.gather(sums, &self.leaves, roots);
+                if class > 0 {
+                    turn_blocks(packed.prime(), roots, zetas[class - 1]);
+                }
             }
-            // All are written.
-            if self.roots.len() < 3 * blocks {
-                self.roots.resize(3 * blocks, packed.nothing());
+            if !first {
+                self.leaves.clear();
+                self.leaves.extend(range.clone().map(|place| place as u32));
+                let roots = &mut self.roots[3 * blocks..][..blocks];
+                packed.gather(packed.words(merged), &self.leaves, roots);
             }
-            packed.gather(sums, &self.leaves, &mut self.roots);
-            for class in 1..3 {
-                let turned = &mut self.roots[class * blocks..][..blocks];
-                turn_blocks(packed.prime(), turned, zetas[class - 1]);
+            for class in 1..if first { 3 } else { 4 } {
                 self.pairs.clear();
                 let pairs = (0..blocks).map(|block| Pair::new(block, class * blocks + block));
                 self.pairs.extend(pairs);
