@@ -161,7 +161,8 @@ pub(crate) fn sum<B: ff::PrimeField + VartimeField>(
     while counts.iter().any(|count| *count > 1) {
         references.clear();
         references.extend(0..points.len() as u32);
-        points = adder.reduce(Source::Points(&points), &references, &mut counts);
+        let sums = adder.reduce(Source::Points(&points), &references, &mut counts);
+        adder.give_room(core::mem::replace(&mut points, sums));
     }
     adder.give_words(references);
     if points.len() != counts.len() {

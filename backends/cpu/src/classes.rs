@@ -16,9 +16,6 @@ use crate::level::Level;
 use crate::terms::{Parts, Sorted, Terms};
 use crate::{images, parallel, room};
 
-/// Buckets, by classes, that are summed before their classes are put together: these stay in the second level of the cache.
-const BUCKETS_TOGETHER: usize = 1 << 15;
-
 /// Of so many buckets one may be empty where blocks of them are added as they lie: additions of nothing take longer.
 const FEW_EMPTY: usize = 16;
 
@@ -170,19 +167,28 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
         (buckets, last): (&mut Buckets<'_, B>, bool),
     ) -> Vec<Xy<B>> {
         let (window, filled) = (own.0, &mut buckets.filled);
-        let places = self.terms.parts(window).all();
-        if let Some(merged) = &mut buckets.room {
-            self.add_window(adder, own, (merged, filled));
-            if !last {
-                return Vec::new();
+        let parts = self.terms.parts(window);
+        // Kept until all is done: whatever else took it would leave it shorter, to be filled again.
+        let mut sums = adder.take_room(parts.together() * parts.buckets());
+        let mut room = Vec::new();
+        let merged = match &mut buckets.room {
+            Some(merged) => &mut **merged,
+            None => {
+                room = adder.take_room(parts.all());
+                room.resize(parts.all(), Xy::IDENTITY);
+                &mut room
             }
-            return self.lines(adder, window, (merged, filled));
+        };
+        self.add_window(adder, own, (merged, filled), &mut sums);
+        let lines = if last {
+            self.lines(adder, window, (merged, filled))
+        } else {
+            Vec::new()
+        };
+        adder.give_room(sums);
+        if buckets.room.is_none() {
+            adder.give_room(room);
         }
-        let mut merged = adder.take_room(places);
-        merged.resize(places, Xy::IDENTITY);
-        self.add_window(adder, own, (&mut merged, filled));
-        let lines = self.lines(adder, window, (&merged, filled));
-        adder.give_room(merged);
         lines
     }
 
@@ -192,12 +198,10 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
         adder: &mut Adder<B>,
         (window, chunks): (usize, Range<usize>),
         (merged, filled): (&mut [Xy<B>], &mut Vec<bool>),
+        sums: &mut Vec<Xy<B>>,
     ) {
         let (base, parts) = (self.terms.base, self.terms.parts(window));
-        let at_once = (BUCKETS_TOGETHER / parts.buckets()).max(1);
-        // Kept until all is done: whatever else took it would leave it shorter, to be filled again.
-        let most = at_once.min(parts.count) * parts.buckets();
-        let mut sums = adder.take_room(most);
+        let at_once = parts.together();
         let first = filled.is_empty();
         filled.resize(merged.len(), false);
         let size = at_once * parts.places();
@@ -207,8 +211,9 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
             let own = start..start + merged.len() / parts.places();
             let buckets = own.len() * parts.buckets();
             let sorted = Sorted::new(self.terms, window, chunks.clone(), own);
-            let (own, sorted) = adder.parts(self.points, sorted, (buckets, sums));
-            sums = own;
+            let room = core::mem::take(sums);
+            let (own, sorted) = adder.parts(self.points, sorted, (buckets, room));
+            *sums = own;
             let places = left.min(merged.len());
             left -= places;
             let of_classes = (&mut sums[..buckets], &sorted.filled[..]);
@@ -220,7 +225,6 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
                 }
             }
         }
-        adder.give_room(sums);
     }
 
     /// Sums of the lines of the buckets of a window.

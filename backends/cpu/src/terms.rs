@@ -24,6 +24,9 @@ const TERMS_OF_A_PART: usize = 1 << 14;
 /// Most parts of a window.
 const MOST_PARTS: usize = NO_PART as usize;
 
+/// Buckets, by classes, that are summed before their classes are put together: these stay in the second level of the cache.
+const BUCKETS_TOGETHER: usize = 1 << 15;
+
 /// Fewest and most places of a part: more of three classes are not told apart by the bits of a term.
 const PLACES: [usize; 2] = [1 << 6, 1 << 16];
 
@@ -50,6 +53,18 @@ impl Parts {
     /// Places of a part.
     pub(crate) const fn places(&self) -> usize {
         1 << self.width
+    }
+
+    /// Parts that are summed before their classes are put together.
+    pub(crate) const fn together(&self) -> usize {
+        let most = BUCKETS_TOGETHER / self.buckets();
+        if most == 0 {
+            1
+        } else if most < self.count {
+            most
+        } else {
+            self.count
+        }
     }
 
     /// Places of all parts.
