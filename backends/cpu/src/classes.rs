@@ -9,6 +9,7 @@ use zkernel_backend::{Curve, Scalar};
 
 use crate::affine::{Adder, Source, Xy};
 use crate::buckets;
+use crate::division::Wide;
 use crate::eisenstein::wide::CHUNK;
 use crate::eisenstein::{Base, lines};
 use crate::hexagons::{Addends, Lines, at_windows, weigh};
@@ -19,28 +20,18 @@ use crate::{images, parallel, room};
 /// Of so many buckets one may be empty where blocks of them are added as they lie: additions of nothing take longer.
 const FEW_EMPTY: usize = 16;
 
-/// Points that all windows read one after the other before they go on to the next ones: of twice as many, hardly one is still in the third
-/// level of the cache when the next window reads it.
-const POINTS_OF_A_ROUND: usize = 1 << 19;
-
 /// Addends of all windows. As many shares of the points have buckets of their own.
 pub(crate) fn sum<C: Curve>(
     level: Level,
     points: Source<'_, C::Base>,
     scalars: &[Scalar<C>],
-    (base, shares): (Base, usize),
+    division: Wide,
 ) -> Vec<Addends<C>> {
-    let rounds = (points.len() / shares / POINTS_OF_A_ROUND).max(1);
-    in_rounds::<C>(level, points, scalars, (base, shares, rounds))
-}
-
-/// As [`sum`], in so many rounds.
-fn in_rounds<C: Curve>(
-    level: Level,
-    points: Source<'_, C::Base>,
-    scalars: &[Scalar<C>],
-    (base, shares, rounds): (Base, usize, usize),
-) -> Vec<Addends<C>> {
+    let Wide {
+        base,
+        shares,
+        rounds,
+    } = division;
     let terms = Terms::new(level, scalars, base, rounds);
     let mut copies = room::take_large(points.len(), Xy::IDENTITY);
     points.copy_to(&mut copies);
@@ -306,47 +297,55 @@ mod tests {
     use crate::affine::normalize;
     use crate::msm::finished;
 
-    /// Scalars of full size, equal ones, and ones whose digits are few.
-    fn scalars(count: usize) -> Vec<Fp> {
+    /// Scalars of full size; if MIXED, among them equal ones, of which a bucket gets many, and ones whose digits are few.
+    fn scalars(count: usize, mixed: bool) -> Vec<Fp> {
         let own = |i: usize| {
             let mut bytes = [0; 64];
             bytes[..8]
                 .copy_from_slice(&(i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
             match i % 9 {
-                0 => Fp::ZERO,
-                1 => -Fp::ONE,
-                2 | 3 => Fp::TWO_INV,
+                0 if mixed => Fp::ZERO,
+                1 if mixed => -Fp::ONE,
+                2 | 3 if mixed => Fp::TWO_INV,
                 _ => Fp::from_uniform_bytes(&bytes).square().square(),
             }
         };
         (0..count).map(own).collect()
     }
 
-    /// Sums by points of known logarithms: at all levels, in all bases, in several chunks and shares of them, the last one not whole.
+    /// Sums by points of known logarithms: at all levels, in all bases, in several chunks, shares and rounds of them, the last one not
+    /// whole. Where none are equal, no bucket is cut, and of the last base's hardly one is empty in any round.
     #[test]
     fn sums_are_those_of_logarithms() {
-        let count = CHUNK + 805;
+        let count = 2 * CHUNK - 805;
         let generator = Eq::generator();
         let next = |p: &Eq| Some(*p + generator);
         let points = core::iter::successors(Some(generator), next);
         let points: Vec<Eq> = points.take(count).collect();
         let points: Vec<EqAffine> = normalize(&points);
-        let scalars = scalars(count);
-        let sum: Fp = (1..).zip(&scalars).map(|(i, s)| Fp::from(i) * s).sum();
+        let inputs = [true, false].map(|mixed| scalars(count, mixed));
+        let wanted = inputs.each_ref().map(|scalars| {
+            let sum: Fp = (1..).zip(scalars).map(|(i, s)| Fp::from(i) * s).sum();
+            (generator * sum).to_affine()
+        });
         for level in Level::of_this_machine() {
             let portable = level == Level::PORTABLE;
-            // The last one has so few buckets that hardly one is empty.
+            let points = Xy::all(level, &points);
             let bases = Base::wide().chain([Base::new(5, 25)]);
             let bases = bases.filter(|base| !portable || base.width() < 8);
-            // One chunk and a part of another: in two rounds, the second one has empty classes.
             let ways = [(1, 1), (2, 1), (1, 2)].into_iter().cycle();
             for (base, (shares, rounds)) in bases.zip(ways) {
-                let points = Xy::all(level, &points);
-                let source = Source::Points(&points);
-                let ways = (base, shares, rounds);
-                let own = in_rounds::<EqAffine>(level, source, &scalars, ways);
-                let own = finished::<EqAffine>(own).to_affine();
-                assert_eq!(own, (generator * sum).to_affine(), "{level:?} {base:?}");
+                let division = Wide {
+                    base,
+                    shares,
+                    rounds,
+                };
+                for (scalars, wanted) in inputs.iter().zip(wanted) {
+                    let source = Source::Points(&points);
+                    let own = sum::<EqAffine>(level, source, scalars, division);
+                    let own = finished::<EqAffine>(own).to_affine();
+                    assert_eq!(own, wanted, "{level:?} {division:?}");
+                }
             }
         }
     }

@@ -40,6 +40,13 @@ pub(crate) const MANY: usize = 1 << 17;
 /// save about as much as it takes to write their sums and to gather them again.
 const OF_CLASSES: f64 = 4.0;
 
+/// Points that all windows read one after the other before they go on to the next ones: of twice as many, hardly one is still in the third
+/// level of the cache when the next window reads it.
+const POINTS_OF_A_ROUND: usize = 1 << 19;
+
+/// What such a bucket costs in every round but the first, in additions: its classes are summed, written and put together again.
+const OF_A_ROUND: f64 = 6.0;
+
 /// What a bit of the scalars costs in the end, a doubling and about an addition one by one, in additions.
 const OF_A_BIT: usize = 5;
 
@@ -120,24 +127,41 @@ impl Division {
     }
 }
 
-/// The base of a sum of many points with scalars of full size, and how many shares of the points have buckets of their own.
-pub(crate) fn wide(points: usize, threads: usize) -> (Base, usize) {
-    let cost = |(base, shares): &(Base, usize)| {
-        let of_points = points.div_ceil(*shares) as f64;
-        let window = |window| of_points + OF_CLASSES * base.places(window) as f64;
+/// How a sum of many points with scalars of full size is divided.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wide {
+    pub(crate) base: Base,
+    /// Shares of the points that have buckets of their own.
+    pub(crate) shares: usize,
+    /// How many times all windows go over points of theirs.
+    pub(crate) rounds: usize,
+}
+
+/// The best division of so many points.
+pub(crate) fn wide(points: usize, threads: usize) -> Wide {
+    let cost = |way: &Wide| {
+        let (base, shares) = (way.base, way.shares);
+        let of_points = points.div_ceil(shares) as f64;
+        let of_place = OF_CLASSES + OF_A_ROUND * (way.rounds - 1) as f64;
+        let window = |window| of_points + of_place * base.places(window) as f64;
         let last = base.count() - 1;
         // Parts are a window of a share, the largest first: at the end others wait for half of one, unless all have as many.
-        let all = *shares as f64 * (last as f64 * window(0) + window(last));
+        let all = shares as f64 * (last as f64 * window(0) + window(last));
         let even = (shares * base.count()).is_multiple_of(threads);
         let waiting = if even { 0.0 } else { window(0) / 2.0 };
         (all / threads as f64 + waiting)
             .max(window(0))
             .max(window(last))
     };
+    let way = |base, shares| Wide {
+        base,
+        shares,
+        rounds: (points / shares / POINTS_OF_A_ROUND).max(1),
+    };
     let shares = 1..=threads.min(points / MANY).max(1);
-    let ways = Base::wide().flat_map(|base| shares.clone().map(move |own| (base, own)));
+    let ways = Base::wide().flat_map(|base| shares.clone().map(move |shares| way(base, shares)));
     let best = ways.min_by(|a, b| cost(a).total_cmp(&cost(b)));
-    best.unwrap_or_else(|| (Base::new(8, 15), 1))
+    best.unwrap_or_else(|| way(Base::new(8, 15), 1))
 }
 
 impl Way {
@@ -254,6 +278,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Where rounds are many, buckets are few.
+    #[test]
+    fn bases_of_many_points() {
+        let own = |log_n: u32, threads| {
+            let way = wide(1 << log_n, threads);
+            (way.base.width(), way.shares, way.rounds)
+        };
+        assert_eq!(own(17, 1), (7, 1, 1));
+        assert_eq!(own(18, 1), (8, 1, 1));
+        assert_eq!(own(20, 1), (8, 1, 2));
+        assert_eq!(own(20, 2), (8, 1, 2));
+        assert_eq!(own(22, 1), (8, 1, 8));
     }
 
     #[test]
