@@ -112,7 +112,9 @@ impl<B: ff::PrimeField + VartimeField> Kept<B> {
 
     /// Keeps the room.
     fn give(self) {
-        self.room.map(room::give_large);
+        if let Some(room) = self.room {
+            room::give_large(room);
+        }
     }
 }
 
