@@ -44,8 +44,9 @@ const OF_CLASSES: f64 = 4.0;
 /// level of the cache when the next window reads it.
 const POINTS_OF_A_ROUND: usize = 1 << 19;
 
-/// What such a bucket costs in every round but the first, in additions: its classes are summed, written and put together again.
-const OF_A_ROUND: f64 = 6.0;
+/// What such a bucket costs in every round but the first, in additions: its classes are written and put together again, but its lines are not
+/// summed. More where buckets are many; less than a share of the points with buckets of its own in any case.
+const OF_A_ROUND: f64 = 3.0;
 
 /// What a bit of the scalars costs in the end, a doubling and about an addition one by one, in additions.
 const OF_A_BIT: usize = 5;
