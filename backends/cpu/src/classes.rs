@@ -315,21 +315,28 @@ mod tests {
         (0..count).map(own).collect()
     }
 
-    /// Sums by points of known logarithms: at all levels, in all bases, in several chunks, shares and rounds of them, the last one not
-    /// whole. Where none are equal, no bucket is cut, and of the last base's hardly one is empty in any round.
-    #[test]
-    fn sums_are_those_of_logarithms() {
-        let count = 2 * CHUNK - 805;
+    /// Multiples of the generator in order.
+    fn points(count: usize) -> Vec<EqAffine> {
         let generator = Eq::generator();
         let next = |p: &Eq| Some(*p + generator);
         let points = core::iter::successors(Some(generator), next);
-        let points: Vec<Eq> = points.take(count).collect();
-        let points: Vec<EqAffine> = normalize(&points);
+        normalize(&points.take(count).collect::<Vec<_>>())
+    }
+
+    /// The sum of these with scalars.
+    fn wanted(scalars: &[Fp]) -> EqAffine {
+        let sum: Fp = (1..).zip(scalars).map(|(i, s)| Fp::from(i) * s).sum();
+        (Eq::generator() * sum).to_affine()
+    }
+
+    /// At all levels, in all bases, in several chunks, shares and rounds of them, the last one not whole. Where none are equal, no bucket is
+    /// cut.
+    #[test]
+    fn sums_are_those_of_logarithms() {
+        let count = 2 * CHUNK - 805;
+        let points = points(count);
         let inputs = [true, false].map(|mixed| scalars(count, mixed));
-        let wanted = inputs.each_ref().map(|scalars| {
-            let sum: Fp = (1..).zip(scalars).map(|(i, s)| Fp::from(i) * s).sum();
-            (generator * sum).to_affine()
-        });
+        let wanted = inputs.each_ref().map(|scalars| wanted(scalars));
         for level in Level::of_this_machine() {
             let portable = level == Level::PORTABLE;
             let points = Xy::all(level, &points);
@@ -348,6 +355,29 @@ mod tests {
                     let own = finished::<EqAffine>(own).to_affine();
                     assert_eq!(own, wanted, "{level:?} {division:?}");
                 }
+            }
+        }
+    }
+
+    /// So many that classes are put together as they lie, in one round and in two.
+    #[test]
+    fn hardly_a_bucket_is_empty() {
+        let count = 10 * CHUNK - 805;
+        let (points, scalars) = (points(count), scalars(count, false));
+        let wanted = wanted(&scalars);
+        let levels = Level::of_this_machine().into_iter();
+        for level in levels.filter(|level| *level != Level::PORTABLE) {
+            let points = Xy::all(level, &points);
+            for rounds in [1, 2] {
+                let division = Wide {
+                    base: Base::new(7, 17),
+                    shares: 1,
+                    rounds,
+                };
+                let source = Source::Points(&points);
+                let own = sum::<EqAffine>(level, source, &scalars, division);
+                let own = finished::<EqAffine>(own).to_affine();
+                assert_eq!(own, wanted, "{level:?} {rounds}");
             }
         }
     }
