@@ -4,12 +4,16 @@
 use std::any::Any;
 use std::sync::{Mutex, PoisonError};
 
+use rayon::iter::ParallelExtend as _;
 use zkernel_backend::Field;
 
 use crate::packed::pages;
 
 /// Fewest cells that are worth keeping.
 const LEAST: usize = 1 << 10;
+
+/// Fewest cells whose fresh pages are shared among threads.
+const SHARED: usize = 1 << 15;
 
 /// Most bytes that are kept.
 const MOST: usize = 16 << 20;
@@ -43,7 +47,11 @@ pub(crate) fn take<F: Field>(length: usize) -> Vec<F> {
         }
     }
     let mut cells = pages::with_capacity(length);
-    cells.resize(length, F::ZERO);
+    if length < SHARED {
+        cells.resize(length, F::ZERO);
+    } else {
+        cells.par_extend(rayon::iter::repeat_n(F::ZERO, length));
+    }
     cells
 }
 
