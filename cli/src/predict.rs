@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use pasta_curves::Fp;
 use zkernel_backend::Backend;
+use zkernel_backend_cpu::reserve;
 use zkernel_engine::cost::{Operation, Prices, Trace, Unit, Work};
-use zkernel_gadgets::model::{Graph, Honest, WeightValues, choose_layout, register, run};
+use zkernel_gadgets::model::{Graph, Honest, WeightValues, choose_layout, lower, register, run};
 use zkernel_verifier::system::{ConstraintSystem, Phase, TrackKind};
 
 use crate::commands::Result;
@@ -69,6 +70,12 @@ const TELLING: usize = 6;
 const TRACES: usize = 8;
 const PREDICTING: Duration = Duration::from_millis(300);
 const COMPARING: Duration = Duration::from_millis(12);
+/// Layouts whose costs are within this factor of the least are compared again, if the host's part of a proof takes so many seconds:
+/// shorter ones have been traced often, longer ones would take too long.
+const CLOSE: f64 = 1.06;
+const TRACED_AGAIN: std::ops::Range<f64> = 0.003..0.05;
+/// Bytes that are made ready before something is measured.
+const MEASURING: usize = 32 << 20;
 /// What the allocator keeps between blocks of many sizes, in the median over the same networks.
 const KEPT_MEMORY: f64 = 1.12;
 /// Bytes of it that no operation asks for.
@@ -95,7 +102,7 @@ impl Machine {
         let threads = rayon::current_num_threads();
         let name = Backend::<C>::name(&device()).replace(|c: char| !c.is_alphanumeric(), "-");
         let folder = cache_folder().map(|folder| folder.join("zkernel"));
-        let file = folder.map(|folder| folder.join(format!("prices-1-{name}-{threads}.txt")));
+        let file = folder.map(|folder| folder.join(format!("prices-2-{name}-{threads}.txt")));
         let text = file.as_ref().and_then(|f| std::fs::read_to_string(f).ok());
         let prices = text.and_then(|text| Prices::decode(&text));
         Self {
@@ -109,7 +116,12 @@ impl Machine {
     pub fn trace(&mut self, system: &ConstraintSystem<Fp>) -> Result<Trace> {
         let trace = Trace::of::<C>(system, self.threads)?;
         let mut measured = false;
-        for work in [&trace.commit, &trace.prove, &trace.verify] {
+        let works = [&trace.commit, &trace.prove, &trace.verify];
+        if self.prices.lack(&works) {
+            // A prover finds its pages mapped as well.
+            reserve(MEASURING);
+        }
+        for work in works {
             measured |= self.prices.measure::<C, _>(&device(), work)?;
         }
         if measured {
@@ -141,6 +153,7 @@ impl Machine {
         let mut least = u64::MAX;
         // Range proofs of the weights by limbs and column length, on which alone they depend.
         let mut ranges = BTreeMap::new();
+        let mut judged = Vec::new();
         let found = choose_layout::<Fp, CliError>(graph, |graph, system| {
             let trace = self.steady_trace(system, COMPARING)?;
             if let Some(Memory(bound)) = aim.memory {
@@ -155,12 +168,41 @@ impl Machine {
                     return Ok(f64::INFINITY);
                 }
             }
-            Ok(self.cost(&trace, aim.objective))
+            let cost = self.cost(&trace, aim.objective);
+            judged.push((cost, graph.clone(), system.log_n, trace));
+            Ok(cost)
         })?;
         if aim.memory.is_some() {
             fits(least, aim.memory)?;
         }
-        Ok(found)
+        self.reconsider(found, judged, aim.objective)
+    }
+
+    /// The best of the layouts whose costs are close: the host's times, of one or two traces each, may have been anybody's.
+    fn reconsider(
+        &mut self,
+        found: (Graph, u32),
+        mut judged: Vec<(f64, Graph, u32, Trace)>,
+        objective: Objective,
+    ) -> Result<(Graph, u32)> {
+        let least = judged
+            .iter()
+            .fold(f64::INFINITY, |c, (own, ..)| c.min(*own));
+        judged.retain(|(cost, ..)| *cost <= CLOSE * least);
+        let host = judged.iter().map(|(.., trace)| trace.prove.host_seconds);
+        if judged.len() < 2 || !TRACED_AGAIN.contains(&host.fold(0.0, f64::max)) {
+            return Ok(found);
+        }
+        let mut best = (f64::INFINITY, found);
+        for (_, graph, log_n, mut trace) in judged {
+            let system = lower::<Fp>(&graph, log_n)?.system;
+            trace.keep_shortest(&self.steady_trace(&system, COMPARING)?);
+            let cost = self.cost(&trace, objective);
+            if cost < best.0 {
+                best = (cost, (graph, log_n));
+            }
+        }
+        Ok(best.1)
     }
 
     /// Bytes that the range proof of the private weights takes.
@@ -317,7 +359,7 @@ fn run_seconds(graph: &Graph) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use zkernel_gadgets::model::{LowerError, lower};
+    use zkernel_gadgets::model::LowerError;
     use zkernel_onnx::{Limits, Model, Options, Samples, quantize};
 
     use super::*;

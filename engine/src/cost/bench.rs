@@ -1,28 +1,36 @@
-//! The price of one unit, measured with made-up cells of the right size and width.
+//! The price of one unit, measured with made-up cells of the right shape and width.
+
+mod linear;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ff::Field as _;
 use group::{Curve as _, Group as _};
 use rayon::prelude::*;
-use zkernel_backend::{Backend, Body, ColumnRef, HostColumns, Scalar, Term};
+use zkernel_backend::{Backend, Body, HostColumns, Scalar};
 use zkernel_verifier::curve::{Curve, Generators, Point, signed};
-use zkernel_verifier::expression::{Instruction, Operand, Operation as Arithmetic, Program};
-use zkernel_verifier::form::{EvaluatedAxis, EvaluatedView};
 
 use super::stand_in::Noise;
-use super::unit::{CACHED, FULL, HALF, Operation, Unit};
+use super::unit::{FULL, HALF, Operation, Unit};
 use crate::error::Result;
 
+/// Before it, so many times the bytes that it works on are read, within these bounds: a proof has done as much else since it last
+/// read the same columns and tables, and caches that other tenants of a machine share have lost them.
+const TIMES: usize = 8;
+const ELSEWHERE: (usize, usize) = (4 << 20, 32 << 20);
+/// Words of a line of a cache.
+const LINE: usize = 8;
 /// A measurement is repeated this often, and the shortest time taken: what else the machine does is not the price.
 const REPETITIONS: usize = 8;
 /// After so many, no more if they have taken [`LONG`] seconds.
 const FEWEST: usize = 2;
 const LONG: f64 = 0.05;
-/// Cells of the batches that forms are measured on.
-const CELLS: usize = 1 << CACHED;
-const ROWS: usize = 1 << 8;
+/// Bytes of a base's tables: multiples by windows, of two words of the field each.
+const TABLES: usize = 22 * 64;
+/// Columns of a transform for each thread: a core has others in its caches than the one it is at.
+const TRANSFORMED: usize = 4;
 
 /// A backend with bases to measure on.
 pub(super) struct Bench<'b, C: Curve, B: Backend<C>> {
@@ -30,33 +38,77 @@ pub(super) struct Bench<'b, C: Curve, B: Backend<C>> {
     noise: Noise,
     points: Vec<C>,
     tabled: BTreeMap<usize, B::Bases>,
+    elsewhere: Elsewhere,
+}
+
+/// Memory that has nothing to do with what is measured.
+#[derive(Clone)]
+struct Elsewhere {
+    words: Arc<[u64]>,
+    read: usize,
+}
+
+impl Elsewhere {
+    fn new() -> Self {
+        Self {
+            words: vec![1; ELSEWHERE.1 / size_of::<u64>()].into(),
+            read: 0,
+        }
+    }
+
+    /// For work on so many bytes.
+    fn beside(&self, bytes: usize) -> Self {
+        let (least, most) = ELSEWHERE;
+        let bytes = bytes.saturating_mul(TIMES).clamp(least, most);
+        Self {
+            words: Arc::clone(&self.words),
+            read: bytes / size_of::<u64>(),
+        }
+    }
+
+    /// Reads it on all threads.
+    fn visit(&self) {
+        let words = &self.words[..self.read];
+        let share = words.len().div_ceil(rayon::current_num_threads()).max(1);
+        let lines = words.par_chunks(share).map(|own| own.iter().step_by(LINE));
+        let sum: u64 = lines.map(|line| line.sum::<u64>()).sum();
+        std::hint::black_box(sum);
+    }
 }
 
 impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
-    pub(super) const fn new(backend: &'b B) -> Self {
+    pub(super) fn new(backend: &'b B) -> Self {
         Self {
             backend,
             noise: Noise(3),
             points: Vec::new(),
             tabled: BTreeMap::new(),
+            elsewhere: Elsewhere::new(),
         }
     }
 
     pub(super) fn price(&mut self, unit: &Unit) -> Result<f64> {
         match unit.operation {
-            Operation::Generator => generator::<C>(),
+            Operation::Generator => self.generator(),
             Operation::LoadBase => self.load_base(),
             Operation::FoldBase => self.fold_base(unit),
             Operation::Commit | Operation::CommitFolded => self.commit(unit),
             Operation::CommitDictionary => self.commit_dictionary(unit),
             Operation::Msm => self.msm(unit),
             Operation::Interpolate | Operation::CosetEvaluate => self.transform(unit),
-            Operation::Instruction => self.instruction(),
-            Operation::Accumulate | Operation::AccumulateSparse | Operation::Contract => {
-                self.forms(unit)
-            }
-            _ => self.cells(unit),
+            _ => self.linear(unit),
         }
+    }
+
+    fn generator(&self) -> Result<f64> {
+        let count = 16 * rayon::current_num_threads() as u64;
+        let derive = |i| Generators::<C>::row(i).to_affine();
+        let all = || (0..count).into_par_iter().map(derive).collect::<Vec<C>>();
+        let seconds = shortest(&self.elsewhere, || {
+            std::hint::black_box(all());
+            Ok::<_, crate::Error>(())
+        })?;
+        Ok(seconds / count as f64)
     }
 
     /// Points nobody need know the logarithms of, that differ: `P_{i+1} = 2 P_i + G`.
@@ -76,7 +128,8 @@ impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
         let count = 1 << 9;
         self.grow_points(count);
         let points = &self.points[..count];
-        let seconds = shortest(|| self.backend.load_bases(points).map(drop))?;
+        let elsewhere = self.elsewhere.beside(count * TABLES);
+        let seconds = shortest(&elsewhere, || self.backend.load_bases(points).map(drop))?;
         Ok(seconds / count as f64)
     }
 
@@ -93,9 +146,10 @@ impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
     fn fold_base(&mut self, unit: &Unit) -> Result<f64> {
         let rows = 1usize << unit.log_rows;
         let weights: Vec<Scalar<C>> = (0..1 << unit.width).map(|_| self.noise.field()).collect();
-        let backend = self.backend;
+        let (backend, elsewhere) = (self.backend, self.elsewhere.beside(rows * TABLES));
         let bases = self.bases(rows)?;
-        let seconds = shortest(|| backend.fold_bases(bases, rows, &weights).map(drop))?;
+        let fold = || backend.fold_bases(bases, rows, &weights).map(drop);
+        let seconds = shortest(&elsewhere, fold)?;
         Ok(seconds / rows as f64)
     }
 
@@ -120,7 +174,7 @@ impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
         let extra: Vec<Vec<Scalar<C>>> = (0..columns)
             .map(|_| vec![Scalar::<C>::ZERO, self.noise.field()])
             .collect();
-        let backend = self.backend;
+        let (backend, elsewhere) = (self.backend, self.elsewhere.beside(rows * TABLES));
         let bases = self.bases(rows)?;
         let folded = match unit.operation {
             Operation::CommitFolded => {
@@ -129,7 +183,9 @@ impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
             _ => None,
         };
         let bases = folded.as_ref().unwrap_or(bases);
-        let seconds = shortest(|| backend.commit(bases, &[&batch], &extra).map(drop))?;
+        let seconds = shortest(&elsewhere, || {
+            backend.commit(bases, &[&batch], &extra).map(drop)
+        })?;
         Ok(seconds / share)
     }
 
@@ -145,10 +201,10 @@ impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
         let extra: Vec<Vec<Scalar<C>>> = (0..columns)
             .map(|_| vec![Scalar::<C>::ZERO, self.noise.field()])
             .collect();
-        let backend = self.backend;
+        let (backend, elsewhere) = (self.backend, self.elsewhere.beside(rows * TABLES));
         let bases = self.bases(rows)?;
         let commit = || backend.commit_dictionary(bases, &indices, &dictionary, &tails, &extra);
-        Ok(shortest(|| commit().map(drop))? / share)
+        Ok(shortest(&elsewhere, || commit().map(drop))? / share)
     }
 
     fn msm(&mut self, unit: &Unit) -> Result<f64> {
@@ -160,153 +216,27 @@ impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
         };
         let scalars: Vec<Scalar<C>> = (0..count).map(scalar).collect();
         let points = &self.points[..count];
-        shortest(|| self.backend.msm(points, &scalars).map(drop))
+        let elsewhere = self.elsewhere.beside(count * size_of::<C>());
+        shortest(&elsewhere, || self.backend.msm(points, &scalars).map(drop))
     }
 
     fn transform(&mut self, unit: &Unit) -> Result<f64> {
-        let (columns, share) = Self::lanes(unit);
+        let (columns, share) = match Self::lanes(unit) {
+            (columns, share) if unit.lanes == 0 => {
+                (TRANSFORMED * columns, TRANSFORMED as f64 * share)
+            }
+            few => few,
+        };
         let batch = self.batch(columns, 1 << unit.log_rows, FULL)?;
         let shift: Scalar<C> = self.noise.field();
-        let seconds = shortest(|| match unit.operation {
+        let elsewhere = self
+            .elsewhere
+            .beside((columns << unit.log_rows) * size_of::<Scalar<C>>());
+        let seconds = shortest(&elsewhere, || match unit.operation {
             Operation::Interpolate => self.backend.interpolate(&batch).map(drop),
             _ => self.backend.coset_evaluate(&batch, shift).map(drop),
         })?;
         Ok(seconds / share)
-    }
-
-    /// The gate of a lookup, `h (beta + f) - 1`, and its sum with a weight.
-    fn instruction(&mut self) -> Result<f64> {
-        let step = |operation, a, b| Instruction { operation, a, b };
-        let program = Program {
-            inputs: 2,
-            constants: 2,
-            instructions: vec![
-                step(Arithmetic::Add, Operand::Constant(0), Operand::Input(0)),
-                step(Arithmetic::Mul, Operand::Input(1), Operand::Result(0)),
-                step(Arithmetic::Sub, Operand::Result(1), Operand::Constant(1)),
-            ],
-            output: Operand::Result(2),
-        };
-        let (rows, lanes) = (1 << 12, 8);
-        let kernel = self.backend.prepare(&program)?;
-        let inputs = [
-            self.batch(lanes, rows, FULL)?,
-            self.batch(lanes, rows, FULL)?,
-        ];
-        let mut sum = self.batch(1, rows, FULL)?;
-        let constants: Vec<Scalar<C>> = (0..2).map(|_| self.noise.field()).collect();
-        let weights: Vec<Scalar<C>> = (0..lanes).map(|_| self.noise.field()).collect();
-        let inputs = [&inputs[0], &inputs[1]];
-        let backend = self.backend;
-        let mut run = || backend.run(&kernel, &inputs, &constants, &weights, &mut sum);
-        Ok(shortest(&mut run)? / (lanes * rows * 4) as f64)
-    }
-
-    fn forms(&mut self, unit: &Unit) -> Result<f64> {
-        let columns = CELLS / ROWS;
-        let mut target = self.batch(columns, ROWS, FULL)?;
-        let backend = self.backend;
-        let axis = |stride, length: usize, noise: &mut Noise| EvaluatedAxis {
-            stride,
-            factor: (0..length).map(|_| noise.field()).collect(),
-        };
-        let view = |axes| EvaluatedView {
-            start: 0,
-            axes,
-            scale: Scalar::<C>::ONE,
-        };
-        let seconds = match unit.operation {
-            Operation::Accumulate => {
-                let axes = vec![
-                    axis(ROWS, columns, &mut self.noise),
-                    axis(1, ROWS, &mut self.noise),
-                ];
-                let view = view(axes);
-                shortest(|| backend.accumulate(&mut target, ROWS, &view))?
-            }
-            Operation::AccumulateSparse => {
-                let entry = |i| (i, self.noise.field());
-                let entries: Vec<_> = (0..CELLS).map(entry).collect();
-                shortest(|| backend.accumulate_sparse(&mut target, ROWS, &entries))?
-            }
-            _ => {
-                let source = self.batch(columns, ROWS, FULL)?;
-                let view = view(vec![axis(ROWS, columns, &mut self.noise)]);
-                let outer = [(ROWS, 1)];
-                let contract = |target: &mut B::Columns| {
-                    backend.contract(&source, ROWS, &outer, &view, target, ROWS, 0)
-                };
-                shortest(|| contract(&mut target))?
-            }
-        };
-        Ok(seconds / CELLS as f64)
-    }
-
-    /// Operations whose time is that of their cells.
-    fn cells(&mut self, unit: &Unit) -> Result<f64> {
-        let cells = 1usize << unit.log_rows.max(CACHED);
-        let columns = cells / ROWS;
-        let a = self.batch(columns, ROWS, FULL)?;
-        let b = self.batch(columns, ROWS, FULL)?;
-        let backend = self.backend;
-        let seconds = match unit.operation {
-            Operation::Multiply => shortest(|| backend.multiply(&a, &b).map(drop))?,
-            Operation::Invert => {
-                let constant = self.noise.field();
-                shortest(|| backend.invert(&a, constant).map(drop))?
-            }
-            Operation::Take => {
-                let indices: Vec<u32> = (0..cells as u32).rev().collect();
-                let tails = vec![Vec::new(); columns];
-                shortest(|| backend.take(&indices, &a, &tails, ROWS).map(drop))?
-            }
-            Operation::Widen => self.widen(columns)?,
-            Operation::Dot => {
-                let vector = self.batch(1, ROWS, FULL)?;
-                shortest(|| backend.dot(&a, &vector).map(drop))?
-            }
-            Operation::Combine => self.combine(&a, columns)?,
-            Operation::Cross => 2.0 * shortest(|| backend.cross_columns(&a, &b).map(drop))?,
-            Operation::Fold => {
-                let u = self.noise.field();
-                2.0 * shortest(|| backend.fold_columns(&a, u).map(drop))?
-            }
-            Operation::Expand => {
-                let f = self.batch(1, cells / 8, FULL)?;
-                let weights: Vec<Scalar<C>> = (0..8).map(|_| self.noise.field()).collect();
-                shortest(|| backend.expand(&f, &weights).map(drop))?
-            }
-            _ => {
-                let all = (0..columns).map(|column| ColumnRef { batch: 0, column });
-                let all: Vec<ColumnRef> = all.collect();
-                shortest(|| backend.gather(&[&a], &all).map(drop))?
-            }
-        };
-        Ok(seconds / cells as f64)
-    }
-
-    /// What reading small cells takes longer than reading field elements.
-    fn widen(&mut self, columns: usize) -> Result<f64> {
-        let vector = self.batch(1, ROWS, FULL)?;
-        let [small, full] = [8, FULL].map(|width| self.batch(columns, ROWS, width));
-        let (small, full) = (small?, full?);
-        let small = shortest(|| self.backend.dot(&small, &vector).map(drop))?;
-        let full = shortest(|| self.backend.dot(&full, &vector).map(drop))?;
-        Ok((small - full).max(0.0))
-    }
-
-    fn combine(&mut self, source: &B::Columns, columns: usize) -> Result<f64> {
-        let terms = (0..columns).map(|column| {
-            let term = Term {
-                column: ColumnRef { batch: 0, column },
-                coefficient: self.noise.field(),
-            };
-            vec![term]
-        });
-        let terms: Vec<_> = terms.collect();
-        let zeros = vec![Scalar::<C>::ZERO; columns];
-        let combine = || self.backend.combine(&[source], &terms, &zeros, ROWS);
-        shortest(|| combine().map(drop))
     }
 
     /// Columns of made-up cells of that width.
@@ -333,27 +263,32 @@ impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
     }
 }
 
-fn generator<C: Curve>() -> Result<f64> {
-    let count = 16 * rayon::current_num_threads() as u64;
-    let derive = |i| Generators::<C>::row(i).to_affine();
-    let all = || (0..count).into_par_iter().map(derive).collect::<Vec<C>>();
-    let seconds = shortest(|| {
-        std::hint::black_box(all());
-        Ok::<_, crate::Error>(())
-    })?;
-    Ok(seconds / count as f64)
+/// The shortest time of a few runs, of fewer if they are long.
+fn shortest<E>(
+    elsewhere: &Elsewhere,
+    run: impl FnMut() -> std::result::Result<(), E>,
+) -> Result<f64>
+where
+    crate::Error: From<E>,
+{
+    shortest_of(REPETITIONS, elsewhere, run)
 }
 
-/// The shortest time of a few runs, of fewer if they are long.
-fn shortest<E>(mut run: impl FnMut() -> std::result::Result<(), E>) -> Result<f64>
+/// The same of at most so many.
+fn shortest_of<E>(
+    most: usize,
+    elsewhere: &Elsewhere,
+    mut run: impl FnMut() -> std::result::Result<(), E>,
+) -> Result<f64>
 where
     crate::Error: From<E>,
 {
     let (mut seconds, mut spent) = (f64::INFINITY, 0.0);
-    for repetition in 0..REPETITIONS {
+    for repetition in 0..most.min(REPETITIONS) {
         if repetition >= FEWEST && spent > LONG {
             break;
         }
+        elsewhere.visit();
         let start = Instant::now();
         run()?;
         let elapsed = start.elapsed().as_secs_f64();

@@ -28,6 +28,13 @@ impl Prices {
         self.0.insert(unit, seconds);
     }
 
+    /// Whether some of these need a price that is not known.
+    #[must_use]
+    pub fn lack(&self, works: &[&Work]) -> bool {
+        let mut units = works.iter().flat_map(|work| work.counts.keys());
+        units.any(|unit| !self.0.contains_key(unit))
+    }
+
     /// Measures whatever some work needs and has no price yet; whether there was any.
     ///
     /// # Errors
@@ -35,6 +42,9 @@ impl Prices {
     pub fn measure<C: Curve, B: Backend<C>>(&mut self, backend: &B, work: &Work) -> Result<bool> {
         let missing = work.counts.keys().filter(|unit| !self.0.contains_key(unit));
         let missing: Vec<Unit> = missing.copied().collect();
+        if missing.is_empty() {
+            return Ok(false);
+        }
         // As the prover has them.
         awake(|| {
             let mut bench = Bench::new(backend);
@@ -44,7 +54,7 @@ impl Prices {
                 let shortest = self.of(unit).unwrap_or(f64::INFINITY);
                 self.set(*unit, price.min(shortest));
             }
-            Ok(!missing.is_empty())
+            Ok(true)
         })
     }
 

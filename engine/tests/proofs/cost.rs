@@ -175,6 +175,38 @@ fn counts_grow_with_the_cells() {
     assert!(large.prove.peak_bytes > small.prove.peak_bytes);
 }
 
+/// All dense columns of a proof, each with its neighbour: their coefficients are written to zeros, and their rounds fold columns of n
+/// rows, half as many each time.
+#[test]
+fn column_rounds_are_counted_at_their_shape() {
+    let (log_n, lanes) = (8, 12);
+    let system = system(log_n, lanes, 2);
+    let work = trace(&system).prove;
+    let tracks = system.tracks.iter().map(|track| track.columns);
+    let columns = tracks.sum::<usize>() + system.quotient_columns();
+    let rows = 1 << log_n;
+    let count = |found: &dyn Fn(&Unit) -> bool| {
+        let units = work.counts.iter().filter(|(unit, _)| found(unit));
+        units.map(|(_, count)| count).sum::<f64>()
+    };
+    let cleared = count(&|u| u.operation == Operation::Clear && u.log_rows == log_n);
+    assert!(
+        cleared >= (columns * rows) as f64,
+        "{cleared} of {columns} columns"
+    );
+    // f and a, in each round half of what is left.
+    let folded = count(&|u| u.operation == Operation::Fold && u.log_rows == log_n);
+    let least = 2 * (columns - 1) * rows;
+    assert!(folded >= least as f64, "{folded} of {least}");
+    let sizes = work
+        .counts
+        .keys()
+        .filter(|u| u.operation == Operation::Fold);
+    let sizes = sizes.filter(|u| u.log_rows == log_n && u.lanes > 0).count();
+    let rounds = columns.next_power_of_two().trailing_zeros() as usize;
+    assert_eq!(sizes, rounds, "each round has a price of its own");
+}
+
 /// Fewer columns than threads are one unit together; more are cut so that all threads have as much to do.
 #[test]
 fn idle_threads_are_paid_for() {
@@ -235,11 +267,7 @@ fn prices_are_measured_once_and_kept() {
     );
     for unit in trace.prove.counts.keys() {
         let price = prices.of(unit).unwrap();
-        let free = unit.operation == Operation::Widen;
-        assert!(
-            price.is_finite() && (price > 0.0 || free),
-            "{unit:?}: {price}"
-        );
+        assert!(price.is_finite() && price > 0.0, "{unit:?}: {price}");
     }
     assert_eq!(Prices::decode(&prices.encode()), Some(prices));
 }

@@ -10,7 +10,7 @@ use group::{Curve as _, Group as _};
 use zkernel_verifier::curve::{Curve, Point};
 
 use super::Work;
-use super::unit::{CACHED, FRESH, FULL, HALF, LARGE, Operation, Unit};
+use super::unit::{FULL, HALF, Operation, SMALL, Unit};
 use operations::log_of;
 
 /// The counting backend.
@@ -78,6 +78,10 @@ impl Batch {
     const fn cells(&self) -> usize {
         self.columns * self.rows
     }
+
+    const fn shape(&self) -> (usize, usize) {
+        (self.columns, self.rows)
+    }
 }
 
 impl Tally {
@@ -117,18 +121,14 @@ impl Tally {
         self.add(Unit::plain(operation), count as f64);
     }
 
-    /// Work on `count` cells, or products, of batches of `size` cells.
-    fn cells(&self, operation: Operation, count: usize, size: usize) {
-        let log_rows = match size.max(1).ilog2() {
-            0..16 => CACHED,
-            16..19 => LARGE,
-            _ => FRESH,
-        };
-        let unit = Unit {
-            log_rows,
-            ..Unit::plain(operation)
-        };
-        self.add(unit, count as f64);
+    /// Work on `count` cells, or products, of columns of that shape and width.
+    fn cells(&self, operation: Operation, count: usize, shape: (usize, usize), width: u32) {
+        let (columns, rows) = shape;
+        let width = if width < HALF { SMALL } else { FULL };
+        self.add(
+            Unit::of_cells(operation, rows, columns, width),
+            count as f64,
+        );
     }
 
     /// Work that is done column by column on `count` of `of` columns: few columns leave threads idle, and so does the last of
@@ -189,15 +189,20 @@ impl Tally {
     /// Small cells that an operation turns into field elements: column by column, then all in one.
     fn widen(&self, batch: &Batch) {
         if batch.width < HALF {
-            self.cells(Operation::Widen, batch.cells(), batch.cells());
+            self.cells(Operation::Widen, batch.cells(), batch.shape(), FULL);
             self.transient(2 * batch.cells() * FIELD_BYTES);
         }
     }
 
-    /// A target written to in some cells, as field elements from now on.
+    /// A target written to in some cells, as field elements from now on: all of its cells become such at the first time.
     fn widen_target(&self, batch: &mut Batch, written: usize) {
         if batch.width < HALF {
-            self.widen(batch);
+            let operation = match batch.width {
+                0 => Operation::Clear,
+                _ => Operation::Widen,
+            };
+            self.cells(operation, batch.cells(), batch.shape(), FULL);
+            self.transient(2 * batch.cells() * FIELD_BYTES);
             batch.held = self.hold(batch.cells() * FIELD_BYTES);
         }
         batch.width = FULL;
@@ -222,3 +227,6 @@ impl Tally {
         vec![Point::<C>::generator().to_affine(); count]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use zkernel_verifier::expression::Program;
 use zkernel_verifier::form::EvaluatedView;
 
 use super::{Batch, FIELD_BYTES, POINT_BYTES, SMALL_BITS, TalliedBases, Tally, cell_bytes};
-use crate::cost::unit::{FULL, HALF, Operation, Unit};
+use crate::cost::unit::{FULL, HALF, Operation, SMALL, Unit};
 
 impl<C: Curve> Backend<C> for Tally {
     type Columns = Batch;
@@ -24,8 +24,8 @@ impl<C: Curve> Backend<C> for Tally {
     fn upload(&self, host: &HostColumns<Scalar<C>>) -> Result<Batch> {
         shape::upload(host)?;
         let (width, density) = measure(&host.body);
-        let cells = host.rows * host.columns;
-        self.cells(Operation::Copy, cells, cells);
+        let shape = (host.columns, host.rows);
+        self.cells(Operation::Copy, host.rows * host.columns, shape, width);
         let batch = self.batch(host.columns, host.rows, width);
         Ok(Batch { density, ..batch })
     }
@@ -43,7 +43,7 @@ impl<C: Curve> Backend<C> for Tally {
     }
 
     fn read(&self, columns: &Batch) -> Result<Vec<Scalar<C>>> {
-        self.cells(Operation::Copy, columns.cells(), columns.cells());
+        self.cells(Operation::Copy, columns.cells(), columns.shape(), FULL);
         Ok(vec![Scalar::<C>::ZERO; columns.cells()])
     }
 
@@ -51,13 +51,11 @@ impl<C: Curve> Backend<C> for Tally {
         let width = chosen.iter().map(|c| sources[c.batch].width).max();
         let width = width.unwrap_or(0);
         let rows = sources.first().map_or(0, |s| s.rows);
-        let cells = chosen.len() * rows;
-        self.cells(Operation::Copy, cells, cells);
-        for c in chosen {
-            if width >= HALF && sources[c.batch].width < HALF {
-                self.cells(Operation::Widen, rows, cells);
-            }
-        }
+        let widened = |c: &&ColumnRef| width >= HALF && sources[c.batch].width < HALF;
+        let small = chosen.iter().filter(widened).count() * rows;
+        let shape = (chosen.len(), rows);
+        self.cells(Operation::Copy, chosen.len() * rows - small, shape, width);
+        self.cells(Operation::Widen, small, shape, FULL);
         self.transient(chosen.len() * rows * cell_bytes(width));
         Ok(self.batch(chosen.len(), rows, width))
     }
@@ -159,14 +157,15 @@ impl<C: Curve> Backend<C> for Tally {
         // The weighted sum is one more.
         let instructions = kernel.instructions.len() + 1;
         let cells = weights.len() * accumulator.rows;
-        self.plain(Operation::Instruction, instructions * cells);
+        let shape = (weights.len(), accumulator.rows);
+        self.cells(Operation::Instruction, instructions * cells, shape, FULL);
         Ok(())
     }
 
     fn multiply(&self, a: &Batch, b: &Batch) -> Result<Batch> {
         self.widen(a);
         self.widen(b);
-        self.cells(Operation::Multiply, a.cells(), a.cells());
+        self.cells(Operation::Multiply, a.cells(), a.shape(), FULL);
         self.transient(a.cells() * FIELD_BYTES);
         let product = self.batch(a.columns, a.rows, FULL);
         let density = a.density.min(b.density);
@@ -175,7 +174,7 @@ impl<C: Curve> Backend<C> for Tally {
 
     fn invert(&self, columns: &Batch, _constant: Scalar<C>) -> Result<Batch> {
         self.widen(columns);
-        self.cells(Operation::Invert, columns.cells(), columns.cells());
+        self.cells(Operation::Invert, columns.cells(), columns.shape(), FULL);
         Ok(self.batch(columns.columns, columns.rows, FULL))
     }
 
@@ -186,13 +185,13 @@ impl<C: Curve> Backend<C> for Tally {
         tails: &[Vec<Scalar<C>>],
         rows: usize,
     ) -> Result<Batch> {
-        self.cells(Operation::Take, indices.len(), indices.len());
+        self.cells(Operation::Take, indices.len(), (tails.len(), rows), FULL);
         Ok(self.batch(tails.len(), rows, FULL))
     }
 
     fn dot(&self, columns: &Batch, _vector: &Batch) -> Result<Vec<Scalar<C>>> {
-        self.widen(columns);
-        self.cells(Operation::Dot, columns.cells(), columns.rows);
+        let (shape, width) = (columns.shape(), columns.width);
+        self.cells(Operation::Dot, columns.cells(), shape, width);
         Ok(vec![Scalar::<C>::ZERO; columns.columns])
     }
 
@@ -203,12 +202,11 @@ impl<C: Curve> Backend<C> for Tally {
         constants: &[Scalar<C>],
         rows: usize,
     ) -> Result<Batch> {
-        let cells = terms.len() * rows;
-        for term in terms.iter().flatten() {
-            if sources[term.column.batch].width < HALF {
-                self.cells(Operation::Widen, rows, rows);
-            }
-            self.cells(Operation::Combine, rows, cells);
+        let all = || terms.iter().flatten();
+        let small = |term: &&Term<Scalar<C>>| sources[term.column.batch].width < HALF;
+        let integers = all().filter(small).count();
+        for (count, width) in [(all().count() - integers, FULL), (integers, SMALL)] {
+            self.cells(Operation::Combine, count * rows, (count, rows), width);
         }
         self.transient(terms.len() * rows * FIELD_BYTES);
         let combined = self.batch(terms.len(), rows, FULL);
@@ -233,7 +231,14 @@ impl<C: Curve> Backend<C> for Tally {
         view: &EvaluatedView<Scalar<C>>,
     ) -> Result<()> {
         self.widen_target(target, terms(view));
-        self.plain(Operation::Accumulate, terms(view));
+        let last = view.axes.last();
+        let length = last.map_or(1, |axis| axis.factor.len());
+        let apart = last.is_some_and(|axis| axis.stride != 1);
+        let count = terms(view);
+        let columns = count.checked_div(length).unwrap_or(0);
+        let width = if apart { 2 } else { 1 };
+        let unit = Unit::of_cells(Operation::Accumulate, length, columns, width);
+        self.add(unit, count as f64);
         Ok(())
     }
 
@@ -265,9 +270,9 @@ impl<C: Curve> Backend<C> for Tally {
         if outputs == 0 || entries == 0 {
             return Ok(());
         }
-        self.widen(source);
         self.widen_target(target, outputs);
-        self.plain(Operation::Contract, outputs * entries);
+        let shape = (entries, outputs);
+        self.cells(Operation::Contract, outputs * entries, shape, source.width);
         self.transient(outputs * FIELD_BYTES + entries * (FIELD_BYTES + 8));
         Ok(())
     }
@@ -275,13 +280,13 @@ impl<C: Curve> Backend<C> for Tally {
     fn cross_columns(&self, f: &Batch, a: &Batch) -> Result<(Scalar<C>, Scalar<C>)> {
         self.widen(f);
         self.widen(a);
-        self.cells(Operation::Cross, f.cells() / 2, f.cells());
+        self.cells(Operation::Cross, f.cells() / 2, f.shape(), FULL);
         Ok((Scalar::<C>::ZERO, Scalar::<C>::ZERO))
     }
 
     fn fold_columns(&self, columns: &Batch, _u: Scalar<C>) -> Result<Batch> {
         self.widen(columns);
-        self.cells(Operation::Fold, columns.cells() / 2, columns.cells());
+        self.cells(Operation::Fold, columns.cells() / 2, columns.shape(), FULL);
         self.transient(columns.cells() / 2 * FIELD_BYTES);
         Ok(self.batch(columns.columns / 2, columns.rows, FULL))
     }
@@ -289,20 +294,20 @@ impl<C: Curve> Backend<C> for Tally {
     fn cross_rows(&self, f: &Batch, a: &Batch) -> Result<(Scalar<C>, Scalar<C>)> {
         self.widen(f);
         self.widen(a);
-        self.cells(Operation::Cross, f.cells() / 2, f.cells());
+        self.cells(Operation::Cross, f.cells() / 2, f.shape(), FULL);
         Ok((Scalar::<C>::ZERO, Scalar::<C>::ZERO))
     }
 
     fn fold_rows(&self, columns: &Batch, _u: Scalar<C>) -> Result<Batch> {
         self.widen(columns);
-        self.cells(Operation::Fold, columns.cells() / 2, columns.cells());
+        self.cells(Operation::Fold, columns.cells() / 2, columns.shape(), FULL);
         Ok(self.batch(columns.columns, columns.rows / 2, FULL))
     }
 
     fn expand(&self, f: &Batch, weights: &[Scalar<C>]) -> Result<Batch> {
         self.widen(f);
         let rows = f.rows * weights.len();
-        self.cells(Operation::Expand, rows, rows);
+        self.cells(Operation::Expand, rows, (weights.len(), f.rows), FULL);
         Ok(self.batch(2, rows, HALF))
     }
 
