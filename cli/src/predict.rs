@@ -57,9 +57,9 @@ pub struct Aim {
 }
 
 /// Prices are the shortest times of warm loops. A process that proves or verifies once also fills its caches, gets its memory
-/// page by page and wakes its threads: so many times the seconds, and so many more. Fitted over ten networks of 6 to 105 ms; how well they
+/// page by page and wakes its threads: so many times the seconds, and so many more. Fitted over eight networks of 5 to 67 ms; how well they
 /// predict is in the book, "How to measure".
-const COLD_PROOF: f64 = 1.2;
+const COLD_PROOF: f64 = 1.15;
 const COLD_PROOF_START: f64 = 0.000_8;
 const COLD_VERIFICATION: f64 = 1.05;
 const COLD_START: f64 = 0.000_25;
