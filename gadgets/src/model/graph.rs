@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::geometry::Geometry;
-use super::lower::wiring::strides;
+pub use super::pieces::{Along, Piece};
 
 /// Index into [`Graph::tensors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,31 +195,6 @@ pub struct Table {
     pub low: u32,
 }
 
-/// Output positions along one axis, and what they read: output `first + j step` for `j < len` reads input position
-/// `from + j stride` of `axis`, or the same everywhere if there is no axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Along {
-    /// First output position.
-    pub first: usize,
-    /// Number of output positions.
-    pub len: usize,
-    /// Distance of output positions, at least 1.
-    pub step: usize,
-    /// Input axis, its first position and the distance of positions.
-    pub source: Option<(usize, usize, usize)>,
-}
-
-/// A strided view of an input, times an integer. Input axes that no output axis reads are summed over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// Which of the node's inputs.
-    pub input: usize,
-    /// Integer factor.
-    pub scale: i64,
-    /// One entry for each output axis.
-    pub axes: Vec<Along>,
-}
-
 /// What a node computes, on integers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -379,156 +354,6 @@ impl fmt::Debug for WeightValues {
     }
 }
 
-impl Graph {
-    /// What a node computes, in a few words.
-    #[must_use]
-    pub fn describe(&self, node: &Node) -> String {
-        let size = |id: &WeightId| {
-            let weight = self.weights.get(id.0 as usize);
-            weight.map_or_else(String::new, |w| format!("{} x {}", w.rows, w.cols))
-        };
-        let table = |id: &TableId| {
-            let table = self.tables.get(id.0 as usize);
-            table.map_or_else(String::new, |t| {
-                let Interval { min, max } = t.keys;
-                format!("{:?} of keys {min}..={max}", t.function)
-            })
-        };
-        let window = |g: &Geometry| format!("{}x{}", g.kernel[0], g.kernel[1]);
-        match &node.op {
-            Op::Dense { weights, .. } => format!("dense {}", size(weights)),
-            Op::Conv {
-                weights,
-                geometry,
-                groups,
-                ..
-            } => {
-                let window = window(geometry);
-                format!(
-                    "convolution {window}, weights {}, groups {groups}",
-                    size(weights)
-                )
-            }
-            Op::SumPool { geometry } => format!("sums over {}", window(geometry)),
-            Op::MaxPool { geometry, table: t } => {
-                format!("maxima over {}, {}", window(geometry), table(t))
-            }
-            Op::RequantizeMax {
-                shift,
-                table: t,
-                geometry,
-            } => {
-                let window = window(geometry);
-                format!("{}, {shift} bits dropped, maxima over {window}", table(t))
-            }
-            Op::Affine { pieces, .. } => match pieces.len() {
-                1 => "a view".into(),
-                count => format!("sum of {count} views"),
-            },
-            Op::Constant { weights } => format!("constant {}", size(weights)),
-            Op::Product => "products".into(),
-            Op::MatMul => "matrix product of activations".into(),
-            Op::Reciprocal { numerator } => format!("{numerator} / x"),
-            Op::Root => "square root".into(),
-            Op::Positive { bits } => format!("x > 0, over {bits} bits"),
-            Op::MaxTable { table: t } => format!("{} of the distance to the maximum", table(t)),
-            Op::Gather { weights } => format!("rows of {}", size(weights)),
-            Op::Transpose { axes } => format!("axes {axes:?}"),
-            Op::Requantize { shift, table: t } => format!("{}, {shift} bits dropped", table(t)),
-            Op::ArgMax => "argmax".into(),
-            Op::TopK { k, largest } => {
-                format!("the {k} {}", if *largest { "largest" } else { "smallest" })
-            }
-            Op::Reshape => "reshape".into(),
-        }
-    }
-}
-
-impl Along {
-    /// The whole of an axis of that length, read from that input axis.
-    #[must_use]
-    pub const fn whole(len: usize, axis: usize) -> Self {
-        Self {
-            first: 0,
-            len,
-            step: 1,
-            source: Some((axis, 0, 1)),
-        }
-    }
-
-    /// The whole of an axis of that length, the same everywhere.
-    #[must_use]
-    pub const fn repeated(len: usize) -> Self {
-        Self {
-            first: 0,
-            len,
-            step: 1,
-            source: None,
-        }
-    }
-}
-
-impl Piece {
-    /// `(output, input)` positions of everything that a piece reads, row-major.
-    #[must_use]
-    pub fn reads(&self, shape: &[usize], input: &[usize]) -> Vec<(usize, usize)> {
-        let (to, from) = (strides(shape), strides(input));
-        let mut all = vec![(0, 0)];
-        for (along, to) in self.axes.iter().zip(&to) {
-            let Along {
-                first,
-                len,
-                step,
-                source,
-            } = *along;
-            let read = |j: usize| source.map_or(0, |(own, start, by)| (start + j * by) * from[own]);
-            let step = |j: usize| ((first + j * step) * to, read(j));
-            let steps: Vec<(usize, usize)> = (0..len).map(step).collect();
-            all = outer_sum(&all, &steps);
-        }
-        let is_read = |axis: usize| {
-            let mut sources = self.axes.iter().filter_map(|along| along.source);
-            sources.any(|(own, _, _)| own == axis)
-        };
-        for axis in (0..input.len()).filter(|axis| !is_read(*axis)) {
-            let steps: Vec<(usize, usize)> =
-                (0..input[axis]).map(|j| (0, j * from[axis])).collect();
-            all = outer_sum(&all, &steps);
-        }
-        all
-    }
-
-    /// Whether it writes no element that another piece writes, seen along one axis: they lie apart, or their steps never meet.
-    #[must_use]
-    pub fn is_disjoint(&self, other: &Self) -> bool {
-        let last = |a: &Along| a.first + a.len.saturating_sub(1) * a.step;
-        let step = |a: &Along| if a.len > 1 { a.step } else { 0 };
-        let apart = |a: &Along, b: &Along| {
-            let common = greatest_divisor(step(a), step(b));
-            last(a) < b.first
-                || last(b) < a.first
-                || common > 1 && !a.first.abs_diff(b.first).is_multiple_of(common)
-        };
-        let mut axes = self.axes.iter().zip(&other.axes);
-        axes.any(|(a, b)| apart(a, b))
-    }
-
-    /// All of an input of that shape, broadcast to an output shape from the last axis on.
-    #[must_use]
-    pub fn broadcast(input: usize, scale: i64, from: &[usize], to: &[usize]) -> Self {
-        let ahead = to.len().saturating_sub(from.len());
-        let along = |(axis, len): (usize, &usize)| match axis.checked_sub(ahead) {
-            Some(own) if from[own] == *len && *len != 1 => Along::whole(*len, own),
-            _ => Along::repeated(*len),
-        };
-        Self {
-            input,
-            scale,
-            axes: to.iter().enumerate().map(along).collect(),
-        }
-    }
-}
-
 impl Op {
     /// `scales[0] a + scales[1] b` of two tensors of those shapes, broadcast to `shape`.
     #[must_use]
@@ -551,17 +376,4 @@ impl Interval {
     pub const fn contains(self, value: i64) -> bool {
         self.min <= value && value <= self.max
     }
-}
-
-/// The greatest common divisor.
-const fn greatest_divisor(mut a: usize, mut b: usize) -> usize {
-    while b > 0 {
-        (a, b) = (b, a % b);
-    }
-    a
-}
-
-fn outer_sum(all: &[(usize, usize)], steps: &[(usize, usize)]) -> Vec<(usize, usize)> {
-    let sums = |&(o, i): &(usize, usize)| steps.iter().map(move |(a, b)| (o + a, i + b));
-    all.iter().flat_map(sums).collect()
 }

@@ -3,11 +3,13 @@
 pub mod batch;
 pub mod bounds;
 pub mod cost;
+mod describe;
 pub mod encode;
 pub mod geometry;
 pub mod graph;
 mod limbs;
 pub mod lower;
+mod pieces;
 pub mod registration;
 pub mod run;
 pub mod split;
