@@ -16,7 +16,7 @@ use super::stand_in::Noise;
 use super::unit::{FULL, HALF, Operation, Unit};
 use crate::error::Result;
 
-/// Before it, so many times the bytes that it works on are read, within these bounds: a proof has done as much else since it last
+/// Before each run that is timed, so many times the bytes that it works on are read, within these bounds: a proof has done as much else since it last
 /// read the same columns and tables, and caches that other tenants of a machine share have lost them.
 const TIMES: usize = 8;
 const ELSEWHERE: (usize, usize) = (4 << 20, 32 << 20);
