@@ -44,8 +44,8 @@ impl Objective {
     }
 }
 
-/// Kilobytes from which a proof is large whatever the objective, and what each beyond them is worth, in seconds of proving.
-const LARGE_PROOF: (f64, f64) = (11.5, 0.05);
+/// Bytes from which a proof is large whatever the objective, and what each kilobyte beyond them is worth, in seconds of proving.
+const LARGE_PROOF: (f64, f64) = (12e3, 0.05);
 
 /// What a layout is chosen by.
 #[derive(Clone, Copy, Debug, Default)]
@@ -233,12 +233,12 @@ impl Machine {
 
     /// What layouts are compared by: seconds of a proof, and what its verification and its bytes are worth.
     fn cost(&self, trace: &Trace, objective: Objective) -> f64 {
-        let kilobytes = trace.proof_bytes as f64 / 1024.0;
+        let bytes = trace.proof_bytes as f64;
         let [verification, kilobyte] = objective.worth();
         let verify = verification * self.prices.seconds(&trace.verify);
         let (most, each) = LARGE_PROOF;
-        let bytes = kilobyte * kilobytes + each * (kilobytes - most).max(0.0);
-        self.prices.seconds(&trace.prove) + verify + bytes
+        let size = (kilobyte * bytes + each * (bytes - most).max(0.0)) / 1024.0;
+        self.prices.seconds(&trace.prove) + verify + size
     }
 
     /// A prediction for a system that this process has loaded the key of. Its `commit_seconds` have no calibration in them.
