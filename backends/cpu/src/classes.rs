@@ -20,7 +20,7 @@ use crate::{images, parallel, room};
 /// Of so many buckets one may be empty where blocks of them are added as they lie: additions of nothing take longer.
 const FEW_EMPTY: usize = 16;
 
-/// Addends of all windows. As many shares of the points have buckets of their own.
+/// Addends of all windows. Every share of the points has buckets of its own, to which its rounds add one after the other.
 pub(crate) fn sum<C: Curve>(
     level: Level,
     points: Source<'_, C::Base>,
@@ -49,26 +49,28 @@ pub(crate) fn sum<C: Curve>(
         shapes: [lines(base.hexagon), lines(base.triangle)],
     };
     let mut kept = Kept::new(&terms, &tasks, rounds);
-    let buckets = kept.buckets(&terms, &tasks);
+    let buckets = kept.buckets(&terms, &tasks, rounds);
     let parts = (0..rounds).flat_map(|round| (0..tasks.len()).map(move |task| (round, task)));
     let parts: Vec<_> = parts.collect();
+    // Rounds of a task come in any order, as threads get to its buckets.
     let lines = parallel::map(parts.iter(), |(round, task)| {
         let (window, share) = tasks[*task];
         let chunks = range(share * rounds + round);
-        let mut buckets = buckets[*task]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        Adder::with(level, |adder| {
-            let last = round + 1 == rounds;
-            sums.of_window(adder, (window, chunks), (&mut buckets, last))
-        })
+        let buckets = buckets[*task].lock();
+        let mut buckets = buckets.unwrap_or_else(PoisonError::into_inner);
+        let lines = Adder::with(level, |adder| {
+            sums.of_window(adder, (window, chunks), &mut buckets)
+        });
+        lines.map(|lines| (*task, lines))
     });
     drop(buckets);
     kept.give();
     terms.give();
     room::give_large(copies);
-    let last = lines.into_iter().skip((rounds - 1) * tasks.len());
-    let lines: Vec<_> = tasks.iter().map(|(window, _)| *window).zip(last).collect();
+    let mut lines: Vec<_> = lines.into_iter().flatten().collect();
+    lines.sort_unstable_by_key(|(task, _)| *task);
+    let of_window = |(task, lines): (usize, _)| (tasks[task].0, lines);
+    let lines: Vec<_> = lines.into_iter().map(of_window).collect();
     Adder::with(level, |adder| weighed::<C>(adder, base, &lines))
 }
 
@@ -83,6 +85,8 @@ struct Buckets<'a, B> {
     room: Option<&'a mut [Xy<B>]>,
     /// Which of them have points. None before the first round.
     filled: Vec<bool>,
+    /// Rounds that are still to come.
+    rounds: usize,
 }
 
 impl<B: ff::PrimeField + VartimeField> Kept<B> {
@@ -94,7 +98,12 @@ impl<B: ff::PrimeField + VartimeField> Kept<B> {
     }
 
     /// Those of every task, of whole octets each.
-    fn buckets(&mut self, terms: &Terms, tasks: &[(usize, usize)]) -> Vec<Mutex<Buckets<'_, B>>> {
+    fn buckets(
+        &mut self,
+        terms: &Terms,
+        tasks: &[(usize, usize)],
+        rounds: usize,
+    ) -> Vec<Mutex<Buckets<'_, B>>> {
         let mut left = self.room.as_mut().map(|room| room.as_flattened_mut());
         let own = tasks.iter().map(|(window, _)| {
             let room = left.take().map(|room| {
@@ -105,6 +114,7 @@ impl<B: ff::PrimeField + VartimeField> Kept<B> {
             Mutex::new(Buckets {
                 room,
                 filled: Vec::new(),
+                rounds,
             })
         });
         own.collect()
@@ -151,14 +161,15 @@ struct Sums<'a, B> {
 }
 
 impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
-    /// Adds a window of some chunks of points to its buckets; sums of the lines of these if they are the last chunks: those by i, then those by
-    /// j.
+    /// Adds a window of some chunks of points to its buckets; sums of the lines of these if no round is left: those by i, then those by j.
     fn of_window(
         &self,
         adder: &mut Adder<B>,
         own: (usize, Range<usize>),
-        (buckets, last): (&mut Buckets<'_, B>, bool),
-    ) -> Vec<Xy<B>> {
+        buckets: &mut Buckets<'_, B>,
+    ) -> Option<Vec<Xy<B>>> {
+        buckets.rounds -= 1;
+        let last = buckets.rounds == 0;
         let (window, filled) = (own.0, &mut buckets.filled);
         let parts = self.terms.parts(window);
         // Kept until all is done: whatever else took it would leave it shorter, to be filled again.
@@ -173,11 +184,7 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
             }
         };
         self.add_window(adder, own, (merged, filled), &mut sums);
-        let lines = if last {
-            self.lines(adder, window, (merged, filled))
-        } else {
-            Vec::new()
-        };
+        let lines = last.then(|| self.lines(adder, window, (merged, filled)));
         adder.give_room(sums);
         if buckets.room.is_none() {
             adder.give_room(room);
@@ -379,6 +386,30 @@ mod tests {
                 let own = finished::<EqAffine>(own).to_affine();
                 assert_eq!(own, wanted, "{level:?} {rounds}");
             }
+        }
+    }
+
+    /// Threads may come to the rounds of a window in any order: of more threads than processors some wait between taking one and beginning it.
+    #[test]
+    fn rounds_come_in_any_order() {
+        let count = 4 * CHUNK - 805;
+        let (points, scalars) = (points(count), scalars(count, false));
+        let wanted = wanted(&scalars);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(64).build();
+        let level = Level::detect();
+        let points = Xy::all(level, &points);
+        for shares in [2, 1, 1, 2, 1, 1, 1, 1] {
+            let division = Wide {
+                base: Base::new(7, 17),
+                shares,
+                rounds: 4 / shares,
+            };
+            let source = Source::Points(&points);
+            let own = pool
+                .as_ref()
+                .map(|pool| pool.install(|| sum::<EqAffine>(level, source, &scalars, division)));
+            let own = finished::<EqAffine>(own.unwrap()).to_affine();
+            assert_eq!(own, wanted, "{division:?}");
         }
     }
 }
