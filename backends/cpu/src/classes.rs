@@ -32,7 +32,7 @@ pub(crate) fn sum<C: Curve>(
         shares,
         rounds,
     } = division;
-    let terms = Terms::new(level, scalars, base, rounds);
+    let terms = Terms::new(level, scalars, base, shares * rounds);
     let mut copies = room::take_large(points.len(), Xy::IDENTITY);
     points.copy_to(&mut copies);
     let (chunks, all) = (terms.points.div_ceil(CHUNK), shares * rounds);
@@ -349,7 +349,7 @@ mod tests {
             let points = Xy::all(level, &points);
             let bases = Base::wide().chain([Base::new(5, 25)]);
             let bases = bases.filter(|base| !portable || base.width() < 8);
-            let ways = [(1, 1), (2, 1), (1, 2)].into_iter().cycle();
+            let ways = [(1, 1), (2, 1), (1, 2), (2, 2)].into_iter().cycle();
             for (base, (shares, rounds)) in bases.zip(ways) {
                 let division = Wide {
                     base,

@@ -244,11 +244,13 @@ fn transform_groups<F: Field>(
         };
         eights::transform(prime, plan, source, outputs, room.get());
     };
-    parallel::each_with(
-        groups.zip(outputs.chunks_mut(plan.cells())),
-        OwnRoom::new,
-        work,
-    );
+    let groups = groups.zip(outputs.chunks_mut(plan.cells()));
+    if cells.len() < PARALLEL_CELLS {
+        let mut room = OwnRoom::new();
+        groups.for_each(|group| work(&mut room, group));
+    } else {
+        parallel::each_with(groups, OwnRoom::new, work);
+    }
 }
 
 /// Powers `1, omega, ..`, half a period of them.

@@ -99,10 +99,10 @@ struct Scratch {
 }
 
 impl Terms {
-    /// Of points that are read in so many rounds.
-    pub(crate) fn new<F: Field>(level: Level, scalars: &[F], base: Base, rounds: usize) -> Self {
+    /// Of points that are read in so many goes: rounds of all shares.
+    pub(crate) fn new<F: Field>(level: Level, scalars: &[F], base: Base, goes: usize) -> Self {
         let points = scalars.len();
-        let of_a_round = points.div_ceil(rounds);
+        let of_a_round = points.div_ceil(goes);
         let parts = [base.hexagon.places(), base.triangle.places()];
         let chunks = points.div_ceil(CHUNK);
         let mut own = Self {

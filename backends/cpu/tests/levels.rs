@@ -44,8 +44,10 @@ fn transforms<C: Curve>() {
 }
 
 /// Groups of eight columns and some that are left, on as many threads as share them evenly or not, of all sizes that are transformed so and one
-/// more. Columns of zeros, of one value and of two have results next to multiples of p.
+/// more. Columns of zeros, of one value and of two have results next to multiples of p, and others hold the largest words there are.
 fn transforms_of_many_columns<C: Curve>() {
+    // Stored as p - 1.
+    let largest = -Scalar::<C>::TWO_INV.pow_vartime([256]);
     for (log_n, columns, threads) in [
         (6, 8, 1),
         (6, 19, 2),
@@ -63,9 +65,11 @@ fn transforms_of_many_columns<C: Curve>() {
             for (index, cell) in cells.iter_mut().enumerate() {
                 match index >> log_n {
                     3 => *cell = Scalar::<C>::ZERO,
+                    4 => *cell = largest,
                     5 => *cell = -Scalar::<C>::ONE,
                     6 if index % 2 == 0 => *cell = Scalar::<C>::ONE,
                     6 => *cell = -Scalar::<C>::ONE,
+                    7 if index % 3 == 0 => *cell = largest,
                     _ => (),
                 }
             }

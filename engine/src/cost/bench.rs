@@ -13,7 +13,7 @@ use zkernel_backend::{Backend, Body, HostColumns, Scalar};
 use zkernel_verifier::curve::{Curve, Generators, Point, signed};
 
 use super::stand_in::Noise;
-use super::unit::{FULL, HALF, Operation, Unit};
+use super::unit::{FULL, HALF, MEASURED, Operation, Unit};
 use crate::error::Result;
 
 /// Before each run that is timed, so many times the bytes that it works on are read, within these bounds: a proof has done as much else since it last
@@ -29,8 +29,8 @@ const FEWEST: usize = 2;
 const LONG: f64 = 0.05;
 /// Bytes of a base's tables: multiples by windows, of two words of the field each.
 const TABLES: usize = 22 * 64;
-/// Columns of a transform for each thread: a core has others in its caches than the one it is at.
-const TRANSFORMED: usize = 4;
+/// Columns of a transform for each thread: a core has others in its caches than the one it is at, and a backend may take so many at once.
+const TRANSFORMED: usize = 8;
 
 /// A backend with bases to measure on.
 pub(super) struct Bench<'b, C: Curve, B: Backend<C>> {
@@ -44,14 +44,14 @@ pub(super) struct Bench<'b, C: Curve, B: Backend<C>> {
 /// Memory that has nothing to do with what is measured.
 #[derive(Clone)]
 struct Elsewhere {
-    words: Arc<[u64]>,
+    words: Arc<Vec<u64>>,
     read: usize,
 }
 
 impl Elsewhere {
     fn new() -> Self {
         Self {
-            words: vec![1; ELSEWHERE.1 / size_of::<u64>()].into(),
+            words: Arc::new(vec![1; ELSEWHERE.1 / size_of::<u64>()]),
             read: 0,
         }
     }
@@ -223,7 +223,9 @@ impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
     fn transform(&mut self, unit: &Unit) -> Result<f64> {
         let (columns, share) = match Self::lanes(unit) {
             (columns, share) if unit.lanes == 0 => {
-                (TRANSFORMED * columns, TRANSFORMED as f64 * share)
+                let most = (1 << MEASURED.1 >> unit.log_rows) / columns;
+                let each = TRANSFORMED.min(most).max(1);
+                (each * columns, each as f64 * share)
             }
             few => few,
         };

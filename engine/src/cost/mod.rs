@@ -4,7 +4,7 @@
 //! writes down what it is asked ([`tally`]), for a witness that is made up ([`stand_in`]). What the host does itself is
 //! done and timed; what a device would do is counted: MSM columns by width, transforms, gate programs, cells of linear
 //! algebra. The counts follow the prover because it is the prover that is counted. [`Prices`] are seconds for one of
-//! each, measured on the machine's own backend once, at the very sizes that occur.
+//! each, measured on the machine's own backend once, at the sizes that occur, of linear algebra at the nearest powers of two.
 //!
 //! ```
 //! use pasta_curves::{EqAffine, Fp};

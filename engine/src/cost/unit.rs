@@ -10,8 +10,7 @@ pub const HALF: u32 = 254;
 /// Width of cells that are integers of a machine's word, for linear algebra on them.
 pub const SMALL: u32 = 8;
 
-/// log2 of the fewest and of the most cells that linear algebra is measured on: the largest batches are of 16 MiB, and measuring takes no
-/// more memory than a proof that needs them.
+/// log2 of the fewest and of the most cells that linear algebra is measured on: the largest batches are of 16 MiB.
 pub const MEASURED: (u32, u32) = (6, 19);
 
 /// What is counted, and what one of it is.

@@ -144,18 +144,20 @@ impl<C: Curve, B: Backend<C>> Bench<'_, C, B> {
         self.made(columns * rows, combine)
     }
 
-    /// Small columns beside one of field elements.
+    /// Small columns beside one of field elements, whose share is taken off.
     fn widen(&mut self, columns: usize, rows: usize) -> Result<f64> {
         let full = self.cells(1, rows, FULL)?;
         let small = self.cells(columns, rows, SMALL)?;
         let mut chosen = all_columns(1, columns);
-        chosen[0] = ColumnRef {
+        chosen.push(ColumnRef {
             batch: 0,
             column: 0,
-        };
-        self.made(columns * rows, || {
+        });
+        let cells = columns * rows;
+        let seconds = self.made(cells + rows, || {
             self.backend.gather(&[&full, &small], &chosen)
-        })
+        })?;
+        Ok(seconds * cells as f64 / (cells + rows) as f64)
     }
 
     /// A batch of zeros, and one cell of it written to.
