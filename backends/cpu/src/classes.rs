@@ -300,7 +300,7 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
 mod tests {
     use ff::{Field as _, FromUniformBytes as _, PrimeField as _};
     use group::{Curve as _, Group as _};
-    use pasta_curves::{Eq, EqAffine, Fp};
+    use pasta_curves::{Eq, EqAffine, Fp, Fq};
 
     use super::*;
     use crate::affine::normalize;
@@ -336,6 +336,11 @@ mod tests {
         (Eq::generator() * sum).to_affine()
     }
 
+    fn own(level: Level, points: &[Xy<Fq>], scalars: &[Fp], division: Wide) -> EqAffine {
+        let sums = sum::<EqAffine>(level, Source::Points(points), scalars, division);
+        finished::<EqAffine>(sums).to_affine()
+    }
+
     /// At all levels, in all bases, in several chunks, shares and rounds of them, the last one not whole. Where none are equal, no bucket is
     /// cut.
     #[test]
@@ -357,9 +362,7 @@ mod tests {
                     rounds,
                 };
                 for (scalars, wanted) in inputs.iter().zip(wanted) {
-                    let source = Source::Points(&points);
-                    let own = sum::<EqAffine>(level, source, scalars, division);
-                    let own = finished::<EqAffine>(own).to_affine();
+                    let own = own(level, &points, scalars, division);
                     assert_eq!(own, wanted, "{level:?} {division:?}");
                 }
             }
@@ -381,9 +384,7 @@ mod tests {
                     shares: 1,
                     rounds,
                 };
-                let source = Source::Points(&points);
-                let own = sum::<EqAffine>(level, source, &scalars, division);
-                let own = finished::<EqAffine>(own).to_affine();
+                let own = own(level, &points, &scalars, division);
                 assert_eq!(own, wanted, "{level:?} {rounds}");
             }
         }
@@ -404,11 +405,8 @@ mod tests {
                 shares,
                 rounds: 4 / shares,
             };
-            let source = Source::Points(&points);
-            let own = pool
-                .as_ref()
-                .map(|pool| pool.install(|| sum::<EqAffine>(level, source, &scalars, division)));
-            let own = finished::<EqAffine>(own.unwrap()).to_affine();
+            let pool = pool.as_ref().expect("there are threads");
+            let own = pool.install(|| own(level, &points, &scalars, division));
             assert_eq!(own, wanted, "{division:?}");
         }
     }

@@ -255,6 +255,10 @@ impl<'b, C: Curve, B: Backend<C>> Bench<'b, C, B> {
             }
             bits => Body::small((0..cells).map(|_| self.noise.signed(bits)).collect()),
         };
+        self.upload(columns, rows, body)
+    }
+
+    fn upload(&self, columns: usize, rows: usize, body: Body<Scalar<C>>) -> Result<B::Columns> {
         let host = HostColumns {
             rows,
             columns,

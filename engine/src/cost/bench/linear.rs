@@ -1,7 +1,7 @@
 //! Prices of linear algebra, gate programs and forms, at the shape of their columns.
 
 use ff::Field as _;
-use zkernel_backend::{Backend, Body, ColumnRef, HostColumns, Scalar, Term};
+use zkernel_backend::{Backend, Body, ColumnRef, Scalar, Term};
 use zkernel_verifier::curve::Curve;
 use zkernel_verifier::expression::{Instruction, Operand, Operation as Arithmetic, Program};
 use zkernel_verifier::form::{EvaluatedAxis, EvaluatedView};
@@ -50,13 +50,7 @@ impl<C: Curve, B: Backend<C>> Bench<'_, C, B> {
         } else {
             Body::small((0..cells).map(|_| self.noise.signed(width)).collect())
         };
-        let host = HostColumns {
-            rows,
-            columns,
-            body,
-            tail: Vec::new(),
-        };
-        Ok(self.backend.upload(&host)?)
+        self.upload(columns, rows, body)
     }
 
     fn factors(&mut self, count: usize) -> Vec<Scalar<C>> {
