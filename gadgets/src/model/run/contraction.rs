@@ -213,8 +213,8 @@ impl Rows {
 
     /// Room for so many integers with the digits that these values need.
     fn empty(values: &[i64], len: usize) -> Self {
-        // All bits of all magnitudes: as good a bound as the largest for what is asked here, and quicker.
-        let most = values.iter().fold(0, |bits, v| bits | v.unsigned_abs());
+        let magnitudes = values.iter().map(|value| value.unsigned_abs());
+        let most = magnitudes.max().unwrap_or(0);
         let count = match most {
             0..=0x7fff => 1,
             // A digit has a sign: 14 bits of it hold 13 of a magnitude, the last one what is left.
@@ -355,6 +355,17 @@ mod tests {
                 Some(found) => prop_assert_eq!(found, expected),
                 None => prop_assert!(bits.0.min(bits.1) >= 13, "few bits are no reason to give up"),
             }
+        }
+
+        #[test]
+        fn twelve_bits_never_give_up(
+            few in prop::collection::vec(prop::sample::select(vec![-4096i64, -4095, 4095, 4096]), 1..70),
+            other in prop::sample::select(vec![-32767i64, 32767, -(1 << 27), 1 << 27]),
+        ) {
+            let many = vec![other; few.len()];
+            let expected = Some(vec![few.iter().sum::<i64>() * other]);
+            prop_assert_eq!(dense(&few, &[0], few.len(), &many), expected.clone());
+            prop_assert_eq!(dense(&many, &[0], few.len(), &few), expected);
         }
 
         #[test]
