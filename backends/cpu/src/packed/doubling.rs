@@ -1,12 +1,9 @@
 //! Doublings of blocks of eight points, with one inversion for all; forms and bounds as in [`super::points`].
 
-use ff::PrimeField;
-
 use super::additions::finish;
 use super::lanes::{Lanes, carry};
 use super::points::{Block, CHAINS};
-use super::prime::{Constants, Prime};
-use super::vector::Vector;
+use super::prime::Constants;
 
 /// Twice y, one for the identity, and the lanes of that.
 #[inline(always)]
@@ -22,7 +19,7 @@ pub(super) fn forward_double(
     k: &Constants,
     blocks: &[Block],
     before: &mut [Lanes],
-) -> ([[u64; 8]; 4], [Lanes; CHAINS]) {
+) -> (Lanes, [Lanes; CHAINS]) {
     let mut products = [k.one; CHAINS];
     for (blocks, before) in blocks.chunks(CHAINS).zip(before.chunks_mut(CHAINS)) {
         for ((block, before), product) in blocks.iter().zip(before).zip(&mut products) {
@@ -31,22 +28,18 @@ pub(super) fn forward_double(
         }
     }
     let [first, second] = products;
-    let all = first.multiply(&second, k).canonical(k).pack();
-    (unrolled!(4, i => all[i].words()), [second, first])
+    (first.multiply(&second, k), [second, first])
 }
 
 /// As [`backward`], of doublings.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-pub(super) fn backward_double<B: PrimeField>(
-    prime: Prime<B>,
+pub(super) fn backward_double(
     k: &Constants,
     blocks: &mut [Block],
     before: &[Lanes],
-    inverse: [[u64; 8]; 4],
+    inverse: Lanes,
     chains: [Lanes; CHAINS],
 ) {
-    let words = unrolled!(4, i => Vector::load(prime.ifma, &inverse[i]));
-    let inverse = Lanes::unpack(prime.ifma, words);
     let mut inverses = unrolled!(2, i => inverse.multiply(&chains[i], k));
     let pairs = blocks.chunks_mut(CHAINS).zip(before.chunks(CHAINS));
     for (blocks, before) in pairs.rev() {

@@ -9,7 +9,7 @@
 //! * [`lanes`]: eight lazily reduced field elements, with bounds;
 //! * [`turns`]: two products at a time;
 //! * [`prime`]: a Pasta prime's constants, and the proof that its elements lie in memory as said above;
-//! * [`points`], [`doubling`], [`special`], [`transfer`], [`leaves`]: affine additions, eight at a time, and points into lanes and back;
+//! * [`points`], [`doubling`], [`inverse`], [`special`], [`transfer`], [`leaves`]: affine additions, eight at a time, and points into lanes and back;
 //! * [`images`]: images of points under the endomorphism;
 //! * [`sums`]: sums of products with one reduction;
 //! * [`small`]: sums of products of small integers and elements;
@@ -51,6 +51,8 @@ pub(crate) mod halves;
 mod held;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod images;
+#[cfg(target_arch = "x86_64")]
+mod inverse;
 #[cfg(target_arch = "x86_64")]
 mod known;
 #[cfg(target_arch = "x86_64")]

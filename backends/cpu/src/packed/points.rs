@@ -14,13 +14,13 @@ use pasta_curves::arithmetic::VartimeField;
 
 use super::additions::{AT_ONCE, Next, add_both};
 use super::doubling::{backward_double, forward_double};
+use super::inverse::{invert, rotated};
 use super::lanes::{Lanes, carry_up};
 use super::leaves::{Leaves, gather_pair};
 use super::prime::{Constants, Prime};
 use super::special::{Special, add_special, exact};
 use super::transfer::{gather, index, scatter};
 use super::turns;
-use super::vector::Vector;
 use crate::affine::{NEGATED, Xy};
 
 /// A lane that holds no point of the source: the identity.
@@ -141,22 +141,22 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
         let (products, chains) =
             unsafe { forward(self.prime, k, blocks, (pairs, leaves), before, specials) };
-        let inverses = invert(self.prime, products);
+        // SAFETY: as above.
+        let inverse = unsafe { invert(self.prime, &products, k) };
         let backward = if few {
-            backward::<B, true>
+            backward::<true>
         } else {
-            backward::<B, false>
+            backward::<false>
         };
         // SAFETY: as above.
         unsafe {
             backward(
-                self.prime,
                 k,
                 blocks,
                 pairs,
                 before,
                 specials,
-                inverses,
+                inverse,
                 chains,
                 (leaves.source, next),
             );
@@ -180,17 +180,10 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
         let (products, chains) =
             unsafe { forward_double(k, blocks, &mut self.before[..blocks.len()]) };
-        let inverses = invert(self.prime, products);
         // SAFETY: as above.
         unsafe {
-            backward_double(
-                self.prime,
-                k,
-                blocks,
-                &self.before[..blocks.len()],
-                inverses,
-                chains,
-            );
+            let inverse = invert(self.prime, &products, k);
+            backward_double(k, blocks, &self.before[..blocks.len()], inverse, chains);
         };
     }
 
@@ -207,8 +200,8 @@ impl Block {
     #[inline(always)]
     fn rotate<const N: i32>(&self) -> Self {
         Self {
-            x: Lanes(unrolled!(5, i => self.x.0[i].rotated::<N>())),
-            y: Lanes(unrolled!(5, i => self.y.0[i].rotated::<N>())),
+            x: rotated::<N>(&self.x),
+            y: rotated::<N>(&self.y),
         }
     }
 
@@ -222,37 +215,8 @@ impl Block {
     }
 }
 
-/// `64 / P` of every lane's product, `2^518 / P` in words.
-fn invert<B: PrimeField + VartimeField>(
-    prime: Prime<B>,
-    mut words: [[u64; 8]; 4],
-) -> [[u64; 8]; 4] {
-    let mut products = [B::ZERO; 8];
-    let lanes = prime.words_mut(&mut products);
-    for (lane, element) in lanes.iter_mut().enumerate() {
-        *element = core::array::from_fn(|i| words[i][lane]);
-    }
-    let mut before = [B::ONE; 8];
-    for i in 1..8 {
-        before[i] = before[i - 1] * products[i - 1];
-    }
-    let total = before[7] * products[7];
-    let mut inverse = total.invert_vartime().unwrap_or(B::ZERO) * B::from(64);
-    for i in (0..8).rev() {
-        let own = inverse * before[i];
-        inverse *= products[i];
-        products[i] = own;
-    }
-    for (lane, element) in prime.words(&products).iter().enumerate() {
-        for i in 0..4 {
-            words[i][lane] = element[i];
-        }
-    }
-    words
-}
-
-/// Differences of x in place of the right ones, and products of those before each pair. Gives the product of all in
-/// words, and what each chain's inverse is of the inverse of that.
+/// Differences of x in place of the right ones, and products of those before each pair. Gives the product of all,
+/// and what each chain's inverse is of the inverse of that.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn forward<B: PrimeField, const FEW: bool>(
     prime: Prime<B>,
@@ -261,7 +225,7 @@ fn forward<B: PrimeField, const FEW: bool>(
     (pairs, leaves): (&[Pair], &Leaves<'_>),
     before: &mut [Lanes],
     specials: &mut Vec<Special>,
-) -> ([[u64; 8]; 4], [Lanes; CHAINS]) {
+) -> (Lanes, [Lanes; CHAINS]) {
     let mut products = [k.one; CHAINS];
     let gathered = pairs.len() - leaves.pairs;
     let (both, alone) = pairs.as_chunks::<CHAINS>();
@@ -289,8 +253,7 @@ fn forward<B: PrimeField, const FEW: bool>(
         products[0] = products[0].multiply(&blocks[pair.right as usize].x, k);
     }
     let [first, second] = products;
-    let all = first.multiply(&second, k).canonical(k).pack();
-    (unrolled!(4, i => all[i].words()), [second, first])
+    (first.multiply(&second, k), [second, first])
 }
 
 /// Steps by which differences come before the products with them: so long what is written takes to be read.
@@ -359,19 +322,16 @@ pub(super) fn subtract(
 /// Finishes the additions, last first.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 #[allow(clippy::too_many_arguments)]
-fn backward<B: PrimeField, const FEW: bool>(
-    prime: Prime<B>,
+fn backward<const FEW: bool>(
     k: &Constants,
     blocks: &mut [Block],
     pairs: &[Pair],
     before: &[Lanes],
     specials: &[Special],
-    inverse: [[u64; 8]; 4],
+    inverse: Lanes,
     chains: [Lanes; CHAINS],
     (source, references): (&[[u64; 8]], &[u32]),
 ) {
-    let words = unrolled!(4, i => Vector::load(prime.ifma, &inverse[i]));
-    let inverse = Lanes::unpack(prime.ifma, words);
     let mut inverses = unrolled!(2, i => inverse.multiply_uncarried(&chains[i], k));
     let mut fetches = references
         .as_chunks::<AT_ONCE>()
