@@ -6,6 +6,7 @@ use crate::digits::{Windows, windows};
 use crate::eisenstein::Base;
 use crate::halves::HALF_BITS;
 use crate::integers::Integers;
+use crate::parts::{Part, parts};
 
 /// Terms of windows that are worked on together.
 const TERMS_TOGETHER: usize = 1 << 14;
@@ -70,11 +71,11 @@ impl Digits {
     }
 }
 
-/// Windows of a sum, and its parts: each is of some windows and of a share of the points.
+/// Windows of a sum, and its parts.
 #[derive(Clone, Copy)]
 pub(crate) struct Division {
     pub(crate) digits: Digits,
-    /// Ranges of about equally many windows.
+    /// Ranges of about equally many windows, or of equally many terms.
     ranges: usize,
     /// Points of a part, whole octets.
     share: usize,
@@ -107,7 +108,7 @@ impl Division {
                 digits.count().div_ceil(together(count, at_once, threads))
             }
             // A part has fixed costs, some hundred microseconds: no more of them than threads.
-            Digits::Hexagonal(_) => threads.div_ceil(way.shares).min(digits.count()),
+            Digits::Hexagonal(_) => threads,
         };
         Self {
             digits,
@@ -116,7 +117,15 @@ impl Division {
         }
     }
 
-    /// Windows and points of every part.
+    /// Parts of digits of both halves, of about as many additions each: columns are windows, rows are points.
+    pub(crate) fn slices(&self, base: Base, points: usize) -> Vec<Part> {
+        let cost = |window| points + base.places(window) * OF_A_PLACE / 2;
+        let costs: Vec<_> = (0..base.count()).map(|own| (points, cost(own))).collect();
+        let all: usize = costs.iter().map(|(_, cost)| cost).sum();
+        parts(&costs, all.div_ceil(self.ranges), |_, _| true)
+    }
+
+    /// Windows and points of every part of signed digits.
     pub(crate) fn parts(&self, points: usize) -> Vec<(Range<usize>, Range<usize>)> {
         let (count, ranges) = (self.digits.count(), self.ranges);
         let windows = move |own| own * count / ranges..(own + 1) * count / ranges;
@@ -184,53 +193,34 @@ impl Way {
 
     fn new(points: usize, (bits, width): (u32, u32), shares: usize, threads: usize) -> Self {
         let buckets = 1 << width.min(bits + 1).saturating_sub(1);
-        let windows = (windows(bits, width), bits);
-        Self {
-            width,
-            ..Self::of_buckets(
-                points,
-                buckets * OF_A_BUCKET[usize::from(points >= FAR)],
-                windows,
-                shares,
-                threads,
-            )
-        }
-    }
-
-    /// The same with digits of both halves of scalars that are not much shorter than those. Not of so many points that three images
-    /// of each no longer stay in the caches.
-    fn hexagonal(self, points: usize, threads: usize) -> impl Iterator<Item = Self> {
-        let wide = self.bits > HALF_BITS + 8 && points < FAR;
-        let bases =
-            (wide && Base::WIDTHS.contains(&self.width)).then(|| Base::of_width(self.width));
-        bases.into_iter().flatten().map(move |base| {
-            let (last, count) = (base.count() - 1, base.count());
-            let buckets = (last * base.places(0) + base.places(last)).div_ceil(count);
-            let windows = (count, HALF_BITS);
-            Self {
-                base: Some(base),
-                ..Self::of_buckets(points, buckets * OF_A_PLACE, windows, self.shares, threads)
-            }
-        })
-    }
-
-    /// A way with so many windows for so many bits, the buckets of each costing so many halves of an addition.
-    fn of_buckets(
-        points: usize,
-        of_buckets: usize,
-        (windows, bits): (usize, u32),
-        shares: usize,
-        threads: usize,
-    ) -> Self {
-        let rounds = (windows * shares).div_ceil(threads);
-        let each = points.div_ceil(shares) + of_buckets / 2 + OF_A_WINDOW;
+        let of_buckets = buckets * OF_A_BUCKET[usize::from(points >= FAR)] / 2;
+        let rounds = (windows(bits, width) * shares).div_ceil(threads);
+        let each = points.div_ceil(shares) + of_buckets + OF_A_WINDOW;
         Self {
             bits,
-            width: 0,
+            width,
             base: None,
             shares,
             cost: rounds * each + OF_A_BIT * bits as usize,
         }
+    }
+
+    /// The same with digits of both halves of scalars that are not much shorter than those, shared out evenly: the buckets of windows that
+    /// are cut are made twice. Not of so many points that three images of each no longer stay in the caches.
+    fn hexagonal(self, points: usize, threads: usize) -> impl Iterator<Item = Self> {
+        let wide = self.bits > HALF_BITS + 8 && points < FAR && self.shares == 1;
+        let bases =
+            (wide && Base::WIDTHS.contains(&self.width)).then(|| Base::of_width(self.width));
+        bases.into_iter().flatten().map(move |base| {
+            let (last, count) = (base.count() - 1, base.count());
+            let places = last * base.places(0) + base.places(last) + (threads - 1) * base.places(0);
+            let all = count * (points + OF_A_WINDOW) + places * OF_A_PLACE / 2;
+            Self {
+                base: Some(base),
+                cost: all.div_ceil(threads) + OF_A_BIT * HALF_BITS as usize,
+                ..self
+            }
+        })
     }
 }
 
@@ -265,10 +255,23 @@ mod tests {
                     let scalars = Integers::of_magnitudes(&[Magnitude::new(false, limbs)]);
                     let division = Division::best(points, &scalars, threads);
                     let mut seen = vec![0u8; division.digits.count() * points];
-                    for (windows, share) in division.parts(points) {
-                        for window in windows {
-                            for point in share.clone() {
-                                seen[window * points + point] += 1;
+                    let mut see = |window: usize, own: Range<usize>| {
+                        seen[window * points..][own]
+                            .iter_mut()
+                            .for_each(|times| *times += 1);
+                    };
+                    match division.digits {
+                        Digits::Signed(_) => {
+                            for (windows, share) in division.parts(points) {
+                                windows.for_each(|window| see(window, share.clone()));
+                            }
+                        }
+                        Digits::Hexagonal(base) => {
+                            for part in division.slices(base, points) {
+                                for window in part.columns.clone() {
+                                    let own = part.rows(window);
+                                    see(window, own.start..own.end.min(points));
+                                }
                             }
                         }
                     }

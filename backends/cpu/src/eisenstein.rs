@@ -246,7 +246,7 @@ impl Codes {
         self.base
     }
 
-    /// Buckets and references of a range of points, which starts with an octet, in a window: of
+    /// Buckets and references of a range of points in a window: of
     /// points in turns with their images, as [`crate::images::make`] gives them.
     pub(crate) fn of_window(
         &self,

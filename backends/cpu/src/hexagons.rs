@@ -8,14 +8,14 @@ use core::ops::Range;
 use ff::{Field as _, WithSmallOrderMulGroup as _};
 use zkernel_backend::{Curve, Scalar};
 
-use crate::affine::{Adder, Source, Xy};
+use crate::affine::{Adder, Feed, Source, Xy};
 use crate::buckets::{self, Section};
 use crate::eisenstein::{Base, Codes, Shape, lines};
 use crate::images;
 use crate::integers::Octet;
 use crate::level::Level;
-use crate::msm::sort;
 use crate::parallel;
+use crate::parts::Part;
 
 /// Terms of windows that are sorted and added together.
 const TERMS_TOGETHER: usize = 1 << 15;
@@ -26,34 +26,33 @@ pub(crate) type Addends<C> = Vec<(
     Vec<Xy<<C as pasta_curves::arithmetic::CurveAffine>::Base>>,
 )>;
 
-/// Addends of all parts, each of some windows and a range of the points.
+/// Addends of all parts: columns are windows and rows are points.
 pub(crate) fn sum<C: Curve>(
     level: Level,
     points: Source<'_, C::Base>,
     (scalars, base): (Vec<Octet>, Base),
-    parts: Vec<(Range<usize>, Range<usize>)>,
+    parts: Vec<Part>,
 ) -> Vec<Addends<C>> {
     let codes = Codes::new::<Scalar<C>>(level, scalars, base);
     let mut room = Adder::with(level, |adder| adder.take_room(3 * points.len()));
     let images = images::make(level, points, &mut room);
-    let addends = parallel::map(parts.into_iter(), |(own, range)| {
-        Adder::with(level, |adder| {
-            part::<C>(adder, (images, range), &codes, own)
-        })
+    let addends = parallel::map(parts.iter(), |own| {
+        Adder::with(level, |adder| part::<C>(adder, images, &codes, own))
     });
     Adder::with(level, |adder| adder.give_room(room));
     addends
 }
 
-/// Addends of some windows and a range of the points.
+/// Addends of some windows, of the first and the last perhaps only some points.
 fn part<C: Curve>(
     adder: &mut Adder<C::Base>,
-    (images, range): (&[Xy<C::Base>], Range<usize>),
+    images: &[Xy<C::Base>],
     codes: &Codes,
-    own: Range<usize>,
+    own: &Part,
 ) -> Addends<C> {
     let base = codes.base();
-    let (buckets, filled) = bucket_sums(adder, (images, range), codes, &own);
+    let (buckets, filled) = bucket_sums(adder, images, codes, own);
+    let own = own.columns.clone();
     let lines = Lines {
         base,
         first: own.start,
@@ -86,40 +85,96 @@ fn part<C: Curve>(
 /// Sums of the buckets of some windows, and which of them have points.
 fn bucket_sums<B>(
     adder: &mut Adder<B>,
-    (images, range): (&[Xy<B>], Range<usize>),
+    images: &[Xy<B>],
     codes: &Codes,
-    own: &Range<usize>,
+    own: &Part,
 ) -> (Vec<Xy<B>>, Vec<bool>)
 where
     B: ff::PrimeField + pasta_curves::arithmetic::VartimeField,
 {
-    let base = codes.base();
-    let places = (own.len() - 1) * base.hexagon.places() + base.places(own.end - 1);
-    let (mut filled, mut buckets) = (Vec::with_capacity(places), Vec::new());
-    let at_once = (TERMS_TOGETHER / range.len().max(1)).max(1);
-    for first in own.clone().step_by(at_once) {
-        let windows = first..own.end.min(first + at_once);
-        let mut sorted = Vec::with_capacity(windows.len() * range.len());
-        let mut counts = Vec::new();
-        for window in windows {
-            let digits = codes.of_window(window, &range);
-            let places = base.places(window);
-            sort((range.len(), digits), places, &mut counts, &mut sorted);
-        }
-        filled.extend(counts.iter().map(|count| *count != 0));
-        let sums = buckets::sum(adder, Source::Points(images), sorted, counts);
-        if sums.len() == places {
-            return (sums, filled);
-        }
-        if buckets.capacity() < places {
-            buckets = adder.take_room(places);
-            buckets.clear();
-            buckets.reserve(places);
-        }
-        buckets.extend_from_slice(&sums);
-        adder.give_room(sums);
+    let places = own
+        .columns
+        .clone()
+        .map(|window| codes.base().places(window));
+    let places = places.sum();
+    let windows = Windows {
+        codes,
+        points: images.len() / 3,
+        part: own,
+        own: own.columns.start..own.columns.start,
+        filled: Vec::with_capacity(places),
+    };
+    let room = adder.take_room(places);
+    let (buckets, windows) = adder.parts(Source::Points(images), windows, (places, room));
+    (buckets, windows.filled)
+}
+
+/// Windows of a part, some at a time.
+struct Windows<'a> {
+    codes: &'a Codes,
+    points: usize,
+    part: &'a Part,
+    /// The last ones.
+    own: Range<usize>,
+    /// Which buckets so far have points.
+    filled: Vec<bool>,
+}
+
+impl Windows<'_> {
+    /// The points of a window.
+    fn range(&self, window: usize) -> Range<usize> {
+        let rows = self.part.rows(window);
+        rows.start..rows.end.min(self.points)
     }
-    (buckets, filled)
+
+    /// Calls with the buckets of every window, and with its terms.
+    fn each<'b>(
+        &self,
+        mut buckets: &'b mut [u32],
+        mut work: impl FnMut(&'b mut [u32], &Codes, (usize, Range<usize>)),
+    ) {
+        for window in self.own.clone() {
+            let (own, others) = buckets.split_at_mut(self.codes.base().places(window));
+            work(own, self.codes, (window, self.range(window)));
+            buckets = others;
+        }
+    }
+}
+
+impl Feed for Windows<'_> {
+    fn count(&mut self, counts: &mut Vec<u32>) -> bool {
+        let (start, base) = (self.own.end, self.codes.base());
+        let (mut end, mut terms, mut places) = (start, 0, 0);
+        while end < self.part.columns.end && (end == start || terms < TERMS_TOGETHER) {
+            terms += self.range(end).len();
+            places += base.places(end);
+            end += 1;
+        }
+        self.own = start..end;
+        counts.clear();
+        counts.resize(places, 0);
+        self.each(counts, |own, codes, (window, range)| {
+            for (place, _) in codes.of_window(window, &range) {
+                // Beyond the last place for no digit.
+                if let Some(count) = own.get_mut(place) {
+                    *count += 1;
+                }
+            }
+        });
+        self.filled.extend(counts.iter().map(|count| *count != 0));
+        end > start
+    }
+
+    fn place<const STEP: u32>(&self, (slots, references): (&mut Vec<u32>, &mut [u32])) {
+        self.each(slots, |own, codes, (window, range)| {
+            for (place, reference) in codes.of_window(window, &range) {
+                if let Some(slot) = own.get_mut(place) {
+                    references[*slot as usize] = reference;
+                    *slot += STEP;
+                }
+            }
+        });
+    }
 }
 
 /// Lines of the buckets of windows.

@@ -126,10 +126,9 @@ fn divided<C: Curve>(
     scalars: Integers,
     division: &Division,
 ) -> Point<C> {
-    let parts = division.parts(points.len());
     let addends = match division.digits {
         Digits::Signed(windows) => {
-            let mut scalars = scalars;
+            let (parts, mut scalars) = (division.parts(points.len()), scalars);
             scalars.bias(&windows);
             #[cfg(target_arch = "x86_64")]
             if let Some(addends) =
@@ -148,8 +147,8 @@ fn divided<C: Curve>(
             })
         }
         Digits::Hexagonal(base) => {
-            let octets = scalars.octets();
-            hexagons::sum::<C>(level, points, (octets, base), parts)
+            let parts = division.slices(base, points.len());
+            hexagons::sum::<C>(level, points, (scalars.octets(), base), parts)
         }
     };
     horner::<C>(0, &in_order(addends))
