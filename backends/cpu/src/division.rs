@@ -5,7 +5,6 @@ use core::ops::Range;
 use crate::digits::{Windows, windows};
 use crate::eisenstein::Base;
 use crate::halves::HALF_BITS;
-use crate::integers::Integers;
 use crate::parts::{Part, parts};
 
 /// Terms of windows that are worked on together.
@@ -92,11 +91,12 @@ struct Way {
 }
 
 impl Division {
-    /// The division of a sum of so many points on so many threads at most.
-    pub(crate) fn best(points: usize, scalars: &Integers, threads: usize) -> Self {
-        let way = Way::best(points, scalars, 1);
+    /// The division of a sum of so many points on so many threads at most, with scalars of so many bits, and of so many if they are digits
+    /// themselves.
+    pub(crate) fn best(points: usize, bits: (u32, u32), threads: usize) -> Self {
+        let way = Way::best(points, bits, 1);
         let threads = threads.min(way.cost / ADDITIONS_OF_A_THREAD).max(1);
-        let way = Way::best(points, scalars, threads);
+        let way = Way::best(points, bits, threads);
         let digits = match way.base {
             Some(base) => Digits::Hexagonal(base),
             None => Digits::Signed(Windows::new(way.bits, way.width)),
@@ -176,8 +176,7 @@ pub(crate) fn wide(points: usize, threads: usize) -> Wide {
 
 impl Way {
     /// The cheapest way for so many threads, all of which work.
-    fn best(points: usize, scalars: &Integers, threads: usize) -> Self {
-        let (bits, alone) = (scalars.bits(), scalars.digit_bits());
+    fn best(points: usize, (bits, alone): (u32, u32), threads: usize) -> Self {
         let widths = (2..=WIDEST).map(|width| (bits, width));
         // Scalars that are digits themselves.
         let single = (alone < WIDEST).then_some((alone, alone + 1));
@@ -242,7 +241,6 @@ fn together(count: usize, most: usize, threads: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digits::Magnitude;
 
     /// Every pair of a window and a point is in one part.
     #[test]
@@ -250,10 +248,7 @@ mod tests {
         for points in [25, 100, 1000, 5000] {
             for bits in [1, 8, 16, 130, 254] {
                 for threads in [1, 2, 3, 16] {
-                    let mut limbs = [0; 4];
-                    limbs[(bits - 1) as usize / 64] = 1 << ((bits - 1) % 64);
-                    let scalars = Integers::of_magnitudes(&[Magnitude::new(false, limbs)]);
-                    let division = Division::best(points, &scalars, threads);
+                    let division = Division::best(points, (bits, bits), threads);
                     let mut seen = vec![0u8; division.digits.count() * points];
                     let mut see = |window: usize, own: Range<usize>| {
                         seen[window * points..][own]

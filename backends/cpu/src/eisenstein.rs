@@ -26,8 +26,7 @@ mod tests;
 pub(crate) mod wide;
 
 use core::ops::Range;
-
-use zkernel_backend::Field;
+use core::slice::ChunksMut;
 
 use self::shape::{Hexagon, Triangle, select, sign};
 pub(crate) use self::shape::{Shape, lines};
@@ -35,15 +34,10 @@ pub(crate) use self::shape::{Shape, lines};
 use crate::affine::NEGATED;
 use crate::halves::HALF_BITS;
 use crate::integers::Octet;
-use crate::kernels;
-use crate::level::Level;
-use crate::parallel;
+use crate::room;
 
 /// Bits of a code for the place of the bucket; those above are for the unit.
 const PLACE_BITS: u32 = 13;
-
-/// Octets recoded by a thread at a time.
-const OCTETS_TOGETHER: usize = 128;
 
 /// Most places of buckets of a window.
 const MOST_PLACES: usize = 1 << PLACE_BITS;
@@ -226,20 +220,31 @@ impl Base {
 /// Digits of scalars as codes: the place of the bucket, [`Base::places`] for none, and the unit.
 pub(crate) struct Codes {
     base: Base,
-    /// Part by part of [`OCTETS_TOGETHER`], window by window.
+    /// Chunk by chunk of [`Codes::TOGETHER`] scalars, window by window.
     codes: Vec<u16>,
 }
 
 impl Codes {
-    /// Of magnitudes.
-    pub(crate) fn new<F: Field>(level: Level, mut octets: Vec<Octet>, base: Base) -> Self {
-        let mut codes = vec![0; 8 * octets.len() * base.count()];
-        let parts = codes.chunks_mut(8 * OCTETS_TOGETHER * base.count());
-        parallel::each(
-            parts.zip(octets.chunks_mut(OCTETS_TOGETHER)),
-            |(codes, octets)| kernels::recode::<F>(level, &base, octets, codes),
-        );
-        Self { base, codes }
+    /// Scalars whose codes are made together.
+    pub(crate) const TOGETHER: usize = 1 << 10;
+
+    /// Of so many scalars, yet to be made.
+    pub(crate) fn new(base: Base, scalars: usize) -> Self {
+        let length = scalars.next_multiple_of(8) * base.count();
+        Self {
+            base,
+            codes: room::take_large(length, 0),
+        }
+    }
+
+    /// Room for those of every chunk, as [`Base::recode`] writes them.
+    pub(crate) fn chunks(&mut self) -> ChunksMut<'_, u16> {
+        self.codes.chunks_mut(Self::TOGETHER * self.base.count())
+    }
+
+    /// Keeps the room.
+    pub(crate) fn give(self) {
+        room::give_large(self.codes);
     }
 
     pub(crate) const fn base(&self) -> Base {
@@ -253,7 +258,7 @@ impl Codes {
         window: usize,
         range: &Range<usize>,
     ) -> impl Iterator<Item = (usize, u32)> + Clone {
-        let (count, together) = (self.base.count(), 8 * OCTETS_TOGETHER);
+        let (count, together) = (self.base.count(), Self::TOGETHER);
         let range = range.clone();
         let parts = self.codes.chunks(together * count).enumerate();
         let parts = parts.skip(range.start / together);

@@ -13,6 +13,7 @@ use crate::buckets::{self, Section};
 use crate::eisenstein::{Base, Codes, Shape, lines};
 use crate::images;
 use crate::integers::Octet;
+use crate::kernels;
 use crate::level::Level;
 use crate::parallel;
 use crate::parts::Part;
@@ -26,20 +27,61 @@ pub(crate) type Addends<C> = Vec<(
     Vec<Xy<<C as pasta_curves::arithmetic::CurveAffine>::Base>>,
 )>;
 
+/// Scalars that are to be written in digits.
+pub(crate) enum Scalars<'a, F> {
+    Fields(&'a [F]),
+    Octets(Vec<Octet>),
+}
+
+impl<F: zkernel_backend::Field> Scalars<'_, F> {
+    /// Magnitudes of a chunk of those that are recoded together.
+    fn chunk<'o>(&self, level: Level, chunk: usize, room: &'o mut [Octet]) -> &'o mut [Octet] {
+        let start = chunk * Codes::TOGETHER;
+        match self {
+            Self::Fields(values) => {
+                let own = &values[start..values.len().min(start + Codes::TOGETHER)];
+                let room = &mut room[..own.len().div_ceil(8)];
+                kernels::octets(level, own, room);
+                room
+            }
+            Self::Octets(octets) => {
+                let own = octets[start / 8..].iter().take(Codes::TOGETHER / 8);
+                let room = &mut room[..own.len()];
+                room.iter_mut().zip(own).for_each(|(to, own)| *to = *own);
+                room
+            }
+        }
+    }
+}
+
 /// Addends of all parts: columns are windows and rows are points.
 pub(crate) fn sum<C: Curve>(
     level: Level,
     points: Source<'_, C::Base>,
-    (scalars, base): (Vec<Octet>, Base),
-    parts: Vec<Part>,
+    (scalars, base): (&Scalars<'_, Scalar<C>>, Base),
+    parts: &[Part],
 ) -> Vec<Addends<C>> {
-    let codes = Codes::new::<Scalar<C>>(level, scalars, base);
-    let mut room = Adder::with(level, |adder| adder.take_room(3 * points.len()));
-    let images = images::make(level, points, &mut room);
+    let (count, mut codes) = (points.len(), Codes::new(base, points.len()));
+    let mut images = Adder::with(level, |adder| adder.take_room(3 * count));
+    if images.len() < 3 * count {
+        images.resize(3 * count, Xy::IDENTITY);
+    }
+    let of_images = images[..3 * count].chunks_mut(3 * Codes::TOGETHER);
+    let chunks = codes.chunks().zip(of_images).enumerate();
+    let octets = || vec![Octet::default(); Codes::TOGETHER / 8];
+    parallel::each_with(chunks, octets, |octets, (chunk, (codes, images))| {
+        let octets = scalars.chunk(level, chunk, octets);
+        kernels::recode::<Scalar<C>>(level, &base, octets, codes);
+        let start = chunk * Codes::TOGETHER;
+        let own = start..start + images.len() / 3;
+        images::make(level, points, own, images);
+    });
     let addends = parallel::map(parts.iter(), |own| {
+        let images = &images[..3 * count];
         Adder::with(level, |adder| part::<C>(adder, images, &codes, own))
     });
-    Adder::with(level, |adder| adder.give_room(room));
+    codes.give();
+    Adder::with(level, |adder| adder.give_room(images));
     addends
 }
 

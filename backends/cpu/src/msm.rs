@@ -11,7 +11,7 @@ use crate::buckets::{self, Section, horner};
 use crate::classes;
 use crate::digits::{MAGNITUDE_BITS, Magnitude, Windows};
 use crate::division::{self, Digits, Division};
-use crate::hexagons;
+use crate::hexagons::{self, Scalars};
 use crate::integers::Integers;
 use crate::kernels;
 use crate::level::Level;
@@ -23,20 +23,31 @@ use crate::streams;
 #[tracing::instrument(skip_all, fields(points = points.len()))]
 pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
     shape::msm(points.len(), scalars.len())?;
-    if points.len() >= division::MANY && are_wide(scalars) {
-        return Ok(wide(level, points, scalars).to_affine());
+    let threads = rayon::current_num_threads();
+    if points.len() > FEW && are_wide(scalars) {
+        if points.len() >= division::MANY {
+            return Ok(wide(level, points, scalars).to_affine());
+        }
+        let bits = (MAGNITUDE_BITS, MAGNITUDE_BITS);
+        let division = Division::best(points.len(), bits, threads);
+        if let (Digits::Hexagonal(base), Some(source)) =
+            (division.digits, Source::of(level, points))
+        {
+            let parts = division.slices(base, points.len());
+            let scalars = Scalars::Fields(scalars);
+            let addends = hexagons::sum::<C>(level, source, (&scalars, base), &parts);
+            return Ok(finished::<C>(addends).to_affine());
+        }
     }
     let scalars = Integers::new(level, scalars);
-    if scalars.bits() == 0 {
+    let bits = scalars.bits();
+    if bits == 0 {
         return Ok(C::identity());
     }
     if points.len() > FEW {
-        let division = Division::best(points.len(), &scalars, rayon::current_num_threads());
+        let division = Division::best(points.len(), (bits, scalars.digit_bits()), threads);
         let once = division.digits.count() == 1;
-        let copied = matches!(division.digits, Digits::Hexagonal(_));
-        if (once || copied)
-            && let Some(source) = Source::of(level, points)
-        {
+        if once && let Some(source) = Source::of(level, points) {
             return Ok(divided::<C>(level, source, scalars, &division).to_affine());
         }
     }
@@ -116,7 +127,8 @@ pub(crate) fn variable<C: Curve>(
     if points.len() <= FEW {
         return straus::<C>(level, points, scalars);
     }
-    let division = Division::best(points.len(), &scalars, rayon::current_num_threads());
+    let bits = (scalars.bits(), scalars.digit_bits());
+    let division = Division::best(points.len(), bits, rayon::current_num_threads());
     divided::<C>(level, Source::Points(points), scalars, &division)
 }
 
@@ -148,7 +160,8 @@ fn divided<C: Curve>(
         }
         Digits::Hexagonal(base) => {
             let parts = division.slices(base, points.len());
-            hexagons::sum::<C>(level, points, (scalars.octets(), base), parts)
+            let scalars = Scalars::Octets(scalars.octets());
+            hexagons::sum::<C>(level, points, (&scalars, base), &parts)
         }
     };
     horner::<C>(0, &in_order(addends))

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::halves::tests::edges;
-use crate::integers::Integers;
+use crate::integers::Octet;
+use crate::kernels;
 
 fn bases() -> impl Iterator<Item = Base> {
     Base::WIDTHS.flat_map(Base::of_width)
@@ -106,8 +107,12 @@ fn round_trip<F: Field + WithSmallOrderMulGroup<3>>(values: &[F], base: Base) {
     ];
     let count = values.len() as u32;
     for level in [Level::PORTABLE, Level::detect()] {
-        let octets = Integers::new(level, values).octets();
-        let codes = Codes::new::<F>(level, octets, base);
+        let mut codes = Codes::new(base, values.len());
+        for (codes, values) in codes.chunks().zip(values.chunks(Codes::TOGETHER)) {
+            let mut octets = vec![Octet::default(); values.len().div_ceil(8)];
+            kernels::octets(level, values, &mut octets);
+            kernels::recode::<F>(level, &base, &mut octets, codes);
+        }
         let mut sums = vec![F::ZERO; values.len()];
         for window in (0..base.count()).rev() {
             sums.iter_mut()
