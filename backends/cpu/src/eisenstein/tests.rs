@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use ff::{FromUniformBytes as _, PrimeField as _, WithSmallOrderMulGroup};
 use pasta_curves::{Fp, Fq};
 use proptest::prelude::*;
+use zkernel_backend::Field;
 
 use super::*;
 use crate::halves::tests::edges;
 use crate::integers::Octet;
 use crate::kernels;
+use crate::level::Level;
 
 fn bases() -> impl Iterator<Item = Base> {
     Base::WIDTHS.flat_map(Base::of_width)
