@@ -5,7 +5,7 @@ use core::ops::Range;
 use crate::digits::{Windows, windows};
 use crate::eisenstein::Base;
 use crate::halves::HALF_BITS;
-use crate::parts::{Part, parts};
+use crate::parts::Part;
 
 /// Terms of windows that are worked on together.
 const TERMS_TOGETHER: usize = 1 << 14;
@@ -117,12 +117,30 @@ impl Division {
         }
     }
 
-    /// Parts of digits of both halves, of about as many additions each: columns are windows, rows are points.
+    /// Parts of digits of both halves, of about as many additions each: columns are windows, rows are points. A window is cut if what either
+    /// part saves is more than its buckets cost twice.
     pub(crate) fn slices(&self, base: Base, points: usize) -> Vec<Part> {
-        let cost = |window| points + base.places(window) * OF_A_PLACE / 2;
-        let costs: Vec<_> = (0..base.count()).map(|own| (points, cost(own))).collect();
-        let all: usize = costs.iter().map(|(_, cost)| cost).sum();
-        parts(&costs, all.div_ceil(self.ranges), |_, _| true)
+        let of_buckets = |window| base.places(window) * OF_A_PLACE / 2;
+        let costs: Vec<usize> = (0..base.count())
+            .map(|own| points + of_buckets(own))
+            .collect();
+        let all: usize = costs.iter().sum();
+        let end = |slice: usize| {
+            let mut left = slice * all / self.ranges;
+            for (window, cost) in costs.iter().enumerate() {
+                if left < *cost {
+                    return match left.min(cost - left) > of_buckets(window) {
+                        true => (window, left * points / cost),
+                        false => (window + usize::from(2 * left > *cost), 0),
+                    };
+                }
+                left -= cost;
+            }
+            (base.count(), 0)
+        };
+        let ends: Vec<_> = (0..=self.ranges).map(end).collect();
+        let slices = ends.windows(2).filter(|ends| ends[0] < ends[1]);
+        slices.map(|ends| Part::new(ends[0], ends[1])).collect()
     }
 
     /// Windows and points of every part of signed digits.

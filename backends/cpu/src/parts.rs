@@ -22,6 +22,18 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// From a row of a column on to a row of another one.
+    pub(crate) const fn new(first: (usize, usize), end: (usize, usize)) -> Self {
+        let (last, rows) = match end {
+            (column, 0) => (column, usize::MAX),
+            (column, row) => (column + 1, row),
+        };
+        Self {
+            columns: first.0..last,
+            rows: (first.1, rows),
+        }
+    }
+
     /// The rows of one of its columns.
     pub(crate) fn rows(&self, column: usize) -> Range<usize> {
         let first = column == self.columns.start;
