@@ -196,12 +196,12 @@ impl Feed for Windows<'_> {
         counts.clear();
         counts.resize(places, 0);
         self.each(counts, |own, codes, (window, range)| {
-            for (place, _) in codes.of_window(window, &range) {
+            codes.of_window(window, &range).for_each(|(place, _)| {
                 // Beyond the last place for no digit.
                 if let Some(count) = own.get_mut(place) {
                     *count += 1;
                 }
-            }
+            });
         });
         self.filled.extend(counts.iter().map(|count| *count != 0));
         end > start
@@ -209,12 +209,13 @@ impl Feed for Windows<'_> {
 
     fn place<const STEP: u32>(&self, (slots, references): (&mut Vec<u32>, &mut [u32])) {
         self.each(slots, |own, codes, (window, range)| {
-            for (place, reference) in codes.of_window(window, &range) {
+            let terms = codes.of_window(window, &range);
+            terms.for_each(|(place, reference)| {
                 if let Some(slot) = own.get_mut(place) {
                     references[*slot as usize] = reference;
                     *slot += STEP;
                 }
-            }
+            });
         });
     }
 }
