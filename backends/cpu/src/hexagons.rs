@@ -19,7 +19,7 @@ use crate::parallel;
 use crate::parts::Part;
 
 /// Terms of windows that are sorted and added together.
-const TERMS_TOGETHER: usize = 1 << 15;
+const TERMS_TOGETHER: usize = 1 << 16;
 
 /// Points with binary logarithms of their weights.
 pub(crate) type Addends<C> = Vec<(
