@@ -6,7 +6,7 @@
 
 use super::rows::Word;
 use super::sinks::Parcel;
-use super::vector::{FAR, Ifma, Vector, fetch_at};
+use super::vector::{FAR, Ifma, Vector, claim_at, fetch_at};
 
 /// Rows (as logarithm) from which tasks read copies: from 2^17 cells on. Smaller columns may lie near, and copies then cost more than what is waited for.
 pub(super) const LOG_ROWS: u32 = 9;
@@ -84,6 +84,12 @@ pub(super) struct Beside<'a, P> {
     copies: &'a mut [Copied],
     /// How many of these steps are taken: the last of a row makes its copies.
     steps: usize,
+    /// All steps: of copies, or one for each of so many parcels that are claimed.
+    all: usize,
+    /// The next of these.
+    parcel: *const Word,
+    /// Cells from one to the next.
+    stride: usize,
 }
 
 impl<'a, P: Pieces> Beside<'a, P> {
@@ -93,9 +99,30 @@ impl<'a, P: Pieces> Beside<'a, P> {
         Self {
             ifma,
             pieces,
+            all: copies.len(),
             copies,
             steps: 0,
+            parcel: core::ptr::null(),
+            stride: 0,
         }
+    }
+
+    /// Claims the parcels that are read next, and written, where no copies are made: those in so many rows from one on. Lines that another thread has
+    /// written last come as this one's own, each of which a read would wait for, and a write once more.
+    #[inline(always)]
+    pub(super) fn claim(&mut self, first: *const Word, (stride, rows): (usize, usize)) {
+        debug_assert!(self.copies.is_empty());
+        (self.parcel, self.stride) = (first, stride);
+        (self.steps, self.all) = (0, rows);
+    }
+
+    /// Claims one.
+    #[inline(always)]
+    fn claim_next(&mut self) {
+        for line in 0..size_of::<Parcel>() / 64 {
+            claim_at(self.parcel.wrapping_add(2 * line));
+        }
+        self.parcel = self.parcel.wrapping_add(self.stride);
     }
 
     /// Copies the cells of a row and asks for those of a later one.
@@ -124,7 +151,7 @@ impl<'a, P: Pieces> Beside<'a, P> {
     /// Takes all steps that are left.
     #[inline(always)]
     pub(super) fn finish(&mut self) {
-        self.step(self.copies.len() - self.steps);
+        self.step(self.all - self.steps);
     }
 }
 
@@ -132,11 +159,13 @@ impl<P: Pieces> Aside for Beside<'_, P> {
     #[inline(always)]
     fn step(&mut self, steps: usize) {
         for _ in 0..steps {
-            if self.steps >= self.copies.len() {
+            if self.steps >= self.all {
                 return;
             }
             self.steps += 1;
-            if self.steps.is_multiple_of(TOGETHER) {
+            if self.copies.is_empty() {
+                self.claim_next();
+            } else if self.steps.is_multiple_of(TOGETHER) {
                 self.copy(self.steps / TOGETHER - 1);
             }
         }

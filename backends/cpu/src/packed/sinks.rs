@@ -228,6 +228,12 @@ impl<'a, F: Field> Shared<'a, F> {
         }
     }
 
+    /// Where a cell is, or would be, of which nothing may be read.
+    #[inline(always)]
+    pub(super) const fn address(&self, cell: usize) -> *const Word {
+        self.cells.wrapping_add(cell)
+    }
+
     /// The parcel in place of eight neighbours.
     ///
     /// # Safety

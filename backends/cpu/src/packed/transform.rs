@@ -93,14 +93,17 @@ impl Plan {
         self.log_rows >= LOG_ROWS
     }
 
-    /// How many of the tasks of a pass a thread takes at a time, all whose cells are copied together among them.
+    /// How many of the tasks of a pass a thread takes at a time: all whose cells are copied together among them, or its whole share.
+    ///
+    /// Neighbours without copies are one thread's, so that it claims what comes next, and its processor still holds what it worked on in the transform
+    /// before.
     pub(crate) fn together(&self, tasks: usize, threads: usize) -> usize {
         if self.copies() {
             (tasks / (PARTS * threads))
                 .next_multiple_of(TOGETHER)
                 .max(TOGETHER)
         } else {
-            1
+            tasks.div_ceil(threads)
         }
     }
 
@@ -270,9 +273,10 @@ pub(crate) fn second_pass<F: Field>(
     room: Option<&mut Room>,
 ) {
     let column = Shared::new(prime, column);
+    let alone = room.is_some();
     let run = |room: &mut Room, tasks: Range<usize>| {
         // SAFETY: `prime` holds an `Ifma`, which proves the features; every task is done once.
-        unsafe { second_words(prime, plan, tasks, &column, room) }
+        unsafe { second_words(prime, plan, (tasks, alone), &column, room) }
     };
     let tasks = 1 << (plan.log_rows - 3);
     if let Some(room) = room {
@@ -396,7 +400,7 @@ fn first_task<F: Field, const FEW: bool>(
 unsafe fn second_words<F: Field>(
     prime: Prime<F>,
     plan: &Plan,
-    tasks: Range<usize>,
+    (tasks, alone): (Range<usize>, bool),
     column: &Shared<'_, F>,
     room: &mut Room,
 ) {
@@ -420,6 +424,9 @@ unsafe fn second_words<F: Field>(
         let mut beside = Beside::new(prime.ifma, places, room);
         for task in first..after.min(tasks.end) {
             let own = own.get((task - first) * columns..).unwrap_or_default();
+            if !alone && task + 1 < tasks.end {
+                beside.claim(column.address(8 * (task + 1)), (rows, columns));
+            }
             // SAFETY: as the caller says.
             unsafe { second_task(prime, plan, task, (column, own, &mut beside), buffer) };
         }

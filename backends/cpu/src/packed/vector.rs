@@ -8,6 +8,7 @@ use core::arch::x86_64::*;
 mod assembly;
 
 pub(super) use self::assembly::another;
+pub(super) use self::assembly::claim_at;
 use self::assembly::{high_at, low_at, pin, pin_all};
 use super::pace::Pace;
 

@@ -17,6 +17,15 @@ pub(in crate::packed) fn another<T>(reference: &T) -> &T {
     }
 }
 
+/// Asks for the line of an address to be written, of which no other processor keeps a copy then. Nothing is read.
+#[inline(always)]
+pub(in crate::packed) fn claim_at<T>(address: *const T) {
+    // SAFETY: prefetching changes nothing and never fails, whatever the address; processors without the instruction take it for none.
+    unsafe {
+        core::arch::asm!("prefetchw byte ptr [{}]", in(reg) address, options(nomem, nostack, preserves_flags));
+    }
+}
+
 /// See [`Vector::pinned_all`].
 #[inline]
 #[target_feature(enable = "avx512f")]
