@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use zkernel_backend::Field;
 
+use crate::affine::NEGATED;
 use crate::digits::{Magnitude, Windows};
 use crate::halves::Lattice;
 use crate::kernels;
@@ -142,6 +143,11 @@ impl Integers {
         let place = windows.place(window);
         digits.clear();
         match self {
+            // Those of the only window are the integers.
+            Self::Narrow(values, _) if windows.count() == 1 => {
+                let digit = |value: &i32| value.unsigned_abs() | (value.cast_unsigned() & NEGATED);
+                digits.extend(values[range.clone()].iter().map(digit));
+            }
             Self::Narrow(values, _) => digits.extend(values[range.clone()].iter().map(|value| {
                 let sum = u64::from(value.unsigned_abs()) + windows.bias[0];
                 place.digit([sum, 0], *value < 0)

@@ -6,7 +6,7 @@ use ff::PrimeField;
 
 use super::lanes::{Lanes, reduce};
 use super::prime::{Constants, Prime};
-use super::rows::{PLACE, Word, read};
+use super::rows::{PLACE, Word, load, read};
 use super::vector::{Ifma, NEAR, Vector, fetch_at};
 use crate::affine::NEGATED;
 use crate::digits::{Place, Windows};
@@ -30,18 +30,60 @@ fn narrow_words<F: PrimeField>(
     values: &[Word],
     narrow: &mut [i32],
 ) -> Option<u32> {
-    let (k, ifma) = (prime.constants(), prime.ifma);
-    let (zero, half) = (k.mask.sub(k.mask), Vector::splat(ifma, u32::MAX.into()));
-    let order = Vector::load(ifma, &PLACE.map(|place| place as u64));
-    let [t0, t1, t2] = k.four_t;
-    let (mut low, mut high, mut largest) = (zero, zero, zero);
-    for (group, narrow) in values.chunks(8).zip(narrow.chunks_mut(8)) {
-        fetch_ahead(group);
-        let own = read(ifma, group).0;
+    let (octets, rest) = values.as_chunks::<8>();
+    let (narrow, narrow_rest) = narrow[..values.len()].as_chunks_mut::<8>();
+    let mut small = Small::new(prime);
+    for (octet, narrow) in octets.iter().zip(narrow) {
+        fetch_ahead(octet);
+        small.tell(octet, narrow);
+    }
+    if !rest.is_empty() {
+        let (mut padded, mut told) = ([[0; 4]; 8], [0; 8]);
+        padded[..rest.len()].copy_from_slice(rest);
+        small.tell(&padded, &mut told);
+        narrow_rest.copy_from_slice(&told[..rest.len()]);
+    }
+    small.largest()
+}
+
+/// Elements that are told as integers, eight at a time, and what all of them have in common.
+struct Small {
+    ifma: Ifma,
+    k: &'static Constants,
+    order: Vector,
+    half: Vector,
+    /// What differs from the multiples of `4 t`, in four limbs and in the highest one.
+    low: Vector,
+    high: Vector,
+    largest: Vector,
+}
+
+impl Small {
+    #[inline(always)]
+    fn new<F: PrimeField>(prime: Prime<F>) -> Self {
+        let (k, ifma) = (prime.constants(), prime.ifma);
+        let zero = k.mask.sub(k.mask);
+        Self {
+            ifma,
+            k,
+            order: Vector::load(ifma, &PLACE.map(|place| place as u64)),
+            half: Vector::splat(ifma, u32::MAX.into()),
+            low: zero,
+            high: zero,
+            largest: zero,
+        }
+    }
+
+    #[inline(always)]
+    fn tell(&mut self, values: &[Word; 8], narrow: &mut [i32; 8]) {
+        let k = self.k;
+        let [t0, t1, t2] = k.four_t;
+        let zero = k.mask.sub(k.mask);
+        let own = load(self.ifma, values).0;
         // What stands for a negative integer is below 2^208, and zero is.
         let positive = !own[4].zeros();
-        let own = unrolled!(5, i => own[i].select(positive, k.p[i].sub(own[i])));
-        let magnitude = own[0].shr::<2>().and(half);
+        let own = unrolled!(5, i => own[i].subtracted_from(positive, k.p[i]));
+        let magnitude = own[0].shr::<2>().and(self.half);
         let x0 = own[0].sub(zero.low(magnitude, t0));
         let x1 = own[1].sub(zero.high(magnitude, t0).low(magnitude, t1));
         let x2 = own[2].sub(zero.high(magnitude, t1).low(magnitude, t2));
@@ -49,20 +91,21 @@ fn narrow_words<F: PrimeField>(
         let x1 = x1.add(x0.sar::<52>());
         let x2 = x2.add(x1.sar::<52>());
         let x3 = x3.add(x2.sar::<52>());
-        low = low.or(x0).or(x1).or(x2).or(x3);
-        high = high.or(own[4].add(x3.sar::<52>()));
-        largest = largest.max(magnitude);
-        let signed = magnitude.select(!positive, zero.sub(magnitude));
-        let mut words = [0; 8];
-        signed.permuted(order).store_low_halves(&mut words);
-        for (narrow, word) in narrow.iter_mut().zip(words) {
-            *narrow = word.cast_signed();
-        }
+        self.low = self.low.or(x0).or(x1).or(x2).or(x3);
+        self.high = self.high.or(own[4].add(x3.sar::<52>()));
+        self.largest = self.largest.max(magnitude);
+        let signed = magnitude.subtracted_from(!positive, zero);
+        signed.permuted(self.order).store_low_integers(narrow);
     }
-    let equal = low.and(k.mask).or(high).zeros() == u8::MAX;
-    let most = largest.words().into_iter().max();
-    most.filter(|most| equal && most >> 31 == 0)
-        .map(|most| most as u32)
+
+    /// The largest magnitude, if all are of less than 31 bits.
+    #[inline(always)]
+    fn largest(&self) -> Option<u32> {
+        let equal = self.low.and(self.k.mask).or(self.high).zeros() == u8::MAX;
+        let most = self.largest.words().into_iter().max();
+        most.filter(|most| equal && most >> 31 == 0)
+            .map(|most| most as u32)
+    }
 }
 
 /// Elements ahead of which those to come are asked for: the processor's own fetching ends with every page.

@@ -239,6 +239,16 @@ impl Vector {
         }
     }
 
+    /// As [`Vector::store_low_halves`], of signed words.
+    #[inline(always)]
+    pub(super) fn store_low_integers(self, halves: &mut [i32; 8]) {
+        // SAFETY: a `Vector` exists; the reference is valid for 32 bytes and the store may be unaligned.
+        unsafe {
+            let low = _mm512_cvtepi64_epi32(self.0);
+            _mm256_storeu_si256(halves.as_mut_ptr().cast(), low);
+        }
+    }
+
     /// The low bytes of the words in order.
     #[inline(always)]
     pub(super) fn low_bytes(self) -> u64 {
