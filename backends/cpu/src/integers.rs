@@ -116,8 +116,42 @@ impl Integers {
     /// The least number of bits with magnitudes up to `2^bits`: those of a window that holds all as single digits.
     pub(crate) fn digit_bits(&self) -> u32 {
         match self {
-            Self::Narrow(_, largest) => u32::BITS - largest.saturating_sub(1).leading_zeros(),
+            Self::Narrow(_, largest) => digit_bits(*largest),
             Self::Wide(_) => self.bits(),
+        }
+    }
+
+    /// Those of some other scalars in place of narrow ones. What is larger than given is zero, and told to the caller.
+    pub(crate) fn tell<F: Field>(
+        &mut self,
+        level: Level,
+        values: &[F],
+        most: u32,
+        mut larger: impl FnMut(usize),
+    ) {
+        let Self::Narrow(narrow, largest) = self else {
+            return;
+        };
+        *largest = most;
+        narrow.resize(values.len(), 0);
+        let fits = |values: &[F], narrow: &mut [i32]| {
+            kernels::narrow(level, values, narrow).is_some_and(|own| own <= most)
+        };
+        if fits(values, narrow) {
+            return;
+        }
+        for (start, (values, narrow)) in values.chunks(8).zip(narrow.chunks_mut(8)).enumerate() {
+            if fits(values, narrow) {
+                continue;
+            }
+            for (i, (value, narrow)) in values.iter().zip(narrow).enumerate() {
+                let mut own = [0];
+                let fits = fits(core::slice::from_ref(value), &mut own);
+                *narrow = if fits { own[0] } else { 0 };
+                if !fits {
+                    larger(8 * start + i);
+                }
+            }
         }
     }
 
@@ -184,6 +218,11 @@ impl Octet {
             }
         }
     }
+}
+
+/// The least number of bits with a magnitude up to `2^bits`.
+pub(crate) const fn digit_bits(largest: u32) -> u32 {
+    u32::BITS - largest.saturating_sub(1).leading_zeros()
 }
 
 /// Integers as they are and the largest magnitude, if all are of less than 31 bits: mostly the first few tell.

@@ -23,35 +23,60 @@ use crate::streams;
 #[tracing::instrument(skip_all, fields(points = points.len()))]
 pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
     shape::msm(points.len(), scalars.len())?;
-    let threads = rayon::current_num_threads();
-    if points.len() > FEW && are_wide(scalars) {
-        if points.len() >= division::MANY {
-            return Ok(wide(level, points, scalars).to_affine());
-        }
-        let bits = (MAGNITUDE_BITS, MAGNITUDE_BITS);
-        let division = Division::best(points.len(), bits, threads);
-        if let (Digits::Hexagonal(base), Some(source)) =
-            (division.digits, Source::of(level, points))
-        {
-            let parts = division.slices(base, points.len());
-            let scalars = Scalars::Fields(scalars);
-            let addends = hexagons::sum::<C>(level, source, (&scalars, base), &parts);
-            return Ok(finished::<C>(addends).to_affine());
-        }
+    if points.len() > FEW
+        && are_wide(scalars)
+        && let Some(sum) = full::<C>(level, points, scalars)
+    {
+        return Ok(sum.to_affine());
     }
+    #[cfg(target_arch = "x86_64")]
+    if let Some(source) = Source::of(level, points)
+        && let Some((addends, long)) = streams::untold::<C>(level, source, scalars)
+    {
+        let sum = finished::<C>(addends);
+        if long.is_empty() {
+            return Ok(sum.to_affine());
+        }
+        let points: Vec<C> = long.iter().map(|i| points[*i as usize]).collect();
+        let scalars: Vec<Scalar<C>> = long.iter().map(|i| scalars[*i as usize]).collect();
+        return Ok((sum + told::<C>(level, &points, &scalars)).to_affine());
+    }
+    Ok(told::<C>(level, points, scalars).to_affine())
+}
+
+/// The sum with scalars that are told as integers first.
+fn told<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Point<C> {
     let scalars = Integers::new(level, scalars);
     let bits = scalars.bits();
     if bits == 0 {
-        return Ok(C::identity());
+        return Point::<C>::identity();
     }
     if points.len() > FEW {
+        let threads = rayon::current_num_threads();
         let division = Division::best(points.len(), (bits, scalars.digit_bits()), threads);
         let once = division.digits.count() == 1;
         if once && let Some(source) = Source::of(level, points) {
-            return Ok(divided::<C>(level, source, scalars, &division).to_affine());
+            return divided::<C>(level, source, scalars, &division);
         }
     }
-    Ok(variable::<C>(level, &Xy::all(level, points), scalars).to_affine())
+    variable::<C>(level, &Xy::all(level, points), scalars)
+}
+
+/// The sum with scalars of full size, if digits of both halves are best.
+fn full<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Option<Point<C>> {
+    if points.len() >= division::MANY {
+        return Some(wide(level, points, scalars));
+    }
+    let (bits, threads) = (MAGNITUDE_BITS, rayon::current_num_threads());
+    let division = Division::best(points.len(), (bits, bits), threads);
+    let Digits::Hexagonal(base) = division.digits else {
+        return None;
+    };
+    let source = Source::of(level, points)?;
+    let parts = division.slices(base, points.len());
+    let scalars = Scalars::Fields(scalars);
+    let addends = hexagons::sum::<C>(level, source, (&scalars, base), &parts);
+    Some(finished::<C>(addends))
 }
 
 /// The sum of many points with scalars of full size.
@@ -144,7 +169,7 @@ fn divided<C: Curve>(
             scalars.bias(&windows);
             #[cfg(target_arch = "x86_64")]
             if let Some(addends) =
-                streams::sum::<C>(level, points, &scalars, (&windows, parts.len()))
+                streams::told::<C>(level, points, &scalars, (&windows, parts.len()))
             {
                 return horner::<C>(0, &in_order(addends));
             }
@@ -329,7 +354,15 @@ mod tests {
             }
         };
         let wide = (0..count as u64).map(wide).collect();
-        for scalars in narrow.into_iter().chain([wide]) {
+        // Short ones but for some that those do not tell by which all are judged, among them the last.
+        let mixed = |i: i64| match i % 4096 {
+            100 => signed(1000 + i),
+            4000 => Fp::DELTA * signed(i),
+            _ if i as usize == count - 1 => -Fp::DELTA,
+            _ => signed(short(i)),
+        };
+        let mixed = (0..count as i64).map(mixed).collect();
+        for scalars in narrow.into_iter().chain([wide, mixed]) {
             let scalars: Vec<Fp> = scalars;
             let sum: Fp = (1..).zip(&scalars).map(|(i, s)| Fp::from(i) * s).sum();
             let levels = Level::of_this_machine().into_iter();
@@ -341,6 +374,11 @@ mod tests {
                     (generator * sum).to_affine(),
                     "{level:?} {threads}"
                 );
+                // Of scalars that are integers already.
+                let (points, integers) = (Xy::all(level, &points), Integers::new(level, &scalars));
+                let variable = || variable::<EqAffine>(level, &points, integers);
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                assert_eq!(pool.unwrap().install(variable), generator * sum);
             }
         }
     }

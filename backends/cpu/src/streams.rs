@@ -3,12 +3,13 @@
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use zkernel_backend::{Curve, Scalar};
+use pasta_curves::arithmetic::VartimeField;
+use zkernel_backend::{Curve, Field, Scalar};
 
 use crate::affine::{Adder, Source};
 use crate::buckets::{self, Section};
 use crate::digits::Windows;
-use crate::integers::Integers;
+use crate::integers::{Integers, digit_bits};
 use crate::kernels;
 use crate::level::Level;
 use crate::msm::{Addends, sort};
@@ -19,36 +20,102 @@ use crate::trees::stream::Supply;
 /// ranges are not fetched ahead.
 const POINTS_OF_A_BUCKET: usize = 1 << 10;
 
-/// Points that a thread takes at a time, whole octets.
-const TOGETHER: usize = 1 << 11;
+/// Points that a thread takes at a time: whole octets, and whole steps of fetches.
+const TOGETHER: usize = 51 * 40;
 
-/// Ranges of points that nobody has taken, for digits of the first window.
-struct Ranges<'a, C> {
+/// Groups of eight scalars that tell how large most of them are.
+const SAMPLES: usize = 1 << 5;
+
+/// Ranges of points that nobody has taken.
+#[derive(Clone, Copy)]
+struct Ranges<'a> {
     level: Level,
-    scalars: &'a Integers,
     windows: &'a Windows,
     points: usize,
     taken: &'a AtomicUsize,
-    curve: core::marker::PhantomData<C>,
 }
 
-impl<C: Curve> Supply for Ranges<'_, C> {
-    fn take(&mut self) -> Option<Range<usize>> {
+impl<'a> Ranges<'a> {
+    const fn new(
+        level: Level,
+        windows: &'a Windows,
+        points: usize,
+        taken: &'a AtomicUsize,
+    ) -> Self {
+        Self {
+            level,
+            windows,
+            points,
+            taken,
+        }
+    }
+
+    fn take(&self) -> Option<Range<usize>> {
         let start = self.taken.fetch_add(TOGETHER, Ordering::Relaxed);
         (start < self.points).then(|| start..self.points.min(start + TOGETHER))
     }
 
-    fn digits(&self, range: &Range<usize>, digits: &mut Vec<u32>) {
-        let window = (self.windows, 0);
-        kernels::digits::<Scalar<C>>(self.level, self.scalars, window, range, digits);
+    fn digits<F: Field>(&self, integers: &Integers, own: &Range<usize>, digits: &mut Vec<u32>) {
+        kernels::digits::<F>(self.level, integers, (self.windows, 0), own, digits);
+    }
+}
+
+/// Scalars that are integers already.
+struct Told<'a, F> {
+    ranges: Ranges<'a>,
+    integers: &'a Integers,
+    field: core::marker::PhantomData<F>,
+}
+
+impl<F: Field> Supply for Told<'_, F> {
+    fn take(&mut self) -> Option<Range<usize>> {
+        self.ranges.take()
+    }
+
+    fn digits(&mut self, range: &Range<usize>, digits: &mut Vec<u32>) {
+        self.ranges.digits::<F>(self.integers, range, digits);
+    }
+
+    fn scalars(&self) -> &[[u64; 4]] {
+        &[]
+    }
+}
+
+/// Scalars that become integers when their range is taken: they are fetched with the points, beside additions.
+struct Untold<'a, F> {
+    ranges: Ranges<'a>,
+    scalars: &'a [F],
+    words: &'a [[u64; 4]],
+    /// Those of a range.
+    integers: Integers,
+    /// Places of those that are no digits.
+    long: Vec<u32>,
+}
+
+impl<F: Field> Supply for Untold<'_, F> {
+    fn take(&mut self) -> Option<Range<usize>> {
+        self.ranges.take()
+    }
+
+    fn digits(&mut self, range: &Range<usize>, digits: &mut Vec<u32>) {
+        let (own, most) = (&self.scalars[range.clone()], self.ranges.windows.buckets());
+        let long = |i| self.long.push((range.start + i) as u32);
+        self.integers
+            .tell(self.ranges.level, own, most as u32, long);
+        let all = 0..range.len();
+        self.ranges.digits::<F>(&self.integers, &all, digits);
+    }
+
+    fn scalars(&self) -> &[[u64; 4]] {
+        self.words
     }
 }
 
 /// Addends of every thread, if there is one window of few buckets and the level has trees.
-pub(crate) fn sum<C: Curve>(
+pub(crate) fn told<C: Curve>(
     level: Level,
     points: Source<'_, C::Base>,
-    scalars: &Integers,
+    integers: &Integers,
     (windows, threads): (&Windows, usize),
 ) -> Option<Vec<Addends<C::Base>>> {
     let size = windows.buckets();
@@ -57,24 +124,81 @@ pub(crate) fn sum<C: Curve>(
     }
     level.prime::<C::Base>()?;
     let taken = AtomicUsize::new(0);
-    Some(parallel::map(0..threads, |_| {
-        let ranges = Ranges::<C> {
-            level,
-            scalars,
-            windows,
-            points: points.len(),
-            taken: &taken,
-            curve: core::marker::PhantomData,
-        };
-        Adder::with(level, |adder| part(adder, points, ranges, size))
-    }))
+    let supply = || Told::<Scalar<C>> {
+        ranges: Ranges::new(level, windows, points.len(), &taken),
+        integers,
+        field: core::marker::PhantomData,
+    };
+    let parts = on_threads(level, points, (size, threads), supply);
+    Some(parts.into_iter().map(|(addends, _)| addends).collect())
+}
+
+/// Addends of every thread and the places of scalars that are left over, if most scalars are so short that few buckets get many points each.
+pub(crate) fn untold<C: Curve>(
+    level: Level,
+    points: Source<'_, C::Base>,
+    scalars: &[Scalar<C>],
+) -> Option<(Vec<Addends<C::Base>>, Vec<u32>)> {
+    let threads = rayon::current_num_threads();
+    let (prime, _) = (level.prime::<Scalar<C>>()?, level.prime::<C::Base>()?);
+    let most = points.len() / (POINTS_OF_A_BUCKET * threads);
+    let largest = largest_of_some(level, scalars, most)?;
+    let bits = digit_bits(largest);
+    let windows = Windows::new(bits, bits + 1);
+    if windows.buckets() > most {
+        return None;
+    }
+    let taken = AtomicUsize::new(0);
+    let supply = || Untold {
+        ranges: Ranges::new(level, &windows, points.len(), &taken),
+        scalars,
+        words: prime.words(scalars),
+        integers: Integers::Narrow(Vec::new(), largest),
+        long: Vec::new(),
+    };
+    let parts = on_threads(level, points, (windows.buckets(), threads), supply);
+    let own = parts
+        .into_iter()
+        .map(|(addends, supply)| (addends, supply.long));
+    let (addends, long): (Vec<_>, Vec<_>) = own.unzip();
+    Some((addends, long.concat()))
+}
+
+/// The largest magnitude of some of the scalars, if that is neither zero nor more than given.
+fn largest_of_some<F: Field>(level: Level, scalars: &[F], most: usize) -> Option<u32> {
+    let step = scalars.len() / 8 / SAMPLES;
+    if step == 0 || most == 0 {
+        return None;
+    }
+    let mut largest = 0;
+    for octet in scalars.chunks_exact(8).step_by(step) {
+        largest = kernels::narrow(level, octet, &mut [0; 8])?.max(largest);
+        if largest as usize > most {
+            return None;
+        }
+    }
+    (largest != 0).then_some(largest)
+}
+
+/// Addends of what every thread takes, and its supply.
+fn on_threads<B: ff::PrimeField + VartimeField, S: Supply + Send>(
+    level: Level,
+    points: Source<'_, B>,
+    (size, threads): (usize, usize),
+    supply: impl Fn() -> S + Sync,
+) -> Vec<(Addends<B>, S)> {
+    parallel::map(0..threads, |_| {
+        let mut supply = supply();
+        let addends = Adder::with(level, |adder| part(adder, points, &mut supply, size));
+        (addends, supply)
+    })
 }
 
 /// Addends of what one thread takes.
-fn part<B: ff::PrimeField + pasta_curves::arithmetic::VartimeField>(
+fn part<B: ff::PrimeField + VartimeField>(
     adder: &mut Adder<B>,
     points: Source<'_, B>,
-    supply: impl Supply,
+    supply: &mut impl Supply,
     size: usize,
 ) -> Addends<B> {
     let Some((pieces, of_pieces)) = adder.stream(points, supply, (size, points.len() / 16)) else {

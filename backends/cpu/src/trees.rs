@@ -13,7 +13,7 @@ use pasta_curves::arithmetic::VartimeField;
 
 use crate::affine::Xy;
 use crate::packed::leaves::Leaves;
-use crate::packed::points::{Block, NOTHING, Packed, Pair};
+use crate::packed::points::{Block, Fetches, NOTHING, Packed, Pair};
 use crate::packed::vector::{NEAR, prefetch};
 
 /// Points of the longest piece: longer ones save nothing, and shorter ones are more.
@@ -51,8 +51,6 @@ pub(crate) struct Trees {
     leaves: Vec<u32>,
     /// Those of the newest wave, until its first additions.
     planted: Vec<u32>,
-    /// References of points to fetch beside, if not the leaves.
-    ahead: Vec<u32>,
     /// Places of the roots of a wave, in lanes.
     places: Vec<u32>,
     /// Blocks of leaves of a wave.
@@ -259,6 +257,16 @@ impl Trees {
         packed: &mut Packed<B>,
         source: &[[u64; 8]],
     ) {
+        self.grow_beside(packed, source, None);
+    }
+
+    /// The same, but what is given is fetched.
+    fn grow_beside<B: ff::PrimeField + VartimeField>(
+        &mut self,
+        packed: &mut Packed<B>,
+        source: &[[u64; 8]],
+        fetches: Option<Fetches<'_>>,
+    ) {
         self.pairs.clear();
         let mut leaves = Leaves {
             source,
@@ -282,11 +290,11 @@ impl Trees {
             wave.stride *= 2;
         }
         let next = match source.len() {
-            _ if !self.ahead.is_empty() => &self.ahead[..],
             FAR.. => &self.leaves[..],
             FAR_OF_FEW.. if packed.few_instructions() => &self.leaves[..],
             _ => &[],
         };
+        let next = fetches.unwrap_or(Fetches::References(next));
         packed.add_before(&mut self.blocks, &self.pairs, (&leaves, next));
     }
 

@@ -4,20 +4,31 @@ use super::lanes::{Lanes, carry, digits, lift, signed_digits};
 use super::points::{Block, Pair};
 use super::prime::Constants;
 use super::transfer::fetch;
-use super::vector::{FAR, Vector};
+use super::vector::{FAR, Vector, prefetch};
 use super::{shared, turns};
 
 /// Points fetched during a quarter of two additions: all at once would wait for each other.
 pub(super) const AT_ONCE: usize = 5;
 
-/// Points that are gathered next, fetched in four parts.
+/// What is fetched beside two additions, in four parts.
+pub(super) trait Ahead {
+    /// Asks for a part of it.
+    fn fetch<const PART: usize>(&self);
+}
+
+/// Nothing.
+impl Ahead for () {
+    #[inline(always)]
+    fn fetch<const PART: usize>(&self) {}
+}
+
+/// Points that are gathered next.
 pub(super) struct Next<'a> {
     pub(super) source: &'a [[u64; 8]],
     pub(super) references: &'a [[u32; AT_ONCE]; 4],
 }
 
-impl Next<'_> {
-    /// Asks for a part of them, without a branch.
+impl Ahead for Next<'_> {
     #[inline(always)]
     fn fetch<const PART: usize>(&self) {
         let own = &self.references[PART];
@@ -25,15 +36,38 @@ impl Next<'_> {
     }
 }
 
+/// Points that are read in order, and perhaps as many scalars.
+pub(super) struct InOrder<'a> {
+    pub(super) points: &'a [[[u64; 8]; AT_ONCE]; 4],
+    pub(super) scalars: Option<&'a [[u64; 4]; 4 * AT_ONCE]>,
+}
+
+impl Ahead for InOrder<'_> {
+    /// Every line once: points by their last words, as what is before those of the first is near, and two scalars a line.
+    #[inline(always)]
+    fn fetch<const PART: usize>(&self) {
+        let points = &self.points[PART];
+        unrolled!(5, i => prefetch::<FAR, _>(&points[i][7]));
+        if let Some(scalars) = self.scalars {
+            let first = 5 * PART + PART % 2;
+            prefetch::<FAR, _>(&scalars[first][3]);
+            prefetch::<FAR, _>(&scalars[first + 2][3]);
+            if PART.is_multiple_of(2) {
+                prefetch::<FAR, _>(&scalars[first + 4][3]);
+            }
+        }
+    }
+}
+
 /// Two plain additions, with the differences in place of the right x: what comes before them in their chains, and the inverses
 /// of both with that, which lose the differences. Those products fill the wait for the sums' x.
 #[inline(always)]
-pub(super) fn add_both<const FEW: bool>(
+pub(super) fn add_both<const FEW: bool, A: Ahead>(
     blocks: &mut [Block],
     pairs: &[Pair; 2],
     before: &[Lanes; 2],
     inverses: &mut [[Vector; 5]; 2],
-    next: Option<&Next<'_>>,
+    next: &A,
     k: &Constants,
 ) {
     let [left, other] = [
@@ -44,22 +78,16 @@ pub(super) fn add_both<const FEW: bool>(
         &blocks[pairs[0].right as usize],
         &blocks[pairs[1].right as usize],
     ];
-    if let Some(next) = next {
-        next.fetch::<0>();
-    }
+    next.fetch::<0>();
     let [own, next_inverse] =
         shared::multiply_uncarried::<FEW>([&before[0], &right.x], inverses[0], k);
     inverses[0] = next_inverse;
-    if let Some(next) = next {
-        next.fetch::<1>();
-    }
+    next.fetch::<1>();
     let [other_own, other_inverse] =
         shared::multiply_uncarried::<FEW>([&before[1], &other_right.x], inverses[1], k);
     inverses[1] = other_inverse;
     let own = [digits(own), digits(other_own)];
-    if let Some(next) = next {
-        next.fetch::<2>();
-    }
+    next.fetch::<2>();
     let rises = [Rise::new(left, right, k), Rise::new(other, other_right, k)];
     let [a, b] = turns::multiply_onto::<FEW, false>(&k.zero(), rises, [&own[0], &own[1]], k);
     let (a, b) = (digits(a), digits(b));
@@ -71,9 +99,7 @@ pub(super) fn add_both<const FEW: bool>(
     let (y, d) = (&other.x.0, &other_right.x.0);
     let y = unrolled!(5, j => other_square[j].sub(y[j].add(y[j]).add(d[j])));
     let y = Lanes::reduced(y, k);
-    if let Some(next) = next {
-        next.fetch::<3>();
-    }
+    next.fetch::<3>();
     let runs = [run(left, &x, k), run(other, &y, k)];
     let [left, other] = [pairs[0].left as usize, pairs[1].left as usize];
     (blocks[left].x, blocks[other].x) = (x, y);

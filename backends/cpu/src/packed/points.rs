@@ -12,7 +12,7 @@
 use ff::PrimeField;
 use pasta_curves::arithmetic::VartimeField;
 
-use super::additions::{AT_ONCE, Next, add_both};
+use super::additions::{AT_ONCE, InOrder, Next, add_both};
 use super::doubling::{backward_double, forward_double};
 use super::inverse::{invert, rotated};
 use super::lanes::{Lanes, carry_up};
@@ -58,6 +58,18 @@ impl Pair {
         [self.left as usize, self.right as usize]
     }
 }
+
+/// What is fetched beside additions.
+#[derive(Clone, Copy)]
+pub(crate) enum Fetches<'a> {
+    /// Points of the source of the leaves.
+    References(&'a [u32]),
+    /// Points that are read in order, and as many scalars or none.
+    InOrder(&'a [[u64; 8]], &'a [[u64; 4]]),
+}
+
+/// Points and scalars that are fetched beside two additions, if they are in order.
+pub(crate) const IN_ORDER: usize = 4 * AT_ONCE;
 
 /// Packed additions of points with coordinates in B.
 pub(crate) struct Packed<B> {
@@ -115,15 +127,16 @@ impl<B: PrimeField + VartimeField> Packed<B> {
 
     /// Adds pairs of blocks lane by lane, with one inversion. No block is in two pairs; the right ones are overwritten.
     pub(crate) fn add(&mut self, blocks: &mut [Block], pairs: &[Pair]) {
-        self.add_before(blocks, pairs, (&Leaves::default(), &[]));
+        let nothing = Fetches::References(&[]);
+        self.add_before(blocks, pairs, (&Leaves::default(), nothing));
     }
 
-    /// As [`Packed::add`], of leaves that are gathered meanwhile; points of their source that are gathered next are fetched.
+    /// As [`Packed::add`], of leaves that are gathered meanwhile; what is read next is fetched.
     pub(crate) fn add_before(
         &mut self,
         blocks: &mut [Block],
         pairs: &[Pair],
-        (leaves, next): (&Leaves<'_>, &[u32]),
+        (leaves, next): (&Leaves<'_>, Fetches<'_>),
     ) {
         if pairs.is_empty() {
             return;
@@ -319,6 +332,12 @@ pub(super) fn subtract(
     }
 }
 
+/// What is fetched beside two additions each.
+#[inline(always)]
+fn quarters<T>(all: &[T]) -> &[[[T; AT_ONCE]; 4]] {
+    all.as_chunks().0.as_chunks().0
+}
+
 /// Finishes the additions, last first.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 #[allow(clippy::too_many_arguments)]
@@ -330,26 +349,30 @@ fn backward<const FEW: bool>(
     specials: &[Special],
     inverse: Lanes,
     chains: [Lanes; CHAINS],
-    (source, references): (&[[u64; 8]], &[u32]),
+    (source, fetches): (&[[u64; 8]], Fetches<'_>),
 ) {
     let mut inverses = unrolled!(2, i => inverse.multiply_uncarried(&chains[i], k));
-    let mut fetches = references
-        .as_chunks::<AT_ONCE>()
-        .0
-        .as_chunks::<4>()
-        .0
-        .iter();
+    let (references, points, scalars) = match fetches {
+        Fetches::References(references) => (references, &[][..], &[][..]),
+        Fetches::InOrder(points, scalars) => (&[][..], points, scalars),
+    };
+    let mut references = quarters(references).iter();
+    let mut points = quarters(points).iter();
+    let mut scalars = scalars.as_chunks::<IN_ORDER>().0.iter();
     let mut specials = specials.iter().rev().peekable();
     let groups = pairs.chunks(CHAINS).zip(before.chunks(CHAINS));
     for (number, (pairs, before)) in groups.enumerate().rev() {
         let special = specials.peek().is_some_and(|s| s.pair / CHAINS == number);
         if let (false, Ok(both), Ok(before)) = (special, pairs.try_into(), before.try_into()) {
-            match fetches.next() {
-                Some(references) => {
-                    let next = Next { source, references };
-                    add_both::<FEW>(blocks, both, before, &mut inverses, Some(&next), k);
-                }
-                None => add_both::<FEW>(blocks, both, before, &mut inverses, None, k),
+            if let Some(points) = points.next() {
+                let scalars = scalars.next();
+                let next = InOrder { points, scalars };
+                add_both::<FEW, _>(blocks, both, before, &mut inverses, &next, k);
+            } else if let Some(references) = references.next() {
+                let next = Next { source, references };
+                add_both::<FEW, _>(blocks, both, before, &mut inverses, &next, k);
+            } else {
+                add_both::<FEW, _>(blocks, both, before, &mut inverses, &(), k);
             }
             continue;
         }

@@ -5,7 +5,7 @@ use pasta_curves::arithmetic::VartimeField;
 
 use super::{Piece, Trees};
 use crate::affine::{NEGATED, Xy};
-use crate::packed::points::Packed;
+use crate::packed::points::{Fetches, IN_ORDER, Packed};
 
 /// Points of a piece.
 const LENGTH: usize = 32;
@@ -14,7 +14,7 @@ const LENGTH: usize = 32;
 const WAVE: usize = 224;
 
 /// Points that are fetched beside a wave: some more than are added, so that the fetches stay ahead.
-const FETCHED: usize = WAVE * 8 * 5 / 4;
+const FETCHED: usize = WAVE * 8 * 5 / 4 / IN_ORDER * IN_ORDER;
 
 /// Where terms come from: shares of the points that are still to be had.
 pub(crate) trait Supply {
@@ -22,7 +22,24 @@ pub(crate) trait Supply {
     fn take(&mut self) -> Option<core::ops::Range<usize>>;
 
     /// The digits of a range.
-    fn digits(&self, range: &core::ops::Range<usize>, digits: &mut Vec<u32>);
+    fn digits(&mut self, range: &core::ops::Range<usize>, digits: &mut Vec<u32>);
+
+    /// The scalars that digits are made of, as stored; none if these need not be fetched.
+    fn scalars(&self) -> &[[u64; 4]];
+}
+
+impl<S: Supply> Supply for &mut S {
+    fn take(&mut self) -> Option<core::ops::Range<usize>> {
+        S::take(self)
+    }
+
+    fn digits(&mut self, range: &core::ops::Range<usize>, digits: &mut Vec<u32>) {
+        S::digits(self, range, digits);
+    }
+
+    fn scalars(&self) -> &[[u64; 4]] {
+        S::scalars(self)
+    }
 }
 
 /// Queues of references, and what comes next.
@@ -115,12 +132,13 @@ impl<S: Supply> Stream<S> {
         leaves.truncate(pieces.div_ceil(8) * 8 * LENGTH);
     }
 
-    /// References of points to fetch beside the next wave.
-    fn fetches(&mut self, references: &mut Vec<u32>) {
-        references.clear();
+    /// What is fetched beside the next wave.
+    fn fetches<'a>(&'a mut self, points: &'a [[u64; 8]]) -> Option<Fetches<'a>> {
         let end = self.ahead.end.min(self.ahead.start + FETCHED);
-        references.extend((self.ahead.start..end).map(|point| point as u32));
-        self.ahead.start = end;
+        let own = core::mem::replace(&mut self.ahead.start, end)..end;
+        let scalars = self.supply.scalars().get(own.clone());
+        let scalars = scalars.unwrap_or_default();
+        (!own.is_empty()).then(|| Fetches::InOrder(&points[own], scalars))
     }
 }
 
@@ -165,14 +183,12 @@ impl Trees {
             if self.waves.is_empty() && tail.is_some_and(|(next, end)| next == end) {
                 break;
             }
-            stream.fetches(&mut self.ahead);
-            self.grow(packed, source);
+            self.grow_beside(packed, source, stream.fetches(source));
             if roots.len() < self.pieces.len() {
                 roots.resize(self.pieces.len(), Xy::IDENTITY);
             }
             self.harvest(packed, &mut roots);
         }
-        self.ahead.clear();
         roots.resize(self.pieces.len(), Xy::IDENTITY);
         let (_, end) = tail.unwrap_or_default();
         for piece in &self.pieces[end..] {
