@@ -125,9 +125,9 @@ impl Trees {
         self.waves.clear();
         self.wave = wave_of(packed, source);
         let mut next = self.pick(references, (0, paired));
-        for number in 0.. {
+        loop {
             if !self.leaves.is_empty() {
-                self.plant(packed, source, next, number);
+                self.plant(packed, source, next);
                 next = self.pick(references, (next.1, paired));
             }
             if self.waves.is_empty() {
@@ -224,10 +224,11 @@ impl Trees {
         packed: &Packed<B>,
         source: &[[u64; 8]],
         pieces: (usize, usize),
-        number: usize,
     ) {
-        // A wave takes at most as many steps as there are places: the one before it here is done.
-        let block = number % WAVES * self.wave;
+        // The first place without a wave at work: what was there last is nearer than what was there long ago.
+        let taken = |block: &usize| self.waves.iter().any(|wave| wave.block == *block);
+        let mut places = (0..).step_by(self.wave);
+        let block = places.find(|block| !taken(block)).unwrap_or(0);
         let count = self.leaves.len() / 8;
         if self.blocks.len() < block + count {
             self.blocks.resize(block + count, packed.nothing());

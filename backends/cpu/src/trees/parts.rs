@@ -91,9 +91,9 @@ impl Trees {
         self.pieces.clear();
         self.wave = wave_of(packed, source);
         let mut next = self.pick_of(packed, source, parts, 0);
-        for number in 0.. {
+        loop {
             if !self.leaves.is_empty() {
-                self.plant(packed, source, next, number);
+                self.plant(packed, source, next);
                 next = self.pick_of(packed, source, parts, next.1);
             }
             if self.waves.is_empty() {

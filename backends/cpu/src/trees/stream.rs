@@ -156,7 +156,7 @@ impl Trees {
         self.wave = WAVE;
         let mut tail: Option<(usize, usize)> = None;
         let mut references = Vec::new();
-        for number in 0.. {
+        loop {
             let first = self.pieces.len();
             let planted = if let Some((next, end)) = tail {
                 let own = self.pick(&references, (next, end));
@@ -178,7 +178,7 @@ impl Trees {
                 own
             };
             if !self.leaves.is_empty() {
-                self.plant(packed, source, planted, number);
+                self.plant(packed, source, planted);
             }
             if self.waves.is_empty() && tail.is_some_and(|(next, end)| next == end) {
                 break;
