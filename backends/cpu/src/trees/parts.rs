@@ -30,6 +30,9 @@ pub(crate) struct Parts<F, B> {
 /// Places whose classes are put together at a time: few enough for the second-level cache, enough for an inversion.
 const PLACES: usize = 1 << 11;
 
+/// So many pieces that are no longer wanted are forgotten together.
+const PIECES: usize = 1 << 11;
+
 impl Trees {
     /// Puts the classes of buckets together: sums are of parts of so many places, class by class, and those of a class are turned by omega that
     /// often. Those before them stay, unless these are the first.
@@ -104,6 +107,19 @@ impl Trees {
         }
     }
 
+    /// Forgets pieces of waves that are done, so that those of others stay near; gives the new place of a piece.
+    fn forget(&mut self, piece: usize) -> usize {
+        let first = self.waves.first().map_or(piece, |wave| wave.pieces.0);
+        if first < PIECES {
+            return piece;
+        }
+        self.pieces.drain(..first);
+        for wave in &mut self.waves {
+            wave.pieces = (wave.pieces.0 - first, wave.pieces.1 - first);
+        }
+        piece - first
+    }
+
     /// The leaves of a new wave, of the next parts where one has no more pieces; gives its first piece and the one after its last.
     fn pick_of<F: Feed, B: ff::PrimeField + VartimeField>(
         &mut self,
@@ -113,6 +129,7 @@ impl Trees {
         first: usize,
     ) -> (usize, usize) {
         self.leaves.clear();
+        let first = self.forget(first);
         let mut next = first;
         loop {
             let (start, room) = (parts.taken, 8 * self.wave - self.leaves.len());
