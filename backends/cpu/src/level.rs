@@ -64,6 +64,15 @@ impl Level {
         }
     }
 
+    /// The proof that its instructions are there, if it has vectors.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) const fn ifma(self) -> Option<Ifma> {
+        match self.0 {
+            Kind::Portable => None,
+            Kind::Avx512Ifma(ifma) => Some(ifma),
+        }
+    }
+
     /// Packed arithmetic of F at this level.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn prime<F: ff::PrimeField>(self) -> Option<Prime<F>> {

@@ -13,6 +13,8 @@ use crate::eisenstein::{Base, Shape};
 use crate::integers::Octet;
 use crate::kernels;
 use crate::level::Level;
+#[cfg(target_arch = "x86_64")]
+use crate::packed::counts;
 use crate::{parallel, room};
 
 /// Scalars whose digits are found together.
@@ -170,7 +172,7 @@ impl Terms {
             let own = (&scratch.terms[row.clone()], &scratch.parts[row]);
             let starts = &mut starts[self.first(window)..][..=self.parts(window).count];
             // Written near by first: of what is far, whole lines would be read before they are written.
-            place(own, (&mut scratch.placed, starts), &mut scratch.next);
+            place(level, own, (&mut scratch.placed, starts), &mut scratch.next);
             terms[window * CHUNK..][..scalars.len()]
                 .copy_from_slice(&scratch.placed[..scalars.len()]);
         }
@@ -198,6 +200,7 @@ type Next = [u32; MOST_PARTS + 1];
 
 /// Writes terms in the order of their parts.
 fn place(
+    level: Level,
     (own, parts): (&[u32], &[u8]),
     (terms, starts): (&mut [u32; CHUNK], &mut [u16]),
     next: &mut [Next; AT_ONCE],
@@ -206,15 +209,9 @@ fn place(
     let (runs, rest) = parts.split_at(AT_ONCE * quarter);
     let (first, second) = runs.split_at(2 * quarter);
     let ((a, b), (c, d)) = (first.split_at(quarter), second.split_at(quarter));
-    next.iter_mut().for_each(|next| next.fill(0));
-    let [of_a, of_b, of_c, of_d] = &mut *next;
-    for ((a, b), (c, d)) in a.iter().zip(b).zip(c.iter().zip(d)) {
-        of_a[usize::from(*a)] += 1;
-        of_b[usize::from(*b)] += 1;
-        of_c[usize::from(*c)] += 1;
-        of_d[usize::from(*d)] += 1;
+    for (own, next) in [a, b, c, &parts[3 * quarter..]].into_iter().zip(&mut *next) {
+        count(level, own, starts.len() - 1, next);
     }
-    rest.iter().for_each(|part| of_d[usize::from(*part)] += 1);
     let mut end = 0;
     for part in 0..=MOST_PARTS {
         if let Some(start) = starts.get_mut(part) {
@@ -239,6 +236,22 @@ fn place(
     for (part, term) in rest.iter().zip(rest_of_terms) {
         write(terms, of_d, *part, *term);
     }
+}
+
+/// Parts up to so many are counted one by one, on vectors.
+const FEW_PARTS: usize = 64;
+
+/// Counts the terms of so many parts, and of none.
+fn count(level: Level, parts: &[u8], count: usize, own: &mut Next) {
+    own.fill(0);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(ifma) = level.ifma().filter(|_| count <= FEW_PARTS) {
+        counts::count(ifma, parts, &mut own[..count]);
+        own[MOST_PARTS] = parts.len() as u32 - own[..count].iter().sum::<u32>();
+        return;
+    }
+    let _ = level;
+    parts.iter().for_each(|part| own[usize::from(*part)] += 1);
 }
 
 /// Writes a term of a part to its place.

@@ -16,6 +16,7 @@
 //! * [`rows`]: rows of stored elements, cell by cell;
 //! * [`scalars`], [`halves`]: scalars as integers and digits;
 //! * [`planes`]: small integers as references to signed sums;
+//! * [`counts`]: how often bytes occur;
 //! * [`program`]: gate programs;
 //! * [`transform`], [`reading`], [`copies`], [`butterflies`], [`sinks`]: number-theoretic transforms;
 //! * [`eights`]: transforms of eight columns at once;
@@ -41,6 +42,8 @@ mod additions;
 mod butterflies;
 #[cfg(target_arch = "x86_64")]
 mod copies;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod counts;
 #[cfg(target_arch = "x86_64")]
 mod doubling;
 #[cfg(target_arch = "x86_64")]
