@@ -15,11 +15,6 @@ pub(crate) struct Magnitude {
 }
 
 impl Magnitude {
-    #[cfg(test)]
-    pub(crate) const fn new(negative: bool, limbs: [u64; 4]) -> Self {
-        Self { negative, limbs }
-    }
-
     pub(crate) fn small(value: i64) -> Self {
         Self {
             negative: value < 0,

@@ -30,6 +30,10 @@ const OF_A_BUCKET: [usize; 2] = [3, 6];
 /// as for buckets, 2^10 and 2^12 points had windows that were a twentieth slower.
 const OF_A_PLACE: usize = 5;
 
+/// What a window costs more whose lines are longer than those of others, in additions: its sums of lines and their weights have steps of their
+/// own, in which little is added.
+const OF_OWN_LINES: usize = 1 << 12;
+
 /// Points that fill the caches.
 const FAR: usize = 1 << 16;
 
@@ -120,7 +124,10 @@ impl Division {
     /// Parts of digits of both halves, of about as many additions each: columns are windows, rows are points. A window is cut if what either
     /// part saves is more than its buckets cost twice.
     pub(crate) fn slices(&self, base: Base, points: usize) -> Vec<Part> {
-        let of_buckets = |window| base.places(window) * OF_A_PLACE / 2;
+        let of_buckets = |window| {
+            let own = base.places(window) > base.places(0);
+            base.places(window) * OF_A_PLACE / 2 + usize::from(own) * OF_OWN_LINES
+        };
         let costs: Vec<usize> = (0..base.count())
             .map(|own| points + of_buckets(own))
             .collect();

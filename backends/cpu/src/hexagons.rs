@@ -6,6 +6,7 @@
 use core::ops::Range;
 
 use ff::{Field as _, WithSmallOrderMulGroup as _};
+use group::Curve as _;
 use zkernel_backend::{Curve, Scalar};
 
 use crate::affine::{Adder, Feed, Source, Xy};
@@ -15,6 +16,7 @@ use crate::images;
 use crate::integers::Octet;
 use crate::kernels;
 use crate::level::Level;
+use crate::msm::finished;
 use crate::parallel;
 use crate::parts::Part;
 
@@ -76,13 +78,23 @@ pub(crate) fn sum<C: Curve>(
         let own = start..start + images.len() / 3;
         images::make(level, points, own, images);
     });
+    let alone = parts.len() == 1;
     let addends = parallel::map(parts.iter(), |own| {
         let images = &images[..3 * count];
-        Adder::with(level, |adder| part::<C>(adder, images, &codes, own))
+        let addends = Adder::with(level, |adder| part::<C>(adder, images, &codes, own));
+        if alone { addends } else { summed::<C>(addends) }
     });
     codes.give();
     Adder::with(level, |adder| adder.give_room(images));
     addends
+}
+
+/// The sum of the addends of a part, with the least of their weights: most of its doublings are made beside those of other parts.
+fn summed<C: Curve>(mut addends: Addends<C>) -> Addends<C> {
+    let least = addends.iter().map(|(shift, _)| *shift).min().unwrap_or(0);
+    addends.iter_mut().for_each(|(shift, _)| *shift -= least);
+    let sum: C = finished::<C>(vec![addends]).to_affine();
+    vec![(least, vec![Xy::new(&sum)])]
 }
 
 /// Addends of some windows, of the first and the last perhaps only some points.
