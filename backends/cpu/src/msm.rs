@@ -31,14 +31,15 @@ pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -
     }
     #[cfg(target_arch = "x86_64")]
     if let Some(source) = Source::of(level, points)
-        && let Some((addends, long)) = streams::untold::<C>(level, source, scalars)
+        && let Some(short) = streams::untold::<C>(level, source, scalars)
     {
-        let sum = finished::<C>(addends);
-        if long.is_empty() {
+        let sum = finished::<C>(short.addends);
+        if short.long.is_empty() {
             return Ok(sum.to_affine());
         }
-        let points: Vec<C> = long.iter().map(|i| points[*i as usize]).collect();
-        let scalars: Vec<Scalar<C>> = long.iter().map(|i| scalars[*i as usize]).collect();
+        let long = || short.long.iter().map(|i| *i as usize);
+        let points: Vec<C> = long().map(|i| points[i]).collect();
+        let scalars: Vec<Scalar<C>> = long().map(|i| scalars[i]).collect();
         return Ok((sum + told::<C>(level, &points, &scalars)).to_affine());
     }
     Ok(told::<C>(level, points, scalars).to_affine())

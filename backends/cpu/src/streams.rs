@@ -133,12 +133,20 @@ pub(crate) fn told<C: Curve>(
     Some(parts.into_iter().map(|(addends, _)| addends).collect())
 }
 
-/// Addends of every thread and the places of scalars that are left over, if most scalars are so short that few buckets get many points each.
+/// Sums of all points but for those of some scalars.
+pub(crate) struct Short<B> {
+    /// Addends of every thread.
+    pub(crate) addends: Vec<Addends<B>>,
+    /// Places of the scalars that are left over.
+    pub(crate) long: Vec<u32>,
+}
+
+/// The sum, if most scalars are so short that few buckets get many points each.
 pub(crate) fn untold<C: Curve>(
     level: Level,
     points: Source<'_, C::Base>,
     scalars: &[Scalar<C>],
-) -> Option<(Vec<Addends<C::Base>>, Vec<u32>)> {
+) -> Option<Short<C::Base>> {
     let threads = rayon::current_num_threads();
     let (prime, _) = (level.prime::<Scalar<C>>()?, level.prime::<C::Base>()?);
     let most = points.len() / (POINTS_OF_A_BUCKET * threads);
@@ -161,7 +169,8 @@ pub(crate) fn untold<C: Curve>(
         .into_iter()
         .map(|(addends, supply)| (addends, supply.long));
     let (addends, long): (Vec<_>, Vec<_>) = own.unzip();
-    Some((addends, long.concat()))
+    let long = long.concat();
+    Some(Short { addends, long })
 }
 
 /// The largest magnitude of some of the scalars, if that is neither zero nor more than given.
