@@ -1,43 +1,45 @@
-//! Sums in one window of many buckets: points are told apart by sections of the buckets first, so that threads take sections as they
-//! are free, and each bucket is summed and weighted once.
+//! Sums in one window of many buckets: points are told apart by parts of the buckets first, whose counts and references stay in the first two
+//! levels of the cache. Threads take sections of several parts as they are free; each bucket is summed and weighted once.
 
 use core::ops::Range;
 
+use pasta_curves::arithmetic::VartimeField;
 use zkernel_backend::{Curve, Scalar};
 
-use crate::affine::{Adder, NEGATED, Source, Xy};
-use crate::buckets::{self, Section};
+use crate::affine::{Adder, Feed, NEGATED, Source, Xy};
+use crate::buckets::Section;
 use crate::digits::Windows;
+use crate::eisenstein::wide::{CHUNK, NO_PART, POINT_BITS};
 use crate::integers::Integers;
 use crate::kernels;
 use crate::level::Level;
-use crate::msm::{Addends, sort};
+use crate::msm::Addends;
 use crate::parallel;
+use crate::terms::{bucket, place};
 
-/// Most buckets of a section: their counts stay in the first-level cache, their sums in the second.
-const BUCKETS: usize = 1 << 12;
+/// About so many terms are in a part.
+const TERMS_OF_A_PART: usize = 1 << 14;
+
+/// Binary logarithm of the most parts.
+const MOST_PARTS: u32 = 7;
+
+/// Fewest buckets of a part.
+const LEAST_OF_A_PART: usize = 1 << 9;
 
 /// Sections of every thread of several: one that starts late takes fewer.
 const SPARE: usize = 4;
 
-/// Fewest buckets that are worth being divided, and fewest of a section: each has fixed costs.
-const LEAST: [usize; 2] = [1 << 12, 1 << 9];
+/// Fewest buckets and points that are worth being told apart.
+const LEAST: [usize; 2] = [1 << 12, 1 << 17];
 
-/// Fewest points.
-const LEAST_POINTS: usize = 1 << 17;
-
-/// Points whose digits are told apart together, whole octets.
-const TOGETHER: usize = 1 << 13;
-
-/// Terms of some points in the order of their sections, and the first of each section and the end of the last.
+/// Terms of a chunk of points in the order of their parts.
 struct Terms {
-    /// Bucket in its section, and reference.
-    terms: Vec<[u32; 2]>,
-    starts: Vec<u32>,
+    terms: Vec<u32>,
+    /// The first of each part, and the end of the last.
+    starts: Vec<u16>,
 }
 
-/// Addends of all sections, if there are several threads, one window of many buckets and many points. One thread alone takes 8 % longer, for
-/// points are sorted twice.
+/// Addends of all sections, if there is one window of many buckets and many points.
 pub(crate) fn sum<C: Curve>(
     level: Level,
     points: Source<'_, C::Base>,
@@ -45,73 +47,148 @@ pub(crate) fn sum<C: Curve>(
     (windows, threads): (&Windows, usize),
 ) -> Option<Addends<C::Base>> {
     let size = windows.buckets();
-    if threads == 1 || windows.count() != 1 || size < LEAST[0] || points.len() < LEAST_POINTS {
+    if windows.count() != 1 || size < LEAST[0] || points.len() < LEAST[1] {
         return None;
     }
-    let sections = (size / BUCKETS).max((SPARE * threads).next_power_of_two());
-    let sections = sections.min(size / LEAST[1]);
-    let each = size / sections;
-    let starts = (0..points.len()).step_by(TOGETHER);
+    let each = (size * TERMS_OF_A_PART / points.len()).next_power_of_two();
+    let each = each.clamp(LEAST_OF_A_PART, size).max(size >> MOST_PARTS);
+    let starts = (0..points.len()).step_by(CHUNK);
     let terms = parallel::map(starts, |start| {
-        let range = start..points.len().min(start + TOGETHER);
+        let range = start..points.len().min(start + CHUNK);
         let mut digits = Vec::new();
         kernels::digits::<Scalar<C>>(level, scalars, (windows, 0), &range, &mut digits);
-        Terms::new(&digits, range, (sections, each))
+        Terms::new(level, &digits, (size / each, each))
     });
-    let sums = parallel::map(0..sections, |section| {
-        Adder::with(level, |adder| {
-            of_section(adder, points, &terms, (section, each))
-        })
-    });
-    let whole = |adder: &mut Adder<C::Base>| Section::joined(adder, &sums.concat(), sections);
-    Some(Adder::with(level, whole))
+    if threads > 1 {
+        return Some(in_sections(
+            level,
+            (points, &terms),
+            (size / each, each),
+            threads,
+        ));
+    }
+    Some(Adder::with(level, |adder| {
+        let sums = sums(adder, points, &terms, (0..size / each, each));
+        let buckets = &sums[..size];
+        let shift = 0;
+        let section = Section {
+            buckets,
+            size,
+            shift,
+        };
+        let addends = section.addends(adder, 1);
+        adder.give_room(sums);
+        addends
+    }))
 }
 
-/// Weighted sums of the buckets of a section.
-fn of_section<B: ff::PrimeField + pasta_curves::arithmetic::VartimeField>(
+/// Addends of so many parts of so many buckets, in sections on several threads.
+fn in_sections<B: ff::PrimeField + VartimeField>(
+    level: Level,
+    (points, terms): (Source<'_, B>, &[Terms]),
+    (parts, each): (usize, usize),
+    threads: usize,
+) -> Addends<B> {
+    let sections = (SPARE * threads).next_power_of_two().min(parts);
+    let own = parts / sections;
+    let of_sections = parallel::map(0..sections, |section| {
+        Adder::with(level, |adder| {
+            let parts = section * own..(section + 1) * own;
+            let sums = sums(adder, points, terms, (parts, each));
+            let of_bits = adder.bit_sums(&sums[..own * each], own * each);
+            adder.give_room(sums);
+            of_bits
+        })
+    });
+    Adder::with(level, |adder| {
+        Section::joined(adder, &of_sections.concat(), sections)
+    })
+}
+
+/// Sums of the buckets of some parts, perhaps with others after them.
+fn sums<B: ff::PrimeField + VartimeField>(
     adder: &mut Adder<B>,
     points: Source<'_, B>,
     terms: &[Terms],
-    (section, size): (usize, usize),
+    (parts, each): (Range<usize>, usize),
 ) -> Vec<Xy<B>> {
-    let own = terms.iter().map(|terms| terms.of_section(section));
-    let length = own.clone().map(<[_]>::len).sum();
-    let terms = own.flatten();
-    let terms = terms.map(|[bucket, reference]| (*bucket as usize, *reference));
-    let (mut counts, mut sorted) = (Vec::new(), Vec::new());
-    sort((length, terms), size, &mut counts, &mut sorted);
-    let buckets = buckets::sum(adder, points, sorted, counts);
-    let sums = adder.bit_sums(&buckets, size);
-    adder.give_room(buckets);
-    sums
+    let buckets = parts.len() * each;
+    let room = adder.take_room(buckets);
+    let feed = Sorted {
+        terms,
+        parts,
+        part: 0,
+        each,
+    };
+    adder.parts(points, feed, (buckets, room)).0
 }
 
 impl Terms {
-    /// Of the digits of a range of points; zeros have none.
-    fn new(digits: &[u32], range: Range<usize>, (sections, size): (usize, usize)) -> Self {
+    /// Of the digits of a chunk of points: so many parts of so many buckets; zeros have none.
+    fn new(level: Level, digits: &[u32], (parts, each): (usize, usize)) -> Self {
+        let (width, mask) = (each.ilog2(), each as u32 - 1);
         let bucket = |digit: &u32| (digit & !NEGATED).wrapping_sub(1);
-        let (width, mask) = (size.ilog2(), size as u32 - 1);
-        let section = |bucket: u32| ((bucket >> width) as usize).min(sections);
-        let mut starts = vec![0u32; sections + 2];
-        for digit in digits {
-            starts[section(bucket(digit)) + 1] += 1;
-        }
-        let mut end = 0;
-        for start in &mut starts {
-            end += *start;
-            *start = end;
-        }
-        let (mut next, mut terms) = (starts.clone(), vec![[0; 2]; digits.len()]);
-        for (point, digit) in (range.start as u32..).zip(digits) {
-            let bucket = bucket(digit);
-            let slot = &mut next[section(bucket)];
-            terms[*slot as usize] = [bucket & mask, point | (digit & NEGATED)];
-            *slot += 1;
-        }
+        let term = |(digit, point): (&u32, u32)| {
+            (bucket(digit) & mask) << POINT_BITS | point | digit & NEGATED
+        };
+        let terms: Vec<u32> = digits.iter().zip(0..).map(term).collect();
+        // Beyond all is what has none.
+        let part = |digit: &u32| (bucket(digit) >> width).min(NO_PART.into()) as u8;
+        let part_of_terms: Vec<u8> = digits.iter().map(part).collect();
+        let (mut placed, mut starts) = ([0; CHUNK], vec![0; parts + 1]);
+        place(level, (&terms, &part_of_terms), (&mut placed, &mut starts));
+        let length = usize::from(starts[parts]);
+        let terms = placed[..length].to_vec();
         Self { terms, starts }
     }
 
-    fn of_section(&self, section: usize) -> &[[u32; 2]] {
-        &self.terms[self.starts[section] as usize..self.starts[section + 1] as usize]
+    fn of_part(&self, part: usize) -> &[u32] {
+        &self.terms[usize::from(self.starts[part])..usize::from(self.starts[part + 1])]
+    }
+}
+
+/// Parts, sorted one after the other.
+struct Sorted<'a> {
+    terms: &'a [Terms],
+    parts: Range<usize>,
+    /// The last one.
+    part: usize,
+    /// Buckets of each.
+    each: usize,
+}
+
+impl Sorted<'_> {
+    fn runs(&self) -> impl Iterator<Item = &[u32]> {
+        self.terms.iter().map(|terms| terms.of_part(self.part))
+    }
+}
+
+impl Feed for Sorted<'_> {
+    fn count(&mut self, counts: &mut Vec<u32>) -> bool {
+        let Some(part) = self.parts.next() else {
+            return false;
+        };
+        self.part = part;
+        counts.clear();
+        counts.resize(self.each, 0);
+        // The mask tells that no bucket is beyond.
+        let mask = counts.len() - 1;
+        let own = &mut counts[..];
+        for term in self.runs().flatten() {
+            own[bucket(*term) & mask] += 1;
+        }
+        true
+    }
+
+    fn place<const STEP: u32>(&self, (slots, references): (&mut Vec<u32>, &mut [u32])) {
+        let mask = slots.len() - 1;
+        let own = &mut slots[..];
+        for (first, run) in (0..).step_by(CHUNK).zip(self.runs()) {
+            for term in run {
+                let slot = &mut own[bucket(*term) & mask];
+                references[*slot as usize] = (first + term % CHUNK as u32) | term & NEGATED;
+                *slot += STEP;
+            }
+        }
     }
 }

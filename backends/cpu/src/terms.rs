@@ -172,7 +172,8 @@ impl Terms {
             let own = (&scratch.terms[row.clone()], &scratch.parts[row]);
             let starts = &mut starts[self.first(window)..][..=self.parts(window).count];
             // Written near by first: of what is far, whole lines would be read before they are written.
-            place(level, own, (&mut scratch.placed, starts), &mut scratch.next);
+            let to = (&mut scratch.placed, starts);
+            place_with(level, own, to, &mut scratch.next);
             terms[window * CHUNK..][..scalars.len()]
                 .copy_from_slice(&scratch.placed[..scalars.len()]);
         }
@@ -198,8 +199,13 @@ const AT_ONCE: usize = 4;
 /// The next places of terms of every part.
 type Next = [u32; MOST_PARTS + 1];
 
-/// Writes terms in the order of their parts.
-fn place(
+/// Writes terms in the order of their parts, and where each part begins.
+pub(crate) fn place(level: Level, own: (&[u32], &[u8]), to: (&mut [u32; CHUNK], &mut [u16])) {
+    place_with(level, own, to, &mut [[0; MOST_PARTS + 1]; AT_ONCE]);
+}
+
+/// The same, in room that is kept.
+fn place_with(
     level: Level,
     (own, parts): (&[u32], &[u8]),
     (terms, starts): (&mut [u32; CHUNK], &mut [u16]),
@@ -348,7 +354,7 @@ impl Feed for Sorted<'_> {
 
 /// The bucket of a term in its part.
 #[inline(always)]
-const fn bucket(term: u32) -> usize {
+pub(crate) const fn bucket(term: u32) -> usize {
     (term & !NEGATED) as usize >> POINT_BITS
 }
 
