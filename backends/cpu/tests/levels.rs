@@ -90,9 +90,18 @@ fn transforms_of_many_columns<C: Curve>() {
     }
 }
 
-/// Single columns on several threads, those of which the cells of later tasks are copied among them, in parts of unequal length.
+/// Single columns on several threads, those of which the cells of later tasks are copied among them, in parts of unequal length; of tasks
+/// fewer than threads, too.
 fn transforms_of_one_column<C: Curve>() {
-    for (log_n, threads) in [(14, 3), (17, 1), (17, 3), (18, 2)] {
+    for (log_n, threads) in [
+        (12, 11),
+        (13, 2),
+        (14, 3),
+        (15, 5),
+        (17, 1),
+        (17, 3),
+        (18, 2),
+    ] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         let pool = pool.build().expect("there are threads");
         same(|cpu| {

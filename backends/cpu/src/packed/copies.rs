@@ -205,3 +205,37 @@ impl Copied {
         &words.as_chunks().0.as_chunks().0[0]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pasta_curves::Fp;
+
+    use super::*;
+    use crate::packed::sinks::{Places, Shared};
+    use crate::packed::tests::packed;
+
+    #[test]
+    fn parcels_are_claimed_where_they_are_read_and_no_more() {
+        let Some(prime) = packed::<Fp>() else { return };
+        let (rows, stride) = (6, 32);
+        let mut column: Vec<Fp> = (0..rows * stride).map(|i| Fp::from(i as u64)).collect();
+        let before = column.clone();
+        let shared = Shared::new(prime, &mut column);
+        // SAFETY: nobody writes.
+        let places = unsafe { Places::new(&shared, 8, stride) };
+        let mut beside = Beside::new(prime.ifma, places, &mut []);
+        beside.step(3);
+        assert!(beside.parcel.is_null());
+        beside.claim(shared.address(8), (stride, rows));
+        for row in 0..rows {
+            let [cells, _] = beside.pieces.cells(row, 0);
+            assert_eq!(beside.parcel, cells.as_ptr());
+            beside.step(1);
+        }
+        let end = shared.address(8 + rows * stride);
+        beside.step(3);
+        beside.finish();
+        assert_eq!((beside.parcel, beside.steps), (end, rows));
+        assert_eq!(column, before);
+    }
+}
