@@ -22,7 +22,7 @@ pub(in crate::packed) fn another<T>(reference: &T) -> &T {
 pub(in crate::packed) fn claim_at<T>(address: *const T) {
     // SAFETY: prefetching changes nothing and never fails, whatever the address; processors without the instruction take it for none.
     unsafe {
-        core::arch::asm!("prefetchw byte ptr [{}]", in(reg) address, options(nomem, nostack, preserves_flags));
+        core::arch::asm!("prefetchw byte ptr [{}]", in(reg) address, options(readonly, nostack, preserves_flags));
     }
 }
 
