@@ -122,6 +122,7 @@ impl Integers {
     }
 
     /// Those of some other scalars in place of narrow ones. What is larger than given is zero, and told to the caller.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn tell<F: Field>(
         &mut self,
         level: Level,
