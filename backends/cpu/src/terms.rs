@@ -366,3 +366,41 @@ fn fetch(term: &u32) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = term;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of few parts and of many, at all levels, with terms of no part among them.
+    #[test]
+    fn terms_are_placed_by_part() {
+        for level in Level::of_this_machine() {
+            for count in [1, 3, FEW_PARTS, FEW_PARTS + 1, MOST_PARTS] {
+                for length in [0, 3, 257, 1000, CHUNK] {
+                    let part = |i: usize| match i * i % (count + 1) {
+                        own if own == count => NO_PART,
+                        own => own as u8,
+                    };
+                    let parts: Vec<u8> = (0..length).map(part).collect();
+                    let terms: Vec<u32> = (0..length as u32).collect();
+                    let (mut placed, mut starts) = ([0; CHUNK], vec![0; count + 1]);
+                    let mut next = [[7; MOST_PARTS + 1]; AT_ONCE];
+                    let own = (&terms[..], &parts[..]);
+                    place(level, own, (&mut placed, &mut starts), &mut next);
+                    let of_part = |own: u8| {
+                        let all = terms.iter().zip(&parts);
+                        all.filter(move |(_, part)| **part == own)
+                            .map(|(term, _)| *term)
+                    };
+                    for own in 0..count {
+                        let run = usize::from(starts[own])..usize::from(starts[own + 1]);
+                        let mut run = placed[run].to_vec();
+                        run.sort_unstable();
+                        let wanted: Vec<u32> = of_part(own as u8).collect();
+                        assert_eq!(run, wanted, "{level:?} {count} {length} {own}");
+                    }
+                }
+            }
+        }
+    }
+}
