@@ -386,7 +386,7 @@ mod tests {
                     let (mut placed, mut starts) = ([0; CHUNK], vec![0; count + 1]);
                     let mut next = [[7; MOST_PARTS + 1]; AT_ONCE];
                     let own = (&terms[..], &parts[..]);
-                    place(level, own, (&mut placed, &mut starts), &mut next);
+                    place_with(level, own, (&mut placed, &mut starts), &mut next);
                     let of_part = |own: u8| {
                         let all = terms.iter().zip(&parts);
                         all.filter(move |(_, part)| **part == own)
