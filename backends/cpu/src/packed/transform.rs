@@ -424,7 +424,7 @@ unsafe fn second_words<F: Field>(
         let mut beside = Beside::new(prime.ifma, places, room);
         for task in first..after.min(tasks.end) {
             let own = own.get((task - first) * columns..).unwrap_or_default();
-            if !alone && task + 1 < tasks.end {
+            if !alone && !plan.copies() && task + 1 < tasks.end {
                 beside.claim(column.address(8 * (task + 1)), (rows, columns));
             }
             // SAFETY: as the caller says.

@@ -18,11 +18,15 @@ pub(in crate::packed) fn another<T>(reference: &T) -> &T {
 }
 
 /// Asks for the line of an address to be written, of which no other processor keeps a copy then. Nothing is read.
+#[expect(
+    clippy::pointers_in_nomem_asm_block,
+    reason = "prefetching reads nothing that the program sees"
+)]
 #[inline(always)]
 pub(in crate::packed) fn claim_at<T>(address: *const T) {
     // SAFETY: prefetching changes nothing and never fails, whatever the address; processors without the instruction take it for none.
     unsafe {
-        core::arch::asm!("prefetchw byte ptr [{}]", in(reg) address, options(readonly, nostack, preserves_flags));
+        core::arch::asm!("prefetchw byte ptr [{}]", in(reg) address, options(nomem, nostack, preserves_flags));
     }
 }
 
