@@ -297,7 +297,7 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use ff::{Field as _, FromUniformBytes as _, PrimeField as _};
     use group::{Curve as _, Group as _};
     use pasta_curves::{Eq, EqAffine, Fp, Fq};
@@ -307,7 +307,7 @@ mod tests {
     use crate::msm::finished;
 
     /// Scalars of full size; if MIXED, among them equal ones, of which a bucket gets many, and ones whose digits are few.
-    fn scalars(count: usize, mixed: bool) -> Vec<Fp> {
+    pub(crate) fn scalars(count: usize, mixed: bool) -> Vec<Fp> {
         let own = |i: usize| {
             let mut bytes = [0; 64];
             bytes[..8]
@@ -323,7 +323,7 @@ mod tests {
     }
 
     /// Multiples of the generator in order.
-    fn points(count: usize) -> Vec<EqAffine> {
+    pub(crate) fn points(count: usize) -> Vec<EqAffine> {
         let generator = Eq::generator();
         let next = |p: &Eq| Some(*p + generator);
         let points = core::iter::successors(Some(generator), next);
@@ -331,7 +331,7 @@ mod tests {
     }
 
     /// The sum of these with scalars.
-    fn wanted(scalars: &[Fp]) -> EqAffine {
+    pub(crate) fn wanted(scalars: &[Fp]) -> EqAffine {
         let sum: Fp = (1..).zip(scalars).map(|(i, s)| Fp::from(i) * s).sum();
         (Eq::generator() * sum).to_affine()
     }

@@ -308,3 +308,45 @@ pub(crate) fn at_windows<C: Curve>(
     };
     own.enumerate().flat_map(of_window).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use pasta_curves::EqAffine;
+
+    use super::*;
+    use crate::classes::tests::{points, scalars, wanted};
+    use crate::integers::Integers;
+
+    /// At all levels, with windows cut by points as for several threads, of scalars as they are and of magnitudes. Of equal ones a bucket gets
+    /// more points than a piece has.
+    #[test]
+    fn parts_of_windows_are_put_together() {
+        let count = 2 * Codes::TOGETHER + 1213;
+        let points = points(count);
+        let base = Base::new(5, 25);
+        let end = (base.count(), 0);
+        let cuts = [
+            vec![(0, 0), end],
+            vec![(0, 0), (12, 0), end],
+            vec![(0, 0), (7, 1500), (7, 2045), (7, 2046), (25, 1), end],
+        ];
+        for level in Level::of_this_machine() {
+            let points = Xy::all(level, &points);
+            for scalars in [true, false].map(|mixed| scalars(count, mixed)) {
+                let octets = Integers::new(level, &scalars).octets();
+                let all = [Scalars::Fields(&scalars), Scalars::Octets(octets)];
+                for (cuts, own) in cuts
+                    .iter()
+                    .flat_map(|cuts| all.iter().map(move |o| (cuts, o)))
+                {
+                    let parts = cuts.windows(2).map(|ends| Part::new(ends[0], ends[1]));
+                    let parts: Vec<_> = parts.collect();
+                    let source = Source::Points(&points);
+                    let sum = sum::<EqAffine>(level, source, (own, base), &parts);
+                    let sum = finished::<EqAffine>(sum).to_affine();
+                    assert_eq!(sum, wanted(&scalars), "{level:?} {cuts:?}");
+                }
+            }
+        }
+    }
+}
