@@ -84,6 +84,12 @@ pub(crate) struct Division {
     share: usize,
 }
 
+/// What the buckets of a window of digits of both halves cost, in additions.
+fn of_places(base: Base, window: usize) -> usize {
+    let own_lines = base.places(window) > base.places(0);
+    base.places(window) * OF_A_PLACE / 2 + usize::from(own_lines) * OF_OWN_LINES
+}
+
 /// A way to divide, and what it costs.
 #[derive(Clone, Copy)]
 struct Way {
@@ -95,8 +101,8 @@ struct Way {
 }
 
 impl Division {
-    /// The division of a sum of so many points on so many threads at most, with scalars of so many bits, and of so many if they are digits
-    /// themselves.
+    /// The division of a sum of so many points on so many threads at most, given the bits of its scalars and those of a window in which each would be
+    /// one digit.
     pub(crate) fn best(points: usize, bits: (u32, u32), threads: usize) -> Self {
         let way = Way::best(points, bits, 1);
         let threads = threads.min(way.cost / ADDITIONS_OF_A_THREAD).max(1);
@@ -121,13 +127,10 @@ impl Division {
         }
     }
 
-    /// Parts of digits of both halves, of about as many additions each: columns are windows, rows are points. A window is cut if what either
-    /// part saves is more than its buckets cost twice.
+    /// Parts of digits of both halves, of about as many additions each: columns are windows, rows are points. A window is cut only
+    /// where both pieces have more additions than its buckets, which are made twice then.
     pub(crate) fn slices(&self, base: Base, points: usize) -> Vec<Part> {
-        let of_buckets = |window| {
-            let own = base.places(window) > base.places(0);
-            base.places(window) * OF_A_PLACE / 2 + usize::from(own) * OF_OWN_LINES
-        };
+        let of_buckets = |window| of_places(base, window);
         let costs: Vec<usize> = (0..base.count())
             .map(|own| points + of_buckets(own))
             .collect();
@@ -237,8 +240,8 @@ impl Way {
             (wide && Base::WIDTHS.contains(&self.width)).then(|| Base::of_width(self.width));
         bases.into_iter().flatten().map(move |base| {
             let (last, count) = (base.count() - 1, base.count());
-            let places = last * base.places(0) + base.places(last) + (threads - 1) * base.places(0);
-            let all = count * (points + OF_A_WINDOW) + places * OF_A_PLACE / 2;
+            let low = (last + threads - 1) * of_places(base, 0);
+            let all = count * (points + OF_A_WINDOW) + low + of_places(base, last);
             Self {
                 base: Some(base),
                 cost: all.div_ceil(threads) + OF_A_BIT * HALF_BITS as usize,
@@ -270,9 +273,9 @@ mod tests {
     /// Every pair of a window and a point is in one part.
     #[test]
     fn parts_cover_all_once() {
-        for points in [25, 100, 1000, 5000] {
+        for points in [25, 33, 100, 1000, 5000, 1 << 14] {
             for bits in [1, 8, 16, 130, 254] {
-                for threads in [1, 2, 3, 16] {
+                for threads in [1, 2, 3, 16, 64] {
                     let division = Division::best(points, (bits, bits), threads);
                     let mut seen = vec![0u8; division.digits.count() * points];
                     let mut see = |window: usize, own: Range<usize>| {
@@ -300,6 +303,40 @@ mod tests {
                         "{points} {bits} {threads}"
                     );
                 }
+            }
+        }
+    }
+
+    /// Threads have about as much to do, though a window is cut for it; where buckets cost as much as points, none is.
+    #[test]
+    fn windows_are_cut_where_it_pays() {
+        for (points, threads, cut) in [(1 << 14, 2, true), (65_535, 5, true), (33, 2, false)] {
+            let division = Division::best(points, (254, 254), threads);
+            let Digits::Hexagonal(base) = division.digits else {
+                panic!("{points} points have digits of both halves");
+            };
+            let slices = division.slices(base, points);
+            let cost = |part: &Part| -> usize {
+                let of_window = |window| {
+                    let rows = part.rows(window);
+                    rows.end.min(points) - rows.start + of_places(base, window)
+                };
+                part.columns.clone().map(of_window).sum()
+            };
+            let costs: Vec<usize> = slices.iter().map(cost).collect();
+            let inside = slices
+                .iter()
+                .any(|part| part.rows(part.columns.start).start > 0);
+            assert_eq!(inside, cut, "{points} {threads}");
+            let (least, most) = (costs.iter().min(), costs.iter().max());
+            let apart = most.unwrap_or(&0) - least.unwrap_or(&0);
+            assert!(
+                slices.len() == 1 || apart < 2 * (points + of_places(base, 0)),
+                "{costs:?}"
+            );
+            if cut {
+                assert_eq!(slices.len(), threads);
+                assert!(apart <= most.unwrap_or(&0) / 16, "{costs:?}");
             }
         }
     }

@@ -71,7 +71,7 @@ pub(crate) fn give<F: Field>(columns: usize, cells: Vec<F>) {
     }
 }
 
-/// Large vectors of terms or points, one of a type.
+/// Large vectors of terms, codes or points, one of a type.
 static LARGE: Mutex<Vec<Box<dyn Any + Send>>> = Mutex::new(Vec::new());
 
 /// So many items of any values, in room that is kept if it is large, as the last of its type is.
@@ -88,12 +88,17 @@ pub(crate) fn take_large<T: Copy + Send + 'static>(length: usize, fill: T) -> Ve
     items
 }
 
-/// Keeps a large vector, unless there is one of its type or it has more bytes than a large column.
+/// Keeps a large vector, the larger one if there is one of its type, unless it has more bytes than a large column.
 pub(crate) fn give_large<T: Send + 'static>(items: Vec<T>) {
+    if items.capacity() * size_of::<T>() > MOST_OF_COLUMN {
+        return;
+    }
     let mut kept = LARGE.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = kept.iter().any(|vector| vector.is::<Vec<T>>());
-    if !known && items.capacity() * size_of::<T>() <= MOST_OF_COLUMN {
-        kept.push(Box::new(items));
+    let mut known = kept.iter_mut();
+    match known.find_map(|vector| vector.downcast_mut::<Vec<T>>()) {
+        Some(known) if known.capacity() >= items.capacity() => {}
+        Some(known) => *known = items,
+        None => kept.push(Box::new(items)),
     }
 }
 

@@ -52,6 +52,11 @@ pub(crate) fn sum<C: Curve>(
     }
     let each = (size * TERMS_OF_A_PART / points.len()).next_power_of_two();
     let each = each.clamp(LEAST_OF_A_PART, size).max(size >> MOST_PARTS);
+    let of_sections = match threads {
+        1 => size,
+        _ => size / (SPARE * threads).next_power_of_two(),
+    };
+    let each = each.min(of_sections.max(LEAST_OF_A_PART));
     let starts = (0..points.len()).step_by(CHUNK);
     let terms = parallel::map(starts, |start| {
         let range = start..points.len().min(start + CHUNK);

@@ -13,6 +13,7 @@ use crate::integers::{Integers, digit_bits};
 use crate::kernels;
 use crate::level::Level;
 use crate::msm::{Addends, sort};
+use crate::packed::points::IN_ORDER;
 use crate::parallel;
 use crate::trees::stream::Supply;
 
@@ -23,7 +24,9 @@ const POINTS_OF_A_BUCKET: usize = 1 << 10;
 /// Points that a thread takes at a time: whole octets, and whole steps of fetches.
 const TOGETHER: usize = 51 * 40;
 
-/// Groups of eight scalars that tell how large most of them are.
+const _: () = assert!(TOGETHER.is_multiple_of(8) && TOGETHER.is_multiple_of(IN_ORDER));
+
+/// About so many groups of eight scalars tell how large most of them are.
 const SAMPLES: usize = 1 << 5;
 
 /// Ranges of points that nobody has taken.

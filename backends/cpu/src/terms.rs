@@ -377,12 +377,14 @@ mod tests {
         for level in Level::of_this_machine() {
             for count in [1, 3, FEW_PARTS, FEW_PARTS + 1, MOST_PARTS] {
                 for length in [0, 3, 257, 1000, CHUNK] {
-                    let part = |i: usize| match i * i % (count + 1) {
+                    let part = |i: usize| match (7919 * i + i / 7) % (count + 1) {
                         own if own == count => NO_PART,
                         own => own as u8,
                     };
                     let parts: Vec<u8> = (0..length).map(part).collect();
                     let terms: Vec<u32> = (0..length as u32).collect();
+                    let kinds = parts.iter().collect::<std::collections::BTreeSet<_>>();
+                    assert!(length < 1000 || kinds.len() == count + 1);
                     let (mut placed, mut starts) = ([0; CHUNK], vec![0; count + 1]);
                     let mut next = [[7; MOST_PARTS + 1]; AT_ONCE];
                     let own = (&terms[..], &parts[..]);

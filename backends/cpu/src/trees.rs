@@ -229,6 +229,7 @@ impl Trees {
         let taken = |block: &usize| self.waves.iter().any(|wave| wave.block == *block);
         let mut places = (0..).step_by(self.wave);
         let block = places.find(|block| !taken(block)).unwrap_or(0);
+        debug_assert!(!taken(&block));
         let count = self.leaves.len() / 8;
         if self.blocks.len() < block + count {
             self.blocks.resize(block + count, packed.nothing());

@@ -33,7 +33,8 @@ impl Ifma {
             && is_x86_feature_detected!("avx512ifma")
             && is_x86_feature_detected!("avx512vbmi2")
             && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512bw");
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("popcnt");
         here.then_some(Self(pace))
     }
 }

@@ -24,7 +24,7 @@ pub(in crate::packed) fn another<T>(reference: &T) -> &T {
 )]
 #[inline(always)]
 pub(in crate::packed) fn claim_at<T>(address: *const T) {
-    // SAFETY: prefetching changes nothing and never fails, whatever the address; processors without the instruction take it for none.
+    // SAFETY: prefetching changes nothing and never fails, whatever the address.
     unsafe {
         core::arch::asm!("prefetchw byte ptr [{}]", in(reg) address, options(nomem, nostack, preserves_flags));
     }
