@@ -10,16 +10,24 @@ use super::{shared, turns};
 /// Points fetched during a quarter of two additions: all at once would wait for each other.
 pub(super) const AT_ONCE: usize = 5;
 
-/// What is fetched beside two additions, in four parts.
-pub(super) trait Ahead {
-    /// Asks for a part of it.
-    fn fetch<const PART: usize>(&self);
+/// What is fetched beside two additions, in four parts. Not a type of its own for each: where nothing is optimised, the stack of a thread has not
+/// room for three copies of these additions.
+pub(super) enum Ahead<'a> {
+    Nothing,
+    References(Next<'a>),
+    InOrder(InOrder<'a>),
 }
 
-/// Nothing.
-impl Ahead for () {
+impl Ahead<'_> {
+    /// Asks for a part of it.
     #[inline(always)]
-    fn fetch<const PART: usize>(&self) {}
+    fn fetch<const PART: usize>(&self) {
+        match self {
+            Self::Nothing => {}
+            Self::References(next) => next.fetch::<PART>(),
+            Self::InOrder(next) => next.fetch::<PART>(),
+        }
+    }
 }
 
 /// Points that are gathered next.
@@ -28,7 +36,7 @@ pub(super) struct Next<'a> {
     pub(super) references: &'a [[u32; AT_ONCE]; 4],
 }
 
-impl Ahead for Next<'_> {
+impl Next<'_> {
     #[inline(always)]
     fn fetch<const PART: usize>(&self) {
         let own = &self.references[PART];
@@ -42,7 +50,7 @@ pub(super) struct InOrder<'a> {
     pub(super) scalars: Option<&'a [[u64; 4]; 4 * AT_ONCE]>,
 }
 
-impl Ahead for InOrder<'_> {
+impl InOrder<'_> {
     /// Every line once: points by their last words, as what is before those of the first is near, and two scalars a line.
     #[inline(always)]
     fn fetch<const PART: usize>(&self) {
@@ -62,12 +70,12 @@ impl Ahead for InOrder<'_> {
 /// Two plain additions, with the differences in place of the right x: what comes before them in their chains, and the inverses
 /// of both with that, which lose the differences. Those products fill the wait for the sums' x.
 #[inline(always)]
-pub(super) fn add_both<const FEW: bool, A: Ahead>(
+pub(super) fn add_both<const FEW: bool>(
     blocks: &mut [Block],
     pairs: &[Pair; 2],
     before: &[Lanes; 2],
     inverses: &mut [[Vector; 5]; 2],
-    next: &A,
+    next: &Ahead<'_>,
     k: &Constants,
 ) {
     let [left, other] = [

@@ -12,7 +12,7 @@
 use ff::PrimeField;
 use pasta_curves::arithmetic::VartimeField;
 
-use super::additions::{AT_ONCE, InOrder, Next, add_both};
+use super::additions::{AT_ONCE, Ahead, InOrder, Next, add_both};
 use super::doubling::{backward_double, forward_double};
 use super::inverse::{invert, rotated};
 use super::lanes::{Lanes, carry_up};
@@ -364,16 +364,15 @@ fn backward<const FEW: bool>(
     for (number, (pairs, before)) in groups.enumerate().rev() {
         let special = specials.peek().is_some_and(|s| s.pair / CHAINS == number);
         if let (false, Ok(both), Ok(before)) = (special, pairs.try_into(), before.try_into()) {
-            if let Some(points) = points.next() {
+            let next = if let Some(points) = points.next() {
                 let scalars = scalars.next();
-                let next = InOrder { points, scalars };
-                add_both::<FEW, _>(blocks, both, before, &mut inverses, &next, k);
+                Ahead::InOrder(InOrder { points, scalars })
             } else if let Some(references) = references.next() {
-                let next = Next { source, references };
-                add_both::<FEW, _>(blocks, both, before, &mut inverses, &next, k);
+                Ahead::References(Next { source, references })
             } else {
-                add_both::<FEW, _>(blocks, both, before, &mut inverses, &(), k);
-            }
+                Ahead::Nothing
+            };
+            add_both::<FEW>(blocks, both, before, &mut inverses, &next, k);
             continue;
         }
         for i in (0..pairs.len()).rev() {
