@@ -41,6 +41,10 @@ pub(crate) struct Trees {
     pieces: Vec<Piece>,
     /// Those of single points of a part.
     singles: Vec<Piece>,
+    /// Groups at work and to come: points of the longest piece of each.
+    depths: Vec<u32>,
+    /// Places of their sums, in lanes: [`NOTHING`] where there is no piece.
+    places: Vec<u32>,
     /// Where the leaves of every group of a part begin.
     starts: Vec<u32>,
     /// References of a part in the order of its buckets, if some of these are cut.
@@ -51,8 +55,8 @@ pub(crate) struct Trees {
     leaves: Vec<u32>,
     /// Those of the newest wave, until its first additions.
     planted: Vec<u32>,
-    /// Places of the roots of a wave, in lanes.
-    places: Vec<u32>,
+    /// Places of weighted sums, in lanes.
+    written: Vec<u32>,
     /// Blocks of leaves of a wave.
     wave: usize,
     /// Waves at work.
@@ -86,8 +90,8 @@ const PIECES_AHEAD: usize = 16;
 /// Groups whose leaves lie in consecutive blocks.
 #[derive(Clone, Copy)]
 struct Wave {
-    /// Its first piece and the one after its last.
-    pieces: (usize, usize),
+    /// Its first group and the one after its last.
+    groups: (usize, usize),
     /// Its first block.
     block: usize,
     /// Distance of the next operands.
@@ -122,13 +126,13 @@ impl Trees {
             roots[*place as usize] = Xy::IDENTITY;
         }
         let paired = self.pieces.partition_point(|piece| piece.length > 1);
-        self.waves.clear();
+        self.clear();
         self.wave = wave_of(packed, source);
-        let mut next = self.pick(references, (0, paired));
+        let (mut groups, mut next) = self.pick(references, (0, paired));
         loop {
             if !self.leaves.is_empty() {
-                self.plant(packed, source, next);
-                next = self.pick(references, (next.1, paired));
+                self.plant(packed, source, groups);
+                (groups, next) = self.pick(references, (next, paired));
             }
             if self.waves.is_empty() {
                 break;
@@ -144,6 +148,13 @@ impl Trees {
             );
         }
         roots
+    }
+
+    /// Forgets waves and groups.
+    fn clear(&mut self) {
+        self.waves.clear();
+        self.depths.clear();
+        self.places.clear();
     }
 
     /// Cuts buckets into pieces, sorted by length, and counts those of each bucket. Gives the number of places of all.
@@ -198,11 +209,15 @@ impl Trees {
         total as usize
     }
 
-    /// The leaves of a new wave of some of the pieces, none if there are no more; gives its first piece and the one after
-    /// its last.
-    fn pick(&mut self, references: &[u32], (first, end): (usize, usize)) -> (usize, usize) {
+    /// The leaves of a new wave of some of the pieces, none if there are no more; gives its first group and the one after
+    /// its last, and the next piece.
+    fn pick(
+        &mut self,
+        references: &[u32],
+        (first, end): (usize, usize),
+    ) -> ((usize, usize), usize) {
         self.leaves.clear();
-        let mut next = first;
+        let (first_group, mut next) = (self.depths.len(), first);
         while next < end {
             let group = &self.pieces[next..end.min(next + 8)];
             let depth = group[0].length as usize;
@@ -214,8 +229,14 @@ impl Trees {
             ahead.iter().for_each(|piece| piece.fetch(references));
             push_leaves(&mut self.leaves, references, group);
             next += group.len();
+            let mut places = [NOTHING; 8];
+            for (place, piece) in places.iter_mut().zip(group) {
+                *place = piece.place;
+            }
+            self.depths.push(depth as u32);
+            self.places.extend_from_slice(&places);
         }
-        (first, next)
+        ((first_group, self.depths.len()), next)
     }
 
     /// A new wave of the leaves, which are gathered with its first additions.
@@ -223,7 +244,7 @@ impl Trees {
         &mut self,
         packed: &Packed<B>,
         source: &[[u64; 8]],
-        pieces: (usize, usize),
+        groups: (usize, usize),
     ) {
         // The first place without a wave at work: what was there last is nearer than what was there long ago.
         let taken = |block: &usize| self.waves.iter().any(|wave| wave.block == *block);
@@ -236,8 +257,8 @@ impl Trees {
         }
         core::mem::swap(&mut self.leaves, &mut self.planted);
         let (mut next, mut deepest) = (0, 0);
-        for group in self.pieces[pieces.0..pieces.1].chunks(8) {
-            let depth = group[0].length as usize;
+        for depth in &self.depths[groups.0..groups.1] {
+            let depth = *depth as usize;
             next += depth;
             deepest = deepest.max(depth);
             if !depth.is_multiple_of(2) {
@@ -246,7 +267,7 @@ impl Trees {
             }
         }
         self.waves.push(Wave {
-            pieces,
+            groups,
             block,
             stride: 1,
             depth: deepest,
@@ -278,8 +299,8 @@ impl Trees {
         };
         for wave in &mut self.waves {
             let (mut block, others) = (wave.block, self.pairs.len());
-            for group in self.pieces[wave.pieces.0..wave.pieces.1].chunks(8) {
-                let depth = group[0].length as usize;
+            for depth in &self.depths[wave.groups.0..wave.groups.1] {
+                let depth = *depth as usize;
                 let rights = (wave.stride..depth).step_by(2 * wave.stride);
                 self.pairs.extend(
                     rights.map(|right| Pair::new(block + right - wave.stride, block + right)),
@@ -308,12 +329,11 @@ impl Trees {
     ) {
         let done = |wave: &Wave| wave.stride >= wave.depth;
         for wave in self.waves.iter().filter(|wave| done(wave)) {
-            let mut block = wave.block;
-            for group in self.pieces[wave.pieces.0..wave.pieces.1].chunks(8) {
-                self.places.clear();
-                self.places.extend(group.iter().map(|piece| piece.place));
-                packed.scatter(&self.blocks[block..=block], &self.places, sums);
-                block += group[0].length as usize;
+            let (mut block, groups) = (wave.block, wave.groups.0..wave.groups.1);
+            let places = &self.places.as_chunks::<8>().0[groups.clone()];
+            for (depth, places) in self.depths[groups].iter().zip(places) {
+                packed.scatter(&self.blocks[block..=block], places, sums);
+                block += *depth as usize;
             }
         }
         self.waves.retain(|wave| !done(wave));

@@ -30,8 +30,8 @@ pub(crate) struct Parts<F, B> {
 /// Places whose classes are put together at a time: few enough for the second-level cache, enough for an inversion.
 const PLACES: usize = 1 << 11;
 
-/// So many pieces that are no longer wanted are forgotten together.
-const PIECES: usize = 1 << 11;
+/// So many groups that are no longer wanted are forgotten together.
+const GROUPS: usize = 1 << 8;
 
 impl Trees {
     /// Puts the classes of buckets together: sums are of parts of so many places, class by class, and those of a class are turned by omega that
@@ -77,9 +77,9 @@ impl Trees {
                 self.pairs.extend(pairs);
                 packed.add(&mut self.roots, &self.pairs);
             }
-            self.places.clear();
-            self.places.extend(range.map(|place| place as u32));
-            packed.scatter(&self.roots[..blocks], &self.places, merged);
+            self.written.clear();
+            self.written.extend(range.map(|place| place as u32));
+            packed.scatter(&self.roots[..blocks], &self.written, merged);
         }
     }
 
@@ -90,8 +90,7 @@ impl Trees {
         source: &[[u64; 8]],
         parts: &mut Parts<F, B>,
     ) {
-        self.waves.clear();
-        self.pieces.clear();
+        self.clear();
         self.wave = wave_of(packed, source);
         let mut next = self.pick_of(packed, source, parts, 0);
         loop {
@@ -107,20 +106,21 @@ impl Trees {
         }
     }
 
-    /// Forgets pieces of waves that are done, so that those of others stay near; gives the new place of a piece.
-    fn forget(&mut self, piece: usize) -> usize {
-        let first = self.waves.first().map_or(piece, |wave| wave.pieces.0);
-        if first < PIECES {
-            return piece;
+    /// Forgets groups of waves that are done, so that those of others stay near; gives the new place of a group.
+    fn forget(&mut self, group: usize) -> usize {
+        let first = self.waves.first().map_or(group, |wave| wave.groups.0);
+        if first < GROUPS {
+            return group;
         }
-        self.pieces.drain(..first);
+        self.depths.drain(..first);
+        self.places.drain(..8 * first);
         for wave in &mut self.waves {
-            wave.pieces = (wave.pieces.0 - first, wave.pieces.1 - first);
+            wave.groups = (wave.groups.0 - first, wave.groups.1 - first);
         }
-        piece - first
+        group - first
     }
 
-    /// The leaves of a new wave, of the next parts where one has no more pieces; gives its first piece and the one after its last.
+    /// The leaves of a new wave, of the next parts where one has no more groups; gives its first group and the one after its last.
     fn pick_of<F: Feed, B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &Packed<B>,
@@ -133,23 +133,23 @@ impl Trees {
         let mut next = first;
         loop {
             let (start, room) = (parts.taken, 8 * self.wave - self.leaves.len());
-            while let Some(piece) = self.pieces.get(next) {
-                let end = parts.taken + 8 * piece.length as usize;
+            while let Some(depth) = self.depths.get(next) {
+                let end = parts.taken + 8 * *depth as usize;
                 if next > first && end - start > room {
                     break;
                 }
                 parts.taken = end;
-                next += 8;
+                next += 1;
             }
             let own = &parts.references[start..parts.taken];
             self.leaves.extend_from_slice(own);
-            if next < self.pieces.len() || !self.load(packed, source, parts) {
+            if next < self.depths.len() || !self.load(packed, source, parts) {
                 return (first, next);
             }
         }
     }
 
-    /// Pieces of the next part, whole groups of them, and its references.
+    /// Groups of the next part, and its references.
     fn load<F: Feed, B: ff::PrimeField + VartimeField>(
         &mut self,
         packed: &Packed<B>,
@@ -186,23 +186,23 @@ impl Trees {
         for count in &parts.counts {
             lengths[*count as usize] += 1;
         }
-        let first = self.pieces.len();
-        let mut next = self.make_pieces(&lengths);
-        self.groups(&lengths, &next, first);
+        let mut next = slots(&lengths);
+        let ends = next[2] + lengths[2];
+        let first = self.make_groups(&lengths, &next, ends);
         let leaves = self.starts.last().map_or(0, |end| *end as usize);
         let length = leaves + lengths[1];
         if parts.references.len() < length {
             parts.references.resize(length, NOTHING);
         }
         // Groups with pieces of several lengths, or too few of them.
-        let ends = next[2] + lengths[2];
         for boundary in next[2..].iter().chain([&ends]) {
-            if !(boundary - first).is_multiple_of(8) {
-                let group = (boundary - first) / 8;
+            if !boundary.is_multiple_of(8) {
+                let group = boundary / 8;
                 let own = self.starts[group] as usize..self.starts[group + 1] as usize;
                 parts.references[own].fill(NOTHING);
             }
         }
+        let places = &mut self.places[8 * first..];
         for (bucket, count) in (parts.loaded..).zip(&mut parts.counts) {
             let (length, place) = (*count, bucket as u32);
             match length {
@@ -218,15 +218,9 @@ impl Trees {
                 }
                 _ => {
                     let slot = &mut next[length as usize];
-                    let index = *slot - first;
-                    let start = self.starts[index / 8] + (index % 8) as u32;
-                    self.pieces[*slot] = Piece {
-                        start,
-                        length,
-                        place,
-                    };
+                    places[*slot] = place;
+                    *count = self.starts[*slot / 8] + (*slot % 8) as u32;
                     *slot += 1;
-                    *count = start;
                 }
             }
         }
@@ -234,35 +228,22 @@ impl Trees {
         parts.feed.place::<8>(own);
     }
 
-    /// Room for whole groups of pieces of more than one point, so many of each length; gives where those of each length begin.
-    fn make_pieces(&mut self, lengths: &Lengths) -> Lengths {
-        let first = self.pieces.len();
-        let (mut next, mut end) = ([0; LONGEST as usize + 1], first);
-        for length in (2..=LONGEST as usize).rev() {
-            next[length] = end;
-            end += lengths[length];
-        }
-        let nothing = Piece {
-            place: NOTHING,
-            ..Piece::default()
-        };
-        let whole = first + (end - first).next_multiple_of(8);
-        self.pieces.resize(whole, nothing);
-        next
-    }
-
-    /// Where the leaves of every group of a part begin, whose first piece is given, and where those of the last one end.
-    fn groups(&mut self, lengths: &Lengths, next: &Lengths, first: usize) {
-        let (mut length, mut end) = (LONGEST as usize, 0);
+    /// Groups of a part with so many pieces of each length in slots that begin where given, up to `end`, and where the leaves of every one
+    /// begin; gives the first group.
+    fn make_groups(&mut self, lengths: &Lengths, next: &Lengths, end: usize) -> usize {
+        let (first, mut length, mut leaves) = (self.depths.len(), LONGEST as usize, 0);
         self.starts.clear();
-        self.starts.push(end);
-        for group in (first..self.pieces.len()).step_by(8) {
-            while next[length] + lengths[length] <= group {
+        self.starts.push(leaves);
+        for slot in (0..end).step_by(8) {
+            while next[length] + lengths[length] <= slot {
                 length -= 1;
             }
-            end += 8 * length as u32;
-            self.starts.push(end);
+            leaves += 8 * length as u32;
+            self.depths.push(length as u32);
+            self.starts.push(leaves);
         }
+        self.places.resize(8 * self.depths.len(), NOTHING);
+        first
     }
 
     /// A part some of whose buckets are several pieces.
@@ -271,8 +252,11 @@ impl Trees {
         for count in &parts.counts {
             for_pieces(*count, |length| lengths[length as usize] += 1);
         }
-        let first = self.pieces.len();
-        let (mut next, mut start) = (self.make_pieces(&lengths), 0);
+        let (mut next, mut start) = (slots(&lengths), 0);
+        let ends = next[2] + lengths[2];
+        let first = self.make_groups(&lengths, &next, ends);
+        self.pieces.clear();
+        self.pieces.resize(ends, Piece::default());
         for (bucket, count) in (parts.loaded..).zip(&mut parts.counts) {
             let (mut place, own) = (bucket as u32, start);
             if *count == 0 {
@@ -288,8 +272,10 @@ impl Trees {
                 if length == 1 {
                     self.singles.push(piece);
                 } else {
-                    self.pieces[next[length as usize]] = piece;
-                    next[length as usize] += 1;
+                    let slot = &mut next[length as usize];
+                    self.places[8 * first + *slot] = place;
+                    self.pieces[*slot] = piece;
+                    *slot += 1;
                 }
                 start += length;
                 place = (parts.buckets + parts.more.len()) as u32;
@@ -307,7 +293,7 @@ impl Trees {
         self.sorted.resize(start as usize, 0);
         parts.feed.place::<1>((&mut parts.counts, &mut self.sorted));
         parts.references.clear();
-        for group in self.pieces[first..].chunks(8) {
+        for group in self.pieces.chunks(8) {
             push_leaves(&mut parts.references, &self.sorted, group);
         }
         for piece in &mut self.singles {
@@ -316,6 +302,16 @@ impl Trees {
             parts.references.push(reference);
         }
     }
+}
+
+/// Where pieces of more than one point begin that are of each length, the longest first.
+fn slots(lengths: &Lengths) -> Lengths {
+    let (mut slots, mut end) = ([0; LONGEST as usize + 1], 0);
+    for length in (2..=LONGEST as usize).rev() {
+        slots[length] = end;
+        end += lengths[length];
+    }
+    slots
 }
 
 /// A number for every length of a piece.

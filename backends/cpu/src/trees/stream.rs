@@ -3,7 +3,7 @@
 
 use pasta_curves::arithmetic::VartimeField;
 
-use super::{Piece, Trees};
+use super::{NOTHING, Piece, Trees};
 use crate::affine::{NEGATED, Xy};
 use crate::packed::points::{Fetches, IN_ORDER, Packed};
 
@@ -93,7 +93,7 @@ impl<S: Supply> Stream<S> {
         const GROUPS: usize = WAVE / LENGTH;
         const { assert!(WAVE.is_multiple_of(LENGTH)) };
         leaves.clear();
-        leaves.resize(8 * LENGTH * GROUPS, super::NOTHING);
+        leaves.resize(8 * LENGTH * GROUPS, NOTHING);
         let first = self.buckets.len();
         while self.buckets.len() < first + 8 * GROUPS {
             if self.done == self.range.len() && !self.advance() {
@@ -151,31 +151,28 @@ impl Trees {
         mut stream: Stream<S>,
         mut roots: Vec<Xy<B>>,
     ) -> (Vec<Xy<B>>, Vec<u32>) {
-        self.waves.clear();
+        self.clear();
         self.pieces.clear();
         self.wave = WAVE;
         let mut tail: Option<(usize, usize)> = None;
         let mut references = Vec::new();
         loop {
-            let first = self.pieces.len();
             let planted = if let Some((next, end)) = tail {
-                let own = self.pick(&references, (next, end));
-                tail = Some((own.1, end));
-                own
+                let (groups, next) = self.pick(&references, (next, end));
+                tail = Some((next, end));
+                groups
             } else {
+                let (first, place) = (self.depths.len(), stream.buckets.len());
                 stream.fill(&mut self.leaves);
-                let place = |place| Piece {
-                    start: 0,
-                    length: LENGTH as u32,
-                    place,
-                };
-                let places = first as u32..stream.buckets.len() as u32;
-                self.pieces.extend(places.map(place));
-                let own = (first, self.pieces.len());
+                let places = place as u32..stream.buckets.len() as u32;
+                let groups = places.len().div_ceil(8);
+                self.places.extend(places);
+                self.places.resize(8 * (first + groups), NOTHING);
+                self.depths.resize(first + groups, LENGTH as u32);
                 if self.leaves.len() < 8 * WAVE {
                     tail = Some(self.push_rest(&mut stream, &mut references));
                 }
-                own
+                (first, first + groups)
             };
             if !self.leaves.is_empty() {
                 self.plant(packed, source, planted);
@@ -184,12 +181,12 @@ impl Trees {
                 break;
             }
             self.grow_beside(packed, source, stream.fetches(source));
-            if roots.len() < self.pieces.len() {
-                roots.resize(self.pieces.len(), Xy::IDENTITY);
+            if roots.len() < stream.buckets.len() {
+                roots.resize(stream.buckets.len(), Xy::IDENTITY);
             }
             self.harvest(packed, &mut roots);
         }
-        roots.resize(self.pieces.len(), Xy::IDENTITY);
+        roots.resize(stream.buckets.len(), Xy::IDENTITY);
         let (_, end) = tail.unwrap_or_default();
         for piece in &self.pieces[end..] {
             let reference = references[piece.start as usize];
@@ -204,7 +201,6 @@ impl Trees {
         stream: &mut Stream<S>,
         references: &mut Vec<u32>,
     ) -> (usize, usize) {
-        let first = self.pieces.len();
         let queues = stream.lengths.iter().zip(&stream.queues);
         for (bucket, (&length, queue)) in (0..).zip(queues) {
             if length == 0 {
@@ -220,9 +216,9 @@ impl Trees {
                 place,
             });
         }
-        let own = &mut self.pieces[first..];
-        own.sort_by_key(|piece| core::cmp::Reverse(piece.length));
-        let single = own.partition_point(|piece| piece.length > 1);
-        (first, first + single)
+        self.pieces
+            .sort_by_key(|piece| core::cmp::Reverse(piece.length));
+        let single = self.pieces.partition_point(|piece| piece.length > 1);
+        (0, single)
     }
 }

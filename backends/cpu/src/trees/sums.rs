@@ -68,10 +68,10 @@ impl Trees {
         };
         let width = lanes.next_multiple_of(8);
         for (sum, array) in arrays.into_iter().enumerate() {
-            self.places.clear();
+            self.written.clear();
             let own = (0..width).map(|group| place((sum, group)));
-            self.places.extend(own);
-            packed.scatter(&self.roots[array..][..width / 8], &self.places, points);
+            self.written.extend(own);
+            packed.scatter(&self.roots[array..][..width / 8], &self.written, points);
         }
     }
 
