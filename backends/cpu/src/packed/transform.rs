@@ -6,238 +6,24 @@
 //! outputs are eight neighbours again.
 //! Between them tiles of eight by eight are transposed. In both, all lanes have the same twiddle.
 
-use core::cell::Cell;
+mod plan;
+mod room;
+
 use core::ops::Range;
 
 use zkernel_backend::Field;
-use zkernel_verifier::curve::powers;
 
-use super::butterflies::{LAYERS, Twiddles, vertical};
-use super::copies::{Beside, Copied, LOG_ROWS, PARTS, TOGETHER};
+pub(crate) use self::plan::{Plan, SIZES, Shift, Shifts};
+pub(crate) use self::room::{OwnRoom, Room};
+use super::butterflies::vertical;
+use super::copies::{Beside, Copied, TOGETHER};
 use super::loose::Loose;
-use super::prime::{Constants, Prime};
+use super::prime::Prime;
 use super::reading::{ByCell, ByRow, Rows, Unshifted, first_layer, read};
 use super::rows::{ORDER, Word};
 use super::sinks::{Neighbours, Parcel, Places, Running, Shared, Tabled, open};
 use super::vector::Vector;
 use crate::parallel;
-
-/// Sizes of packed transforms: whole tiles, and passes of at most [`LAYERS`] layers.
-pub(crate) const SIZES: core::ops::RangeInclusive<u32> = 6..=2 * LAYERS;
-
-/// Sizes up to which the twiddles between the passes are tabled.
-const TABLED: u32 = 16;
-
-/// What a transform of one size and direction needs.
-pub(crate) struct Plan {
-    pub(super) log_rows: u32,
-    pub(super) log_columns: u32,
-    /// Of the roots `w^C` and `w^R`.
-    by_row: Twiddles,
-    by_column: Twiddles,
-    /// For each eight columns, as factors in words: `scale w^(c k1)` for all k1, or for those that begin quarters, and `w^c`, if
-    /// not tabled.
-    between: Vec<Parcel>,
-    tabled: bool,
-}
-
-impl Plan {
-    /// The plan for powers of omega, of order `2^log_n`, with results multiplied by `scale`.
-    pub(crate) fn new<F: Field>(prime: Prime<F>, log_n: u32, omega: F, scale: F) -> Self {
-        let log_rows = log_n.div_ceil(2);
-        let log_columns = log_n - log_rows;
-        let squared = |log: u32| (0..log).fold(omega, |w, _| w.square());
-        let tabled = log_n <= TABLED;
-        let columns = powers(omega, 1 << log_columns);
-        let mut between = Vec::new();
-        for columns in eights(&columns) {
-            let stride = if tabled { 1 } else { 1 << (log_rows - 2) };
-            let steps: Vec<F> = columns.iter().map(|w| w.pow_vartime([stride])).collect();
-            let mut current = [scale * F::from(16); 8];
-            for _ in 0..(1 << log_rows) / stride {
-                between.push(parcel(prime.words(&current)));
-                current.iter_mut().zip(&steps).for_each(|(f, w)| *f *= w);
-            }
-            if !tabled {
-                let steps: Vec<F> = columns.iter().map(|w| *w * F::from(16)).collect();
-                between.push(parcel(prime.words(&steps)));
-            }
-        }
-        Self {
-            log_rows,
-            log_columns,
-            by_row: Twiddles::new(prime, squared(log_columns), log_rows),
-            by_column: Twiddles::new(prime, squared(log_rows), log_columns),
-            between,
-            tabled,
-        }
-    }
-
-    /// Rows, and parcels of one task of the first pass.
-    const fn rows(&self) -> usize {
-        1 << self.log_rows
-    }
-
-    /// Cells of a column.
-    pub(crate) const fn cells(&self) -> usize {
-        1 << (self.log_rows + self.log_columns)
-    }
-
-    /// Cells that one task of the first pass writes: eight rows of the result.
-    pub(crate) const fn task_cells(&self) -> usize {
-        8 * self.rows()
-    }
-
-    /// Whether tasks read copies of their rows.
-    const fn copies(&self) -> bool {
-        self.log_rows >= LOG_ROWS
-    }
-
-    /// How many of the tasks of a pass a thread takes at a time: all whose cells are copied together among them, or its whole share.
-    ///
-    /// Neighbours without copies are one thread's, so that it claims what comes next, and its processor still holds what it worked on in the transform
-    /// before.
-    pub(crate) fn together(&self, tasks: usize, threads: usize) -> usize {
-        if self.copies() {
-            (tasks / (PARTS * threads))
-                .next_multiple_of(TOGETHER)
-                .max(TOGETHER)
-        } else {
-            tasks.div_ceil(threads)
-        }
-    }
-
-    /// Tasks of the first pass.
-    pub(crate) const fn tasks(&self) -> usize {
-        1 << (self.log_columns - 3)
-    }
-}
-
-/// Powers of a shift, `s^(r C)` of every row and `s^c` of every column, as factors: `s^j` of all cells in so much less room.
-pub(crate) struct Shift {
-    pub(super) rows: Vec<[u64; 5]>,
-    /// Those of a task each.
-    columns: Vec<Parcel>,
-}
-
-impl Shift {
-    /// For transforms of `2^log_n`.
-    pub(crate) fn new<F: Field>(prime: Prime<F>, log_n: u32, shift: F) -> Self {
-        let log_rows = log_n.div_ceil(2);
-        let log_columns = log_n - log_rows;
-        let columns = powers(shift, 1 << log_columns).into_iter();
-        let columns: Vec<F> = columns.map(|power| power * F::from(16)).collect();
-        let step = (0..log_columns).fold(shift, |s, _| s.square());
-        let rows = powers(step, 1 << log_rows).into_iter();
-        Self {
-            rows: rows.map(|power| prime.factor(power)).collect(),
-            columns: eights(&columns)
-                .map(|eight| parcel(prime.words(&eight)))
-                .collect(),
-        }
-    }
-}
-
-/// What the cells of a column are multiplied by before its transform.
-pub(crate) enum Shifts<'a, F> {
-    /// A factor each, or nothing if there are none.
-    Cells(&'a [F]),
-    /// A factor of their row and one of their column.
-    Powers(&'a Shift),
-}
-
-impl<F> Clone for Shifts<'_, F> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<F> Copy for Shifts<'_, F> {}
-
-/// The columns of each task: four, and four of the other half, to which the first layer of the second pass adds them.
-fn eights<T: Copy>(columns: &[T]) -> impl Iterator<Item = [T; 8]> {
-    let (low, high) = columns.split_at(columns.len() / 2);
-    let halves = low.chunks_exact(4).zip(high.chunks_exact(4));
-    halves.map(|(low, high)| {
-        // Elements in turns of two, as `load_halves` takes them.
-        let one = |i: usize| [low, high][i / 2 % 2][i / 4 * 2 + i % 2];
-        core::array::from_fn(one)
-    })
-}
-
-/// Eight words of elements as a parcel.
-fn parcel(words: &[Word]) -> Parcel {
-    core::array::from_fn(|i| core::array::from_fn(|lane| words[ORDER[lane]][i]))
-}
-
-/// What a thread works in.
-#[derive(Default)]
-pub(crate) struct Room {
-    values: Vec<Loose>,
-    copies: Vec<Copied>,
-}
-
-/// Most bytes that a thread keeps: what transforms of 2^20 take.
-const KEPT: usize = 3 << 19;
-
-thread_local! {
-    /// What this thread has worked in: fresh memory costs two threads 7 % of a transform of 2^14.
-    static ROOM: Cell<Room> = const { Cell::new(Room::EMPTY) };
-}
-
-/// The room of a thread, as it was left by the transform before.
-pub(crate) struct OwnRoom(Room);
-
-impl OwnRoom {
-    /// This thread's, or an empty one while it is used.
-    pub(crate) fn new() -> Self {
-        Self(ROOM.replace(Room::EMPTY))
-    }
-
-    /// To work in.
-    pub(crate) const fn get(&mut self) -> &mut Room {
-        &mut self.0
-    }
-}
-
-impl Drop for OwnRoom {
-    fn drop(&mut self) {
-        let room = core::mem::take(&mut self.0);
-        if room.bytes() <= KEPT {
-            // A thread that ends keeps nothing.
-            let _ = ROOM.try_with(|own| own.set(room));
-        }
-    }
-}
-
-impl Room {
-    /// Nothing.
-    const EMPTY: Self = Self {
-        values: Vec::new(),
-        copies: Vec::new(),
-    };
-
-    /// What it occupies.
-    const fn bytes(&self) -> usize {
-        self.values.capacity() * size_of::<Loose>() + self.copies.capacity() * size_of::<Copied>()
-    }
-
-    /// So many values, and so many copies.
-    #[inline(always)]
-    pub(super) fn of(
-        &mut self,
-        [values, copies]: [usize; 2],
-        k: &Constants,
-    ) -> (&mut [Loose], &mut [Copied]) {
-        if self.values.len() < values {
-            self.values.resize(values, Loose::new(k.one));
-        }
-        if self.copies.len() < copies {
-            self.copies.resize(copies, Copied::NOTHING);
-        }
-        (&mut self.values[..values], &mut self.copies[..copies])
-    }
-}
 
 /// Tasks of the first pass from one on: eight columns each, every cell times its shift, to the cells of the tasks as parcels. That of
 /// row k1 lies where the second pass writes row `k1 mod 8` of the task's eight, eight cells from `k1 - k1 mod 8` on.
