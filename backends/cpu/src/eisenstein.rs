@@ -138,18 +138,33 @@ fn code(shape: impl Shape, a: i16, b: i16) -> u16 {
 }
 
 /// Scalars whose digits are found together: loops over them are vectors'.
-const LANES: usize = 32;
+pub(crate) const LANES: usize = 32;
+
+/// Words of halves, those of all scalars one after the other.
+type Words = [[u64; LANES]; 4];
+
+/// What is done beside digits, a step for those of every window.
+pub(crate) trait Beside {
+    fn step(&mut self) {}
+}
+
+impl Beside for () {}
 
 impl Base {
     /// Codes of scalars in halves, window by window.
     #[inline(always)]
-    pub(crate) fn recode(&self, octets: &[Octet], codes: &mut [u16]) {
+    pub(crate) fn recode(&self, octets: &[Octet], codes: &mut [u16], beside: &mut impl Beside) {
         let stride = 8 * octets.len();
         for (start, octets) in (0..stride).step_by(LANES).zip(octets.chunks(LANES / 8)) {
-            let mut filled = [Octet::default(); LANES / 8];
-            filled[..octets.len()].copy_from_slice(octets);
+            let mut words = [[0; LANES]; 4];
+            for (lanes, octet) in (0..).step_by(8).zip(octets) {
+                for (words, own) in words.iter_mut().zip(&octet.words) {
+                    words[lanes..lanes + 8].copy_from_slice(own);
+                }
+            }
             let windows = codes[start..].chunks_mut(stride);
-            self.recode_lanes(&filled, windows.map(|codes| &mut codes[..8 * octets.len()]));
+            let windows = windows.map(|codes| &mut codes[..8 * octets.len()]);
+            self.recode_lanes(&words, windows, beside);
         }
     }
 
@@ -157,30 +172,64 @@ impl Base {
     #[inline(always)]
     fn recode_lanes<'a>(
         &self,
-        octets: &[Octet; LANES / 8],
+        words: &Words,
         mut windows: impl Iterator<Item = &'a mut [u16]>,
+        beside: &mut impl Beside,
     ) {
         let (mut carries, mut others) = ([0i16; LANES], [0i16; LANES]);
         let mut own = [0u16; LANES];
         let (hexagon, triangle) = (self.hexagon, self.triangle);
-        for (window, codes) in (0..self.low).zip(&mut windows) {
-            let a = self.residues(octets, 0, window);
-            let b = self.residues(octets, 1, window);
-            for lane in 0..LANES {
-                let (a, b) = (a[lane] - carries[lane], b[lane] - others[lane]);
-                let (carry, other) = self.carries(a, b);
-                own[lane] = code(hexagon, a - (carry & self.n), b - (other & self.n));
-                (carries[lane], others[lane]) = (carry, other);
+        for first in (0..self.low).step_by(2) {
+            // Of two windows at a time.
+            let of_a = self.bits(words, 0, first as u32);
+            let of_b = self.bits(words, 1, first as u32);
+            for (second, codes) in (first..self.low.min(first + 2)).zip(&mut windows) {
+                let (shift, mask) = ((second - first) as u32 * self.width, self.n - 1);
+                for lane in 0..LANES {
+                    let a = (of_a[lane] >> shift).cast_signed() & mask;
+                    let b = (of_b[lane] >> shift).cast_signed() & mask;
+                    let (a, b) = (a - carries[lane], b - others[lane]);
+                    let (carry, other) = self.carries(a, b);
+                    own[lane] = code(hexagon, a - (carry & self.n), b - (other & self.n));
+                    (carries[lane], others[lane]) = (carry, other);
+                }
+                write(codes, &own);
+                beside.step();
             }
-            codes.copy_from_slice(&own[..codes.len()]);
         }
         if let Some(codes) = windows.next() {
-            let (a, b) = (self.left(octets, 0), self.left(octets, 1));
+            let (a, b) = (self.rest(words, 0), self.rest(words, 1));
             for lane in 0..LANES {
                 own[lane] = code(triangle, a[lane] - carries[lane], b[lane] - others[lane]);
             }
-            codes.copy_from_slice(&own[..codes.len()]);
+            write(codes, &own);
+            beside.step();
         }
+    }
+
+    /// Sixteen bits of a half, those of a window first and of the next one.
+    #[inline(always)]
+    fn bits(&self, words: &Words, half: usize, window: u32) -> [u16; LANES] {
+        let position = window * self.width;
+        let (word, shift) = (2 * half + (position / 64) as usize, position % 64);
+        // No bits are missing where there is no next word of the half.
+        let (low, high) = (&words[word], &words[(word + 1).min(3)]);
+        let mut bits = [0; LANES];
+        for lane in 0..LANES {
+            bits[lane] = (low[lane] >> shift | high[lane] << 1 << (63 - shift)) as u16;
+        }
+        bits
+    }
+
+    /// What is left of a half above all windows but the last.
+    #[inline(always)]
+    fn rest(&self, words: &Words, half: usize) -> [i16; LANES] {
+        let shift = self.low as u32 * self.width - 64;
+        let mut rest = [0; LANES];
+        for (rest, word) in rest.iter_mut().zip(&words[2 * half + 1]) {
+            *rest = (word.cast_signed() >> shift) as i16;
+        }
+        rest
     }
 
     /// The bits of a window of a half.
@@ -214,6 +263,16 @@ impl Base {
             }
         }
         left
+    }
+}
+
+/// Codes of all scalars, or of the first ones: those of whole lanes without a call.
+#[inline(always)]
+fn write(codes: &mut [u16], own: &[u16; LANES]) {
+    if let Ok(codes) = <&mut [u16; LANES]>::try_from(&mut *codes) {
+        *codes = *own;
+    } else {
+        codes.copy_from_slice(&own[..codes.len()]);
     }
 }
 

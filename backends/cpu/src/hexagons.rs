@@ -73,7 +73,7 @@ pub(crate) fn sum<C: Curve>(
     let octets = || vec![Octet::default(); Codes::TOGETHER / 8];
     parallel::each_with(chunks, octets, |octets, (chunk, (codes, images))| {
         let octets = scalars.chunk(level, chunk, octets);
-        kernels::recode::<Scalar<C>>(level, &base, octets, codes);
+        kernels::recode::<Scalar<C>, _>(level, &base, octets, (codes, images));
         let start = chunk * Codes::TOGETHER;
         let own = start..start + images.len() / 3;
         images::make(level, points, own, images);

@@ -52,3 +52,37 @@ where
     let _ = level;
     points.iter_mut().for_each(|point| point.x *= by);
 }
+
+#[cfg(test)]
+mod tests {
+    use ff::WithSmallOrderMulGroup as _;
+    use pasta_curves::Fq;
+
+    use super::*;
+    use crate::classes::tests::points;
+
+    /// Of whole octets and of others, points in lines of their own and where a curve's lie; nothing beyond them is written.
+    #[test]
+    fn images_are_multiples_of_omega() {
+        let all = points(43);
+        for level in Level::of_this_machine() {
+            let own = Xy::all(level, &all);
+            for range in [0..0, 0..1, 2..9, 0..8, 3..20, 11..43] {
+                let sources = [Source::of(level, &all), Some(Source::Points(&own))];
+                for source in sources.into_iter().flatten() {
+                    let mut images = vec![Xy::IDENTITY; 3 * range.len() + 1];
+                    let (to, after) = images.split_at_mut(3 * range.len());
+                    make(level, source, range.clone(), to);
+                    assert!(after[0].is_identity());
+                    for (images, point) in to.chunks(3).zip(&own[range.clone()]) {
+                        let mut x = point.x;
+                        for image in images {
+                            assert_eq!((image.x, image.y), (x, point.y), "{level:?} {range:?}");
+                            x *= Fq::ZETA;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

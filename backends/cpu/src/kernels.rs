@@ -199,15 +199,20 @@ pub(crate) fn octets<F: Field>(level: Level, values: &[F], octets: &mut [Octet])
 }
 
 /// Codes of the digits of magnitudes, which become halves.
-pub(crate) fn recode<F: Field>(level: Level, base: &Base, octets: &mut [Octet], codes: &mut [u16]) {
+pub(crate) fn recode<F: Field, T>(
+    level: Level,
+    base: &Base,
+    octets: &mut [Octet],
+    (codes, claimed): (&mut [u16], &[T]),
+) {
     let lattice = Lattice::of::<F>();
     #[cfg(target_arch = "x86_64")]
     if let Some(prime) = level.prime::<F>() {
-        return halves::recode(prime, &lattice, base, octets, codes);
+        return halves::recode(prime, &lattice, base, octets, (codes, claimed));
     }
-    let _ = level;
+    let _ = (level, claimed);
     octets.iter_mut().for_each(|octet| octet.halve(&lattice));
-    base.recode(octets, codes);
+    base.recode(octets, codes, &mut ());
 }
 
 /// Terms of magnitudes, which become halves.

@@ -113,7 +113,7 @@ fn round_trip<F: Field + WithSmallOrderMulGroup<3>>(values: &[F], base: Base) {
         for (codes, values) in codes.chunks().zip(values.chunks(Codes::TOGETHER)) {
             let mut octets = vec![Octet::default(); values.len().div_ceil(8)];
             kernels::octets(level, values, &mut octets);
-            kernels::recode::<F>(level, &base, &mut octets, codes);
+            kernels::recode::<F, ()>(level, &base, &mut octets, (codes, &[]));
         }
         let mut sums = vec![F::ZERO; values.len()];
         for window in (0..base.count()).rev() {

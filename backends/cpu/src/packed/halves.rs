@@ -4,9 +4,9 @@ use ff::PrimeField;
 
 use super::lanes::{LIMB, Lanes};
 use super::prime::Prime;
-use super::vector::{Ifma, Vector};
-use crate::eisenstein::Base;
+use super::vector::{Ifma, Vector, claim_at};
 use crate::eisenstein::wide::Rows;
+use crate::eisenstein::{Base, Beside, LANES};
 use crate::halves::{HALF_BITS, Lattice};
 use crate::integers::Octet;
 
@@ -19,22 +19,43 @@ const POINT: usize = 6;
 /// Columns below this are left out: a quotient that is not the nearest one is so rarely, and then a hair from the middle.
 const FIRST: usize = 4;
 
-/// Codes of the digits of magnitudes below `2^254`, which become halves.
-pub(crate) fn recode<F: PrimeField>(
+/// Codes of the digits of magnitudes below `2^254`, which become halves. Items of a line each, which are written next, are claimed
+/// beside them.
+pub(crate) fn recode<F: PrimeField, T>(
     prime: Prime<F>,
     lattice: &Lattice,
     base: &Base,
     octets: &mut [Octet],
-    codes: &mut [u16],
+    (codes, claimed): (&mut [u16], &[T]),
 ) {
     halve(prime, lattice, octets);
+    let steps = octets.len().div_ceil(LANES / 8) * base.count();
+    let mut claims = Claims {
+        each: claimed.len().div_ceil(steps.max(1)),
+        items: claimed.iter(),
+    };
     // SAFETY: `prime` holds an `Ifma`, which proves the features.
-    unsafe { recode_here(base, octets, codes) }
+    unsafe { recode_here(base, octets, codes, &mut claims) }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn recode_here(base: &Base, octets: &[Octet], codes: &mut [u16]) {
-    base.recode(octets, codes);
+fn recode_here<T>(base: &Base, octets: &[Octet], codes: &mut [u16], claims: &mut Claims<'_, T>) {
+    base.recode(octets, codes, claims);
+}
+
+/// Items that are written next: their lines come from far while digits are made.
+struct Claims<'a, T> {
+    items: core::slice::Iter<'a, T>,
+    /// Those of a step.
+    each: usize,
+}
+
+impl<T> Beside for Claims<'_, T> {
+    #[inline(always)]
+    fn step(&mut self) {
+        let own = self.items.by_ref().take(self.each);
+        own.for_each(|item| claim_at(core::ptr::from_ref(item)));
+    }
 }
 
 /// Terms of magnitudes, which become halves.

@@ -25,6 +25,13 @@ pub(super) fn load(ifma: Ifma, words: &[Word; 8]) -> Lanes {
     Lanes::unpack(ifma, words_of(ifma, words))
 }
 
+/// Eight elements from all over, in [`ORDER`].
+#[inline(always)]
+pub(super) fn load_each(ifma: Ifma, words: [&Word; 8]) -> Lanes {
+    let two = |i: usize| Vector::load_pair(ifma, words[2 * i], words[2 * i + 1]);
+    Lanes::unpack(ifma, sorted([two(0), two(1), two(2), two(3)]))
+}
+
 /// Twice four elements, in turns of two, in [`ORDER`]: lane by lane the elements 0, 2, 1, 3 of the first, and as far from these by
 /// four lanes those of the second.
 #[inline(always)]
