@@ -30,10 +30,6 @@ const OF_A_BUCKET: [usize; 2] = [3, 6];
 /// as for buckets, 2^10 and 2^12 points had windows that were a twentieth slower.
 const OF_A_PLACE: usize = 5;
 
-/// What a window costs more whose lines are longer than those of others, in additions: its sums of lines and their weights have steps of their
-/// own, in which little is added.
-const OF_OWN_LINES: usize = 1 << 12;
-
 /// Points that fill the caches.
 const FAR: usize = 1 << 16;
 
@@ -86,8 +82,7 @@ pub(crate) struct Division {
 
 /// What the buckets of a window of digits of both halves cost, in additions.
 fn of_places(base: Base, window: usize) -> usize {
-    let own_lines = base.places(window) > base.places(0);
-    base.places(window) * OF_A_PLACE / 2 + usize::from(own_lines) * OF_OWN_LINES
+    base.places(window) * OF_A_PLACE / 2
 }
 
 /// A way to divide, and what it costs.

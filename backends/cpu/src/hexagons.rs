@@ -106,33 +106,39 @@ fn part<C: Curve>(
 ) -> Addends<C> {
     let base = codes.base();
     let (buckets, filled) = bucket_sums(adder, images, codes, own);
-    let own = own.columns.clone();
+    let shapes = [lines(base.hexagon), lines(base.triangle)];
     let lines = Lines {
         base,
-        first: own.start,
-        shapes: &[lines(base.hexagon), lines(base.triangle)],
+        first: own.columns.start,
+        shapes: &shapes,
         filled: &filled,
     };
     let size = base.hexagon.most() as usize;
-    let last = (base.triangle.most() as usize).next_power_of_two();
-    let low = own.start..own.end.min(base.count() - 1);
-    let groups = if last <= size {
-        vec![(own, size)]
-    } else {
-        vec![(low.clone(), size), (low.end..own.end, last)]
-    };
-    let mut addends = Vec::new();
-    for (windows, size) in groups
-        .into_iter()
-        .filter(|(windows, _)| !windows.is_empty())
-    {
-        let (references, counts) = lines.references(&windows, size);
-        let sums = buckets::sum(adder, Source::Points(&buckets), references, counts);
-        let of_windows = weigh(adder, &sums, size, windows.len());
-        adder.give_room(sums);
-        addends.extend(at_windows::<C>(&of_windows, windows, base.width()));
-    }
+    let groups: Vec<Group> = own
+        .columns
+        .clone()
+        .flat_map(|window| lines.groups(window, size))
+        .collect();
+    let room = 2 * filled.len();
+    let room = (
+        adder.take_words(room),
+        adder.take_words(2 * groups.len() * size),
+    );
+    let (references, counts) = lines.of_groups(&groups, size, room);
+    let sums = buckets::sum(adder, Source::Points(&buckets), references, counts);
+    let (weighted, totals) = weigh_with_totals(adder, &sums, size, groups.len());
+    adder.give_room(sums);
     adder.give_room(buckets);
+    let windows = || groups.iter().map(|group| group.window);
+    let mut addends = at_windows::<C>(&weighted, windows(), base.width());
+    let totals = at_windows::<C>(&totals, windows(), base.width());
+    for (group, totals) in groups.iter().zip(totals.chunks(2)) {
+        let bits = (0..usize::BITS).filter(|bit| group.first >> bit & 1 != 0);
+        for bit in bits {
+            let own = totals.iter().cloned();
+            addends.extend(own.map(|(shift, points)| (shift + bit, points)));
+        }
+    }
     addends
 }
 
@@ -243,24 +249,72 @@ pub(crate) struct Lines<'a> {
     pub(crate) filled: &'a [bool],
 }
 
+/// Neighbouring lines of a window whose weighted sums are made together.
+#[derive(Clone)]
+struct Group {
+    window: usize,
+    /// The first of them, which is so many less in weight here than it is in the window.
+    first: usize,
+    /// Which buckets of each.
+    places: Range<usize>,
+}
+
+/// Most buckets of a line whose sum is made in one go.
+const LONGEST: usize = 64;
+
 impl Lines<'_> {
+    /// Groups of so many lines at most, of which none is long: what is longer is one more line of the same weight in another group.
+    fn groups(&self, window: usize, size: usize) -> Vec<Group> {
+        // By i, lines are longer by one than by j. The first ones are the longest.
+        let [lines, _] = &self.shapes[usize::from(self.base.is_last(window))];
+        let starts = (0..lines.first().map_or(0, Vec::len)).step_by(LONGEST);
+        let groups = starts.flat_map(|start| {
+            let count = lines.iter().take_while(|line| line.len() > start).count();
+            (0..count).step_by(size).map(move |first| Group {
+                window,
+                first,
+                places: start..start + LONGEST,
+            })
+        });
+        groups.collect()
+    }
+
     /// References to the buckets that have points, line by line: those by i of all windows, `size` each with empty ones, then those by j.
     pub(crate) fn references(&self, windows: &Range<usize>, size: usize) -> (Vec<u32>, Vec<u32>) {
-        let mut references = Vec::with_capacity(2 * self.filled.len());
-        let mut counts = Vec::with_capacity(2 * windows.len() * size);
+        let whole = |window| Group {
+            window,
+            first: 0,
+            places: 0..usize::MAX,
+        };
+        let groups: Vec<Group> = windows.clone().map(whole).collect();
+        let room = Vec::with_capacity(2 * self.filled.len());
+        self.of_groups(&groups, size, (room, Vec::new()))
+    }
+
+    /// The same of groups, in room that is empty.
+    fn of_groups(
+        &self,
+        groups: &[Group],
+        size: usize,
+        (mut references, mut counts): (Vec<u32>, Vec<u32>),
+    ) -> (Vec<u32>, Vec<u32>) {
         for kind in 0..2 {
-            for window in windows.clone() {
-                let last = self.base.is_last(window);
-                let lines = &self.shapes[usize::from(last)];
-                let first = (window - self.first) * self.base.hexagon.places();
-                let filled = &self.filled[first..];
-                for line in &lines[kind] {
+            for group in groups {
+                let last = self.base.is_last(group.window);
+                let lines = &self.shapes[usize::from(last)][kind];
+                let start = (group.window - self.first) * self.base.hexagon.places();
+                let filled = &self.filled[start..];
+                let end = counts.len() + size;
+                for line in lines.iter().skip(group.first).take(size) {
                     let before = references.len();
-                    let own = line.iter().filter(|place| filled[**place as usize]);
-                    references.extend(own.map(|place| first as u32 + place));
+                    let places =
+                        group.places.start.min(line.len())..group.places.end.min(line.len());
+                    let own = line[places].iter();
+                    let own = own.filter(|place| filled[**place as usize]);
+                    references.extend(own.map(|place| start as u32 + place));
                     counts.push((references.len() - before) as u32);
                 }
-                counts.resize(counts.len() + size - lines[kind].len(), 0);
+                counts.resize(end, 0);
             }
         }
         (references, counts)
@@ -277,14 +331,30 @@ pub(crate) fn weigh<B>(
 where
     B: ff::PrimeField + pasta_curves::arithmetic::VartimeField,
 {
+    weigh_with_totals(adder, lines, size, windows).0
+}
+
+/// The same of groups of lines, and sums of these as they are.
+fn weigh_with_totals<B>(
+    adder: &mut Adder<B>,
+    lines: &[Xy<B>],
+    size: usize,
+    groups: usize,
+) -> (Vec<Xy<B>>, Vec<Xy<B>>)
+where
+    B: ff::PrimeField + pasta_curves::arithmetic::VartimeField,
+{
     let section = Section {
         buckets: lines,
         size,
         shift: 0,
     };
-    let mut addends = section.addends(adder, 2 * windows);
+    let mut addends = section.addends(adder, 2 * groups);
     addends.reverse();
-    adder.horner(2 * windows, &addends)
+    let weighted = adder.horner(2 * groups, &addends);
+    // Those of all lines come first in ascending order, whose indices are less by one than their weights.
+    let totals = addends.pop().map_or_else(Vec::new, |(_, sums)| sums);
+    (weighted, totals)
 }
 
 /// Weighted sums as those of their windows.
