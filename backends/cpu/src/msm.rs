@@ -23,7 +23,11 @@ use crate::streams;
 #[tracing::instrument(skip_all, fields(points = points.len()))]
 pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Result<C> {
     shape::msm(points.len(), scalars.len())?;
-    Ok(sum::<C>(level, points, scalars).to_affine())
+    let sum = || sum::<C>(level, points, scalars).to_affine();
+    if points.len() < LONG {
+        return Ok(sum());
+    }
+    Ok(parallel::inside(sum))
 }
 
 /// The sum of as many points as scalars.
@@ -107,6 +111,9 @@ fn are_wide<F: Field>(scalars: &[F]) -> bool {
     let first = scalars.iter().take(8).map(Magnitude::full);
     first.map(|scalar| scalar.bits()).max() >= Some(MAGNITUDE_BITS - 8)
 }
+
+/// Points whose sum takes so long that it is done by threads of the pool alone.
+const LONG: usize = 1 << 16;
 
 /// Points for which shared doublings are faster than buckets.
 const FEW: usize = 24;

@@ -12,6 +12,16 @@ use std::time::{Duration, Instant};
 /// How long a caller from outside the pool waits awake for the last parts of others.
 const PATIENCE: Duration = Duration::from_micros(200);
 
+/// Does work of a millisecond and more on a thread of the pool, if that has several. A caller from outside that works itself is one thread
+/// more than the pool has: then one of the pool's looks for work on the caller's processor, where it gets a turn every few milliseconds, and
+/// as long as one looks for work the pool wakes no other for the caller's parts.
+pub(crate) fn inside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    if rayon::current_num_threads() == 1 {
+        return work();
+    }
+    rayon::scope(|_| work())
+}
+
 /// Does the work on all items, one after the other as threads are free.
 pub(crate) fn each<I>(items: I, work: impl Fn(I::Item) + Sync)
 where
@@ -92,6 +102,20 @@ mod tests {
         assert_eq!(pool.install(work), squares);
         let nested = || map(0..8usize, |_| work());
         assert_eq!(pool.install(nested), vec![squares; 8]);
+    }
+
+    #[test]
+    fn long_work_is_done_by_a_thread_of_a_pool_of_several() {
+        let place = || inside(rayon::current_thread_index);
+        assert_eq!(place().is_some(), rayon::current_num_threads() > 1);
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let pool = pool.unwrap_or_else(|e| panic!("{e}"));
+            let (outer, inner) = pool.install(|| (rayon::current_thread_index(), place()));
+            assert_eq!(outer, inner);
+        }
+        let work = || inside(|| panic!("the work"));
+        assert!(std::panic::catch_unwind(work).is_err());
     }
 
     #[test]
