@@ -156,12 +156,7 @@ impl Base {
     pub(crate) fn recode(&self, octets: &[Octet], codes: &mut [u16], beside: &mut impl Beside) {
         let stride = 8 * octets.len();
         for (start, octets) in (0..stride).step_by(LANES).zip(octets.chunks(LANES / 8)) {
-            let mut words = [[0; LANES]; 4];
-            for (lanes, octet) in (0..).step_by(8).zip(octets) {
-                for (words, own) in words.iter_mut().zip(&octet.words) {
-                    words[lanes..lanes + 8].copy_from_slice(own);
-                }
-            }
+            let words = words(octets);
             let windows = codes[start..].chunks_mut(stride);
             let windows = windows.map(|codes| &mut codes[..8 * octets.len()]);
             self.recode_lanes(&words, windows, beside);
@@ -231,39 +226,18 @@ impl Base {
         }
         rest
     }
+}
 
-    /// The bits of a window of a half.
-    #[inline(always)]
-    fn residues(&self, octets: &[Octet; LANES / 8], half: usize, window: usize) -> [i16; LANES] {
-        let position = window as u32 * self.width;
-        let (word, shift) = (2 * half + (position / 64) as usize, position % 64);
-        // No bits are missing where there is no next word of the half.
-        let next = (word + 1).min(3);
-        let mask = self.n - 1;
-        let mut residues = [0; LANES];
-        for (residues, octet) in residues.as_chunks_mut::<8>().0.iter_mut().zip(octets) {
-            let (low, high) = (&octet.words[word], &octet.words[next]);
-            for lane in 0..8 {
-                let bits = low[lane] >> shift | high[lane] << 1 << (63 - shift);
-                residues[lane] = bits as i16 & mask;
-            }
+/// Words of the halves of at most so many scalars as there are lanes.
+#[inline(always)]
+fn words(octets: &[Octet]) -> Words {
+    let mut words = [[0; LANES]; 4];
+    for (lanes, octet) in (0..).step_by(8).zip(octets) {
+        for (words, own) in words.iter_mut().zip(&octet.words) {
+            words[lanes..lanes + 8].copy_from_slice(own);
         }
-        residues
     }
-
-    /// What is left of a half above all windows but the last.
-    #[inline(always)]
-    fn left(&self, octets: &[Octet; LANES / 8], half: usize) -> [i16; LANES] {
-        let shift = self.low as u32 * self.width - 64;
-        let mut left = [0; LANES];
-        for (left, octet) in left.as_chunks_mut::<8>().0.iter_mut().zip(octets) {
-            let words = &octet.words[2 * half + 1];
-            for lane in 0..8 {
-                left[lane] = (words[lane].cast_signed() >> shift) as i16;
-            }
-        }
-        left
-    }
+    words
 }
 
 /// Codes of all scalars, or of the first ones: those of whole lanes without a call.

@@ -1,6 +1,6 @@
 //! Digits in bases of more buckets than a code of 16 bits has places for.
 
-use super::{Base, LANES, Octet, Shape, select, sign};
+use super::{Base, LANES, Octet, Shape, Words, select, sign, words};
 
 /// Bits of a term for its point in its chunk; then its bucket in its part, and the sign.
 pub(crate) const POINT_BITS: u32 = 13;
@@ -61,31 +61,35 @@ impl Base {
     pub(crate) fn recode_wide(&self, octets: &[Octet], rows: &mut Rows<'_>) {
         debug_assert!(self.n < MOST && self.triangle.most < MOST);
         for (start, octets) in (rows.first..).step_by(LANES).zip(octets.chunks(LANES / 8)) {
-            let mut filled = [Octet::default(); LANES / 8];
-            filled[..octets.len()].copy_from_slice(octets);
+            let words = words(octets);
             let (mut carries, mut others) = ([0i16; LANES], [0i16; LANES]);
-            for window in 0..self.low {
-                let own = self.wide_codes(&filled, window, (&mut carries, &mut others));
-                rows.write(window, rows.widths[0], start, own);
+            // Of two windows at a time, if sixteen bits hold them.
+            let at_once = if self.width <= u16::BITS / 2 { 2 } else { 1 };
+            for first in (0..self.low).step_by(at_once) {
+                let bits = [0, 1].map(|half| self.bits(&words, half, first as u32));
+                for window in first..self.low.min(first + at_once) {
+                    let shift = (window - first) as u32 * self.width;
+                    let own = self.wide_codes((&bits, shift), (&mut carries, &mut others));
+                    rows.write(window, rows.widths[0], start, own);
+                }
             }
-            let own = self.last_codes(&filled, (&carries, &others));
+            let own = self.last_codes(&words, (&carries, &others));
             rows.write(self.low, rows.widths[1], start, own);
         }
     }
 
-    /// Places and turns of a window but the last, given the carries from the one before.
+    /// Places and turns of a window but the last, given bits of both halves with its own from a shift on, and the carries from the one before.
     #[inline(always)]
     fn wide_codes(
         &self,
-        octets: &[Octet; LANES / 8],
-        window: usize,
+        (bits, shift): (&[[u16; LANES]; 2], u32),
         (carries, others): (&mut [i16; LANES], &mut [i16; LANES]),
     ) -> [[u32; LANES]; 2] {
-        let a = self.residues(octets, 0, window);
-        let b = self.residues(octets, 1, window);
+        let mask = self.n - 1;
         let (mut places, mut units, mut codes) = ([0; LANES], [0; LANES], [[0; LANES]; 2]);
         for lane in 0..LANES {
-            let (a, b) = (a[lane] - carries[lane], b[lane] - others[lane]);
+            let own = |half: usize| (bits[half][lane] >> shift).cast_signed() & mask;
+            let (a, b) = (own(0) - carries[lane], own(1) - others[lane]);
             let (carry, other) = self.carries(a, b);
             let [i, j, turns] = turned(a - (carry & self.n), b - (other & self.n));
             places[lane] = self.hexagon.place(i, j).cast_unsigned();
@@ -103,10 +107,10 @@ impl Base {
     #[inline(always)]
     fn last_codes(
         &self,
-        octets: &[Octet; LANES / 8],
+        words: &Words,
         (carries, others): (&[i16; LANES], &[i16; LANES]),
     ) -> [[u32; LANES]; 2] {
-        let (a, b) = (self.left(octets, 0), self.left(octets, 1));
+        let (a, b) = (self.rest(words, 0), self.rest(words, 1));
         let mut codes = [[0; LANES]; 2];
         for lane in 0..LANES {
             let (a, b) = (a[lane] - carries[lane], b[lane] - others[lane]);
