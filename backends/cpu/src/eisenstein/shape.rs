@@ -2,7 +2,7 @@
 
 /// The `i + j zeta6` with `i >= 1, j >= 0` that stand for the digits of a window.
 pub(crate) trait Shape: Copy {
-    /// Places of buckets, a few of which may belong to no digit.
+    /// Places of buckets, a few of which may belong to no digit. Inlined, as is `place`: a call keeps the loops over lanes off vectors.
     fn places(&self) -> usize;
 
     /// The largest i and j.
@@ -39,6 +39,7 @@ impl Hexagon {
 }
 
 impl Shape for Hexagon {
+    #[inline(always)]
     fn places(&self) -> usize {
         (self.last + 1) as usize * self.row as usize
     }
@@ -79,6 +80,7 @@ impl Triangle {
 }
 
 impl Shape for Triangle {
+    #[inline(always)]
     fn places(&self) -> usize {
         self.most as usize * (self.most as usize + 1) / 2
     }
