@@ -41,6 +41,7 @@ fn sum<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Point<C> 
     #[cfg(target_arch = "x86_64")]
     if let Some(source) = Source::of(level, points)
         && let Some(short) = streams::untold::<C>(level, source, scalars)
+            .or_else(|| sections::untold::<C>(level, source, scalars))
     {
         let of_short = finished::<C>(short.addends);
         if short.long.is_empty() {

@@ -9,12 +9,18 @@ use zkernel_backend::{Curve, Scalar};
 use crate::affine::{Adder, Feed, NEGATED, Source, Xy};
 use crate::buckets::Section;
 use crate::digits::Windows;
+#[cfg(target_arch = "x86_64")]
+use crate::division::{Digits, Division};
 use crate::eisenstein::wide::{CHUNK, NO_PART, POINT_BITS};
 use crate::integers::Integers;
+#[cfg(target_arch = "x86_64")]
+use crate::integers::digit_bits;
 use crate::kernels;
 use crate::level::Level;
 use crate::msm::Addends;
 use crate::parallel;
+#[cfg(target_arch = "x86_64")]
+use crate::streams::{Short, largest_of_some};
 use crate::terms::{bucket, place};
 
 /// About so many terms are in a part.
@@ -50,30 +56,86 @@ pub(crate) fn sum<C: Curve>(
     if windows.count() != 1 || size < LEAST[0] || points.len() < LEAST[1] {
         return None;
     }
-    let each = (size * TERMS_OF_A_PART / points.len()).next_power_of_two();
+    let each = buckets_of_a_part(points.len(), size, threads);
+    let terms = parallel::map(chunks(points.len()), |range| {
+        let mut digits = Vec::new();
+        kernels::digits::<Scalar<C>>(level, scalars, (windows, 0), &range, &mut digits);
+        Terms::new(level, &digits, (size / each, each))
+    });
+    Some(of_terms(level, (points, &terms), (size, each), threads))
+}
+
+/// The same of scalars that are told as integers chunk by chunk, if some of them show that they are so short.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn untold<C: Curve>(
+    level: Level,
+    points: Source<'_, C::Base>,
+    scalars: &[Scalar<C>],
+) -> Option<Short<C::Base>> {
+    if points.len() < LEAST[1] {
+        return None;
+    }
+    let largest = largest_of_some(level, scalars, i32::MAX as usize)?;
+    let (threads, own) = (rayon::current_num_threads(), digit_bits(largest));
+    let bits = u32::BITS - largest.leading_zeros();
+    // As for one thread: sections have no bucket twice.
+    let division = Division::best(points.len(), (bits, own), 1);
+    let Digits::Signed(windows) = division.digits else {
+        return None;
+    };
+    let size = windows.buckets();
+    if windows.count() != 1 || size < LEAST[0] {
+        return None;
+    }
+    let each = buckets_of_a_part(points.len(), size, threads);
+    let told = parallel::map(chunks(points.len()), |range| {
+        let (mut integers, mut digits) = (Integers::Narrow(Vec::new(), 0), Vec::new());
+        let mut long = Vec::new();
+        let own = &scalars[range.clone()];
+        integers.tell(level, own, size as u32, |i| {
+            long.push((range.start + i) as u32);
+        });
+        let all = 0..own.len();
+        kernels::digits::<Scalar<C>>(level, &integers, (&windows, 0), &all, &mut digits);
+        (Terms::new(level, &digits, (size / each, each)), long)
+    });
+    let (terms, long): (Vec<_>, Vec<_>) = told.into_iter().unzip();
+    Some(Short {
+        addends: vec![of_terms(level, (points, &terms), (size, each), threads)],
+        long: long.concat(),
+    })
+}
+
+/// Ranges of so many points.
+fn chunks(points: usize) -> impl ExactSizeIterator<Item = Range<usize>> + Send {
+    let starts = (0..points).step_by(CHUNK);
+    starts.map(move |start| start..points.min(start + CHUNK))
+}
+
+/// Buckets of a part, a power of two.
+fn buckets_of_a_part(points: usize, size: usize, threads: usize) -> usize {
+    let each = (size * TERMS_OF_A_PART / points).next_power_of_two();
     let each = each.clamp(LEAST_OF_A_PART, size).max(size >> MOST_PARTS);
     let of_sections = match threads {
         1 => size,
         _ => size / (SPARE * threads).next_power_of_two(),
     };
-    let each = each.min(of_sections.max(LEAST_OF_A_PART));
-    let starts = (0..points.len()).step_by(CHUNK);
-    let terms = parallel::map(starts, |start| {
-        let range = start..points.len().min(start + CHUNK);
-        let mut digits = Vec::new();
-        kernels::digits::<Scalar<C>>(level, scalars, (windows, 0), &range, &mut digits);
-        Terms::new(level, &digits, (size / each, each))
-    });
+    each.min(of_sections.max(LEAST_OF_A_PART))
+}
+
+/// Addends of all terms, given the buckets and those of a part.
+fn of_terms<B: ff::PrimeField + VartimeField>(
+    level: Level,
+    (points, terms): (Source<'_, B>, &[Terms]),
+    (size, each): (usize, usize),
+    threads: usize,
+) -> Addends<B> {
+    let parts = size / each;
     if threads > 1 {
-        return Some(in_sections(
-            level,
-            (points, &terms),
-            (size / each, each),
-            threads,
-        ));
+        return in_sections(level, (points, terms), (parts, each), threads);
     }
-    Some(Adder::with(level, |adder| {
-        let sums = sums(adder, points, &terms, (0..size / each, each));
+    Adder::with(level, |adder| {
+        let sums = sums(adder, points, terms, (0..parts, each));
         let buckets = &sums[..size];
         let shift = 0;
         let section = Section {
@@ -84,7 +146,7 @@ pub(crate) fn sum<C: Curve>(
         let addends = section.addends(adder, 1);
         adder.give_room(sums);
         addends
-    }))
+    })
 }
 
 /// Addends of so many parts of so many buckets, in sections on several threads.
@@ -193,6 +255,58 @@ impl Feed for Sorted<'_> {
                 let slot = &mut own[bucket(*term) & mask];
                 references[*slot as usize] = (first + term % CHUNK as u32) | term & NEGATED;
                 *slot += STEP;
+            }
+        }
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use ff::{Field as _, PrimeField as _};
+    use group::Curve as _;
+    use pasta_curves::{EqAffine, Fp};
+
+    use super::*;
+    use crate::classes::tests::{points, wanted};
+    use crate::msm::finished;
+
+    /// Short scalars but for some, the largest digits of the window among them, the last chunk not whole.
+    #[test]
+    fn what_the_window_does_not_hold_is_left_over() {
+        // Every 512th octet is looked at first, in which all are short.
+        let count = LEAST[1] + 253;
+        let signed = |v: i64| {
+            let magnitude = Fp::from(v.unsigned_abs());
+            if v < 0 { -magnitude } else { magnitude }
+        };
+        let scalar = |i: i64| match i % 4096 {
+            100 => signed((1 << 15) + 1 + i),
+            4000 => Fp::DELTA * signed(i),
+            2001..2005 => signed([1 << 15, -1 << 15, 0, -1][i as usize % 4096 - 2001]),
+            _ => signed(i * i * 7 % 65_521 - 32_760),
+        };
+        let scalars: Vec<Fp> = (0..count as i64).map(scalar).collect();
+        let is_long = |i: &u32| matches!(i % 4096, 100 | 4000);
+        let long: Vec<u32> = (0..count as u32).filter(is_long).collect();
+        let mut held = scalars.clone();
+        long.iter().for_each(|i| held[*i as usize] = Fp::ZERO);
+        let (points, wanted) = (points(count), wanted(&held));
+        for level in Level::of_this_machine() {
+            for threads in [1, 3] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                let own = || {
+                    let source = Source::of(level, &points)?;
+                    untold::<EqAffine>(level, source, &scalars)
+                };
+                let own = pool.unwrap().install(own);
+                assert_eq!(own.is_none(), level == Level::PORTABLE);
+                let Some(own) = own else { continue };
+                let sum = finished::<EqAffine>(own.addends).to_affine();
+                assert_eq!(
+                    (sum, own.long),
+                    (wanted, long.clone()),
+                    "{level:?} {threads}"
+                );
             }
         }
     }

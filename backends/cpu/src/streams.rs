@@ -177,7 +177,7 @@ pub(crate) fn untold<C: Curve>(
 }
 
 /// The largest magnitude of some of the scalars, if that is neither zero nor more than given.
-fn largest_of_some<F: Field>(level: Level, scalars: &[F], most: usize) -> Option<u32> {
+pub(crate) fn largest_of_some<F: Field>(level: Level, scalars: &[F], most: usize) -> Option<u32> {
     let step = scalars.len() / 8 / SAMPLES;
     if step == 0 || most == 0 {
         return None;
