@@ -81,7 +81,7 @@ pub(crate) struct Division {
 }
 
 /// What the buckets of a window of digits of both halves cost, in additions.
-fn of_places(base: Base, window: usize) -> usize {
+pub(crate) fn of_places(base: Base, window: usize) -> usize {
     base.places(window) * OF_A_PLACE / 2
 }
 

@@ -3,6 +3,8 @@
 //! `sum (i + j zeta6) B_ij` over the buckets of a window is `sum i R_i + zeta6 sum j C_j` with the sums R_i and C_j of lines of buckets: two
 //! additions a bucket, and few more for the weights, which are those of a digit in base two.
 
+mod cuts;
+
 use core::ops::Range;
 
 use ff::{Field as _, WithSmallOrderMulGroup as _};
@@ -11,6 +13,7 @@ use zkernel_backend::{Curve, Scalar};
 
 use crate::affine::{Adder, Feed, Source, Xy};
 use crate::buckets::{self, Section};
+use crate::division::of_places;
 use crate::eisenstein::{Base, Codes, Shape, lines};
 use crate::images;
 use crate::integers::Octet;
@@ -19,6 +22,8 @@ use crate::level::Level;
 use crate::msm::finished;
 use crate::parallel;
 use crate::parts::Part;
+
+use self::cuts::Cut;
 
 /// Terms of windows that are sorted and added together.
 const TERMS_TOGETHER: usize = 1 << 16;
@@ -79,9 +84,13 @@ pub(crate) fn sum<C: Curve>(
         images::make(level, points, own, images);
     });
     let alone = parts.len() == 1;
-    let addends = parallel::map(parts.iter(), |own| {
+    let pairs = parts.as_chunks::<2>().0.iter();
+    let cuts: Vec<_> = pairs.map(|[a, b]| Cut::between([a, b], count)).collect();
+    let addends = parallel::map(parts.iter().enumerate(), |(number, own)| {
         let images = &images[..3 * count];
-        let addends = Adder::with(level, |adder| part::<C>(adder, images, &codes, own));
+        let cut = cuts.get(number / 2).and_then(Option::as_ref);
+        let windows = Windows::new(&codes, count, (own, cut.map(|cut| (cut, number % 2))));
+        let addends = Adder::with(level, |adder| part::<C>(adder, images, windows));
         if alone { addends } else { summed::<C>(addends) }
     });
     codes.give();
@@ -101,24 +110,26 @@ fn summed<C: Curve>(mut addends: Addends<C>) -> Addends<C> {
 fn part<C: Curve>(
     adder: &mut Adder<C::Base>,
     images: &[Xy<C::Base>],
-    codes: &Codes,
-    own: &Part,
+    windows: Windows<'_>,
 ) -> Addends<C> {
-    let base = codes.base();
-    let (buckets, filled) = bucket_sums(adder, images, codes, own);
+    let base = windows.codes.base();
+    let places = windows.most_places();
+    let room = adder.take_room(places);
+    let (buckets, windows) = adder.parts(Source::Points(images), windows, (places, room));
+    let filled = windows.filled;
     let shapes = [lines(base.hexagon), lines(base.triangle)];
     let lines = Lines {
         base,
-        first: own.columns.start,
+        first: 0,
         shapes: &shapes,
         filled: &filled,
     };
     let size = base.hexagon.most() as usize;
-    let groups: Vec<Group> = own
-        .columns
-        .clone()
-        .flat_map(|window| lines.groups(window, size))
-        .collect();
+    let (mut groups, mut start) = (Vec::new(), 0);
+    for (window, _) in &windows.order {
+        groups.extend(lines.groups((*window, start), size));
+        start += base.places(*window);
+    }
     let room = 2 * filled.len();
     let room = (
         adder.take_words(room),
@@ -142,49 +153,62 @@ fn part<C: Curve>(
     addends
 }
 
-/// Sums of the buckets of some windows, and which of them have points.
-fn bucket_sums<B>(
-    adder: &mut Adder<B>,
-    images: &[Xy<B>],
-    codes: &Codes,
-    own: &Part,
-) -> (Vec<Xy<B>>, Vec<bool>)
-where
-    B: ff::PrimeField + pasta_curves::arithmetic::VartimeField,
-{
-    let places = own
-        .columns
-        .clone()
-        .map(|window| codes.base().places(window));
-    let places = places.sum();
-    let windows = Windows {
-        codes,
-        points: images.len() / 3,
-        part: own,
-        own: own.columns.start..own.columns.start,
-        filled: Vec::with_capacity(places),
-    };
-    let room = adder.take_room(places);
-    let (buckets, windows) = adder.parts(Source::Points(images), windows, (places, room));
-    (buckets, windows.filled)
-}
-
 /// Windows of a part, some at a time.
 struct Windows<'a> {
     codes: &'a Codes,
-    points: usize,
-    part: &'a Part,
-    /// The last ones.
+    /// Windows and their points.
+    order: Vec<(usize, Range<usize>)>,
+    /// One that comes after these, and on which side of its cut.
+    shared: Option<(&'a Cut, usize)>,
+    /// The last ones of them all.
     own: Range<usize>,
     /// Which buckets so far have points.
     filled: Vec<bool>,
 }
 
-impl Windows<'_> {
-    /// The points of a window.
-    fn range(&self, window: usize) -> Range<usize> {
-        let rows = self.part.rows(window);
-        rows.start..rows.end.min(self.points)
+impl<'a> Windows<'a> {
+    /// Of a part, all of whose points but those of a cut are told.
+    fn new(
+        codes: &'a Codes,
+        points: usize,
+        (part, shared): (&Part, Option<(&'a Cut, usize)>),
+    ) -> Self {
+        let is_whole = |window: &usize| shared.is_none_or(|(cut, _)| cut.window != *window);
+        let whole = part.columns.clone().filter(is_whole);
+        let of_window = |window| {
+            let rows = part.rows(window);
+            (window, rows.start..rows.end.min(points))
+        };
+        Self {
+            codes,
+            order: whole.map(of_window).collect(),
+            shared,
+            own: 0..0,
+            filled: Vec::new(),
+        }
+    }
+
+    /// Places of buckets of all that there may be.
+    fn most_places(&self) -> usize {
+        let shared = self.shared.map(|(cut, _)| cut.window);
+        let windows = self.order.iter().map(|(window, _)| *window).chain(shared);
+        windows.map(|window| self.codes.base().places(window)).sum()
+    }
+
+    /// Tells how far this part is, and gets its points of the shared window if nothing else is left.
+    fn share(&mut self, (cut, side): (&'a Cut, usize)) {
+        let terms = |own: &[(usize, Range<usize>)]| own.iter().map(|(_, rows)| rows.len()).sum();
+        let (done, left) = self.order.split_at(self.own.end);
+        let of_window = |(window, _): &(usize, _)| of_places(self.codes.base(), *window);
+        let after = self.order.iter().map(of_window).sum();
+        cut.tell(side, (terms(done), terms(left)), after);
+        if left.is_empty() {
+            let rows = cut.rows(side);
+            if !rows.is_empty() {
+                self.order.push((cut.window, rows));
+            }
+            self.shared = None;
+        }
     }
 
     /// Calls with the buckets of every window, and with its terms.
@@ -193,9 +217,9 @@ impl Windows<'_> {
         mut buckets: &'b mut [u32],
         mut work: impl FnMut(&'b mut [u32], &Codes, (usize, Range<usize>)),
     ) {
-        for window in self.own.clone() {
-            let (own, others) = buckets.split_at_mut(self.codes.base().places(window));
-            work(own, self.codes, (window, self.range(window)));
+        for (window, range) in &self.order[self.own.clone()] {
+            let (own, others) = buckets.split_at_mut(self.codes.base().places(*window));
+            work(own, self.codes, (*window, range.clone()));
             buckets = others;
         }
     }
@@ -203,11 +227,22 @@ impl Windows<'_> {
 
 impl Feed for Windows<'_> {
     fn count(&mut self, counts: &mut Vec<u32>) -> bool {
+        if let Some(shared) = self.shared {
+            self.share(shared);
+        }
         let (start, base) = (self.own.end, self.codes.base());
         let (mut end, mut terms, mut places) = (start, 0, 0);
-        while end < self.part.columns.end && (end == start || terms < TERMS_TOGETHER) {
-            terms += self.range(end).len();
-            places += base.places(end);
+        // Fewer and fewer before what is shared, so that it is known how far a part is.
+        let most = match self.shared {
+            Some(_) => (self.order.len() - start).div_ceil(2),
+            None => self.order.len(),
+        };
+        for (window, range) in self.order.iter().skip(start).take(most) {
+            if terms >= TERMS_TOGETHER {
+                break;
+            }
+            terms += range.len();
+            places += base.places(*window);
             end += 1;
         }
         self.own = start..end;
@@ -253,6 +288,8 @@ pub(crate) struct Lines<'a> {
 #[derive(Clone)]
 struct Group {
     window: usize,
+    /// Its first bucket.
+    start: usize,
     /// The first of them, which is so many less in weight here than it is in the window.
     first: usize,
     /// Which buckets of each.
@@ -264,16 +301,17 @@ const LONGEST: usize = 64;
 
 impl Lines<'_> {
     /// Groups of so many lines at most, of which none is long: what is longer is one more line of the same weight in another group.
-    fn groups(&self, window: usize, size: usize) -> Vec<Group> {
+    fn groups(&self, (window, start): (usize, usize), size: usize) -> Vec<Group> {
         // By i, lines are longer by one than by j. The first ones are the longest.
         let [lines, _] = &self.shapes[usize::from(self.base.is_last(window))];
         let starts = (0..lines.first().map_or(0, Vec::len)).step_by(LONGEST);
-        let groups = starts.flat_map(|start| {
-            let count = lines.iter().take_while(|line| line.len() > start).count();
+        let groups = starts.flat_map(|from| {
+            let count = lines.iter().take_while(|line| line.len() > from).count();
             (0..count).step_by(size).map(move |first| Group {
                 window,
+                start,
                 first,
-                places: start..start + LONGEST,
+                places: from..from + LONGEST,
             })
         });
         groups.collect()
@@ -283,6 +321,7 @@ impl Lines<'_> {
     pub(crate) fn references(&self, windows: &Range<usize>, size: usize) -> (Vec<u32>, Vec<u32>) {
         let whole = |window| Group {
             window,
+            start: (window - self.first) * self.base.hexagon.places(),
             first: 0,
             places: 0..usize::MAX,
         };
@@ -302,8 +341,7 @@ impl Lines<'_> {
             for group in groups {
                 let last = self.base.is_last(group.window);
                 let lines = &self.shapes[usize::from(last)][kind];
-                let start = (group.window - self.first) * self.base.hexagon.places();
-                let filled = &self.filled[start..];
+                let (start, filled) = (group.start, &self.filled[group.start..]);
                 let end = counts.len() + size;
                 for line in lines.iter().skip(group.first).take(size) {
                     let before = references.len();
