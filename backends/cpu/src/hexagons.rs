@@ -14,7 +14,7 @@ use zkernel_backend::{Curve, Scalar};
 use crate::affine::{Adder, Feed, Source, Xy};
 use crate::buckets;
 use crate::division::of_places;
-use crate::eisenstein::{Base, Codes, Shape, lines};
+use crate::eisenstein::{Base, Codes, Shape};
 use crate::images;
 use crate::integers::Octet;
 use crate::kernels;
@@ -24,8 +24,8 @@ use crate::parallel;
 use crate::parts::Part;
 
 use self::cuts::Cut;
-use self::weights::weigh_with_totals;
 pub(crate) use self::weights::{Lines, at_windows, weigh};
+use self::weights::{shapes, weigh_with_totals};
 
 /// Terms of windows that are sorted and added together.
 const TERMS_TOGETHER: usize = 1 << 16;
@@ -119,7 +119,7 @@ fn part<C: Curve>(
     let room = adder.take_room(places);
     let (buckets, windows) = adder.parts(Source::Points(images), windows, (places, room));
     let filled = windows.filled;
-    let shapes = [lines(base.hexagon), lines(base.triangle)];
+    let shapes = shapes(base);
     let lines = Lines {
         base,
         first: 0,
@@ -283,18 +283,25 @@ mod tests {
     use crate::classes::tests::{points, scalars, wanted};
     use crate::integers::Integers;
 
-    /// At all levels, with windows cut by points as for several threads, of scalars as they are and of magnitudes. Of equal ones a bucket gets
-    /// more points than a piece has.
+    /// Of windows whose last has fewer lines than others, more of them, and long ones.
     #[test]
     fn parts_of_windows_are_put_together() {
+        for (width, low) in [(5, 25), (3, 41), (6, 20)] {
+            sums_are_those_of_logarithms(Base::new(width, low));
+        }
+    }
+
+    /// At all levels, with windows cut by points as for several threads, of scalars as they are and of magnitudes. Of equal ones a bucket gets
+    /// more points than a piece has.
+    fn sums_are_those_of_logarithms(base: Base) {
         let count = 2 * Codes::TOGETHER + 1213;
         let points = points(count);
-        let base = Base::new(5, 25);
         let end = (base.count(), 0);
+        let last = (base.count() - 1, 1);
         let cuts = [
             vec![(0, 0), end],
             vec![(0, 0), (12, 0), end],
-            vec![(0, 0), (7, 1500), (7, 2045), (7, 2046), (25, 1), end],
+            vec![(0, 0), (7, 1500), (7, 2045), (7, 2046), last, end],
         ];
         for level in Level::of_this_machine() {
             let points = Xy::all(level, &points);
@@ -310,7 +317,7 @@ mod tests {
                     let source = Source::Points(&points);
                     let sum = sum::<EqAffine>(level, source, (own, base), &parts);
                     let sum = finished::<EqAffine>(sum).to_affine();
-                    assert_eq!(sum, wanted(&scalars), "{level:?} {cuts:?}");
+                    assert_eq!(sum, wanted(&scalars), "{level:?} {base:?} {cuts:?}");
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Weighted sums of the buckets of windows by lines, see [`crate::hexagons`].
 
 use core::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ff::{Field as _, WithSmallOrderMulGroup as _};
 use zkernel_backend::Curve;
@@ -8,7 +9,24 @@ use zkernel_backend::Curve;
 use super::Addends;
 use crate::affine::{Adder, Xy};
 use crate::buckets::Section;
-use crate::eisenstein::{Base, Shape as _};
+use crate::eisenstein::{Base, Shape as _, lines};
+
+/// Places of the lines of all windows but the last, and of the last.
+type Shapes = [[Vec<Vec<u32>>; 2]; 2];
+
+/// Those that were made: making them takes as long as adding some thousand points. Of a handful of bases, at most 90 KB each.
+static KNOWN: Mutex<Vec<(Base, Arc<Shapes>)>> = Mutex::new(Vec::new());
+
+/// Those of a base.
+pub(super) fn shapes(base: Base) -> Arc<Shapes> {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, shapes)) = known.iter().find(|(own, _)| *own == base) {
+        return Arc::clone(shapes);
+    }
+    let shapes = Arc::new([lines(base.hexagon), lines(base.triangle)]);
+    known.push((base, Arc::clone(&shapes)));
+    shapes
+}
 
 /// Lines of the buckets of windows.
 pub(crate) struct Lines<'a> {
@@ -16,7 +34,7 @@ pub(crate) struct Lines<'a> {
     /// The window of the first bucket.
     pub(crate) first: usize,
     /// Places of the lines of all windows but the last, and of the last.
-    pub(crate) shapes: &'a [[Vec<Vec<u32>>; 2]; 2],
+    pub(crate) shapes: &'a Shapes,
     /// Which buckets have points.
     pub(crate) filled: &'a [bool],
 }
