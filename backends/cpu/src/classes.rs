@@ -237,12 +237,11 @@ impl<B: ff::WithSmallOrderMulGroup<3> + VartimeField> Sums<'_, B> {
         let last = usize::from(self.terms.base.is_last(window));
         let lines = Lines {
             base: self.terms.base,
-            first: window,
             shapes: &self.shapes,
             filled,
         };
         let size = self.shapes[last][0].len().next_power_of_two();
-        let (references, counts) = lines.references(&(window..window + 1), size);
+        let (references, counts) = lines.references(window, size);
         let sums = buckets::sum(adder, Source::Points(merged), references, counts);
         // Room is for others.
         let lines = sums.clone();

@@ -123,7 +123,7 @@ impl Division {
     }
 
     /// Parts of digits of both halves, of about as many additions each: columns are windows, rows are points. A window is cut only
-    /// where both pieces have more additions than its buckets, which are made twice then.
+    /// where both pieces have more additions than its buckets, which are made twice then; where, [`crate::hexagons`] may tell later.
     pub(crate) fn slices(&self, base: Base, points: usize) -> Vec<Part> {
         let of_buckets = |window| of_places(base, window);
         let costs: Vec<usize> = (0..base.count())

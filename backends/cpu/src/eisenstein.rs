@@ -144,16 +144,16 @@ pub(crate) const LANES: usize = 32;
 type Words = [[u64; LANES]; 4];
 
 /// What is done beside digits, a step for those of every window.
-pub(crate) trait Beside {
+pub(crate) trait Meanwhile {
     fn step(&mut self) {}
 }
 
-impl Beside for () {}
+impl Meanwhile for () {}
 
 impl Base {
     /// Codes of scalars in halves, window by window.
     #[inline(always)]
-    pub(crate) fn recode(&self, octets: &[Octet], codes: &mut [u16], beside: &mut impl Beside) {
+    pub(crate) fn recode(&self, octets: &[Octet], codes: &mut [u16], beside: &mut impl Meanwhile) {
         let stride = 8 * octets.len();
         for (start, octets) in (0..stride).step_by(LANES).zip(octets.chunks(LANES / 8)) {
             let words = words(octets);
@@ -169,8 +169,9 @@ impl Base {
         &self,
         words: &Words,
         mut windows: impl Iterator<Item = &'a mut [u16]>,
-        beside: &mut impl Beside,
+        beside: &mut impl Meanwhile,
     ) {
+        debug_assert!(2 * self.width <= u16::BITS);
         let (mut carries, mut others) = ([0i16; LANES], [0i16; LANES]);
         let mut own = [0u16; LANES];
         let (hexagon, triangle) = (self.hexagon, self.triangle);

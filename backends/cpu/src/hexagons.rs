@@ -24,11 +24,14 @@ use crate::parallel;
 use crate::parts::Part;
 
 use self::cuts::Cut;
+use self::weights::{Group, shapes, weigh_with_totals};
 pub(crate) use self::weights::{Lines, at_windows, weigh};
-use self::weights::{shapes, weigh_with_totals};
 
 /// Terms of windows that are sorted and added together.
 const TERMS_TOGETHER: usize = 1 << 16;
+
+/// The same of those before a window that is shared, if there are so many: fewer would be waves that are not full.
+const LEAST_TOGETHER: usize = 1 << 13;
 
 /// Points with binary logarithms of their weights.
 pub(crate) type Addends<C> = Vec<(
@@ -86,18 +89,32 @@ pub(crate) fn sum<C: Curve>(
         images::make(level, points, own, images);
     });
     let alone = parts.len() == 1;
-    let pairs = parts.as_chunks::<2>().0.iter();
-    let cuts: Vec<_> = pairs.map(|[a, b]| Cut::between([a, b], count)).collect();
-    let addends = parallel::map(parts.iter().enumerate(), |(number, own)| {
+    let cuts = cuts::<C>(level, parts, count);
+    let windows: Vec<Windows> = parts
+        .iter()
+        .enumerate()
+        .map(|(number, own)| {
+            let cut = cuts.get(number / 2).and_then(Option::as_ref);
+            Windows::new(&codes, count, (own, cut.map(|cut| (cut, number % 2))))
+        })
+        .collect();
+    let addends = parallel::map(windows.into_iter(), |windows| {
         let images = &images[..3 * count];
-        let cut = cuts.get(number / 2).and_then(Option::as_ref);
-        let windows = Windows::new(&codes, count, (own, cut.map(|cut| (cut, number % 2))));
         let addends = Adder::with(level, |adder| part::<C>(adder, images, windows));
         if alone { addends } else { summed::<C>(addends) }
     });
     codes.give();
     Adder::with(level, |adder| adder.give_room(images));
     addends
+}
+
+/// Windows that pairs of parts share. Nothing is told of them where all terms are sorted before any are added.
+fn cuts<C: Curve>(level: Level, parts: &[Part], points: usize) -> Vec<Option<Cut>> {
+    if !level.adds_meanwhile::<C::Base>() {
+        return Vec::new();
+    }
+    let pairs = parts.as_chunks::<2>().0.iter();
+    pairs.map(|[a, b]| Cut::between([a, b], points)).collect()
 }
 
 /// The sum of the addends of a part, with the least of their weights: most of its doublings are made beside those of other parts.
@@ -122,7 +139,6 @@ fn part<C: Curve>(
     let shapes = shapes(base);
     let lines = Lines {
         base,
-        first: 0,
         shapes: &shapes,
         filled: &filled,
     };
@@ -131,6 +147,11 @@ fn part<C: Curve>(
     for (window, _) in &windows.order {
         groups.extend(lines.groups((*window, start), size));
         start += base.places(*window);
+    }
+    // Another part may have all of its points.
+    if groups.is_empty() {
+        adder.give_room(buckets);
+        return Vec::new();
     }
     let room = 2 * filled.len();
     let room = (
@@ -142,9 +163,19 @@ fn part<C: Curve>(
     let (weighted, totals) = weigh_with_totals(adder, &sums, size, groups.len());
     adder.give_room(sums);
     adder.give_room(buckets);
+    of_groups::<C>(base, &groups, &weighted, &totals)
+}
+
+/// Addends of groups of lines: their weighted sums, and the sums as they are as often as the first of them counts more.
+fn of_groups<C: Curve>(
+    base: Base,
+    groups: &[Group],
+    weighted: &[Xy<C::Base>],
+    totals: &[Xy<C::Base>],
+) -> Addends<C> {
     let windows = || groups.iter().map(|group| group.window);
-    let mut addends = at_windows::<C>(&weighted, windows(), base.width());
-    let totals = at_windows::<C>(&totals, windows(), base.width());
+    let mut addends = at_windows::<C>(weighted, windows(), base.width());
+    let totals = at_windows::<C>(totals, windows(), base.width());
     for (group, totals) in groups.iter().zip(totals.chunks(2)) {
         let bits = (0..usize::BITS).filter(|bit| group.first >> bit & 1 != 0);
         for bit in bits {
@@ -160,7 +191,7 @@ struct Windows<'a> {
     codes: &'a Codes,
     /// Windows and their points.
     order: Vec<(usize, Range<usize>)>,
-    /// One that comes after these, and on which side of its cut.
+    /// One that comes after these, if it is not yet among them, and on which side of its cut.
     shared: Option<(&'a Cut, usize)>,
     /// The last ones of them all.
     own: Range<usize>,
@@ -181,13 +212,20 @@ impl<'a> Windows<'a> {
             let rows = part.rows(window);
             (window, rows.start..rows.end.min(points))
         };
-        Self {
+        let mut own = Self {
             codes,
             order: whole.map(of_window).collect(),
             shared,
             own: 0..0,
             filled: Vec::new(),
+        };
+        own.filled.reserve(own.most_places());
+        if let Some((cut, side)) = shared {
+            let of_places = |(window, _): &(usize, _)| of_places(codes.base(), *window);
+            let after = own.order.iter().map(of_places).sum();
+            cut.expect(side, terms(&own.order), after);
         }
+        own
     }
 
     /// Places of buckets of all that there may be.
@@ -198,14 +236,9 @@ impl<'a> Windows<'a> {
     }
 
     /// Tells how far this part is, and gets its points of the shared window if nothing else is left.
-    fn share(&mut self, (cut, side): (&'a Cut, usize)) {
-        let terms = |own: &[(usize, Range<usize>)]| own.iter().map(|(_, rows)| rows.len()).sum();
+    fn settle(&mut self, (cut, side): (&'a Cut, usize)) {
         let (done, left) = self.order.split_at(self.own.end);
-        let of_window = |(window, _): &(usize, _)| of_places(self.codes.base(), *window);
-        let after = self.order.iter().map(of_window).sum();
-        cut.tell(side, (terms(done), terms(left)), after);
-        if left.is_empty() {
-            let rows = cut.rows(side);
+        if let Some(rows) = cut.settle(side, (terms(done), terms(left))) {
             if !rows.is_empty() {
                 self.order.push((cut.window, rows));
             }
@@ -227,10 +260,15 @@ impl<'a> Windows<'a> {
     }
 }
 
+/// Terms of windows.
+fn terms(own: &[(usize, Range<usize>)]) -> usize {
+    own.iter().map(|(_, rows)| rows.len()).sum()
+}
+
 impl Feed for Windows<'_> {
     fn count(&mut self, counts: &mut Vec<u32>) -> bool {
         if let Some(shared) = self.shared {
-            self.share(shared);
+            self.settle(shared);
         }
         let (start, base) = (self.own.end, self.codes.base());
         let (mut end, mut terms, mut places) = (start, 0, 0);
@@ -239,8 +277,9 @@ impl Feed for Windows<'_> {
             Some(_) => (self.order.len() - start).div_ceil(2),
             None => self.order.len(),
         };
-        for (window, range) in self.order.iter().skip(start).take(most) {
-            if terms >= TERMS_TOGETHER {
+        for (number, (window, range)) in self.order.iter().skip(start).enumerate() {
+            let enough = number >= most && terms >= LEAST_TOGETHER;
+            if enough || terms >= TERMS_TOGETHER {
                 break;
             }
             terms += range.len();

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
     use crate::classes::tests::points;
 
-    /// Of whole octets and of others, points in lines of their own and where a curve's lie; nothing beyond them is written.
+    /// Of whole octets and of others, points in lines of their own and where a curve's lie; what follows stays as it was.
     #[test]
     fn images_are_multiples_of_omega() {
         let all = points(43);

@@ -73,6 +73,14 @@ impl Level {
         }
     }
 
+    /// Whether sums of points are added while the terms of others are sorted, part by part.
+    pub(crate) fn adds_meanwhile<F: ff::PrimeField>(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.prime::<F>().is_some();
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
     /// Packed arithmetic of F at this level.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn prime<F: ff::PrimeField>(self) -> Option<Prime<F>> {

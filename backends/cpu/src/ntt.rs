@@ -169,11 +169,30 @@ pub(crate) fn coset_evaluate<F: Field>(
     Ok(Columns::new(columns, rows, cells))
 }
 
-/// Transforms of all columns: many at a time, or one by several threads.
+/// Cells whose transforms take so long that they are done by threads of the pool alone.
+#[cfg(target_arch = "x86_64")]
+const LONG: usize = 1 << 18;
+
+/// Transforms of all columns.
 #[cfg(target_arch = "x86_64")]
 fn transform_packed<F: Field>(
     prime: Prime<F>,
-    (plan, eights): (&Plan, &dyn Fn() -> Arc<eights::Plan>),
+    plans: (&Plan, &(dyn Fn() -> Arc<eights::Plan> + Sync)),
+    cells: &[F],
+    shifts: Shifts<'_, F>,
+) -> Vec<F> {
+    let work = || transform_columns(prime, plans, cells, shifts);
+    if cells.len() < LONG {
+        return work();
+    }
+    parallel::inside(work)
+}
+
+/// Transforms of many columns at a time, or of one by several threads.
+#[cfg(target_arch = "x86_64")]
+fn transform_columns<F: Field>(
+    prime: Prime<F>,
+    (plan, eights): (&Plan, &(dyn Fn() -> Arc<eights::Plan> + Sync)),
     cells: &[F],
     shifts: Shifts<'_, F>,
 ) -> Vec<F> {

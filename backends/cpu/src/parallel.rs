@@ -2,7 +2,7 @@
 //!
 //! A thread that is not of the pool sleeps while the pool works for it: two are then woken for every step, tens of
 //! microseconds each. Here the caller works itself and takes parts as long as there are any, so that a thread that wakes late
-//! does fewer of them.
+//! does fewer of them. Long work goes to the pool as a whole, see [`inside`].
 
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// How long a caller from outside the pool waits awake for the last parts of others.
 const PATIENCE: Duration = Duration::from_micros(200);
 
-/// Does work of a millisecond and more on a thread of the pool, if that has several. A caller from outside that works itself is one thread
+/// Does work that takes milliseconds on a thread of the pool, if that has several. A caller from outside that works itself is one thread
 /// more than the pool has: then one of the pool's looks for work on the caller's processor, where it gets a turn every few milliseconds, and
 /// as long as one looks for work the pool wakes no other for the caller's parts.
 pub(crate) fn inside<T: Send>(work: impl FnOnce() -> T + Send) -> T {

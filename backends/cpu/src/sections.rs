@@ -87,6 +87,10 @@ pub(crate) fn untold<C: Curve>(
     if windows.count() != 1 || size < LEAST[0] {
         return None;
     }
+    // Windows of few buckets have too few parts for many threads: these share points or take several windows.
+    if threads > 1 && size / LEAST_OF_A_PART < 2 * threads {
+        return None;
+    }
     let each = buckets_of_a_part(points.len(), size, threads);
     let told = parallel::map(chunks(points.len()), |range| {
         let (mut integers, mut digits) = (Integers::Narrow(Vec::new(), 0), Vec::new());

@@ -17,7 +17,7 @@ use crate::packed::points::{Block, Fetches, NOTHING, Packed, Pair};
 use crate::packed::vector::{NEAR, prefetch};
 
 /// Points of the longest piece: longer ones save nothing, and shorter ones are more.
-const LONGEST: u32 = 64;
+pub(crate) const LONGEST: u32 = 64;
 
 /// Blocks of leaves of a wave: enough additions for an inversion, few enough for the second-level cache.
 const WAVE: usize = 320;

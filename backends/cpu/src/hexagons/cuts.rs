@@ -1,7 +1,9 @@
 //! Windows whose points two threads share: how, is told when the first of them has nothing else left. Until then one may have been held up.
+//!
+//! A part shares one window at most: the first with the second, the third with the fourth. Others are cut as planned.
 
 use core::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::parts::Part;
@@ -41,8 +43,8 @@ struct Progress {
 impl Progress {
     /// Seconds a term, if that is known.
     fn pace(&self) -> Option<f64> {
-        let start = self.start.filter(|_| self.done > 0.0)?;
-        Some((self.time - start) / self.done)
+        let took = self.time - self.start?;
+        (self.done > 0.0 && took > 0.0).then(|| took / self.done)
     }
 }
 
@@ -61,25 +63,32 @@ impl Cut {
         })
     }
 
-    /// One of both, which is about to begin with the next of its other windows, tells how many of their terms are done and are not, and what
-    /// comes after all.
-    pub(super) fn tell(&self, side: usize, (done, left): (usize, usize), after: usize) {
-        let time = self.start.elapsed().as_secs_f64();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = &mut state.sides[side];
-        let start = own.start.or(Some(time));
-        *own = Progress {
-            start,
-            time,
-            done: done as f64,
-            left: left as f64,
-            after: after as f64,
-        };
+    /// One of both has so many terms of other windows, and so much comes after all of its terms.
+    pub(super) fn expect(&self, side: usize, left: usize, after: usize) {
+        let own = &mut self.lock().sides[side];
+        (own.left, own.after) = (left as f64, after as f64);
     }
 
-    /// The points of one of both, which has told that nothing else is left.
-    pub(super) fn rows(&self, side: usize) -> Range<usize> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    /// One of both, which is about to begin with the next of its other windows, tells how many of their terms are done and are not; gives it
+    /// its points of the shared one if none are left.
+    pub(super) fn settle(&self, side: usize, (done, left): (usize, usize)) -> Option<Range<usize>> {
+        self.settle_at(self.start.elapsed().as_secs_f64(), side, (done, left))
+    }
+
+    /// The same at a time.
+    fn settle_at(
+        &self,
+        time: f64,
+        side: usize,
+        (done, left): (usize, usize),
+    ) -> Option<Range<usize>> {
+        let mut state = self.lock();
+        let own = &mut state.sides[side];
+        own.start = own.start.or(Some(time));
+        (own.time, own.done, own.left) = (time, done as f64, left as f64);
+        if left > 0 {
+            return None;
+        }
         let sides = state.sides;
         let at = *state.at.get_or_insert_with(|| {
             let Some(own) = share(self.rows.len(), [&sides[side], &sides[1 - side]]) else {
@@ -90,10 +99,14 @@ impl Cut {
                 _ => self.rows.end - own,
             }
         });
-        match side {
+        Some(match side {
             0 => self.rows.start..at,
             _ => at..self.rows.end,
-        }
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -113,14 +126,6 @@ fn share(terms: usize, [own, other]: [&Progress; 2]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    const NONE: Progress = Progress {
-        start: None,
-        time: 0.0,
-        done: 0.0,
-        left: 0.0,
-        after: 0.0,
-    };
-
     fn told(time: f64, done: f64, left: f64, after: f64) -> Progress {
         Progress {
             start: Some(0.0),
@@ -131,14 +136,23 @@ mod tests {
         }
     }
 
+    fn unbegun(left: f64) -> Progress {
+        Progress {
+            left,
+            after: 10.0,
+            ..Progress::default()
+        }
+    }
+
     #[test]
     fn both_end_at_the_same_time() {
         let own = told(100.0, 100.0, 0.0, 10.0);
         let shares = [
-            // As far as this one; behind; not begun; twice as fast; with more to do afterwards.
+            // As far as this one; behind; not begun, with little and much to do; twice as fast; with more to do afterwards.
             (told(100.0, 100.0, 0.0, 10.0), 50),
             (told(60.0, 60.0, 70.0, 10.0), 65),
-            (NONE, 45),
+            (unbegun(20.0), 60),
+            (unbegun(100.0), 100),
             (told(50.0, 100.0, 100.0, 10.0), 30),
             (told(100.0, 100.0, 0.0, 40.0), 65),
             // Never fewer than none, nor more than all.
@@ -148,31 +162,53 @@ mod tests {
         for (other, wanted) in shares {
             assert_eq!(share(100, [&own, &other]), Some(wanted), "{other:?}");
         }
-        assert_eq!(share(100, [&NONE, &NONE]), None);
+        // Nothing is known of any pace, though time may have stood still.
+        let still = Progress { time: 0.0, ..own };
+        assert_eq!(share(100, [&unbegun(5.0), &still]), None);
     }
 
-    /// Whoever is first, and whatever was told.
-    #[test]
-    fn every_row_is_in_one_side() {
+    /// Of the window 7 of three parts, all of the second.
+    fn cut() -> Cut {
         let parts = [
             Part::new((0, 0), (7, 1500)),
             Part::new((7, 1500), (9, 0)),
             Part::new((9, 0), (11, 0)),
         ];
-        for first in [0, 1] {
-            for done in [0, 100] {
-                let Some(cut) = Cut::between([&parts[0], &parts[1]], 2000) else {
-                    panic!("both have the window 7");
-                };
-                assert_eq!(cut.window, 7);
-                cut.tell(first, (done, 0), 5);
-                let own = [cut.rows(first), cut.rows(1 - first)];
-                let [low, high] = if first == 0 { [0, 1] } else { [1, 0] };
-                assert_eq!((own[low].start, own[high].end), (0, 2000));
-                assert_eq!(own[low].end, own[high].start);
-                assert!(done > 0 || own[low].end == 1500);
-            }
-        }
         assert!(Cut::between([&parts[1], &parts[2]], 2000).is_none());
+        let Some(cut) = Cut::between([&parts[0], &parts[1]], 2000) else {
+            panic!("both have the window 7");
+        };
+        assert_eq!(cut.window, 7);
+        cut
+    }
+
+    /// Whoever is first has as much more as the other one is behind; nothing is settled before.
+    #[test]
+    fn every_row_is_in_one_side() {
+        for first in [0, 1] {
+            // Both take a second for 1000; the other one has 500 or 1500 left, or has not begun with 4000.
+            for (left, own) in [(Some(500), 1250), (Some(1500), 1750), (None, 2000)] {
+                let cut = cut();
+                cut.expect(first, 1000, 5);
+                cut.expect(1 - first, left.map_or(4000, |left| 1000 + left), 5);
+                assert_eq!(cut.settle_at(1.0, first, (0, 1000)), None);
+                if let Some(left) = left {
+                    assert_eq!(cut.settle_at(1.0, 1 - first, (0, 1000 + left)), None);
+                    assert_eq!(cut.settle_at(2.0, 1 - first, (1000, left)), None);
+                }
+                let wanted = if first == 0 { 0..own } else { 2000 - own..2000 };
+                let rows = cut.settle_at(2.0, first, (1000, 0));
+                assert_eq!(rows, Some(wanted), "{first} {left:?}");
+                let others = if first == 0 { own..2000 } else { 0..2000 - own };
+                assert_eq!(cut.settle_at(9.0, 1 - first, (1000, 0)), Some(others));
+            }
+            // As planned if no pace is known.
+            let cut = cut();
+            let planned = [0..1500, 1500..2000];
+            let own = cut.settle_at(1.0, first, (0, 0));
+            assert_eq!(own, Some(planned[first].clone()));
+            let other = cut.settle_at(2.0, 1 - first, (7, 0));
+            assert_eq!(other, Some(planned[1 - first].clone()));
+        }
     }
 }

@@ -9,12 +9,12 @@ use zkernel_backend::Curve;
 use super::Addends;
 use crate::affine::{Adder, Xy};
 use crate::buckets::Section;
-use crate::eisenstein::{Base, Shape as _, lines};
+use crate::eisenstein::{Base, lines};
 
 /// Places of the lines of all windows but the last, and of the last.
 type Shapes = [[Vec<Vec<u32>>; 2]; 2];
 
-/// Those that were made: making them takes as long as adding some thousand points. Of a handful of bases, at most 90 KB each.
+/// Those that were made: making them takes as long as adding some thousand points. Of a handful of bases, some 30 KB each.
 static KNOWN: Mutex<Vec<(Base, Arc<Shapes>)>> = Mutex::new(Vec::new());
 
 /// Those of a base.
@@ -31,8 +31,6 @@ pub(super) fn shapes(base: Base) -> Arc<Shapes> {
 /// Lines of the buckets of windows.
 pub(crate) struct Lines<'a> {
     pub(crate) base: Base,
-    /// The window of the first bucket.
-    pub(crate) first: usize,
     /// Places of the lines of all windows but the last, and of the last.
     pub(crate) shapes: &'a Shapes,
     /// Which buckets have points.
@@ -54,6 +52,9 @@ pub(super) struct Group {
 /// Most buckets of a line whose sum is made in one go.
 const LONGEST: usize = 64;
 
+#[cfg(target_arch = "x86_64")]
+const _: () = assert!(LONGEST == crate::trees::LONGEST as usize);
+
 impl Lines<'_> {
     /// Groups of so many lines at most, of which none is long: what is longer is one more line of the same weight in another group.
     pub(super) fn groups(&self, (window, start): (usize, usize), size: usize) -> Vec<Group> {
@@ -72,20 +73,21 @@ impl Lines<'_> {
         groups.collect()
     }
 
-    /// References to the buckets that have points, line by line: those by i of all windows, `size` each with empty ones, then those by j.
-    pub(crate) fn references(&self, windows: &Range<usize>, size: usize) -> (Vec<u32>, Vec<u32>) {
-        let whole = |window| Group {
+    /// References to the buckets of one window that have points, line by line: `size` lines by i, empty ones among them, then those by j.
+    pub(crate) fn references(&self, window: usize, size: usize) -> (Vec<u32>, Vec<u32>) {
+        let lines = &self.shapes[usize::from(self.base.is_last(window))];
+        debug_assert!(lines.iter().all(|lines| lines.len() <= size));
+        let whole = Group {
             window,
-            start: (window - self.first) * self.base.hexagon.places(),
+            start: 0,
             first: 0,
             places: 0..usize::MAX,
         };
-        let groups: Vec<Group> = windows.clone().map(whole).collect();
         let room = Vec::with_capacity(2 * self.filled.len());
-        self.of_groups(&groups, size, (room, Vec::new()))
+        self.of_groups(&[whole], size, (room, Vec::new()))
     }
 
-    /// The same of groups, in room that is empty.
+    /// The same of groups, those by i of all first, in room that is empty.
     pub(super) fn of_groups(
         &self,
         groups: &[Group],
@@ -96,28 +98,17 @@ impl Lines<'_> {
             for group in groups {
                 let lines = &self.shapes[usize::from(self.base.is_last(group.window))][kind];
                 let filled = &self.filled[group.start..][..self.base.places(group.window)];
-                let lengths = lines.iter().map(Vec::len);
-                let all = filled
-                    .iter()
-                    .map(|filled| usize::from(*filled))
-                    .sum::<usize>()
-                    == lengths.sum();
-                let end = counts.len() + size;
+                let all = counts.len() + size;
                 for line in lines.iter().skip(group.first).take(size) {
                     let before = references.len();
                     let [start, end] =
                         [group.places.start, group.places.end].map(|own| own.min(line.len()));
-                    let places = line[start..end].iter();
-                    let reference = |place: &u32| group.start as u32 + place;
-                    if all {
-                        references.extend(places.map(reference));
-                    } else {
-                        let own = places.filter(|place| filled[**place as usize]);
-                        references.extend(own.map(reference));
-                    }
+                    let own = line[start..end].iter();
+                    let own = own.filter(|place| filled[**place as usize]);
+                    references.extend(own.map(|place| group.start as u32 + place));
                     counts.push((references.len() - before) as u32);
                 }
-                counts.resize(end, 0);
+                counts.resize(all, 0);
             }
         }
         (references, counts)

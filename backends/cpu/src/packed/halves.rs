@@ -6,7 +6,7 @@ use super::lanes::{LIMB, Lanes};
 use super::prime::Prime;
 use super::vector::{Ifma, Vector, claim_at};
 use crate::eisenstein::wide::Rows;
-use crate::eisenstein::{Base, Beside, LANES};
+use crate::eisenstein::{Base, LANES, Meanwhile};
 use crate::halves::{HALF_BITS, Lattice};
 use crate::integers::Octet;
 
@@ -50,7 +50,7 @@ struct Claims<'a, T> {
     each: usize,
 }
 
-impl<T> Beside for Claims<'_, T> {
+impl<T> Meanwhile for Claims<'_, T> {
     #[inline(always)]
     fn step(&mut self) {
         let own = self.items.by_ref().take(self.each);

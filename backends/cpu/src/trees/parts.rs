@@ -31,7 +31,7 @@ pub(crate) struct Parts<F, B> {
 const PLACES: usize = 1 << 11;
 
 /// So many groups that are no longer wanted are forgotten together.
-const GROUPS: usize = 1 << 8;
+const FORGOTTEN_TOGETHER: usize = 1 << 8;
 
 impl Trees {
     /// Puts the classes of buckets together: sums are of parts of so many places, class by class, and those of a class are turned by omega that
@@ -109,7 +109,7 @@ impl Trees {
     /// Forgets groups of waves that are done, so that those of others stay near; gives the new place of a group.
     fn forget(&mut self, group: usize) -> usize {
         let first = self.waves.first().map_or(group, |wave| wave.groups.0);
-        if first < GROUPS {
+        if first < FORGOTTEN_TOGETHER {
             return group;
         }
         self.depths.drain(..first);
