@@ -340,6 +340,8 @@ mod tests {
         let cuts = [
             vec![(0, 0), end],
             vec![(0, 0), (12, 0), end],
+            // A part without windows, as one is left whose only one went to the other.
+            vec![(0, 0), end, end],
             vec![(0, 0), (7, 1500), (7, 2045), (7, 2046), last, end],
         ];
         for level in Level::of_this_machine() {
