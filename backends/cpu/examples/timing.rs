@@ -130,9 +130,11 @@ fn bytes<F: Field>(columns: usize, rows: usize) -> HostColumns<F> {
 /// Sums of points.
 fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
     let wanted = |log_n: usize| {
-        let names = ["", "8", "16", " of equal points", " of equal scalars"];
-        let names = names.map(|bits| format!("msm{bits} 2^{log_n}"));
-        names.iter().any(|name| timer.wants(name))
+        let names = ["msm", "msm8", "msm16"].into_iter();
+        let names = names
+            .chain(ADVERSARIAL)
+            .map(|name| format!("{name} 2^{log_n}"));
+        names.into_iter().any(|name| timer.wants(&name))
     };
     let most = [20, 18, 17, 16].into_iter().find(|log_n| wanted(*log_n));
     let most = most.unwrap_or(14);
@@ -229,25 +231,36 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
             }
         }
     }
-    equal(cpu, &points, timer)
+    adversarial(cpu, &points, timer)
 }
 
-/// Sums with full scalars where all points are the same, or all scalars.
-fn equal<C: Curve, B: Backend<C>>(cpu: &B, points: &[C], timer: &Timer) -> Result<()> {
+/// Sums whose points or scalars are chosen to take long.
+const ADVERSARIAL: [&str; 4] = [
+    "msm of equal points",
+    "msm of equal scalars",
+    "msm of zeros",
+    "msm of zeros and others",
+];
+
+/// Sums with full scalars where all points are the same, or all scalars; with nothing but zeros; with every other one zero.
+fn adversarial<C: Curve, B: Backend<C>>(cpu: &B, points: &[C], timer: &Timer) -> Result<()> {
     for log_n in [10, 12, 14, 18] {
         let count = 1 << log_n;
-        let name = |what: &str| format!("msm of equal {what} 2^{log_n}");
-        if points.len() < count
-            || !["points", "scalars"]
-                .iter()
-                .any(|what| timer.wants(&name(what)))
-        {
+        let names = ADVERSARIAL.map(|name| format!("{name} 2^{log_n}"));
+        if points.len() < count || !names.iter().any(|name| timer.wants(name)) {
             continue;
         }
         let (points, scalars) = (&points[..count], wide(count));
         let (point, scalar) = (vec![points[0]; count], vec![scalars[0]; count]);
-        timer.time(&name("points"), count, || cpu.msm(&point, &scalars))?;
-        timer.time(&name("scalars"), count, || cpu.msm(points, &scalar))?;
+        let zeros = vec![scalar[0] - scalar[0]; count];
+        let mut others = scalars.clone();
+        let zero = zeros[0];
+        others.iter_mut().step_by(2).for_each(|own| *own = zero);
+        let [of_points, of_scalars, of_zeros, of_others] = &names;
+        timer.time(of_points, count, || cpu.msm(&point, &scalars))?;
+        timer.time(of_scalars, count, || cpu.msm(points, &scalar))?;
+        timer.time(of_zeros, count, || cpu.msm(points, &zeros))?;
+        timer.time(of_others, count, || cpu.msm(points, &others))?;
     }
     Ok(())
 }

@@ -38,7 +38,6 @@ pub(crate) struct Lines<'a> {
 }
 
 /// Neighbouring lines of a window whose weighted sums are made together.
-#[derive(Clone)]
 pub(super) struct Group {
     pub(super) window: usize,
     /// Its first bucket.
