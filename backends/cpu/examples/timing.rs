@@ -252,7 +252,7 @@ fn adversarial<C: Curve, B: Backend<C>>(cpu: &B, points: &[C], timer: &Timer) ->
         }
         let (points, scalars) = (&points[..count], wide(count));
         let (point, scalar) = (vec![points[0]; count], vec![scalars[0]; count]);
-        let zeros = vec![scalar[0] - scalar[0]; count];
+        let zeros = vec![C::Scalar::ZERO; count];
         let mut others = scalars.clone();
         let zero = zeros[0];
         others.iter_mut().step_by(2).for_each(|own| *own = zero);
