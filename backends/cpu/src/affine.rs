@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use zkernel_backend::Curve;
 
 pub(crate) use self::parts::Feed;
+#[cfg(target_arch = "x86_64")]
 use self::rooms::fitting;
 pub(crate) use self::source::Source;
 

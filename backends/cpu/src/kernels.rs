@@ -233,6 +233,10 @@ pub(crate) fn recode_wide<F: Field>(
 }
 
 /// [`Integers::digits`].
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(clippy::extra_unused_type_parameters)
+)]
 pub(crate) fn digits<F: Field>(
     level: Level,
     scalars: &Integers,
@@ -249,6 +253,10 @@ pub(crate) fn digits<F: Field>(
 }
 
 /// [`Neighbours::references`].
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(clippy::extra_unused_type_parameters)
+)]
 pub(crate) fn references<F: Field>(
     level: Level,
     groups: &Neighbours,

@@ -74,6 +74,10 @@ impl Level {
     }
 
     /// Whether sums of points are added while the terms of others are sorted, part by part.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        allow(clippy::extra_unused_type_parameters)
+    )]
     pub(crate) fn adds_meanwhile<F: ff::PrimeField>(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         return self.prime::<F>().is_some();

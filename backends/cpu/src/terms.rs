@@ -245,6 +245,7 @@ fn place_with(
 }
 
 /// Parts up to so many are counted one by one, on vectors.
+#[cfg(any(test, target_arch = "x86_64"))]
 const FEW_PARTS: usize = 64;
 
 /// Counts the terms of so many parts, and of none.
@@ -256,7 +257,7 @@ fn count(level: Level, parts: &[u8], count: usize, own: &mut Next) {
         own[MOST_PARTS] = parts.len() as u32 - own[..count].iter().sum::<u32>();
         return;
     }
-    let _ = level;
+    let _ = (level, count);
     parts.iter().for_each(|part| own[usize::from(*part)] += 1);
 }
 

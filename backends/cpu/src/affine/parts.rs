@@ -54,6 +54,8 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
             self.join(&mut sums, buckets, parts.more);
             return (sums, parts.feed);
         }
+        // Only trees make room for all buckets first.
+        let _ = buckets;
         let (mut all_references, mut all_counts) = (Vec::new(), Vec::new());
         while feed.count(&mut counts) {
             all_counts.extend_from_slice(&counts);

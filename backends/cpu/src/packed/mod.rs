@@ -86,6 +86,7 @@ mod shared;
 mod sinks;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod small;
+#[cfg(target_arch = "x86_64")]
 mod special;
 #[cfg(target_arch = "x86_64")]
 mod sums;
