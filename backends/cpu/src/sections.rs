@@ -1,5 +1,5 @@
 //! Sums in one window of many buckets: points are told apart by parts of the buckets first, whose counts and references stay in the first two
-//! levels of the cache. Threads take sections of several parts as they are free; each bucket is summed and weighted once.
+//! levels of the cache. Threads take sections of several parts as they are free; each bucket is summed once, and weighted while its section is near.
 
 use core::ops::Range;
 
@@ -34,6 +34,9 @@ const LEAST_OF_A_PART: usize = 1 << 9;
 
 /// Sections of every thread of several: one that starts late takes fewer.
 const SPARE: usize = 4;
+
+/// Most buckets of a section: half a megabyte of sums, which are weighted while they are near.
+const MOST_OF_A_SECTION: usize = 1 << 13;
 
 /// Fewest buckets and points that are worth being told apart.
 const LEAST: [usize; 2] = [1 << 12, 1 << 17];
@@ -120,11 +123,16 @@ fn chunks(points: usize) -> impl ExactSizeIterator<Item = Range<usize>> + Send {
 fn buckets_of_a_part(points: usize, size: usize, threads: usize) -> usize {
     let each = (size * TERMS_OF_A_PART / points).next_power_of_two();
     let each = each.clamp(LEAST_OF_A_PART, size).max(size >> MOST_PARTS);
-    let of_sections = match threads {
-        1 => size,
-        _ => size / (SPARE * threads).next_power_of_two(),
+    each.min((size / sections_of(size, threads)).max(LEAST_OF_A_PART))
+}
+
+/// Sections of so many buckets, a power of two.
+fn sections_of(size: usize, threads: usize) -> usize {
+    let of_threads = match threads {
+        1 => 1,
+        _ => (SPARE * threads).next_power_of_two(),
     };
-    each.min(of_sections.max(LEAST_OF_A_PART))
+    of_threads.max(size / MOST_OF_A_SECTION)
 }
 
 /// Addends of all terms, given the buckets and those of a part.
@@ -135,32 +143,7 @@ fn of_terms<B: ff::PrimeField + VartimeField>(
     threads: usize,
 ) -> Addends<B> {
     let parts = size / each;
-    if threads > 1 {
-        return in_sections(level, (points, terms), (parts, each), threads);
-    }
-    Adder::with(level, |adder| {
-        let sums = sums(adder, points, terms, (0..parts, each));
-        let buckets = &sums[..size];
-        let shift = 0;
-        let section = Section {
-            buckets,
-            size,
-            shift,
-        };
-        let addends = section.addends(adder, 1);
-        adder.give_room(sums);
-        addends
-    })
-}
-
-/// Addends of so many parts of so many buckets, in sections on several threads.
-fn in_sections<B: ff::PrimeField + VartimeField>(
-    level: Level,
-    (points, terms): (Source<'_, B>, &[Terms]),
-    (parts, each): (usize, usize),
-    threads: usize,
-) -> Addends<B> {
-    let sections = (SPARE * threads).next_power_of_two().min(parts);
+    let sections = sections_of(size, threads).min(parts);
     let own = parts / sections;
     let of_sections = parallel::map(0..sections, |section| {
         Adder::with(level, |adder| {

@@ -43,14 +43,16 @@ impl Trees {
             0..8 => groups.next_power_of_two(),
             _ => groups.next_multiple_of(8),
         };
-        let reference = |place: usize| {
-            let (index, group) = (place / lanes, place % lanes);
-            let index = index.reverse_bits() >> (usize::BITS - bits).min(usize::BITS - 1);
-            // Lanes without a group have the last one's: identities would be operands that take longer.
-            (group.min(groups - 1) * size + index) as u32
-        };
+        // Lanes without a group have the last one's: identities would be operands that take longer.
+        let first = (0..lanes).map(|group| (group.min(groups - 1) * size) as u32);
         self.leaves.clear();
-        self.leaves.extend((0..size * lanes).map(reference));
+        self.leaves.extend(first);
+        for bit in 1..=bits {
+            let others = self.leaves.len();
+            self.leaves.extend_from_within(..);
+            let own = self.leaves[others..].iter_mut();
+            own.for_each(|reference| *reference += (size >> bit) as u32);
+        }
         self.roots.clear();
         let blocks = self.leaves.len().div_ceil(8);
         self.roots.resize(blocks, packed.nothing());
