@@ -1,6 +1,7 @@
 //! Quick timings of the CPU backend: least and median of many runs. Arguments: a level, then parts of names; with
 //! none, everything. TIMING_MS is how long each is run, 500 ms if not set. With TIMING_CPU set, on Linux, times are those
-//! of the processor, not of the clock: for a machine that others use, with RAYON_NUM_THREADS=1.
+//! of the processor, not of the clock: for a machine that others use, with RAYON_NUM_THREADS=1. With TIMING_COLD, so many MiB of
+//! other memory are written before every run, and one run more is not timed.
 
 use std::time::Instant;
 
@@ -16,6 +17,8 @@ use zkernel_verifier::expression::{Instruction, Operand, Operation, Program};
 struct Timer {
     only: Vec<String>,
     milliseconds: u128,
+    /// MiB of other memory that are written before every run, and one run that is not timed, as beside peers; none if zero.
+    cold: usize,
 }
 
 impl Timer {
@@ -39,22 +42,13 @@ impl Timer {
         if !self.wants(name) {
             return Ok(());
         }
+        let mut others = vec![0u64; self.cold << 17];
         let (begin, mut nanoseconds) = (Instant::now(), Vec::new());
         while nanoseconds.len() < 5 || begin.elapsed().as_millis() < self.milliseconds {
-            if let Some(m) = std::env::var("COLD")
-                .ok()
-                .and_then(|m| m.parse::<usize>().ok())
-            {
-                static T: std::sync::Mutex<Vec<u64>> = std::sync::Mutex::new(Vec::new());
-                let mut t = T.lock().unwrap();
-                t.resize(m << 17, 1);
-                for x in t.iter_mut() {
-                    *x = x.wrapping_mul(3);
-                }
-                let w: usize = std::env::var("WARM").unwrap().parse().unwrap();
-                for _ in 0..w {
-                    run()?;
-                }
+            if self.cold > 0 {
+                others.iter_mut().for_each(|word| *word = !*word);
+                std::hint::black_box(&others);
+                run()?;
             }
             let (start, busy) = (Instant::now(), self.busy());
             run()?;
@@ -84,6 +78,10 @@ fn main() -> Result<()> {
             .ok()
             .and_then(|ms| ms.parse().ok())
             .unwrap_or(500),
+        cold: std::env::var("TIMING_COLD")
+            .ok()
+            .and_then(|mib| mib.parse().ok())
+            .unwrap_or(0),
     };
     for level in [Some(Level::PORTABLE), Level::avx512_ifma()]
         .into_iter()
