@@ -8,7 +8,7 @@ use crate::digits::{MAGNITUDE_BITS, windows};
 use crate::ends::Ends;
 use crate::groups::{Groups, Multiples};
 use crate::level::Level;
-use crate::packed::pages::with_capacity;
+use crate::pages::with_capacity;
 
 /// Largest memory of the tables of one set of bases.
 const TABLE_BYTES: usize = 64 << 20;

@@ -1,6 +1,6 @@
 //! The levels of the CPU backend: which instructions it uses.
 
-use crate::packed::pace::Pace;
+use crate::pace::Pace;
 #[cfg(target_arch = "x86_64")]
 use crate::packed::{prime::Prime, vector::Ifma};
 

@@ -27,7 +27,10 @@ pub mod level;
 mod linear;
 mod msm;
 mod ntt;
+mod pace;
+#[cfg(target_arch = "x86_64")]
 mod packed;
+mod pages;
 mod parallel;
 mod parts;
 mod plan;
@@ -48,8 +51,8 @@ pub use crate::bases::Bases;
 pub use crate::columns::Columns;
 pub use crate::eval::Kernel;
 pub use crate::level::Level;
-pub use crate::packed::pace::Pace;
-pub use crate::packed::pages::reserve;
+pub use crate::pace::Pace;
+pub use crate::pages::reserve;
 
 /// The CPU backend, on the global rayon pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

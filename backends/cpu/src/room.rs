@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::iter::ParallelExtend as _;
 use zkernel_backend::Field;
 
-use crate::packed::pages;
+use crate::pages;
 
 /// Fewest cells that are worth keeping.
 const LEAST: usize = 1 << 10;

@@ -3,7 +3,7 @@
 use pasta_curves::arithmetic::VartimeField;
 
 use super::{Adder, Xy};
-use crate::packed::pages;
+use crate::pages;
 
 /// Rooms that are kept: for images of points, buckets of some and of all windows, and lines of them.
 const MOST_ROOMS: usize = 5;

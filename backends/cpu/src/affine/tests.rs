@@ -5,7 +5,7 @@ use pasta_curves::{Ep, EpAffine, EqAffine};
 use proptest::prelude::*;
 
 use super::*;
-use crate::packed::pace::Pace;
+use crate::pace::Pace;
 
 /// Every level; without the instructions, the portable one.
 fn levels() -> [Level; 3] {

@@ -11,9 +11,9 @@ use rayon::prelude::*;
 use zkernel_backend::Curve;
 
 use super::lanes::{LIMB, Lanes};
-use super::pages::with_capacity;
 use super::vector::{Ifma, Vector};
 use crate::affine::Xy;
+use crate::pages::with_capacity;
 
 /// Points copied by a thread at a time.
 const POINTS_TOGETHER: usize = 4096;

@@ -10,7 +10,7 @@ mod assembly;
 pub(super) use self::assembly::another;
 pub(super) use self::assembly::claim_at;
 use self::assembly::{high_at, low_at, pin, pin_all};
-use super::pace::Pace;
+use crate::pace::Pace;
 
 /// Proof that AVX-512 F, IFMA, VBMI2, DQ and BW are there, and what counts on this processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
