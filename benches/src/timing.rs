@@ -174,6 +174,7 @@ fn line(what: Measured<'_>, ours: Spread, peers: &[(&str, Spread)]) -> Value {
     let mut line = json!({
         "group": what.group, "size": what.size, "threads": what.threads, "backend": what.backend,
         "ours_ns": round(ours.median), "ours_min_ns": round(ours.min), "ours_max_ns": round(ours.max),
+        "tunables": std::env::var("GLIBC_TUNABLES").unwrap_or_default(),
     });
     if let (Some((peer, theirs)), Some(fields)) = (best, line.as_object_mut()) {
         fields.insert("peer".into(), json!(peer));

@@ -3,7 +3,7 @@
 mod layouts;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use pasta_curves::Fp;
 use zkernel_backend::Backend;
@@ -47,7 +47,7 @@ pub fn check_room(bytes: u64, memory: Option<Memory>) -> Result<()> {
     fits(peak_rss_bytes().unwrap_or(0) + bytes, memory)
 }
 
-/// Prices of this machine, kept in the user's cache directory for this backend and this number of threads.
+/// Prices of this machine and this build of the program, kept in the user's cache directory for this backend and this number of threads.
 pub struct Machine {
     prices: Prices,
     file: Option<PathBuf>,
@@ -55,14 +55,21 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The prices measured so far; none if there is no readable cache.
+    /// The prices that this build has measured so far; none if there is no readable cache.
     pub fn load() -> Self {
         let threads = rayon::current_num_threads();
         let name = Backend::<C>::name(&device()).replace(|c: char| !c.is_alphanumeric(), "-");
         let folder = cache_folder().map(|folder| folder.join("zkernel"));
-        let file = folder.map(|folder| folder.join(format!("prices-2-{name}-{threads}.txt")));
+        Self::of(
+            folder.map(|folder| folder.join(format!("prices-3-{name}-{threads}.txt"))),
+            threads,
+        )
+    }
+
+    /// The prices in a file.
+    fn of(file: Option<PathBuf>, threads: usize) -> Self {
         let text = file.as_ref().and_then(|f| std::fs::read_to_string(f).ok());
-        let prices = text.and_then(|text| Prices::decode(&text));
+        let prices = text.and_then(|text| Prices::decode(text.strip_prefix(&build())?));
         Self {
             prices: prices.unwrap_or_default(),
             file,
@@ -191,10 +198,24 @@ impl Machine {
     fn keep(&self) {
         if let Some(file) = &self.file {
             let folder = file.parent().map_or(Ok(()), std::fs::create_dir_all);
-            let written = folder.and_then(|()| std::fs::write(file, self.prices.encode()));
+            let written =
+                folder.and_then(|()| std::fs::write(file, build() + &self.prices.encode()));
             drop(written);
         }
     }
+}
+
+/// The line that tells one build of this program from another, whose kernels may take longer or shorter.
+fn build() -> String {
+    let file = std::env::current_exe().and_then(std::fs::metadata).ok();
+    let written = file.as_ref().and_then(|file| file.modified().ok());
+    let since = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let [bytes, written] = [
+        file.map(|file| u128::from(file.len())),
+        since.map(|since| since.as_nanos()),
+    ]
+    .map(Option::unwrap_or_default);
+    format!("build {bytes} {written}\n")
 }
 
 /// Bytes of the cells that are committed to, as the host holds them beside the device.
@@ -243,4 +264,29 @@ fn run_seconds(graph: &Graph) -> f64 {
     let start = Instant::now();
     drop(run(graph, &weights, &inputs, &mut Honest));
     start.elapsed().as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_of_another_build_are_not_taken() {
+        let folder = std::env::temp_dir().join(format!("zkernel-prices-{}", std::process::id()));
+        let file = folder.join("prices.txt");
+        let load = || Machine::of(Some(file.clone()), 2).prices.encode();
+        assert_eq!(load(), "");
+        let prices = format!("{} 10 1 1 5e-1\n", Operation::ALL[0]);
+        Machine {
+            prices: Prices::decode(&prices).unwrap(),
+            file: Some(file.clone()),
+            threads: 2,
+        }
+        .keep();
+        assert_eq!(load(), prices);
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replacen("build ", "build 1", 1)).unwrap();
+        assert_eq!(load(), "");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

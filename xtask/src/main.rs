@@ -25,7 +25,8 @@ enum Task {
     /// Builds the bench crate with its peers (a few minutes the first time), then runs ours and every peer in turn in one
     /// process, at least five times each after a warm-up, with one thread and with two. Results are compared before they
     /// are timed; a peer three times slower than the best one in the warm-up is not run again. Use ratios of one run only:
-    /// the same machine moves by tens of percent between runs.
+    /// the same machine moves by tens of percent between runs. All of them get large pages where the system gives them when asked
+    /// (GLIBC_TUNABLES=glibc.malloc.hugetlb=1, unless that variable is set).
     ///
     /// Groups: field (one multiplication, of 2^size in the cache); msm, msm8, msm16 (full, 8- and 16-bit signed scalars);
     /// msm_equal_points, msm_equal_scalars, msm_zeros; ntt, and ntt32 for 32 columns at once; commit, commit8, dictionary,

@@ -88,7 +88,12 @@ fn bench(options: &Options, threads: u8, each: &mut dyn FnMut(Value)) -> Result<
     }
 }
 
-/// On Linux the benchmark is kept on as many CPUs as it may use threads, as some peers start a thread on every CPU.
+/// Large pages for whatever the process allocates, ours and the peers', where the system gives them when asked (Linux with the GNU C
+/// library; others ignore it). Points that are read at random miss the translations of small ones.
+const LARGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+
+/// On Linux the benchmark is kept on as many CPUs as it may use threads, as some peers start a thread on every CPU, and gets
+/// [`LARGE_PAGES`] unless the caller has tunables of its own.
 fn command(options: &Options, threads: u8) -> Command {
     let pinned = Command::new("taskset").arg("--version").output().is_ok();
     let mut command = if pinned {
@@ -99,6 +104,9 @@ fn command(options: &Options, threads: u8) -> Command {
     } else {
         Command::new(cargo())
     };
+    if std::env::var_os(LARGE_PAGES.0).is_none() {
+        command.env(LARGE_PAGES.0, LARGE_PAGES.1);
+    }
     command
         .args(["run", "--quiet"])
         .args(BENCHMARK)

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::root;
 
 /// The columns of a record: the fields of a line of `cargo xtask ratios --json`, and the commit that was measured.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "group",
     "size",
     "threads",
@@ -23,6 +23,7 @@ const COLUMNS: [&str; 14] = [
     "ratio",
     "backend",
     "commit",
+    "tunables",
     "peers",
 ];
 
@@ -192,12 +193,12 @@ mod tests {
     fn a_line_is_a_row() {
         let line = json!({
             "group": "msm", "size": 14, "threads": 1, "ours_ns": 2.5, "peer": "a, \"b\"",
-            "ratio": 3.0, "backend": "cpu", "peers": {"a": 1.0, "b": 2.0},
+            "ratio": 3.0, "backend": "cpu", "tunables": "x=1", "peers": {"a": 1.0, "b": 2.0},
         });
         let text = csv(&[line], "abc");
         let rows: Vec<&str> = text.lines().collect();
         assert_eq!(rows[0].split(',').count(), COLUMNS.len());
-        let expected = r#"msm,14,1,2.5,,,"a, ""b""",,,,3.0,cpu,abc,a=1.0; b=2.0"#;
+        let expected = r#"msm,14,1,2.5,,,"a, ""b""",,,,3.0,cpu,abc,x=1,a=1.0; b=2.0"#;
         assert_eq!(rows[1], expected);
     }
 
