@@ -10,7 +10,7 @@ use group::{Curve as _, Group as _};
 use pasta_curves::EqAffine;
 use zkernel_backend::{Backend, Body, ColumnRef, Curve, Field, HostColumns, Result, Scalar, Term};
 use zkernel_backend_conformance::inputs::scalar;
-use zkernel_backend_cpu::{Cpu, Level};
+use zkernel_backend_cpu::{Cpu, Level, in_large_pages};
 use zkernel_verifier::expression::{Instruction, Operand, Operation, Program};
 
 /// What to time.
@@ -155,7 +155,8 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
     // Neighbours whose signed sums do not meet, as those of a multiple each would.
     let walk = std::iter::successors(Some(step), |p| Some(p.double() + step));
     let walk: Vec<_> = walk.take(1 << most).collect();
-    let mut points = vec![C::identity(); 1 << most];
+    let mut points = in_large_pages(1 << most);
+    points.resize(1 << most, C::identity());
     C::CurveExt::batch_normalize(&walk, &mut points);
     for log_n in [6, 9, 10, 12] {
         let rows = 1 << log_n;

@@ -8,7 +8,7 @@ use crate::digits::{MAGNITUDE_BITS, windows};
 use crate::ends::Ends;
 use crate::groups::{Groups, Multiples};
 use crate::level::Level;
-use crate::pages::with_capacity;
+use crate::pages::in_large_pages;
 
 /// Largest memory of the tables of one set of bases.
 const TABLE_BYTES: usize = 64 << 20;
@@ -101,7 +101,7 @@ impl<C: Curve> Table<C> {
         };
         let windows = windows(MAGNITUDE_BITS, self.width);
         let ends = Ends::new((bases, windows, self.width), groups.end());
-        let mut points = with_capacity(ends.end());
+        let mut points = in_large_pages(ends.end());
         points.append(&mut self.points);
         points.resize(ends.end(), Xy::IDENTITY);
         let (multiples, sums) = points.split_at_mut(self.multiples);

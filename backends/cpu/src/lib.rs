@@ -52,7 +52,7 @@ pub use crate::columns::Columns;
 pub use crate::eval::Kernel;
 pub use crate::level::Level;
 pub use crate::pace::Pace;
-pub use crate::pages::reserve;
+pub use crate::pages::{in_large_pages, reserve};
 
 /// The CPU backend, on the global rayon pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

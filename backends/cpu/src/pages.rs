@@ -5,8 +5,10 @@
 #[cfg(target_os = "linux")]
 const LEAST: usize = 4 << 20;
 
-/// A vector with room for so many items, in large pages if it is large.
-pub(crate) fn with_capacity<T>(items: usize) -> Vec<T> {
+/// A vector with room for so many items, in large pages if it is of 4 MiB or more and the system (Linux) gives them when asked: for points of
+/// [`msm`](zkernel_backend::Backend::msm), which are read at random if scalars are of 16 bits, and for columns of many rows.
+#[must_use]
+pub fn in_large_pages<T>(items: usize) -> Vec<T> {
     #[allow(unused_mut)]
     let mut room = Vec::with_capacity(items);
     #[cfg(target_os = "linux")]
@@ -48,7 +50,7 @@ pub fn reserve(bytes: usize) {
             libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
         }
         let piece = |start: usize| {
-            let mut room: Vec<u8> = with_capacity(PIECE.min(bytes.min(MOST) - start));
+            let mut room: Vec<u8> = in_large_pages(PIECE.min(bytes.min(MOST) - start));
             for byte in room.spare_capacity_mut().iter_mut().step_by(1 << 12) {
                 byte.write(0);
             }
@@ -63,7 +65,7 @@ pub fn reserve(bytes: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{reserve, with_capacity};
+    use super::{in_large_pages, reserve};
 
     #[test]
     fn allocations_after_a_reservation_hold_what_is_written() {
@@ -81,7 +83,7 @@ mod tests {
     #[test]
     fn rooms_of_all_sizes_hold_their_items() {
         for items in [0, 1, 1000, 1 << 19, (1 << 20) + 7] {
-            let mut room = with_capacity::<u64>(items);
+            let mut room = in_large_pages::<u64>(items);
             assert!(room.capacity() >= items);
             room.extend(0..items as u64);
             assert!(room.iter().enumerate().all(|(i, item)| *item == i as u64));

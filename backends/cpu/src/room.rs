@@ -46,7 +46,7 @@ pub(crate) fn take<F: Field>(length: usize) -> Vec<F> {
             return cells;
         }
     }
-    let mut cells = pages::with_capacity(length);
+    let mut cells = pages::in_large_pages(length);
     if length < SHARED {
         cells.resize(length, F::ZERO);
     } else {
@@ -82,7 +82,7 @@ pub(crate) fn take_large<T: Copy + Send + 'static>(length: usize, fill: T) -> Ve
     drop(kept);
     let mut items = own.map_or_else(Vec::new, |items| *items);
     if items.capacity() < length {
-        items = pages::with_capacity(length);
+        items = pages::in_large_pages(length);
     }
     items.resize(length, fill);
     items

@@ -56,7 +56,7 @@ pub(super) fn fitting<T>(rooms: &mut Vec<Vec<T>>, length: usize) -> Vec<T> {
     let best = capacities.min_by_key(|(_, own)| order(*own));
     let room = best.map_or_else(Vec::new, |(index, _)| rooms.swap_remove(index));
     if room.capacity() < length {
-        return pages::with_capacity(length);
+        return pages::in_large_pages(length);
     }
     room
 }

@@ -13,7 +13,7 @@ use zkernel_backend::Curve;
 use super::lanes::{LIMB, Lanes};
 use super::vector::{Ifma, Vector};
 use crate::affine::Xy;
-use crate::pages::with_capacity;
+use crate::pages::in_large_pages;
 
 /// Points copied by a thread at a time.
 const POINTS_TOGETHER: usize = 4096;
@@ -203,7 +203,7 @@ impl<F: PrimeField> Prime<F> {
             self.points_mut(&mut point)[0] = *words;
             point[0]
         };
-        let mut all = with_capacity(words.len());
+        let mut all = in_large_pages(words.len());
         if words.len() < MANY_POINTS {
             all.extend(words.iter().map(coordinates));
         } else {
