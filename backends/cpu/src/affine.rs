@@ -137,7 +137,6 @@ pub(crate) struct Adder<B> {
     packed: Option<Packed<B>>,
     #[cfg(target_arch = "x86_64")]
     trees: Trees,
-    operands: Vec<[Xy<B>; 2]>,
     scratch: Vec<(B, B)>,
     /// Room for points that is not in use.
     rooms: Vec<Vec<Xy<B>>>,
@@ -158,7 +157,6 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
             packed: level.prime().map(Packed::new),
             #[cfg(target_arch = "x86_64")]
             trees: Trees::default(),
-            operands: Vec::new(),
             scratch: Vec::new(),
             rooms: Vec::new(),
             words: Vec::new(),
@@ -365,25 +363,19 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
     fn add_batch(&mut self, pairs: &[Pair], source: &[Xy<B>], sums: &mut [Xy<B>]) {
         let read = |reference: u32| {
             let point = source[(reference & !NEGATED) as usize];
-            // No branch: signs are not predicted.
-            let y = [point.y, -point.y][usize::from(reference & NEGATED != 0)];
-            Xy { x: point.x, y }
+            point.signed(reference & NEGATED != 0)
         };
-        // Copied first: points from far are waited for together.
-        self.operands.clear();
-        let operands = pairs.iter().map(|pair| [read(pair.left), read(pair.right)]);
-        self.operands.extend(operands);
         self.scratch.clear();
         let mut product = B::ONE;
-        for [left, right] in &self.operands {
-            let denominator = left.denominator(right);
+        for pair in pairs {
+            let denominator = read(pair.left).denominator(&read(pair.right));
             self.scratch.push((denominator, product));
             product *= denominator;
         }
         let mut inverse = product.invert_vartime().unwrap_or(B::ZERO);
-        let operands = pairs.iter().zip(&self.operands);
-        for ((pair, [left, right]), (denominator, before)) in operands.zip(&self.scratch).rev() {
-            sums[pair.sum as usize] = left.add(right, inverse * before);
+        for (pair, (denominator, before)) in pairs.iter().zip(&self.scratch).rev() {
+            let (left, right) = (read(pair.left), read(pair.right));
+            sums[pair.sum as usize] = left.add(&right, inverse * before);
             inverse *= denominator;
         }
     }
