@@ -61,7 +61,7 @@ impl Machine {
         let name = Backend::<C>::name(&device()).replace(|c: char| !c.is_alphanumeric(), "-");
         let folder = cache_folder().map(|folder| folder.join("zkernel"));
         Self::of(
-            folder.map(|folder| folder.join(format!("prices-3-{name}-{threads}.txt"))),
+            folder.map(|folder| folder.join(format!("prices-{name}-{threads}.txt"))),
             threads,
         )
     }

@@ -30,6 +30,8 @@ mod ntt;
 mod pace;
 #[cfg(target_arch = "x86_64")]
 mod packed;
+// In the folder of all unsafe code, but for all processors.
+#[path = "packed/pages.rs"]
 mod pages;
 mod parallel;
 mod parts;

@@ -1,4 +1,4 @@
-//! Eight field elements at a time, on AVX-512 IFMA: the only unsafe code of the crate, but for the system's calls in `pages`.
+//! Eight field elements at a time, on AVX-512 IFMA: with `pages.rs`, which lies here too, the only unsafe code of the crate.
 //!
 //! A field element of `pasta_curves` is stored as `x 2^256 mod p` in four 64-bit words. Eight of them are read into
 //! five vectors of 52-bit limbs as they are; [`lanes::Lanes::multiply`] gives `a b 2^-260`. So the product of a stored
