@@ -186,7 +186,7 @@ impl<B: ff::PrimeField + VartimeField> Adder<B> {
         {
             let own = move || {
                 Self::with(level, |adder| {
-                    if let Some(packed) = &mut adder.packed {
+                    if let Some(packed) = &adder.packed {
                         adder.trees.make_room(packed);
                     }
                 });

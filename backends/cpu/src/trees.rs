@@ -102,11 +102,10 @@ struct Wave {
 
 impl Trees {
     /// Room for all waves and for the buckets of small columns: fresh pages would cost a first commitment as much as its sums.
-    pub(crate) fn make_room<B: ff::PrimeField + VartimeField>(&mut self, packed: &mut Packed<B>) {
+    pub(crate) fn make_room<B: ff::PrimeField + VartimeField>(&mut self, packed: &Packed<B>) {
         let nothing = packed.nothing();
         self.blocks.resize(WAVES * WAVE, nothing);
         self.roots.resize(SMALL_BUCKETS / 8, nothing);
-        packed.make_room(WAVES * WAVE);
     }
 
     /// Sums points by bucket until few of each are left: `counts` consecutive references each; afterwards as many points.

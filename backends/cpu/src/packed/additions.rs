@@ -67,13 +67,13 @@ impl InOrder<'_> {
     }
 }
 
-/// Two plain additions, with the differences in place of the right x: what comes before them in their chains, and the inverses
-/// of both with that, which lose the differences. Those products fill the wait for the sums' x.
+/// Two plain additions, with the differences in place of the right x and their slopes times the products of all differences up to them in that
+/// of the right y: the inverses of these products lose the differences. Slopes are below 6 p and runs below `20 p + 2^215`, so that their products
+/// are below 3 p.
 #[inline(always)]
 pub(super) fn add_both<const FEW: bool>(
     blocks: &mut [Block],
     pairs: &[Pair; 2],
-    before: &[Lanes; 2],
     inverses: &mut [[Vector; 5]; 2],
     next: &Ahead<'_>,
     k: &Constants,
@@ -87,18 +87,14 @@ pub(super) fn add_both<const FEW: bool>(
         &blocks[pairs[1].right as usize],
     ];
     next.fetch::<0>();
-    let [own, next_inverse] =
-        shared::multiply_uncarried::<FEW>([&before[0], &right.x], inverses[0], k);
+    let [a, next_inverse] = shared::multiply_uncarried::<FEW>([&right.y, &right.x], inverses[0], k);
     inverses[0] = next_inverse;
     next.fetch::<1>();
-    let [other_own, other_inverse] =
-        shared::multiply_uncarried::<FEW>([&before[1], &other_right.x], inverses[1], k);
+    let [b, other_inverse] =
+        shared::multiply_uncarried::<FEW>([&other_right.y, &other_right.x], inverses[1], k);
     inverses[1] = other_inverse;
-    let own = [digits(own), digits(other_own)];
-    next.fetch::<2>();
-    let rises = [Rise::new(left, right, k), Rise::new(other, other_right, k)];
-    let [a, b] = turns::multiply_onto::<FEW, false>(&k.zero(), rises, [&own[0], &own[1]], k);
     let (a, b) = (digits(a), digits(b));
+    next.fetch::<2>();
     let [square, other_square] = turns::square_onto::<FEW>(&k.p8, [&a, &b], k);
     // x1 + x2 = 2 x1 + d - 3 p
     let (x, d) = (&left.x.0, &right.x.0);
@@ -118,50 +114,11 @@ pub(super) fn add_both<const FEW: bool>(
 
 /// Finishes a plain addition, as [`add_both`].
 #[inline(always)]
-pub(super) fn add_plain(left: &Block, right: &Block, inverse: &Lanes, k: &Constants) -> Block {
-    let rise = right.y.subtract(&left.y, &k.p3, k);
-    let slope = rise.multiply(inverse, k);
+pub(super) fn add_plain(left: &Block, difference: &Lanes, slope: Lanes, k: &Constants) -> Block {
     let square = slope.square_uncarried(k);
-    let (x, d) = (&left.x.0, &right.x.0);
+    let (x, d) = (&left.x.0, &difference.0);
     let x = unrolled!(5, j => square[j].add(k.p8[j]).sub(x[j].add(x[j]).add(d[j])));
     finish(left, slope, Lanes::reduced(x, k), k)
-}
-
-/// The difference of the y, as a factor: its limbs are made when they are read.
-struct Rise<'a> {
-    left: &'a Lanes,
-    right: &'a Lanes,
-    k: &'a Constants,
-    carry: Vector,
-}
-
-impl<'a> Rise<'a> {
-    #[inline(always)]
-    fn new(left: &'a Block, right: &'a Block, k: &'a Constants) -> Self {
-        let carry = k.mask.sub(k.mask);
-        let (left, right) = (&left.y, &right.y);
-        Self {
-            left,
-            right,
-            k,
-            carry,
-        }
-    }
-}
-
-impl turns::Limbs for Rise<'_> {
-    #[inline(always)]
-    fn limb<const I: usize>(&mut self) -> Vector {
-        let mut limb = self.right.0[I].sub(self.left.0[I]);
-        if I != 3 {
-            limb = limb.add(self.k.p3[I]);
-        }
-        if I > 0 {
-            limb = limb.add(self.carry);
-        }
-        self.carry = limb.sar::<52>();
-        limb
-    }
 }
 
 /// Four times the difference of the left x and the sum's.

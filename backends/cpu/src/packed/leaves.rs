@@ -1,9 +1,9 @@
 //! Leaves of trees that are gathered where their first addition begins: what a point is read from waits while products are made, and the right
-//! x is written as a difference only.
+//! ones are written as differences only.
 
 use ff::PrimeField;
 
-use super::points::{Block, Pair, plain, subtract};
+use super::points::{Block, Pair, plain, rise, subtract};
 use super::prime::{Constants, Prime};
 use super::special::Special;
 use super::transfer::{AHEAD, fetch_block, read};
@@ -39,7 +39,7 @@ impl<'a> Leaves<'a> {
     }
 }
 
-/// Gathers the leaves of a pair, the right x as the difference.
+/// Gathers the leaves of a pair, the right one as the differences.
 #[inline(always)]
 pub(super) fn gather_pair<B: PrimeField>(
     prime: Prime<B>,
@@ -53,14 +53,14 @@ pub(super) fn gather_pair<B: PrimeField>(
     leaves.fetch(to_right);
     let left = read(prime, k, leaves.source, leaves.of_block(to_left));
     let right = read(prime, k, leaves.source, leaves.of_block(to_right));
-    let difference = right.x.subtract(&left.x, &k.p3, k);
-    let plain = plain(&left, &right, &difference);
+    let x = right.x.subtract(&left.x, &k.p3, k);
+    let plain = plain(&left, &right, &x);
     blocks[to_left] = left;
-    blocks[to_right].y = right.y;
     if plain {
-        blocks[to_right].x = difference;
+        let y = rise(&left, &right, k);
+        blocks[to_right] = Block { x, y };
     } else {
-        blocks[to_right].x = right.x;
+        blocks[to_right] = right;
         subtract(k, place, blocks, pair, specials);
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Coordinates are as stored, `x 2^256`, in limbs. A product loses `2^4`, so the slopes are made `2^258` times the true
 //! ones: their squares are then stored elements again, and products with them lack a factor of 4. The shared inverse
-//! carries the scale: with prefix products P_k = P_{k-1} d_k 2^-260 and I_k = 2^518 / P_k, the inverse of d_k is
-//! I_k P_{k-1} and I_{k-1} = I_k d_k. An addition takes 5 products and a square.
+//! carries the scale: with differences d_k of x and e_k of y, prefix products P_k = P_{k-1} d_k 2^-260, S_k = P_{k-1} e_k 2^-260
+//! and I_k = 2^518 / P_k, the slope is I_k S_k and I_{k-1} = I_k d_k. So the products come in twos with one factor, P_{k-1} before
+//! the inversion and I_k after it, and one reduction of that serves both; S_k takes the place of e_k, which was that of the right
+//! y. An addition takes 5 products and a square.
 //!
 //! **Bounds.** Coordinates are below `2 p + 2^213`, so differences plus 3 p are positive. The x limbs are normal; y limbs
 //! are signed, those of gathered points below 2^52 and those of sums less than 2^57 more than those of their left
@@ -15,12 +17,13 @@ use pasta_curves::arithmetic::VartimeField;
 use super::additions::{AT_ONCE, Ahead, InOrder, Next, add_both};
 use super::doubling::{backward_double, forward_double};
 use super::inverse::{invert, rotated};
-use super::lanes::{Lanes, carry_up};
+use super::lanes::{Lanes, carry_up, digits, lift, signed_digits};
 use super::leaves::{Leaves, gather_pair};
 use super::prime::{Constants, Prime};
+use super::shared;
 use super::special::{Special, add_special, exact};
 use super::transfer::{gather, index, scatter};
-use super::turns;
+use super::vector::Vector;
 use crate::affine::{NEGATED, Xy};
 
 /// A lane that holds no point of the source: the identity.
@@ -75,7 +78,7 @@ pub(crate) const IN_ORDER: usize = 4 * AT_ONCE;
 pub(crate) struct Packed<B> {
     prime: Prime<B>,
     constants: &'static Constants,
-    /// Products of the differences before each block.
+    /// What is doubled: products of the denominators before each block.
     before: Vec<Lanes>,
     specials: Vec<Special>,
 }
@@ -142,10 +145,9 @@ impl<B: PrimeField + VartimeField> Packed<B> {
             return;
         }
         self.specials.clear();
-        self.make_room(pairs.len());
         let few = self.few_instructions();
         let k = self.constants;
-        let (before, specials) = (&mut self.before[..pairs.len()], &mut self.specials);
+        let specials = &mut self.specials;
         let forward = if few {
             forward::<B, true>
         } else {
@@ -153,7 +155,7 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         };
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
         let (products, chains) =
-            unsafe { forward(self.prime, k, blocks, (pairs, leaves), before, specials) };
+            unsafe { forward(self.prime, k, blocks, (pairs, leaves), specials) };
         // SAFETY: as above.
         let inverse = unsafe { invert(self.prime, &products, k) };
         let backward = if few {
@@ -167,20 +169,11 @@ impl<B: PrimeField + VartimeField> Packed<B> {
                 k,
                 blocks,
                 pairs,
-                before,
                 specials,
-                inverse,
-                chains,
+                (inverse, chains),
                 (leaves.source, next),
             );
         };
-    }
-
-    /// Room for the products before so many blocks.
-    pub(crate) fn make_room(&mut self, blocks: usize) {
-        if self.before.len() < blocks {
-            self.before.resize(blocks, self.constants.one);
-        }
     }
 
     /// Doubles every lane, with one inversion.
@@ -188,8 +181,10 @@ impl<B: PrimeField + VartimeField> Packed<B> {
         if blocks.is_empty() {
             return;
         }
-        self.make_room(blocks.len());
         let k = self.constants;
+        if self.before.len() < blocks.len() {
+            self.before.resize(blocks.len(), k.one);
+        }
         // SAFETY: `prime` holds an `Ifma`, which proves the features.
         let (products, chains) =
             unsafe { forward_double(k, blocks, &mut self.before[..blocks.len()]) };
@@ -228,45 +223,51 @@ impl Block {
     }
 }
 
-/// Differences of x in place of the right ones, and products of those before each pair. Gives the product of all,
-/// and what each chain's inverse is of the inverse of that.
+/// Differences of x in place of the right ones, and those of y times the products of the former before each pair. Gives the product
+/// of all, and what each chain's inverse is of the inverse of that.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn forward<B: PrimeField, const FEW: bool>(
     prime: Prime<B>,
     k: &Constants,
     blocks: &mut [Block],
     (pairs, leaves): (&[Pair], &Leaves<'_>),
-    before: &mut [Lanes],
     specials: &mut Vec<Special>,
 ) -> (Lanes, [Lanes; CHAINS]) {
-    let mut products = [k.one; CHAINS];
+    let mut products = [k.one.0; CHAINS];
     let gathered = pairs.len() - leaves.pairs;
     let (both, alone) = pairs.as_chunks::<CHAINS>();
-    let (before_both, before_alone) = before.as_chunks_mut::<CHAINS>();
     for (number, pairs) in both.iter().take(AHEAD).enumerate() {
         let of = (leaves, gathered);
         subtract_both(prime, k, number, (blocks, of), pairs, specials);
     }
-    for (number, (pairs, before)) in both.iter().zip(before_both).enumerate() {
+    for (number, pairs) in both.iter().enumerate() {
         if let Some(pairs) = both.get(number + AHEAD) {
             let of = (leaves, gathered);
             subtract_both(prime, k, number + AHEAD, (blocks, of), pairs, specials);
         }
-        *before = products;
-        let [d, e] = [
-            &blocks[pairs[0].right as usize].x,
-            &blocks[pairs[1].right as usize].x,
-        ];
-        products = turns::multiply::<FEW, true>([&products[0], &products[1]], [d, e], k);
+        products[0] = extend::<FEW>(products[0], &mut blocks[pairs[0].right as usize], k);
+        products[1] = extend::<FEW>(products[1], &mut blocks[pairs[1].right as usize], k);
     }
-    if let ([pair], [before]) = (alone, before_alone) {
+    if let [pair] = alone {
         let of = (leaves, gathered);
         begin(prime, k, (blocks, of), (pairs.len() - 1, pair), specials);
-        *before = products[0];
-        products[0] = products[0].multiply(&blocks[pair.right as usize].x, k);
+        products[0] = extend::<FEW>(products[0], &mut blocks[pair.right as usize], k);
     }
-    let [first, second] = products;
+    let [first, second] = products.map(digits);
     (first.multiply(&second, k), [second, first])
+}
+
+/// The product with one difference more, and in place of that of y its product with those before.
+#[inline(always)]
+fn extend<const FEW: bool>(
+    product: [Vector; 5],
+    differences: &mut Block,
+    k: &Constants,
+) -> [Vector; 5] {
+    let Block { x, y } = differences;
+    let [next, slope] = shared::multiply_uncarried::<FEW>([x, y], product, k);
+    *y = digits(slope);
+    next
 }
 
 /// Steps by which differences come before the products with them: so long what is written takes to be read.
@@ -288,7 +289,7 @@ fn subtract_both<B: PrimeField>(
     begin(prime, k, (blocks, leaves), (place + 1, second), specials);
 }
 
-/// The difference of the x of a pair in place of the right one, gathered first if it is of the last ones, of leaves.
+/// The differences of a pair in place of the right one, gathered first if it is of the last ones, of leaves.
 #[inline(always)]
 fn begin<B: PrimeField>(
     prime: Prime<B>,
@@ -311,7 +312,14 @@ pub(super) fn plain(left: &Block, right: &Block, difference: &Lanes) -> bool {
     near | left.y.0[0].min(right.y.0[0]).zeros() == 0
 }
 
-/// The difference of the x of a pair in place of the right one.
+/// The difference of the y, as a factor.
+#[inline(always)]
+pub(super) fn rise(left: &Block, right: &Block, k: &Constants) -> Lanes {
+    let rise = unrolled!(5, j => right.y.0[j].sub(left.y.0[j]));
+    signed_digits(lift(rise, &k.p3))
+}
+
+/// The differences of a pair in place of the right one.
 #[inline(always)]
 pub(super) fn subtract(
     k: &Constants,
@@ -321,14 +329,19 @@ pub(super) fn subtract(
     specials: &mut Vec<Special>,
 ) {
     let (left, right) = (&blocks[pair.left as usize], &blocks[pair.right as usize]);
-    let difference = right.x.subtract(&left.x, &k.p3, k);
+    let x = right.x.subtract(&left.x, &k.p3, k);
+    let plain = plain(left, right, &x);
+    let differences = Block {
+        x,
+        y: rise(left, right, k),
+    };
     // Each written where it is made, so that what is common stays in registers.
-    if plain(left, right, &difference) {
-        blocks[pair.right as usize].x = difference;
+    if plain {
+        blocks[pair.right as usize] = differences;
     } else {
         // SAFETY: `Constants` hold vectors, which exist only where the features do.
-        let exact = unsafe { exact(place, left, right, difference, specials, k) };
-        blocks[pair.right as usize].x = exact;
+        let exact = unsafe { exact(place, left, right, differences, specials, k) };
+        blocks[pair.right as usize] = exact;
     }
 }
 
@@ -340,15 +353,12 @@ fn quarters<T>(all: &[T]) -> &[[[T; AT_ONCE]; 4]] {
 
 /// Finishes the additions, last first.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-#[allow(clippy::too_many_arguments)]
 fn backward<const FEW: bool>(
     k: &Constants,
     blocks: &mut [Block],
     pairs: &[Pair],
-    before: &[Lanes],
     specials: &[Special],
-    inverse: Lanes,
-    chains: [Lanes; CHAINS],
+    (inverse, chains): (Lanes, [Lanes; CHAINS]),
     (source, fetches): (&[[u64; 8]], Fetches<'_>),
 ) {
     let mut inverses = unrolled!(2, i => inverse.multiply_uncarried(&chains[i], k));
@@ -360,10 +370,9 @@ fn backward<const FEW: bool>(
     let mut points = quarters(points).iter();
     let mut scalars = scalars.as_chunks::<IN_ORDER>().0.iter();
     let mut specials = specials.iter().rev().peekable();
-    let groups = pairs.chunks(CHAINS).zip(before.chunks(CHAINS));
-    for (number, (pairs, before)) in groups.enumerate().rev() {
+    for (number, pairs) in pairs.chunks(CHAINS).enumerate().rev() {
         let special = specials.peek().is_some_and(|s| s.pair / CHAINS == number);
-        if let (false, Ok(both), Ok(before)) = (special, pairs.try_into(), before.try_into()) {
+        if let (false, Ok(both)) = (special, pairs.try_into()) {
             let next = if let Some(points) = points.next() {
                 let scalars = scalars.next();
                 Ahead::InOrder(InOrder { points, scalars })
@@ -372,16 +381,17 @@ fn backward<const FEW: bool>(
             } else {
                 Ahead::Nothing
             };
-            add_both::<FEW>(blocks, both, before, &mut inverses, &next, k);
+            add_both::<FEW>(blocks, both, &mut inverses, &next, k);
             continue;
         }
         for i in (0..pairs.len()).rev() {
             let inverse = carry_up(inverses[i], k);
-            let own = inverse.multiply(&before[i], k);
-            let [left, right] = [pairs[i].left as usize, pairs[i].right as usize];
-            inverses[i] = inverse.multiply_uncarried(&blocks[right].x, k);
+            let [left, right] = pairs[i].places();
+            let Block { x, y } = &blocks[right];
+            let slope = inverse.multiply(y, k);
+            inverses[i] = inverse.multiply_uncarried(x, k);
             let special = specials.next_if(|s| s.pair == number * CHAINS + i);
-            blocks[left] = add_special(&blocks[left], &blocks[right], &own, special, k);
+            blocks[left] = add_special(&blocks[left], x, slope, special, k);
         }
     }
 }

@@ -11,10 +11,9 @@ pub(super) struct Special {
     pub(super) pair: usize,
     pub(super) left_identity: u8,
     pub(super) right_identity: u8,
-    pub(super) double: u8,
     pub(super) opposite: u8,
-    /// The right x, in whose place its difference with the left one is.
-    pub(super) right_x: Lanes,
+    /// The right points, in whose place their differences with the left ones are.
+    right: Block,
 }
 
 impl Special {
@@ -27,45 +26,49 @@ impl Special {
     }
 }
 
-/// The denominators of a pair that may hold no plain additions: never zero.
+/// The slopes of a pair that may hold no plain additions, denominators in place of x, which are never zero, and numerators in that of y.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 pub(super) fn exact(
     pair: usize,
     left: &Block,
     right: &Block,
-    difference: Lanes,
+    differences: Block,
     specials: &mut Vec<Special>,
     k: &Constants,
-) -> Lanes {
+) -> Block {
     let (left_identity, right_identity) = (left.y.zeros(), right.y.zeros());
     let identities = left_identity | right_identity;
-    let same_x = if difference.0[0].low_halves_below_eight() == 0 {
+    let same_x = if differences.x.0[0].low_halves_below_eight() == 0 {
         0
     } else {
-        difference.canonical(k).zeros() & !identities
+        differences.x.canonical(k).zeros() & !identities
     };
     if same_x | identities == 0 {
-        return difference;
+        return differences;
     }
     let mut double = 0;
-    let mut result = difference;
+    let mut result = differences;
     if same_x != 0 {
         let (left_y, right_y) = (carry(left.y.0, k), carry(right.y.0, k));
         double = same_x & right_y.subtract(&left_y, &k.p3, k).canonical(k).zeros();
-        result = result.select(double, &left_y.add(&left_y, k));
+        let three = left.x.square(k).multiply(&k.forty_eight, k);
+        result = Block {
+            x: result.x.select(double, &left_y.add(&left_y, k)),
+            y: result.y.select(double, &three),
+        };
     }
     let opposite = same_x & !double;
     let special = Special {
         pair,
         left_identity,
         right_identity,
-        double,
         opposite,
-        right_x: right.x,
+        right: *right,
     };
     specials.push(special);
-    result.select(identities | opposite, &k.one)
+    result.x = result.x.select(identities | opposite, &k.one);
+    result
 }
 
 /// Finishes the additions of a block that may not all be plain.
@@ -73,28 +76,23 @@ pub(super) fn exact(
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 pub(super) fn add_special(
     left: &Block,
-    right: &Block,
-    inverse: &Lanes,
+    difference: &Lanes,
+    slope: Lanes,
     special: Option<&Special>,
     k: &Constants,
 ) -> Block {
     let Some(special) = special else {
-        return add_plain(left, right, inverse, k);
+        return add_plain(left, difference, slope, k);
     };
-    let mut rise = right.y.subtract(&left.y, &k.p3, k);
-    if special.double != 0 {
-        let three = left.x.square(k).multiply(&k.forty_eight, k);
-        rise = rise.select(special.double, &three);
-    }
-    let slope = rise.multiply(inverse, k);
+    let right = &special.right;
     let square = slope.square_uncarried(k);
-    let (x1, x2) = (left.x.0, special.right_x.0);
+    let (x1, x2) = (left.x.0, right.x.0);
     let x = unrolled!(5, j => square[j].add(k.p5[j]).sub(x1[j].add(x2[j])));
     let x = Lanes::reduced(x, k);
     let sum = finish(left, slope, x, k);
     let (left_y, right_y) = (carry(left.y.0, k), carry(right.y.0, k));
     Block {
-        x: special.choose(&sum.x, &left.x, &special.right_x, k),
+        x: special.choose(&sum.x, &left.x, &right.x, k),
         y: special.choose(&sum.y, &left_y, &right_y, k),
     }
 }

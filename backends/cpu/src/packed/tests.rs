@@ -112,6 +112,50 @@ fn compare<F: PrimeField>(prime: Prime<F>, a: &[[u64; 5]; 8], b: &[[u64; 5]; 8])
     }
 }
 
+/// Products of slopes below 6 p with runs below `20 p + 2^215`, 3 p more: below 6 p at every pace.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn compare_falls<F: PrimeField>(prime: Prime<F>, slopes: &[[u64; 5]; 8], runs: &[[u64; 5]; 8]) {
+    let k = prime.constants();
+    let (a, b) = (lanes(prime.ifma, slopes), lanes(prime.ifma, runs));
+    let few = turns::multiply_onto::<true, false>(&k.p3, [&a, &a], [&b, &b], k);
+    let others = turns::multiply_onto::<false, false>(&k.p3, [&a, &a], [&b, &b], k);
+    let bound = limbs(&carry(k.p3.map(|limb| limb.add(limb)), k))[0];
+    let scale = F::from_u128(1 << 104).square() * F::from(1 << 52);
+    for product in few.into_iter().chain(others) {
+        let product = carry_up(product, k);
+        for (own, (slope, run)) in limbs(&product).iter().zip(slopes.iter().zip(runs)) {
+            assert_eq!(
+                element::<F>(own) * scale,
+                element::<F>(slope) * element::<F>(run)
+            );
+            assert!(own.iter().rev().lt(bound.iter().rev()));
+        }
+    }
+}
+
+/// The largest and other slopes and runs.
+#[test]
+fn falls_of_all_slopes() {
+    fn here<F: PrimeField>(slopes: &[[u64; 5]; 8], runs: &[[u64; 5]; 8]) {
+        if let Some(prime) = packed::<F>() {
+            // SAFETY: `prime` holds an `Ifma`.
+            unsafe { compare_falls(prime, slopes, runs) };
+        }
+    }
+    let pattern = |index: usize, top: u64| -> [u64; 5] {
+        let limb = |i: usize| EDGES[index >> (3 * i) & 7];
+        let highest = top - [0, 1, 2, top / 2][index >> 12 & 3];
+        core::array::from_fn(|i| if i < 4 { limb(i) } else { highest })
+    };
+    for block in 0..1 << 11 {
+        let slopes = core::array::from_fn(|lane| pattern(8 * block + lane, (6 << 46) - 1));
+        let other = |lane: usize| ((8 * block + lane) * 20_077 + 17) & 0x3fff;
+        let runs = core::array::from_fn(|lane| pattern(other(lane), (20 << 46) | 128));
+        here::<Fp>(&slopes, &runs);
+        here::<Fq>(&slopes, &runs);
+    }
+}
+
 fn compare_here<F: PrimeField>(a: &[[u64; 5]; 8], b: &[[u64; 5]; 8]) {
     if let Some(prime) = packed::<F>() {
         // SAFETY: `prime` holds an `Ifma`.
