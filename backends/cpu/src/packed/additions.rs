@@ -1,4 +1,4 @@
-//! What is done to a pair of additions once their inverses are known; forms and bounds as in [`super::points`].
+//! What is done to a pair of additions once the inverses of all before them are known; forms and bounds as in [`super::points`].
 
 use super::lanes::{Lanes, carry, digits, lift, signed_digits};
 use super::points::{Block, Pair};

@@ -9,7 +9,7 @@
 //!
 //! **Bounds.** Coordinates are below `2 p + 2^213`, so differences plus 3 p are positive. The x limbs are normal; y limbs
 //! are signed, those of gathered points below 2^52 and those of sums less than 2^57 more than those of their left
-//! operands. The identity is (0, 0) exactly: y = 0 is on neither curve.
+//! operands. Products of differences, and slopes, are below 6 p. The identity is (0, 0) exactly: y = 0 is on neither curve.
 
 use ff::PrimeField;
 use pasta_curves::arithmetic::VartimeField;
@@ -265,8 +265,8 @@ fn extend<const FEW: bool>(
     k: &Constants,
 ) -> [Vector; 5] {
     let Block { x, y } = differences;
-    let [next, slope] = shared::multiply_uncarried::<FEW>([x, y], product, k);
-    *y = digits(slope);
+    let [next, rise] = shared::multiply_uncarried::<FEW>([x, y], product, k);
+    *y = digits(rise);
     next
 }
 

@@ -9,9 +9,9 @@ use super::prime::Constants;
 #[derive(Clone, Copy)]
 pub(super) struct Special {
     pub(super) pair: usize,
-    pub(super) left_identity: u8,
-    pub(super) right_identity: u8,
-    pub(super) opposite: u8,
+    left_identity: u8,
+    right_identity: u8,
+    opposite: u8,
     /// The right points, in whose place their differences with the left ones are.
     right: Block,
 }
