@@ -249,14 +249,32 @@ fn points<C: Curve, B: Backend<C>>(cpu: &B, timer: &Timer) -> Result<()> {
 }
 
 /// Sums whose points or scalars are chosen to take long.
-const ADVERSARIAL: [&str; 4] = [
+const ADVERSARIAL: [&str; 5] = [
     "msm of equal points",
     "msm of equal scalars",
     "msm of zeros",
     "msm of zeros and others",
+    "msm of ever longer scalars",
 ];
 
-/// Sums with full scalars where all points are the same, or all scalars; with nothing but zeros; with every other one zero.
+/// Scalars of full size but for some groups of eight, a bit longer whenever about so many of those left have been found.
+fn ever_longer<F: Field>(scalars: &mut [F]) {
+    let mut left: Vec<usize> = (0..scalars.len() / 8).collect();
+    for bits in 0..24 {
+        let step = (left.len() / 32).max(1);
+        for group in left.iter().step_by(step) {
+            let short = F::from(1 << bits);
+            scalars[8 * group..][..8].fill(short);
+        }
+        left = (left.iter().enumerate())
+            .filter(|(i, _)| !i.is_multiple_of(step))
+            .map(|(_, group)| *group)
+            .collect();
+    }
+}
+
+/// Sums with full scalars where all points are the same, or all scalars; with nothing but zeros; with every other one zero; where those that
+/// are looked at first are shorter than all others.
 fn adversarial<C: Curve, B: Backend<C>>(cpu: &B, points: &[C], timer: &Timer) -> Result<()> {
     for log_n in [10, 12, 14, 18] {
         let count = 1 << log_n;
@@ -270,11 +288,14 @@ fn adversarial<C: Curve, B: Backend<C>>(cpu: &B, points: &[C], timer: &Timer) ->
         let mut others = scalars.clone();
         let zero = zeros[0];
         others.iter_mut().step_by(2).for_each(|own| *own = zero);
-        let [of_points, of_scalars, of_zeros, of_others] = &names;
+        let mut longer = scalars.clone();
+        ever_longer(&mut longer);
+        let [of_points, of_scalars, of_zeros, of_others, of_longer] = &names;
         timer.time(of_points, count, || cpu.msm(&point, &scalars))?;
         timer.time(of_scalars, count, || cpu.msm(points, &scalar))?;
         timer.time(of_zeros, count, || cpu.msm(points, &zeros))?;
         timer.time(of_others, count, || cpu.msm(points, &others))?;
+        timer.time(of_longer, count, || cpu.msm(points, &longer))?;
     }
     Ok(())
 }

@@ -121,9 +121,9 @@ impl Integers {
         }
     }
 
-    /// Those of some other scalars in place of narrow ones. What is larger than given is zero, and told to the caller.
+    /// Those of some other scalars in place of narrow ones. What is larger than given is zero, and the caller gets its place.
     #[cfg(target_arch = "x86_64")]
-    pub(crate) fn tell<F: Field>(
+    pub(crate) fn replace<F: Field>(
         &mut self,
         level: Level,
         values: &[F],
@@ -135,24 +135,13 @@ impl Integers {
         };
         *largest = most;
         narrow.resize(values.len(), 0);
-        let fits = |values: &[F], narrow: &mut [i32]| {
-            kernels::narrow(level, values, narrow).is_some_and(|own| own <= most)
-        };
-        if fits(values, narrow) {
+        if kernels::narrow(level, values, narrow).is_some_and(|own| own <= most) {
             return;
         }
         for (start, (values, narrow)) in values.chunks(8).zip(narrow.chunks_mut(8)).enumerate() {
-            if fits(values, narrow) {
-                continue;
-            }
-            for (i, (value, narrow)) in values.iter().zip(narrow).enumerate() {
-                let mut own = [0];
-                let fits = fits(core::slice::from_ref(value), &mut own);
-                *narrow = if fits { own[0] } else { 0 };
-                if !fits {
-                    larger(8 * start + i);
-                }
-            }
+            let fit = kernels::narrow_some(level, values, most, narrow);
+            let others = (0..values.len()).filter(|i| fit >> i & 1 == 0);
+            others.for_each(|i| larger(8 * start + i));
         }
     }
 

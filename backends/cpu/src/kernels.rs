@@ -185,6 +185,20 @@ pub(crate) fn narrow<F: Field>(level: Level, values: &[F], narrow: &mut [i32]) -
     None
 }
 
+/// Up to eight integers as integers, of at most so large a magnitude: a bit for each of these, others become zero.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn narrow_some<F: Field>(
+    level: Level,
+    values: &[F],
+    most: u32,
+    narrow: &mut [i32],
+) -> u8 {
+    match level.prime() {
+        Some(prime) => scalars::narrow_some(prime, values, most, narrow),
+        None => 0,
+    }
+}
+
 /// Integers as magnitudes, eight an octet, the last one padded with zeros.
 pub(crate) fn octets<F: Field>(level: Level, values: &[F], octets: &mut [Octet]) {
     #[cfg(target_arch = "x86_64")]

@@ -32,32 +32,40 @@ pub(crate) fn msm<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -
 
 /// The sum of as many points as scalars.
 fn sum<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Point<C> {
+    #[cfg(target_arch = "x86_64")]
+    if (points.len() <= FEW || !are_wide(scalars))
+        && let Some(source) = Source::of(level, points)
+        && let Some(short) = streams::of_scalars::<C>(level, source, scalars)
+            .or_else(|| sections::of_scalars::<C>(level, source, scalars))
+        // Otherwise they have been misjudged, and a copy of most would take longer than to begin again.
+        && short.long.len() <= points.len() / 2
+    {
+        let of_short = finished::<C>(short.addends);
+        if short.long.is_empty() {
+            return of_short;
+        }
+        let long = || short.long.iter().map(|i| *i as usize);
+        let points: Vec<C> = long().map(|i| points[i]).collect();
+        let scalars: Vec<Scalar<C>> = long().map(|i| scalars[i]).collect();
+        // Not judged by some of them once more, which could mislead again and again.
+        return of_short + of_any_size::<C>(level, &points, &scalars);
+    }
+    of_any_size::<C>(level, points, scalars)
+}
+
+/// The same, of scalars that are all looked at unless they seem to be of full size.
+fn of_any_size<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Point<C> {
     if points.len() > FEW
         && are_wide(scalars)
         && let Some(sum) = full::<C>(level, points, scalars)
     {
         return sum;
     }
-    #[cfg(target_arch = "x86_64")]
-    if let Some(source) = Source::of(level, points)
-        && let Some(short) = streams::untold::<C>(level, source, scalars)
-            .or_else(|| sections::untold::<C>(level, source, scalars))
-    {
-        let of_short = finished::<C>(short.addends);
-        if short.long.is_empty() {
-            return of_short;
-        }
-        // Fewer each time: those by which all were judged are not among them.
-        let long = || short.long.iter().map(|i| *i as usize);
-        let points: Vec<C> = long().map(|i| points[i]).collect();
-        let scalars: Vec<Scalar<C>> = long().map(|i| scalars[i]).collect();
-        return of_short + sum::<C>(level, &points, &scalars);
-    }
-    told::<C>(level, points, scalars)
+    of_integers::<C>(level, points, scalars)
 }
 
-/// The sum with scalars that are told as integers first.
-fn told<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Point<C> {
+/// The sum with scalars that become integers first.
+fn of_integers<C: Curve>(level: Level, points: &[C], scalars: &[Scalar<C>]) -> Point<C> {
     let scalars = Integers::new(level, scalars);
     let bits = scalars.bits();
     if bits == 0 {
@@ -187,12 +195,12 @@ fn divided<C: Curve>(
             scalars.bias(&windows);
             #[cfg(target_arch = "x86_64")]
             if let Some(addends) =
-                streams::told::<C>(level, points, &scalars, (&windows, parts.len()))
+                streams::of_integers::<C>(level, points, &scalars, (&windows, parts.len()))
             {
                 return horner::<C>(0, &in_order(addends));
             }
             let alone = (&windows, parts.len());
-            if let Some(addends) = sections::sum::<C>(level, points, &scalars, alone) {
+            if let Some(addends) = sections::of_integers::<C>(level, points, &scalars, alone) {
                 return horner::<C>(0, &in_order(vec![addends]));
             }
             parallel::map(parts.into_iter(), |(own, range)| {

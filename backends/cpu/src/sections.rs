@@ -49,7 +49,7 @@ struct Terms {
 }
 
 /// Addends of all sections, if there is one window of many buckets and many points.
-pub(crate) fn sum<C: Curve>(
+pub(crate) fn of_integers<C: Curve>(
     level: Level,
     points: Source<'_, C::Base>,
     scalars: &Integers,
@@ -68,9 +68,9 @@ pub(crate) fn sum<C: Curve>(
     Some(of_terms(level, (points, &terms), (size, each), threads))
 }
 
-/// The same of scalars that are told as integers chunk by chunk, if some of them show that they are so short.
+/// The same of scalars that become integers chunk by chunk, if some of them show that they are so short.
 #[cfg(target_arch = "x86_64")]
-pub(crate) fn untold<C: Curve>(
+pub(crate) fn of_scalars<C: Curve>(
     level: Level,
     points: Source<'_, C::Base>,
     scalars: &[Scalar<C>],
@@ -95,18 +95,18 @@ pub(crate) fn untold<C: Curve>(
         return None;
     }
     let each = buckets_of_a_part(points.len(), size, threads);
-    let told = parallel::map(chunks(points.len()), |range| {
+    let found = parallel::map(chunks(points.len()), |range| {
         let (mut integers, mut digits) = (Integers::Narrow(Vec::new(), 0), Vec::new());
         let mut long = Vec::new();
         let own = &scalars[range.clone()];
-        integers.tell(level, own, size as u32, |i| {
+        integers.replace(level, own, size as u32, |i| {
             long.push((range.start + i) as u32);
         });
         let all = 0..own.len();
         kernels::digits::<Scalar<C>>(level, &integers, (&windows, 0), &all, &mut digits);
         (Terms::new(level, &digits, (size / each, each)), long)
     });
-    let (terms, long): (Vec<_>, Vec<_>) = told.into_iter().unzip();
+    let (terms, long): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     Some(Short {
         addends: vec![of_terms(level, (points, &terms), (size, each), threads)],
         long: long.concat(),
@@ -283,7 +283,7 @@ mod tests {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
                 let own = || {
                     let source = Source::of(level, &points)?;
-                    untold::<EqAffine>(level, source, &scalars)
+                    of_scalars::<EqAffine>(level, source, &scalars)
                 };
                 let own = pool.unwrap().install(own);
                 assert_eq!(own.is_none(), level == Level::PORTABLE);

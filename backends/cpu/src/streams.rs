@@ -64,13 +64,13 @@ impl<'a> Ranges<'a> {
 }
 
 /// Scalars that are integers already.
-struct Told<'a, F> {
+struct OfIntegers<'a, F> {
     ranges: Ranges<'a>,
     integers: &'a Integers,
     field: core::marker::PhantomData<F>,
 }
 
-impl<F: Field> Supply for Told<'_, F> {
+impl<F: Field> Supply for OfIntegers<'_, F> {
     fn take(&mut self) -> Option<Range<usize>> {
         self.ranges.take()
     }
@@ -85,7 +85,7 @@ impl<F: Field> Supply for Told<'_, F> {
 }
 
 /// Scalars that become integers when their range is taken: they are fetched with the points, beside additions.
-struct Untold<'a, F> {
+struct OfScalars<'a, F> {
     ranges: Ranges<'a>,
     scalars: &'a [F],
     words: &'a [[u64; 4]],
@@ -95,7 +95,7 @@ struct Untold<'a, F> {
     long: Vec<u32>,
 }
 
-impl<F: Field> Supply for Untold<'_, F> {
+impl<F: Field> Supply for OfScalars<'_, F> {
     fn take(&mut self) -> Option<Range<usize>> {
         self.ranges.take()
     }
@@ -104,7 +104,7 @@ impl<F: Field> Supply for Untold<'_, F> {
         let (own, most) = (&self.scalars[range.clone()], self.ranges.windows.buckets());
         let long = |i| self.long.push((range.start + i) as u32);
         self.integers
-            .tell(self.ranges.level, own, most as u32, long);
+            .replace(self.ranges.level, own, most as u32, long);
         let all = 0..range.len();
         self.ranges.digits::<F>(&self.integers, &all, digits);
     }
@@ -115,7 +115,7 @@ impl<F: Field> Supply for Untold<'_, F> {
 }
 
 /// Addends of every thread, if there is one window of few buckets and the level has trees.
-pub(crate) fn told<C: Curve>(
+pub(crate) fn of_integers<C: Curve>(
     level: Level,
     points: Source<'_, C::Base>,
     integers: &Integers,
@@ -127,7 +127,7 @@ pub(crate) fn told<C: Curve>(
     }
     level.prime::<C::Base>()?;
     let taken = AtomicUsize::new(0);
-    let supply = || Told::<Scalar<C>> {
+    let supply = || OfIntegers::<Scalar<C>> {
         ranges: Ranges::new(level, windows, points.len(), &taken),
         integers,
         field: core::marker::PhantomData,
@@ -145,7 +145,7 @@ pub(crate) struct Short<B> {
 }
 
 /// The sum, if most scalars are so short that few buckets get many points each.
-pub(crate) fn untold<C: Curve>(
+pub(crate) fn of_scalars<C: Curve>(
     level: Level,
     points: Source<'_, C::Base>,
     scalars: &[Scalar<C>],
@@ -160,7 +160,7 @@ pub(crate) fn untold<C: Curve>(
         return None;
     }
     let taken = AtomicUsize::new(0);
-    let supply = || Untold {
+    let supply = || OfScalars {
         ranges: Ranges::new(level, &windows, points.len(), &taken),
         scalars,
         words: prime.words(scalars),

@@ -193,3 +193,53 @@ proptest! {
         programs_agree::<Fq>(&steps, &cells, rows);
     }
 }
+
+/// Lane by lane, whatever the others hold: the largest that fits and what is just beyond, and elements that differ from a small one by a bit of
+/// what is stored.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn integers_are_replaced_by_those_that_fit() {
+    fn check<F: Field>(level: Level) {
+        let signed = |v: i64| {
+            let magnitude = F::from(v.unsigned_abs());
+            if v < 0 { -magnitude } else { magnitude }
+        };
+        let stored = F::from(2).pow_vartime([256]).invert().unwrap_or(F::ZERO);
+        let bit = |bit: u64| F::from(2).pow_vartime([bit]) * stored;
+        for most in [1, 9, 128, 1 << 15, i32::MAX as u32, u32::MAX] {
+            let edges = [0, 1, -1, 2].map(i64::from).into_iter();
+            let edges = edges.chain([0, 1].map(|more| i64::from(most) + more));
+            let edges: Vec<i64> = edges.flat_map(|edge| [edge, -edge]).collect();
+            let small = edges.iter().map(|edge| (signed(*edge), Some(*edge)));
+            let near = |i| [bit(i), -bit(i)].map(|bit| (signed(edges[i as usize % 5]) + bit, None));
+            let others = (0..256).flat_map(near);
+            let all: Vec<(F, Option<i64>)> = small.chain(others).collect();
+            let fits = |(value, edge): &(F, Option<i64>)| {
+                let own = edge.or_else(|| (-5..6).find(|small| signed(*small) == *value));
+                own.filter(|own| own.unsigned_abs() <= u64::from(most.min(i32::MAX as u32)))
+            };
+            for length in [1, 5, 8, 19, all.len()] {
+                for start in (0..=all.len() - length).step_by(7) {
+                    let own = &all[start..start + length];
+                    let values: Vec<F> = own.iter().map(|(value, _)| *value).collect();
+                    let mut integers = Integers::Narrow(vec![7; 3], 0);
+                    let mut others = Vec::new();
+                    integers.replace(level, &values, most, |i| others.push(i));
+                    let Integers::Narrow(narrow, _) = integers else {
+                        panic!("they stay narrow");
+                    };
+                    let wanted: Vec<_> = own.iter().map(fits).collect();
+                    let zero_else = wanted.iter().map(|own| own.unwrap_or(0) as i32);
+                    assert_eq!(narrow, zero_else.collect::<Vec<_>>(), "{most} {start}");
+                    let left: Vec<_> = (0..length).filter(|i| wanted[*i].is_none()).collect();
+                    assert_eq!(others, left, "{most} {start} {length}");
+                }
+            }
+        }
+    }
+    let packed = |level: &Level| level.ifma().is_some();
+    for level in Level::of_this_machine().into_iter().filter(packed) {
+        check::<Fp>(level);
+        check::<Fq>(level);
+    }
+}

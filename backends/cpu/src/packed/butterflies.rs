@@ -291,15 +291,14 @@ fn fourth_layer(ifma: Ifma, part: &mut [Loose], twiddles: &[Known], k: &Constant
 /// `s = (w + w^3) / 2`, the sum is `c (z_1 - z_3) + s (z_1 + z_3)`, the one with 3 w for w `s (..) - c (..)`: two products, not four.
 #[inline(always)]
 fn next_layers(ifma: Ifma, v: &mut [Loose; 8], [i, c, s]: &[Known; 3], k: &Constants) {
-    let t = i.multiply(ifma, &v[4].minus(&v[6]), k);
+    let [t, r] = i.multiply_both(ifma, [&v[4].minus(&v[6]), &v[3]], k);
     let even = v[0].minus(&v[2]);
     let (sum, other) = (v[0].plus(&v[2]), v[4].plus(&v[6]));
     (v[2], v[6]) = (even.plus(&t), even.minus(&t));
+    let (even, odd) = (v[1].plus(&r), v[1].minus(&r));
     // Sums of all are from 0 to 16 p.
     v[0] = sum.plus(&other).minus(&Loose(k.p8));
     v[4] = sum.minus(&other);
-    let t = i.multiply(ifma, &v[3], k);
-    let (even, odd) = (v[1].plus(&t), v[1].minus(&t));
     let (difference, sum) = (v[5].minus(&v[7]), v[5].plus(&v[7]));
     let (t, u) = (c.multiply(ifma, &difference, k), s.multiply(ifma, &sum, k));
     let (sum, difference) = (u.plus(&t), u.minus(&t));

@@ -46,6 +46,38 @@ fn narrow_words<F: PrimeField>(
     small.largest()
 }
 
+/// Up to eight integers as integers, if they are of less than 31 bits and of at most so large a magnitude: a bit for each of these, others become zero.
+pub(crate) fn narrow_some<F: PrimeField>(
+    prime: Prime<F>,
+    values: &[F],
+    most: u32,
+    narrow: &mut [i32],
+) -> u8 {
+    // SAFETY: `prime` holds an `Ifma`, which proves the features.
+    unsafe { narrow_some_words(prime, prime.words(values), most, narrow) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
+fn narrow_some_words<F: PrimeField>(
+    prime: Prime<F>,
+    values: &[Word],
+    most: u32,
+    narrow: &mut [i32],
+) -> u8 {
+    let (mut padded, mut all) = ([[0; 4]; 8], [0; 8]);
+    padded[..values.len()].copy_from_slice(values);
+    let mut small = Small::new(prime);
+    small.tell(&padded, &mut all);
+    let lanes = small.of_at_most(most.min(i32::MAX as u32));
+    let mut fit = 0;
+    for (i, (to, own)) in narrow.iter_mut().zip(all).take(values.len()).enumerate() {
+        let own_fits = lanes >> PLACE[i] & 1 != 0;
+        fit |= u8::from(own_fits) << i;
+        *to = if own_fits { own } else { 0 };
+    }
+    fit
+}
+
 /// Elements that are told as integers, eight at a time, and what all of them have in common.
 struct Small {
     ifma: Ifma,
@@ -96,6 +128,14 @@ impl Small {
         self.largest = self.largest.max(magnitude);
         let signed = magnitude.subtracted_from(!positive, zero);
         signed.permuted(self.order).store_low_integers(narrow);
+    }
+
+    /// The lanes in which all were integers of at most so large a magnitude.
+    #[inline(always)]
+    fn of_at_most(&self, most: u32) -> u8 {
+        let equal = self.low.and(self.k.mask).or(self.high).zeros();
+        let over = Vector::splat(self.ifma, most.into()).sub(self.largest);
+        equal & over.sar::<63>().zeros()
     }
 
     /// The largest magnitude, if all are of less than 31 bits.
