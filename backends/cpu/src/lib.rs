@@ -3,7 +3,7 @@
 //! Field arithmetic of `pasta_curves`, eight elements at a time where the machine can ([`level`]), on the global rayon
 //! pool. One operation family a file, named as in
 //! `zkernel-backend-reference`, which defines what they mean: [`columns`], [`bases`], `commit` and `msm` (over batched affine additions),
-//! `ntt`, `eval`, `linear`.
+//! `ntt`, `eval`, `linear` and `folds`.
 
 mod affine;
 pub mod bases;
@@ -17,6 +17,7 @@ mod division;
 mod eisenstein;
 mod ends;
 mod eval;
+mod folds;
 mod groups;
 mod halves;
 mod hexagons;
@@ -249,23 +250,23 @@ impl<C: Curve> Backend<C> for Cpu {
         f: &Self::Columns,
         a: &Self::Columns,
     ) -> Result<(Scalar<C>, Scalar<C>)> {
-        linear::cross_columns(self.level, f, a)
+        folds::cross_columns(self.level, f, a)
     }
 
     fn fold_columns(&self, columns: &Self::Columns, u: Scalar<C>) -> Result<Self::Columns> {
-        linear::fold_columns(self.level, columns, u)
+        folds::fold_columns(self.level, columns, u)
     }
 
     fn cross_rows(&self, f: &Self::Columns, a: &Self::Columns) -> Result<(Scalar<C>, Scalar<C>)> {
-        linear::cross_rows(self.level, f, a)
+        folds::cross_rows(self.level, f, a)
     }
 
     fn fold_rows(&self, columns: &Self::Columns, u: Scalar<C>) -> Result<Self::Columns> {
-        linear::fold_rows(self.level, columns, u)
+        folds::fold_rows(self.level, columns, u)
     }
 
     fn expand(&self, f: &Self::Columns, weights: &[Scalar<C>]) -> Result<Self::Columns> {
-        linear::expand(self.level, f, weights)
+        folds::expand(self.level, f, weights)
     }
 
     fn fold_bases(

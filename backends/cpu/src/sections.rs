@@ -21,7 +21,8 @@ use crate::msm::Addends;
 use crate::parallel;
 #[cfg(target_arch = "x86_64")]
 use crate::streams::{Short, largest_of_some};
-use crate::terms::{bucket, place};
+use crate::terms::order::Order;
+use crate::terms::{count_each, place_each};
 
 /// About so many terms are in a part.
 const TERMS_OF_A_PART: usize = 1 << 14;
@@ -190,7 +191,8 @@ impl Terms {
         let part = |digit: &u32| (bucket(digit) >> width).min(NO_PART.into()) as u8;
         let part_of_terms: Vec<u8> = digits.iter().map(part).collect();
         let (mut placed, mut starts) = ([0; CHUNK], vec![0; parts + 1]);
-        place(level, (&terms, &part_of_terms), (&mut placed, &mut starts));
+        let own = (&terms[..], &part_of_terms[..]);
+        Order::new().place(level, own, (&mut placed, &mut starts));
         let length = usize::from(starts[parts]);
         let terms = placed[..length].to_vec();
         Self { terms, starts }
@@ -225,24 +227,13 @@ impl Feed for Sorted<'_> {
         self.part = part;
         counts.clear();
         counts.resize(self.each, 0);
-        // The mask tells that no bucket is beyond.
-        let mask = counts.len() - 1;
-        let own = &mut counts[..];
-        for term in self.runs().flatten() {
-            own[bucket(*term) & mask] += 1;
-        }
+        self.runs().for_each(|run| count_each(run, counts));
         true
     }
 
     fn place<const STEP: u32>(&self, (slots, references): (&mut Vec<u32>, &mut [u32])) {
-        let mask = slots.len() - 1;
-        let own = &mut slots[..];
-        for (first, run) in (0..).step_by(CHUNK).zip(self.runs()) {
-            for term in run {
-                let slot = &mut own[bucket(*term) & mask];
-                references[*slot as usize] = (first + term % CHUNK as u32) | term & NEGATED;
-                *slot += STEP;
-            }
+        for run in (0..).step_by(CHUNK).zip(self.runs()) {
+            place_each::<STEP>(run, (slots, references));
         }
     }
 }

@@ -8,23 +8,22 @@ use core::ops::Range;
 use zkernel_backend::Field;
 
 use crate::affine::{Feed, NEGATED};
-use crate::eisenstein::wide::{CHUNK, NO_PART, POINT_BITS, Rows};
+use crate::eisenstein::wide::{CHUNK, POINT_BITS, Rows};
 use crate::eisenstein::{Base, Shape};
 use crate::integers::Octet;
 use crate::kernels;
 use crate::level::Level;
-#[cfg(target_arch = "x86_64")]
-use crate::packed::counts;
 use crate::{parallel, room};
+
+pub(crate) mod order;
+
+use order::{MOST_PARTS, Order};
 
 /// Scalars whose digits are found together.
 const TOGETHER: usize = 1 << 10;
 
 /// About so many terms are in a part.
 const TERMS_OF_A_PART: usize = 1 << 14;
-
-/// Most parts of a window.
-const MOST_PARTS: usize = NO_PART as usize;
 
 /// Buckets, by classes, that are summed before their classes are put together: these stay in the second level of the cache.
 const BUCKETS_TOGETHER: usize = 1 << 15;
@@ -97,7 +96,7 @@ struct Scratch {
     terms: Vec<u32>,
     parts: Vec<u8>,
     placed: [u32; CHUNK],
-    next: [[u32; MOST_PARTS + 1]; AT_ONCE],
+    order: Order,
 }
 
 impl Terms {
@@ -124,7 +123,7 @@ impl Terms {
             terms: vec![0; of_chunk],
             parts: vec![0; of_chunk],
             placed: [0; CHUNK],
-            next: [[0; MOST_PARTS + 1]; AT_ONCE],
+            order: Order::new(),
         };
         parallel::each_with(
             all.zip(scalars.chunks(CHUNK)),
@@ -173,7 +172,7 @@ impl Terms {
             let starts = &mut starts[self.first(window)..][..=self.parts(window).count];
             // Written near by first: of what is far, whole lines would be read before they are written.
             let to = (&mut scratch.placed, starts);
-            place_with(level, own, to, &mut scratch.next);
+            scratch.order.place(level, own, to);
             terms[window * CHUNK..][..scalars.len()]
                 .copy_from_slice(&scratch.placed[..scalars.len()]);
         }
@@ -191,82 +190,6 @@ impl Terms {
     pub(crate) fn give(self) {
         room::give_large(self.terms);
     }
-}
-
-/// Runs of terms at work at a time: what one of them counts need not wait for what another one counted.
-const AT_ONCE: usize = 4;
-
-/// The next places of terms of every part.
-type Next = [u32; MOST_PARTS + 1];
-
-/// Writes terms in the order of their parts, and where each part begins.
-pub(crate) fn place(level: Level, own: (&[u32], &[u8]), to: (&mut [u32; CHUNK], &mut [u16])) {
-    place_with(level, own, to, &mut [[0; MOST_PARTS + 1]; AT_ONCE]);
-}
-
-/// The same, in room that is kept.
-fn place_with(
-    level: Level,
-    (own, parts): (&[u32], &[u8]),
-    (terms, starts): (&mut [u32; CHUNK], &mut [u16]),
-    next: &mut [Next; AT_ONCE],
-) {
-    let quarter = parts.len() / AT_ONCE;
-    let (runs, rest) = parts.split_at(AT_ONCE * quarter);
-    let (first, second) = runs.split_at(2 * quarter);
-    let ((a, b), (c, d)) = (first.split_at(quarter), second.split_at(quarter));
-    for (own, next) in [a, b, c, &parts[3 * quarter..]].into_iter().zip(&mut *next) {
-        count(level, own, starts.len() - 1, next);
-    }
-    let mut end = 0;
-    for part in 0..=MOST_PARTS {
-        if let Some(start) = starts.get_mut(part) {
-            *start = end as u16;
-        }
-        for next in &mut *next {
-            end += core::mem::replace(&mut next[part], end);
-        }
-    }
-    let [of_a, of_b, of_c, of_d] = next;
-    let (runs, rest_of_terms) = own.split_at(AT_ONCE * quarter);
-    let (first, second) = runs.split_at(2 * quarter);
-    let ((ta, tb), (tc, td)) = (first.split_at(quarter), second.split_at(quarter));
-    let (both, others) = (ta.iter().zip(tb), tc.iter().zip(td));
-    let own = both.zip(others);
-    for (((a, b), (c, d)), ((ta, tb), (tc, td))) in a.iter().zip(b).zip(c.iter().zip(d)).zip(own) {
-        write(terms, of_a, *a, *ta);
-        write(terms, of_b, *b, *tb);
-        write(terms, of_c, *c, *tc);
-        write(terms, of_d, *d, *td);
-    }
-    for (part, term) in rest.iter().zip(rest_of_terms) {
-        write(terms, of_d, *part, *term);
-    }
-}
-
-/// Parts up to so many are counted one by one, on vectors.
-#[cfg(any(test, target_arch = "x86_64"))]
-const FEW_PARTS: usize = 64;
-
-/// Counts the terms of so many parts, and of none.
-fn count(level: Level, parts: &[u8], count: usize, own: &mut Next) {
-    own.fill(0);
-    #[cfg(target_arch = "x86_64")]
-    if let Some(ifma) = level.ifma().filter(|_| count <= FEW_PARTS) {
-        counts::count(ifma, parts, &mut own[..count]);
-        own[MOST_PARTS] = parts.len() as u32 - own[..count].iter().sum::<u32>();
-        return;
-    }
-    let _ = (level, count);
-    parts.iter().for_each(|part| own[usize::from(*part)] += 1);
-}
-
-/// Writes a term of a part to its place.
-#[inline(always)]
-fn write(terms: &mut [u32; CHUNK], next: &mut Next, part: u8, term: u32) {
-    let slot = &mut next[usize::from(part)];
-    terms[*slot as usize % CHUNK] = term;
-    *slot += 1;
 }
 
 /// Parts of a window, sorted one after the other.
@@ -317,8 +240,6 @@ impl Feed for Sorted<'_> {
         let buckets = self.terms.parts(self.window).buckets();
         counts.clear();
         counts.resize(buckets.next_power_of_two(), 0);
-        // The mask tells that no bucket is beyond.
-        let mask = counts.len() - 1;
         let own = &mut counts[..];
         let runs = self.runs(part);
         let after = runs.clone().skip(1).map(|(_, run)| run);
@@ -328,9 +249,7 @@ impl Feed for Sorted<'_> {
                 if let Some(line) = lines.next() {
                     fetch(&line[0]);
                 }
-                for term in terms {
-                    own[bucket(*term) & mask] += 1;
-                }
+                count_each(terms, own);
             }
         }
         counts.truncate(buckets);
@@ -340,22 +259,39 @@ impl Feed for Sorted<'_> {
 
     fn place<const STEP: u32>(&self, (slots, references): (&mut Vec<u32>, &mut [u32])) {
         slots.resize(slots.len().next_power_of_two(), 0);
-        let mask = slots.len() - 1;
-        let own = &mut slots[..];
         for (chunk, run) in self.runs(self.part) {
-            let first = (chunk * CHUNK) as u32;
-            for term in run {
-                let slot = &mut own[bucket(*term) & mask];
-                references[*slot as usize] = (first + term % CHUNK as u32) | term & NEGATED;
-                *slot += STEP;
-            }
+            place_each::<STEP>(((chunk * CHUNK) as u32, run), (slots, references));
         }
+    }
+}
+
+/// Counts terms by the buckets of their part, a power of two.
+#[inline(always)]
+pub(crate) fn count_each(terms: &[u32], counts: &mut [u32]) {
+    // It tells that no bucket is beyond.
+    let mask = counts.len() - 1;
+    for term in terms {
+        counts[bucket(*term) & mask] += 1;
+    }
+}
+
+/// Writes references of terms, those of a chunk that begins with the first point, to the next slots of their buckets, a power of two.
+#[inline(always)]
+pub(crate) fn place_each<const STEP: u32>(
+    (first, terms): (u32, &[u32]),
+    (slots, references): (&mut [u32], &mut [u32]),
+) {
+    let mask = slots.len() - 1;
+    for term in terms {
+        let slot = &mut slots[bucket(*term) & mask];
+        references[*slot as usize] = (first + term % CHUNK as u32) | term & NEGATED;
+        *slot += STEP;
     }
 }
 
 /// The bucket of a term in its part.
 #[inline(always)]
-pub(crate) const fn bucket(term: u32) -> usize {
+const fn bucket(term: u32) -> usize {
     (term & !NEGATED) as usize >> POINT_BITS
 }
 
@@ -366,44 +302,4 @@ fn fetch(term: &u32) {
     crate::packed::vector::prefetch::<{ crate::packed::vector::NEAR }, _>(term);
     #[cfg(not(target_arch = "x86_64"))]
     let _ = term;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Of few parts and of many, at all levels, with terms of no part among them.
-    #[test]
-    fn terms_are_placed_by_part() {
-        for level in Level::of_this_machine() {
-            for count in [1, 3, FEW_PARTS, FEW_PARTS + 1, MOST_PARTS] {
-                for length in [0, 3, 257, 1000, CHUNK] {
-                    let part = |i: usize| match (7919 * i + i / 7) % (count + 1) {
-                        own if own == count => NO_PART,
-                        own => own as u8,
-                    };
-                    let parts: Vec<u8> = (0..length).map(part).collect();
-                    let terms: Vec<u32> = (0..length as u32).collect();
-                    let kinds = parts.iter().collect::<std::collections::BTreeSet<_>>();
-                    assert!(length < 1000 || kinds.len() == count + 1);
-                    let (mut placed, mut starts) = ([0; CHUNK], vec![0; count + 1]);
-                    let mut next = [[7; MOST_PARTS + 1]; AT_ONCE];
-                    let own = (&terms[..], &parts[..]);
-                    place_with(level, own, (&mut placed, &mut starts), &mut next);
-                    let of_part = |own: u8| {
-                        let all = terms.iter().zip(&parts);
-                        all.filter(move |(_, part)| **part == own)
-                            .map(|(term, _)| *term)
-                    };
-                    for own in 0..count {
-                        let run = usize::from(starts[own])..usize::from(starts[own + 1]);
-                        let mut run = placed[run].to_vec();
-                        run.sort_unstable();
-                        let wanted: Vec<u32> = of_part(own as u8).collect();
-                        assert_eq!(run, wanted, "{level:?} {count} {length} {own}");
-                    }
-                }
-            }
-        }
-    }
 }
