@@ -11,7 +11,7 @@ use crate::packed::points::{Fetches, IN_ORDER, Packed};
 const LENGTH: usize = 32;
 
 /// Blocks of leaves of a wave: more than from afar, for few points are at work at a time.
-const WAVE: usize = 224;
+const WAVE: usize = 256;
 
 /// Points that are fetched beside a wave: some more than are added, so that the fetches stay ahead.
 const FETCHED: usize = WAVE * 8 * 5 / 4 / IN_ORDER * IN_ORDER;
