@@ -1,10 +1,8 @@
 //! Several inputs under one proof: the values of each are those of the network alone, and no input can be given another's output.
 
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::{Net, Prover, instances};
+use crate::common::{Net, Prover, instances};
 use pasta_curves::Fp;
 use proptest::prelude::*;
 use zkernel_gadgets::model::{GraphError, Honest, Interval, Visibility, run};

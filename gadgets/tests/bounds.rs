@@ -1,9 +1,7 @@
 //! Bounds: every value of a run lies inside them, and a graph whose declared ranges do not follow from them is refused
 //! where soundness rests on them.
 
-mod common;
-
-use common::Net;
+use crate::common::Net;
 use proptest::prelude::*;
 use zkernel_gadgets::model::{Geometry, GraphError, Honest, Interval, Op, Visibility, run};
 

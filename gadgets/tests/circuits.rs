@@ -1,8 +1,6 @@
 //! The circuit equals the integer run exactly, on networks of every gadget and shape; faults that propagate are rejected.
 
-mod common;
-
-use common::{Inject, Net, Prover, instances, value};
+use crate::common::{Inject, Net, Prover, instances, value};
 use proptest::prelude::*;
 use zkernel_gadgets::model::{
     Function, Geometry, Honest, Interval, Owner, Site, Visibility, WeightValues, run,

@@ -1,8 +1,6 @@
 //! Layouts: whatever is split, and however n is chosen, no value changes.
 
-mod common;
-
-use common::Net;
+use crate::common::Net;
 use pasta_curves::Fp;
 use proptest::prelude::*;
 use zkernel_gadgets::model::{

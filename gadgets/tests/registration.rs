@@ -1,9 +1,7 @@
 //! The weights' range proof: proven for honest weights of any width, refused for a weight one beyond its bits, and that
 //! forgery wins where a limb's lookup is removed.
 
-mod common;
-
-use common::Net;
+use crate::common::Net;
 use pasta_curves::{EqAffine, Fp};
 use proptest::prelude::*;
 use zkernel_backend_cpu::Cpu;

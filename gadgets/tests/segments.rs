@@ -1,9 +1,7 @@
 //! A network cut in two: the output of one segment is committed to, and the same commitment is the input of the other.
 //! Both proofs verify with one MSM; another commitment or other values are refused.
 
-mod common;
-
-use common::{Net, Prover, witness};
+use crate::common::{Net, Prover, witness};
 use pasta_curves::{EqAffine, Fp};
 use zkernel_backend_cpu::Cpu;
 use zkernel_engine::{Boundary, Error, executor, prove};
@@ -45,7 +43,7 @@ impl Segment {
     fn prove(&self, boundary: &Boundary<Fp>) -> Result<Proof<EqAffine>, Error> {
         let mut witness = witness(&self.prover.lowered, &self.trace);
         witness.boundaries.push(boundary.shared_as(self.track));
-        let instances = common::instances(&self.prover.lowered, &self.trace);
+        let instances = crate::common::instances(&self.prover.lowered, &self.trace);
         prove(&Cpu::new(), &self.prover.key, &instances, &witness)
     }
 }
@@ -89,7 +87,8 @@ fn two_segments_share_a_commitment() {
             second.prove(&boundary).unwrap(),
         ];
         let other = second.prove(&second.boundary(first.output())).unwrap();
-        let instances = [&first, &second].map(|s| common::instances(&s.prover.lowered, &s.trace));
+        let instances =
+            [&first, &second].map(|s| crate::common::instances(&s.prover.lowered, &s.trace));
         let verdict = |second_proof: &Proof<EqAffine>| {
             let keys = [&first, &second].map(|s| &s.prover.key.verifying);
             let claim = |index: usize, proof| Claim {

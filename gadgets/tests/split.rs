@@ -1,8 +1,6 @@
 //! Networks cut in two: every cut gives the whole network's integers, and what cannot be cut is refused.
 
-mod common;
-
-use common::Net;
+use crate::common::Net;
 use proptest::prelude::*;
 use zkernel_gadgets::model::{
     Graph, Honest, Interval, Node, Op, SplitError, TensorId, Visibility, run,

@@ -1,8 +1,6 @@
 //! Statements: what is proven of an output is exactly what is true of its integers, and nothing else is shown.
 
-mod common;
-
-use common::{Inject, Net, Prover, instances};
+use crate::common::{Inject, Net, Prover, instances};
 use proptest::prelude::*;
 use zkernel_gadgets::model::{
     Graph, Honest, Interval, Relation, RunError, Said, Statement, StatementError, Tensor, TensorId,

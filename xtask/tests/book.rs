@@ -270,7 +270,8 @@ fn every_command_flag_and_field_is_explained() {
 #[test]
 fn every_attack_test_is_listed() {
     let files = names_in("attacks/tests");
-    let paths: Vec<String> = files.iter().map(|f| format!("attacks/tests/{f}")).collect();
+    let files = files.iter().filter(|name| *name != "main.rs");
+    let paths: Vec<String> = files.map(|f| format!("attacks/tests/{f}")).collect();
     let words = code(&read("docs/src/attacks.md"));
     for path in paths {
         assert!(words.contains(&path), "attacks.md does not mention {path}");

@@ -1,5 +1,4 @@
 //! Building small graphs, proving their runs, and injecting faults.
-#![allow(dead_code)]
 
 use pasta_curves::{EqAffine, Fp};
 use zkernel_backend_cpu::Cpu;

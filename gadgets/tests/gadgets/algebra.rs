@@ -11,7 +11,7 @@ use zkernel_verifier::curve::signed;
 use zkernel_verifier::expression::VirtualId;
 use zkernel_verifier::system::{ConstraintSystem, Phase, TableSide, TrackKind};
 
-use crate::sketch::Circuit;
+use super::sketch::Circuit;
 
 /// A full assignment of a circuit.
 #[derive(Clone)]

@@ -9,8 +9,8 @@ use zkernel_gadgets::model::{Honest, Op, Trace, WeightId};
 use zkernel_verifier::form::TrackId;
 use zkernel_verifier::system::Derivation;
 
-use crate::algebra::Algebra;
-use crate::circuits::{Sample, samples};
+use super::algebra::Algebra;
+use super::circuits::{Sample, samples};
 
 /// What is added to a cell.
 const DELTAS: [i64; 4] = [1, -1, 64, -1 << 20];

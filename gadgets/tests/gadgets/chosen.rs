@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use zkernel_gadgets::model::{Assign, Honest, Interval, Op, Role, Site, TensorId, Visibility};
 
-use crate::circuits::{Sample, weights};
-use crate::sketch::{Circuit, Forge, Sketch};
+use super::circuits::{Sample, weights};
+use super::sketch::{Circuit, Forge, Sketch};
 
 const PRIVATE: Visibility = Visibility::Private;
 const PUBLIC: Visibility = Visibility::Public;

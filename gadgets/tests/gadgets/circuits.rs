@@ -2,11 +2,11 @@
 
 use zkernel_gadgets::model::{Function, Geometry, Interval, TensorId, Visibility};
 
-use crate::chosen;
-use crate::operators::{
+use super::chosen;
+use super::operators::{
     asserted, attention, comparison, distances, embedding, limbs, lines, roots, shown,
 };
-use crate::sketch::{Circuit, Sketch, range, table};
+use super::sketch::{Circuit, Sketch, range, table};
 
 const PRIVATE: Visibility = Visibility::Private;
 const PUBLIC: Visibility = Visibility::Public;

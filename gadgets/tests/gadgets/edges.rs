@@ -5,7 +5,7 @@ use zkernel_gadgets::model::{
     Function, Honest, Interval, Owner, Role, RunError, Site, Table, Visibility,
 };
 
-use crate::sketch::{Circuit, Forge, Sketch, range, table};
+use super::sketch::{Circuit, Forge, Sketch, range, table};
 
 /// Values beyond each end that are tried.
 const BEYOND: i64 = 3;

@@ -4,7 +4,7 @@ use pasta_curves::Fp;
 use proptest::prelude::*;
 use zkernel_gadgets::model::{Function, Honest, Interval, Visibility};
 
-use crate::sketch::{Circuit, Sketch, range, table};
+use super::sketch::{Circuit, Sketch, range, table};
 
 /// Integers in `-span..=span`.
 fn integers(len: usize, span: i64) -> impl Strategy<Value = Vec<i64>> {

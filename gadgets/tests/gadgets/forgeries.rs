@@ -10,9 +10,9 @@ use zkernel_gadgets::model::{Honest, Interval, Op, Owner, Role, Site, Trace};
 use zkernel_verifier::form::TrackId;
 use zkernel_verifier::system::{ConstraintSystem, Derivation, Lookup};
 
-use crate::algebra::{Algebra, name};
-use crate::circuits::{Sample, samples};
-use crate::sketch::Forge;
+use super::algebra::{Algebra, name};
+use super::circuits::{Sample, samples};
+use super::sketch::Forge;
 
 /// What cheating provers add to a cell.
 const DELTAS: [i64; 12] = [1, -1, 2, -2, 5, -5, 16, 32, -32, 64, 128, 256];

@@ -2,8 +2,8 @@
 
 use zkernel_gadgets::model::{Along, Function, Geometry, Interval, Op, Piece, Table, Visibility};
 
-use crate::circuits::{Sample, weights};
-use crate::sketch::{Sketch, range, table};
+use super::circuits::{Sample, weights};
+use super::sketch::{Sketch, range, table};
 
 const PRIVATE: Visibility = Visibility::Private;
 const PUBLIC: Visibility = Visibility::Public;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use zkernel_gadgets::model::{Function, Honest, Interval, Owner, Role, Table, Visibility};
 use zkernel_gadgets::table::round_half_up;
 
-use crate::sketch::{Sketch, parameters, range, table};
+use super::sketch::{Sketch, parameters, range, table};
 
 const PRIVATE: Visibility = Visibility::Private;
 /// What 64-bit floats lose on the way.

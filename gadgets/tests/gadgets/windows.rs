@@ -7,7 +7,7 @@ use zkernel_gadgets::model::{
 };
 use zkernel_gadgets::table::round_half_up;
 
-use crate::sketch::{Circuit, Forge, Network, Sketch, range};
+use super::sketch::{Circuit, Forge, Network, Sketch, range};
 
 const PUBLIC: Visibility = Visibility::Public;
 /// What 64-bit floats lose on the way.

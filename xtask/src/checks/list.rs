@@ -19,7 +19,7 @@ pub struct Check {
     pub tests: &'static [Target],
 }
 
-/// Tests: package, test file, and what their names contain.
+/// Tests: package, file, and what their names contain.
 pub type Target = (&'static str, &'static str, &'static str);
 
 const BATCH: &[Target] = &[("zkernel-attacks", "batch", "")];

@@ -7,10 +7,16 @@ use std::process::Command;
 use super::list::Target;
 use crate::root;
 
+/// All tests of a package that are not beside its code.
+const PROGRAM: &str = "all";
+
 /// The test programs of a tree, built when first asked for.
 pub struct Runner {
     tree: PathBuf,
-    programs: BTreeMap<Target, PathBuf>,
+    /// By package.
+    programs: BTreeMap<&'static str, PathBuf>,
+    /// Names in the program, of tests that succeed as it is.
+    tests: BTreeMap<Target, Vec<String>>,
 }
 
 impl Runner {
@@ -19,6 +25,7 @@ impl Runner {
         Self {
             tree: tree.to_owned(),
             programs: BTreeMap::new(),
+            tests: BTreeMap::new(),
         }
     }
 
@@ -33,33 +40,47 @@ impl Runner {
     ) -> Result<Vec<(String, String)>, String> {
         let mut failed = Vec::new();
         for target in targets {
-            let program = self.program(target)?;
-            let tests = self.run(target, &program, Some(without))?;
-            failed.extend(tests.iter().map(|test| place(target, test)));
+            let tests = self.tests(target)?;
+            let (package, ..) = target;
+            let without = self.run(package, &tests, Some(without))?;
+            failed.extend(without.iter().map(|test| place(package, test)));
         }
         Ok(failed)
     }
 
-    /// The test program, which must succeed as it is.
-    fn program(&mut self, target: &Target) -> Result<PathBuf, String> {
-        if let Some(program) = self.programs.get(target) {
-            return Ok(program.clone());
+    /// The names of the tests in their program, which must succeed as it is.
+    fn tests(&mut self, target: &Target) -> Result<Vec<String>, String> {
+        if let Some(tests) = self.tests.get(target) {
+            return Ok(tests.clone());
         }
-        let program = self.build(target)?;
-        let failed = self.run(target, &program, None)?;
+        let (package, file, part) = *target;
+        if !self.programs.contains_key(package) {
+            let program = self.build(package)?;
+            self.programs.insert(package, program);
+        }
+        let (listed, _) = self.output(package, &["--list"], None)?;
+        let names = listed.lines().filter_map(|l| l.strip_suffix(": test"));
+        let inside = |name: &&str| {
+            let test = name.strip_prefix(file).and_then(|n| n.strip_prefix("::"));
+            test.is_some_and(|test| test.contains(part))
+        };
+        let tests: Vec<String> = names.filter(inside).map(str::to_owned).collect();
+        if tests.is_empty() {
+            return Err(format!("{package} has no tests `{part}` in {file}.rs"));
+        }
+        let failed = self.run(package, &tests, None)?;
         if !failed.is_empty() {
-            let (_, name, _) = target;
-            return Err(format!("{name} fails with every check on: {failed:?}"));
+            return Err(format!("{file} fails with every check on: {failed:?}"));
         }
-        self.programs.insert(*target, program.clone());
-        Ok(program)
+        self.tests.insert(*target, tests.clone());
+        Ok(tests)
     }
 
-    fn build(&self, (package, name, _): &Target) -> Result<PathBuf, String> {
+    fn build(&self, package: &str) -> Result<PathBuf, String> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)
             .args(["test", "--no-run", "--quiet", "--message-format=json"])
-            .args(["-p", package, "--test", name])
+            .args(["-p", package, "--test", PROGRAM])
             .env("CARGO_TARGET_DIR", root().join("target"))
             .current_dir(&self.tree)
             .stderr(std::process::Stdio::inherit())
@@ -71,47 +92,62 @@ impl Runner {
             .filter_map(|line| serde_json::from_str(line).ok());
         let executable = |message: serde_json::Value| {
             let is_it =
-                message["target"]["name"] == **name && message["target"]["kind"][0] == "test";
+                message["target"]["name"] == PROGRAM && message["target"]["kind"][0] == "test";
             let path = message["executable"].as_str().filter(|_| is_it)?;
             Some(PathBuf::from(path))
         };
         let path = messages.filter_map(executable).next_back();
-        path.ok_or_else(|| format!("the tests `{name}` of {package} do not build"))
+        path.ok_or_else(|| format!("the tests of {package} do not build"))
     }
 
-    /// The names of the tests that fail; if the program dies, of the one that it was at.
+    /// What the program of a package prints, and whether it succeeds.
+    fn output(
+        &self,
+        package: &str,
+        arguments: &[&str],
+        without: Option<&str>,
+    ) -> Result<(String, bool), String> {
+        let program = &self.programs[package];
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(self.tree.join(folder(package)));
+        if let Some(check) = without {
+            command.env("ZKERNEL_WITHOUT", check);
+        }
+        let output = command
+            .output()
+            .map_err(|e| format!("{}: {e}", program.display()))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok((text, output.status.success()))
+    }
+
+    /// Which of the tests fail; if the program dies, the one that it was at.
     fn run(
         &self,
-        (package, _, filter): &Target,
-        program: &Path,
+        package: &str,
+        tests: &[String],
         without: Option<&str>,
     ) -> Result<Vec<String>, String> {
         let run = |more: &[&str]| {
-            let mut command = Command::new(program);
-            command
-                .arg(filter)
-                .args(more)
-                .current_dir(self.tree.join(folder(package)));
-            if let Some(check) = without {
-                command.env("ZKERNEL_WITHOUT", check);
-            }
-            command
-                .output()
-                .map_err(|e| format!("{}: {e}", program.display()))
+            let names = tests.iter().map(String::as_str);
+            let arguments: Vec<&str> = names
+                .chain(["--exact"])
+                .chain(more.iter().copied())
+                .collect();
+            self.output(package, &arguments, without)
         };
-        let output = run(&[])?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let tests = |text: &str, end: &str| -> Vec<String> {
+        let (text, success) = run(&[])?;
+        let ended = |text: &str, end: &str| -> Vec<String> {
             let lines = text.lines().filter_map(|line| line.strip_prefix("test "));
             let names = lines.filter_map(|line| line.strip_suffix(end)?.strip_suffix(" ... "));
             names.map(str::to_owned).collect()
         };
-        let failed = tests(&text, "FAILED");
-        if output.status.success() || !failed.is_empty() {
+        let failed = ended(&text, "FAILED");
+        if success || !failed.is_empty() {
             return Ok(failed);
         }
-        let one_by_one = run(&["--test-threads=1"])?;
-        let text = String::from_utf8_lossy(&one_by_one.stdout).into_owned();
+        let (text, _) = run(&["--test-threads=1"])?;
         let last = text.lines().last().unwrap_or_default().to_owned() + "\n";
         let at = last
             .strip_prefix("test ")
@@ -126,14 +162,11 @@ fn folder(package: &str) -> &str {
 }
 
 /// The file of a test and its name there.
-fn place((package, target, _): &Target, test: &str) -> (String, String) {
-    let tests = format!("{}/tests", folder(package));
-    let (module, name) = test.rsplit_once("::").unwrap_or(("", test));
-    let flat = root().join(format!("{tests}/{target}.rs")).exists();
-    let file = match (flat, module) {
-        (true, _) => format!("{tests}/{target}.rs"),
-        (false, "") => format!("{tests}/{target}/main.rs"),
-        (false, module) => format!("{tests}/{target}/{}.rs", module.replace("::", "/")),
-    };
-    (file, name.to_owned())
+fn place(package: &str, test: &str) -> (String, String) {
+    let (module, name) = test.rsplit_once("::").unwrap_or(("main", test));
+    let file = module.replace("::", "/");
+    (
+        format!("{}/tests/{file}.rs", folder(package)),
+        name.to_owned(),
+    )
 }
