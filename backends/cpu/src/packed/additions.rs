@@ -95,7 +95,7 @@ pub(super) fn add_both<const FEW: bool>(
     inverses[1] = other_inverse;
     let (a, b) = (digits(a), digits(b));
     next.fetch::<2>();
-    let [square, other_square] = turns::square_onto::<FEW>(&k.p8, [&a, &b], k);
+    let [square, other_square] = turns::square_onto::<FEW>(&k.p4, [&a, &b], k);
     // x1 + x2 = 2 x1 + d - 3 p
     let (x, d) = (&left.x.0, &right.x.0);
     let x = unrolled!(5, j => square[j].sub(x[j].add(x[j]).add(d[j])));

@@ -44,13 +44,15 @@ impl Held {
         self.n0.low(column, self.n0)
     }
 
-    /// Three columns and `q t`, for the low part t of p, but for what clears the column before them.
+    /// Three columns and `q t`, for the low part t of p, and what the column that this clears carries into the first one: kept apart, that column
+    /// waits for one product after the quotient, not for two.
     #[inline(always)]
-    pub(super) fn add_low(&self, columns: [Vector; 3], q: Vector) -> [Vector; 3] {
+    pub(super) fn add_low(&self, columns: [Vector; 3], carry: Vector, q: Vector) -> [Vector; 3] {
         let ([p0, p1, p2], [mut a, mut b, c]) = (self.p, columns);
+        let carry = carry.low(q, p1);
         a = a.high(q, p0);
         b = b.high(q, p1);
-        a = a.low(q, p1);
+        a = a.add(carry);
         b = b.low(q, p2);
         [a, b, c.high(q, p2)]
     }

@@ -120,7 +120,7 @@ impl Lanes {
         debug_assert!(self.is_normal());
         let [p0, p1, p2, _, _] = k.p;
         let zero = self.0[0].sub(self.0[0]);
-        let mut t = unrolled!(10, i => if i < 3 { self.own_column(i, k) } else { zero });
+        let mut t = unrolled!(10, i => if i < 3 { self.own_column(i, zero, k) } else { zero });
         let mut quotients = [zero; 5];
         for i in 0..5 {
             if i == 4 {
@@ -128,21 +128,20 @@ impl Lanes {
             }
             let q = k.n0.low(t[i], k.n0);
             quotients[i] = q;
-            let next = self.own_column(i + 3, k);
+            let next = self.own_column(i + 3, zero, k);
             t[i + 1] = t[i + 1].add(t[i].shr::<52>()).high(q, p0).low(q, p1);
             t[i + 2] = t[i + 2].high(q, p1).low(q, p2);
             t[i + 3] = next.high(q, p2);
         }
-        t[8] = self.own_column(8, k);
-        t[9] = self.own_column(9, k);
+        t[8] = self.own_column(8, zero, k);
+        t[9] = self.own_column(9, zero, k);
         add_quotients([t[5], t[6], t[7], t[8], t[9]], &quotients, k)
     }
 
-    /// A column of `a^2`, as [`reduce`] takes them.
+    /// A column of `a^2`, as [`reduce`] takes them, and twice `half`.
     #[inline(always)]
-    pub(super) fn own_column(&self, column: usize, k: &Constants) -> Vector {
-        let a = &self.0;
-        let mut sum = a[0].sub(a[0]);
+    pub(super) fn own_column(&self, column: usize, half: Vector, k: &Constants) -> Vector {
+        let (a, mut sum) = (&self.0, half);
         for i in 0..5 {
             for j in i + 1..5 {
                 if i + j == column {

@@ -3,7 +3,8 @@
 
 use ff::PrimeField;
 
-use super::points::{Block, Pair, plain, rise, subtract};
+use super::passes::{plain, rise, subtract};
+use super::points::{Block, Pair};
 use super::prime::{Constants, Prime};
 use super::special::Special;
 use super::transfer::{AHEAD, fetch_block, read};

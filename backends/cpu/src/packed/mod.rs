@@ -47,6 +47,7 @@ mod known;
 pub(crate) mod lanes;
 pub(crate) mod leaves;
 mod loose;
+mod passes;
 pub(crate) mod planes;
 pub(crate) mod points;
 pub(crate) mod prime;

@@ -14,16 +14,15 @@
 use ff::PrimeField;
 use pasta_curves::arithmetic::VartimeField;
 
-use super::additions::{AT_ONCE, Ahead, InOrder, Next, add_both};
+use super::additions::AT_ONCE;
 use super::doubling::{backward_double, forward_double};
 use super::inverse::{invert, rotated};
-use super::lanes::{Lanes, carry_up, digits, lift, signed_digits};
-use super::leaves::{Leaves, gather_pair};
+use super::lanes::Lanes;
+use super::leaves::Leaves;
+use super::passes::{backward, forward};
 use super::prime::{Constants, Prime};
-use super::shared;
-use super::special::{Special, add_special, exact};
+use super::special::Special;
 use super::transfer::{gather, index, scatter};
-use super::vector::Vector;
 use crate::affine::{NEGATED, Xy};
 
 /// A lane that holds no point of the source: the identity.
@@ -219,179 +218,6 @@ impl Block {
             1 => self.rotate::<1>(),
             2 => self.rotate::<2>(),
             _ => self.rotate::<4>(),
-        }
-    }
-}
-
-/// Differences of x in place of the right ones, and those of y times the products of the former before each pair. Gives the product
-/// of all, and what each chain's inverse is of the inverse of that.
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn forward<B: PrimeField, const FEW: bool>(
-    prime: Prime<B>,
-    k: &Constants,
-    blocks: &mut [Block],
-    (pairs, leaves): (&[Pair], &Leaves<'_>),
-    specials: &mut Vec<Special>,
-) -> (Lanes, [Lanes; CHAINS]) {
-    let mut products = [k.one.0; CHAINS];
-    let gathered = pairs.len() - leaves.pairs;
-    let (both, alone) = pairs.as_chunks::<CHAINS>();
-    for (number, pairs) in both.iter().take(AHEAD).enumerate() {
-        let of = (leaves, gathered);
-        subtract_both(prime, k, number, (blocks, of), pairs, specials);
-    }
-    for (number, pairs) in both.iter().enumerate() {
-        if let Some(pairs) = both.get(number + AHEAD) {
-            let of = (leaves, gathered);
-            subtract_both(prime, k, number + AHEAD, (blocks, of), pairs, specials);
-        }
-        products[0] = extend::<FEW>(products[0], &mut blocks[pairs[0].right as usize], k);
-        products[1] = extend::<FEW>(products[1], &mut blocks[pairs[1].right as usize], k);
-    }
-    if let [pair] = alone {
-        let of = (leaves, gathered);
-        begin(prime, k, (blocks, of), (pairs.len() - 1, pair), specials);
-        products[0] = extend::<FEW>(products[0], &mut blocks[pair.right as usize], k);
-    }
-    let [first, second] = products.map(digits);
-    (first.multiply(&second, k), [second, first])
-}
-
-/// The product with one difference more, and in place of that of y its product with those before.
-#[inline(always)]
-fn extend<const FEW: bool>(
-    product: [Vector; 5],
-    differences: &mut Block,
-    k: &Constants,
-) -> [Vector; 5] {
-    let Block { x, y } = differences;
-    let [next, rise] = shared::multiply_uncarried::<FEW>([x, y], product, k);
-    *y = digits(rise);
-    next
-}
-
-/// Steps by which differences come before the products with them: so long what is written takes to be read.
-const AHEAD: usize = 3;
-
-/// The differences of two pairs that are in chains of their own.
-#[inline(always)]
-fn subtract_both<B: PrimeField>(
-    prime: Prime<B>,
-    k: &Constants,
-    number: usize,
-    (blocks, leaves): (&mut [Block], (&Leaves<'_>, usize)),
-    pairs: &[Pair; CHAINS],
-    specials: &mut Vec<Special>,
-) {
-    let [first, second] = pairs;
-    let place = number * CHAINS;
-    begin(prime, k, (blocks, leaves), (place, first), specials);
-    begin(prime, k, (blocks, leaves), (place + 1, second), specials);
-}
-
-/// The differences of a pair in place of the right one, gathered first if it is of the last ones, of leaves.
-#[inline(always)]
-fn begin<B: PrimeField>(
-    prime: Prime<B>,
-    k: &Constants,
-    (blocks, (leaves, gathered)): (&mut [Block], (&Leaves<'_>, usize)),
-    (place, pair): (usize, &Pair),
-    specials: &mut Vec<Special>,
-) {
-    if place < gathered {
-        subtract(k, place, blocks, pair, specials);
-    } else {
-        gather_pair(prime, k, leaves, (blocks, specials), (place, pair));
-    }
-}
-
-/// Whether all lanes hold plain additions for sure: a multiple of p among the differences has low bits below 8, and an identity is zero.
-#[inline(always)]
-pub(super) fn plain(left: &Block, right: &Block, difference: &Lanes) -> bool {
-    let near = difference.0[0].low_halves_below_eight();
-    near | left.y.0[0].min(right.y.0[0]).zeros() == 0
-}
-
-/// The difference of the y, as a factor.
-#[inline(always)]
-pub(super) fn rise(left: &Block, right: &Block, k: &Constants) -> Lanes {
-    let rise = unrolled!(5, j => right.y.0[j].sub(left.y.0[j]));
-    signed_digits(lift(rise, &k.p3))
-}
-
-/// The differences of a pair in place of the right one.
-#[inline(always)]
-pub(super) fn subtract(
-    k: &Constants,
-    place: usize,
-    blocks: &mut [Block],
-    pair: &Pair,
-    specials: &mut Vec<Special>,
-) {
-    let (left, right) = (&blocks[pair.left as usize], &blocks[pair.right as usize]);
-    let x = right.x.subtract(&left.x, &k.p3, k);
-    let plain = plain(left, right, &x);
-    let differences = Block {
-        x,
-        y: rise(left, right, k),
-    };
-    // Each written where it is made, so that what is common stays in registers.
-    if plain {
-        blocks[pair.right as usize] = differences;
-    } else {
-        // SAFETY: `Constants` hold vectors, which exist only where the features do.
-        let exact = unsafe { exact(place, left, right, differences, specials, k) };
-        blocks[pair.right as usize] = exact;
-    }
-}
-
-/// What is fetched beside two additions each.
-#[inline(always)]
-fn quarters<T>(all: &[T]) -> &[[[T; AT_ONCE]; 4]] {
-    all.as_chunks().0.as_chunks().0
-}
-
-/// Finishes the additions, last first.
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
-fn backward<const FEW: bool>(
-    k: &Constants,
-    blocks: &mut [Block],
-    pairs: &[Pair],
-    specials: &[Special],
-    (inverse, chains): (Lanes, [Lanes; CHAINS]),
-    (source, fetches): (&[[u64; 8]], Fetches<'_>),
-) {
-    let mut inverses = unrolled!(2, i => inverse.multiply_uncarried(&chains[i], k));
-    let (references, points, scalars) = match fetches {
-        Fetches::References(references) => (references, &[][..], &[][..]),
-        Fetches::InOrder(points, scalars) => (&[][..], points, scalars),
-    };
-    let mut references = quarters(references).iter();
-    let mut points = quarters(points).iter();
-    let mut scalars = scalars.as_chunks::<IN_ORDER>().0.iter();
-    let mut specials = specials.iter().rev().peekable();
-    for (number, pairs) in pairs.chunks(CHAINS).enumerate().rev() {
-        let special = specials.peek().is_some_and(|s| s.pair / CHAINS == number);
-        if let (false, Ok(both)) = (special, pairs.try_into()) {
-            let next = if let Some(points) = points.next() {
-                let scalars = scalars.next();
-                Ahead::InOrder(InOrder { points, scalars })
-            } else if let Some(references) = references.next() {
-                Ahead::References(Next { source, references })
-            } else {
-                Ahead::Nothing
-            };
-            add_both::<FEW>(blocks, both, &mut inverses, &next, k);
-            continue;
-        }
-        for i in (0..pairs.len()).rev() {
-            let inverse = carry_up(inverses[i], k);
-            let [left, right] = pairs[i].places();
-            let Block { x, y } = &blocks[right];
-            let slope = inverse.multiply(y, k);
-            inverses[i] = inverse.multiply_uncarried(x, k);
-            let special = specials.next_if(|s| s.pair == number * CHAINS + i);
-            blocks[left] = add_special(&blocks[left], x, slope, special, k);
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Constants {
     pub(crate) p2: [Vector; 5],
     /// Limbs of 3 p, each three times that of p.
     pub(crate) p3: [Vector; 5],
+    /// Limbs of 4 p, each 4 times that of p.
+    pub(crate) p4: [Vector; 5],
     /// Limbs of 5 p, each five times that of p.
     pub(crate) p5: [Vector; 5],
     /// Limbs of 8 p, each eight times that of p.
@@ -89,6 +91,7 @@ impl Constants {
             p: splat(p),
             p2: splat(p.map(|limb| 2 * limb)),
             p3: splat(p.map(|limb| 3 * limb)),
+            p4: splat(p.map(|limb| 4 * limb)),
             p5: splat(p.map(|limb| 5 * limb)),
             p8: splat(p.map(|limb| 8 * limb)),
             p16: splat(p.map(|limb| 16 * limb)),

@@ -64,8 +64,8 @@ fn compare<F: PrimeField>(prime: Prime<F>, a: &[[u64; 5]; 8], b: &[[u64; 5]; 8])
         }
     }
     for squares in [
-        turns::square_onto::<false>(&k.p8, pairs.0, k),
-        turns::square_onto::<true>(&k.p8, pairs.0, k),
+        turns::square_onto::<false>(&k.p4, pairs.0, k),
+        turns::square_onto::<true>(&k.p4, pairs.0, k),
     ] {
         for (own, square) in pairs.0.into_iter().zip(squares) {
             let alone = own.square_uncarried(k);
@@ -83,21 +83,27 @@ fn compare<F: PrimeField>(prime: Prime<F>, a: &[[u64; 5]; 8], b: &[[u64; 5]; 8])
             assert_eq!(limbs(&carry_up(product, k)), limbs(&carry_up(more, k)));
         }
     }
-    let shared = shared::multiply_uncarried::<false>([&x, &y], y.0, k);
-    let shared = shared.map(|own| carry_up(own, k));
-    let few = shared::multiply_uncarried::<true>([&x, &y], y.0, k).map(|own| carry_up(own, k));
-    assert_eq!(shared.map(|own| limbs(&own)), few.map(|own| limbs(&own)));
-    let bound = limbs(&carry(k.p3.map(|limb| limb.add(limb)), k))[0];
-    for (own, product) in [&x, &y].into_iter().zip(&shared) {
-        assert_eq!(
-            limbs(&product.canonical(k)),
-            limbs(&own.multiply(&y, k).canonical(k))
-        );
-        assert!(
-            limbs(product)
-                .iter()
-                .all(|own| own.iter().rev().lt(bound.iter().rev()))
-        );
+    // With one factor: the same elements at every pace, below 6 p or 2 p.
+    for (shared, below) in [
+        (shared::multiply_uncarried::<false>([&x, &y], y.0, k), 6),
+        (shared::multiply_uncarried::<true>([&x, &y], y.0, k), 2),
+    ] {
+        let bound = (0..below).fold(k.zero(), |sum, _| {
+            core::array::from_fn(|i| sum[i].add(k.p[i]))
+        });
+        let bound = limbs(&carry(bound, k))[0];
+        for (own, product) in [&x, &y].into_iter().zip(shared) {
+            let product = carry_up(product, k);
+            assert_eq!(
+                limbs(&product.canonical(k)),
+                limbs(&own.multiply(&y, k).canonical(k))
+            );
+            assert!(
+                limbs(&product)
+                    .iter()
+                    .all(|own| own.iter().rev().lt(bound.iter().rev()))
+            );
+        }
     }
     let prime_limbs = limbs(&Lanes(k.p))[0];
     for lane in 0..8 {

@@ -34,7 +34,6 @@ macro_rules! begin {
         $t[$i + 1] = $t[$i + 1].high_from::<0>($waits, limb, b);
         $t[$i + 2] = $t[$i + 2].high_from::<1>($waits, limb, b);
         $t[$i + 3] = $t[$i + 3].high_from::<2>($waits, limb, b);
-        $t[$i + 1] = $t[$i + 1].add($t[$i].shr::<52>());
         let mut next = limb;
         if $i < 4 {
             next = $a[($i + 1) % 5];
@@ -48,7 +47,7 @@ macro_rules! begin {
 macro_rules! end_of_step {
     ($t:ident, $q:ident, $i:literal, $held:ident) => {{
         let low = [$t[$i + 1], $t[$i + 2], $t[$i + 3]];
-        [$t[$i + 1], $t[$i + 2], $t[$i + 3]] = $held.add_low(low, $q);
+        [$t[$i + 1], $t[$i + 2], $t[$i + 3]] = $held.add_low(low, $t[$i].shr::<52>(), $q);
         [$t[$i + 4], $t[$i + 5]] = $held.add_top::<FEW>([$t[$i + 4], $t[$i + 5]], $q);
     }};
 }
@@ -117,10 +116,10 @@ pub(super) fn multiply_onto<const FEW: bool, const WAITS: bool>(
     ]
 }
 
-/// Both squares, with the bounds of [`Lanes::square`], each added to `start`: limbs below 2^57 more than its.
+/// Both squares, with the bounds of [`Lanes::square`], each added to twice `half`: limbs below 2^57 more than that.
 #[inline(always)]
 pub(super) fn square_onto<const FEW: bool>(
-    start: &[Vector; 5],
+    half: &[Vector; 5],
     a: [&Lanes; 2],
     k: &Constants,
 ) -> [[Vector; 5]; 2] {
@@ -128,22 +127,18 @@ pub(super) fn square_onto<const FEW: bool>(
     let ([a, b], held) = (a, Held::new::<FEW>(k));
     let zero = k.mask.sub(k.mask);
     let [mut t, mut u] = [[zero; 10]; 2];
-    for i in 0..3 {
-        (t[i], u[i]) = (a.own_column(i, k), b.own_column(i, k));
-    }
     for i in 0..5 {
-        (t[i + 5], u[i + 5]) = (start[i], start[i]);
+        (t[i], u[i]) = (a.own_column(i, zero, k), b.own_column(i, zero, k));
     }
     macro_rules! step {
         ($i:literal) => {
+            // The highest column that this quotient reaches.
             let q = held.quotient(t[$i]);
-            t[$i + 3] = t[$i + 3].add(a.own_column($i + 3, k));
-            t[$i + 1] = t[$i + 1].add(t[$i].shr::<52>());
+            t[$i + 5] = a.own_column($i + 5, half[$i], k);
             let r = held.quotient(u[$i]);
-            u[$i + 3] = u[$i + 3].add(b.own_column($i + 3, k));
-            u[$i + 1] = u[$i + 1].add(u[$i].shr::<52>());
-            let [q, r, x, y] = Vector::pinned([q, r, t[$i + 3], u[$i + 3]]);
-            (t[$i + 3], u[$i + 3]) = (x, y);
+            u[$i + 5] = b.own_column($i + 5, half[$i], k);
+            let [q, r, x, y] = Vector::pinned([q, r, t[$i + 5], u[$i + 5]]);
+            (t[$i + 5], u[$i + 5]) = (x, y);
             end_of_step!(t, q, $i, held);
             end_of_step!(u, r, $i, held);
             let [w, x, y, z] = Vector::pinned([t[$i + 1], u[$i + 1], t[$i + 2], u[$i + 2]]);
@@ -155,10 +150,6 @@ pub(super) fn square_onto<const FEW: bool>(
     step!(2);
     step!(3);
     step!(4);
-    for i in 8..10 {
-        t[i] = t[i].add(a.own_column(i, k));
-        u[i] = u[i].add(b.own_column(i, k));
-    }
     [
         [t[5], t[6], t[7], t[8], t[9]],
         [u[5], u[6], u[7], u[8], u[9]],

@@ -10,7 +10,7 @@ mod shuffles;
 
 pub(super) use self::assembly::another;
 pub(super) use self::assembly::claim_at;
-use self::assembly::{high_at, low_at, pin, pin_all};
+use self::assembly::{high_at, low_at, pin};
 use crate::pace::Pace;
 
 /// Proof that AVX-512 F, IFMA, VBMI2, DQ and BW are there, and what counts on this processor.
@@ -312,13 +312,6 @@ impl Vector {
     pub(super) fn pinned(vectors: [Self; 4]) -> [Self; 4] {
         // SAFETY: a `Vector` exists, so `Ifma::new` found the features.
         unsafe { pin(vectors) }
-    }
-
-    /// As [`Vector::pinned`], of eight.
-    #[inline(always)]
-    pub(super) fn pinned_all(vectors: [Self; 8]) -> [Self; 8] {
-        // SAFETY: a `Vector` exists, so `Ifma::new` found the features.
-        unsafe { pin_all(vectors) }
     }
 }
 

@@ -30,23 +30,6 @@ pub(in crate::packed) fn claim_at<T>(address: *const T) {
     }
 }
 
-/// See [`Vector::pinned_all`].
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(super) fn pin_all(vectors: [Vector; 8]) -> [Vector; 8] {
-    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = vectors;
-    // SAFETY: no instruction: a comment that names registers.
-    unsafe {
-        core::arch::asm!(
-            "/* {} {} {} {} {} {} {} {} */",
-            inout(zmm_reg) a.0, inout(zmm_reg) b.0, inout(zmm_reg) c.0, inout(zmm_reg) d.0,
-            inout(zmm_reg) e.0, inout(zmm_reg) f.0, inout(zmm_reg) g.0, inout(zmm_reg) h.0,
-            options(pure, nomem, nostack, preserves_flags)
-        );
-    }
-    [a, b, c, d, e, f, g, h]
-}
-
 /// See [`Vector::pinned`].
 #[inline]
 #[target_feature(enable = "avx512f")]
