@@ -1,6 +1,6 @@
 //! What is done to a pair of additions once the inverses of all before them are known; forms and bounds as in [`super::points`].
 
-use super::lanes::{Lanes, carry, digits, lift, signed_digits};
+use super::lanes::{Lanes, carry, digits, signed_digits};
 use super::points::{Block, Pair};
 use super::prime::Constants;
 use super::transfer::fetch;
@@ -68,8 +68,8 @@ impl InOrder<'_> {
 }
 
 /// Two plain additions, with the differences in place of the right x and their slopes times the products of all differences up to them in that
-/// of the right y: the inverses of these products lose the differences. Slopes are below 6 p and runs below `20 p + 2^215`, so that their products
-/// are below 3 p.
+/// of the right y: the inverses of these products lose the differences. Slopes are below 6 p and runs below 36 p, so that their products
+/// are below 5 p.
 #[inline(always)]
 pub(super) fn add_both<const FEW: bool>(
     blocks: &mut [Block],
@@ -95,51 +95,53 @@ pub(super) fn add_both<const FEW: bool>(
     inverses[1] = other_inverse;
     let (a, b) = (digits(a), digits(b));
     next.fetch::<2>();
-    let [square, other_square] = turns::square_onto::<FEW>(&k.p4, [&a, &b], k);
-    // x1 + x2 = 2 x1 + d - 3 p
-    let (x, d) = (&left.x.0, &right.x.0);
-    let x = unrolled!(5, j => square[j].sub(x[j].add(x[j]).add(d[j])));
-    let x = Lanes::reduced(x, k);
-    let (y, d) = (&other.x.0, &other_right.x.0);
-    let y = unrolled!(5, j => other_square[j].sub(y[j].add(y[j]).add(d[j])));
-    let y = Lanes::reduced(y, k);
+    let halves = [half(left, k), half(other, k)];
+    let differences = [&right.x, &other_right.x];
+    let [x, y] = turns::square_onto::<FEW>(halves, differences, [&a, &b], k);
     next.fetch::<3>();
-    let runs = [run(left, &x, k), run(other, &y, k)];
+    let runs = [run(&left.x, &x), run(&other.x, &y)];
+    let (x, y) = (Lanes::reduced(x, k), Lanes::reduced(y, k));
     let [left, other] = [pairs[0].left as usize, pairs[1].left as usize];
     (blocks[left].x, blocks[other].x) = (x, y);
-    let [f, g] = turns::multiply_onto::<FEW, false>(&k.p3, [&a, &b], [&runs[0], &runs[1]], k);
+    let [f, g] = turns::multiply_onto::<FEW, false>(&k.p5, [&a, &b], [&runs[0], &runs[1]], k);
     blocks[left].y = fallen(&blocks[left].y, f, k);
     blocks[other].y = fallen(&blocks[other].y, g, k);
+}
+
+/// `2 p - x1`. Twice that and the difference, `x1 - x2 + 3 p`, is `7 p - x1 - x2`: with the square of the slope a sum's x from 3 p less 2^215 to 9 p.
+#[inline(always)]
+pub(super) fn half(left: &Block, k: &Constants) -> [Vector; 5] {
+    unrolled!(5, j => k.p2[j].sub(left.x.0[j]))
 }
 
 /// Finishes a plain addition, as [`add_both`].
 #[inline(always)]
 pub(super) fn add_plain(left: &Block, difference: &Lanes, slope: Lanes, k: &Constants) -> Block {
-    let square = slope.square_uncarried(k);
-    let (x, d) = (&left.x.0, &difference.0);
-    let x = unrolled!(5, j => square[j].add(k.p8[j]).sub(x[j].add(x[j]).add(d[j])));
-    finish(left, slope, Lanes::reduced(x, k), k)
+    let (square, half) = (slope.square_uncarried(k), half(left, k));
+    let difference = difference.masked(k).0;
+    let x = unrolled!(5, j => square[j].add(half[j]).add(half[j]).add(difference[j]));
+    finish(left, slope, x, k)
 }
 
-/// Four times the difference of the left x and the sum's.
+/// Four times what the sum's x, below 9 p and not reduced, is more than the left one.
 #[inline(always)]
-fn run(left: &Block, x: &Lanes, k: &Constants) -> Lanes {
-    let run = lift(unrolled!(5, j => left.x.0[j].sub(x.0[j])), &k.p3);
-    signed_digits(unrolled!(5, j => run[j].shl::<2>()))
+fn run(left: &Lanes, x: &[Vector; 5]) -> Lanes {
+    signed_digits(unrolled!(5, j => x[j].sub(left.0[j]).shl::<2>()))
 }
 
-/// The sum's y, given the left one and the product of slope and run, 3 p more.
+/// The sum's y, given the left one and the product of slope and run, 5 p more.
 #[inline(always)]
 fn fallen(left: &Lanes, fall: [Vector; 5], k: &Constants) -> Lanes {
     debug_assert!(left.0.iter().all(|limb| limb.within(1 << 61)));
     Lanes::settled(unrolled!(5, j => fall[j].sub(left.0[j])), k)
 }
 
-/// The sum, given its x and the slope, with normal limbs: doublings go on and on.
+/// The sum, given its x, not reduced, and the slope with the other sign; with normal limbs: doublings go on and on.
 #[inline(always)]
-pub(super) fn finish(left: &Block, slope: Lanes, x: Lanes, k: &Constants) -> Block {
-    let fall = slope.multiply_uncarried(&run(left, &x, k), k);
-    let fall = unrolled!(5, j => fall[j].add(k.p3[j]));
+pub(super) fn finish(left: &Block, slope: Lanes, x: [Vector; 5], k: &Constants) -> Block {
+    let fall = slope.multiply_uncarried(&run(&left.x, &x), k);
+    let fall = unrolled!(5, j => fall[j].add(k.p5[j]));
     let y = carry(fallen(&left.y, fall, k).0, k);
+    let x = Lanes::reduced(x, k);
     Block { x, y }
 }

@@ -1,16 +1,16 @@
 //! Doublings of blocks of eight points, with one inversion for all; forms and bounds as in [`super::points`].
 
-use super::additions::finish;
+use super::additions::{finish, half};
 use super::lanes::{Lanes, carry};
 use super::points::{Block, CHAINS};
 use super::prime::Constants;
 
-/// Twice y, one for the identity, and the lanes of that.
+/// Twice y with the other sign, so that slopes have it too, one for the identity, and the lanes of that.
 #[inline(always)]
-fn twice(y: &Lanes, k: &Constants) -> (Lanes, u8) {
+fn less_twice(y: &Lanes, k: &Constants) -> (Lanes, u8) {
     let identity = y.zeros();
-    let twice = carry(unrolled!(5, i => y.0[i].add(y.0[i])), k);
-    (twice.select(identity, &k.one), identity)
+    let twice = unrolled!(5, i => k.p5[i].sub(y.0[i].add(y.0[i])));
+    (carry(twice, k).select(identity, &k.one), identity)
 }
 
 /// As [`forward`], of doublings.
@@ -24,7 +24,7 @@ pub(super) fn forward_double(
     for (blocks, before) in blocks.chunks(CHAINS).zip(before.chunks_mut(CHAINS)) {
         for ((block, before), product) in blocks.iter().zip(before).zip(&mut products) {
             *before = *product;
-            *product = product.multiply(&twice(&block.y, k).0, k);
+            *product = product.multiply(&less_twice(&block.y, k).0, k);
         }
     }
     let [first, second] = products;
@@ -45,13 +45,13 @@ pub(super) fn backward_double(
     for (blocks, before) in pairs.rev() {
         for ((block, before), inverse) in blocks.iter_mut().zip(before).zip(&mut inverses) {
             let own = inverse.multiply(before, k);
-            let (twice, identity) = twice(&block.y, k);
+            let (twice, identity) = less_twice(&block.y, k);
             *inverse = inverse.multiply(&twice, k);
             let three = block.x.square(k).multiply(&k.forty_eight, k);
             let slope = three.multiply(&own, k);
-            let square = slope.square_uncarried(k);
-            let x = unrolled!(5, j => square[j].add(k.p5[j]).sub(block.x.0[j].add(block.x.0[j])));
-            let sum = finish(block, slope, Lanes::reduced(x, k), k);
+            let (square, half) = (slope.square_uncarried(k), half(block, k));
+            let x = unrolled!(5, j => square[j].add(half[j]).add(half[j]).add(k.p3[j]));
+            let sum = finish(block, slope, x, k);
             let zero = Lanes(k.zero());
             *block = Block {
                 x: sum.x.select(identity, &zero),

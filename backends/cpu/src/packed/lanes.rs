@@ -192,10 +192,10 @@ impl Lanes {
         a.or(b).or(c).or(d).or(e).zeros()
     }
 
-    /// The same modulo p, below `2 p + 2^213`: of signed limbs below 2^58 that stand for a value from 0 to 7 p.
+    /// The same modulo p, below `2 p + 2^213`: of signed limbs below 2^58 that stand for a value from `2 p + 2^215` to `10 2^254`.
     ///
     /// With q = floor(value / 2^254), known from the top limb up to carries, `value - (q - 1) p` is
-    /// `value mod 2^254 + 2^254 - (q - 1) t`: the multiples of t come from a table.
+    /// `value mod 2^254 + 2^254 - (q - 1) t`: the multiples of t come from a table, by q mod 8.
     #[inline(always)]
     pub(crate) fn reduced(l: [Vector; 5], k: &Constants) -> Self {
         let result = carry(Self::settled(l, k).0, k);
@@ -209,6 +209,7 @@ impl Lanes {
     #[inline(always)]
     pub(super) fn settled(l: [Vector; 5], k: &Constants) -> Self {
         let q = l[4].shr::<46>();
+        debug_assert!(q.words().iter().all(|q| (2..10).contains(q)));
         Self([
             l[0].add(k.multiples[0].permuted(q)),
             l[1].add(k.multiples[1].permuted(q)),
@@ -216,6 +217,29 @@ impl Lanes {
             l[3],
             l[4].and(k.below_top).or(k.p[4]),
         ])
+    }
+
+    /// The sum and a limb of a factor: its low 52 bits, but for the highest one.
+    #[inline(always)]
+    pub(super) fn add_digit<const FEW: bool, const I: usize>(
+        &self,
+        sum: Vector,
+        k: &Constants,
+    ) -> Vector {
+        let limb = self.0[I];
+        if I == 4 {
+            sum.add(limb)
+        } else if FEW {
+            sum.low(limb, k.unit)
+        } else {
+            sum.add(limb.and(k.mask))
+        }
+    }
+
+    /// Normal limbs, of those that [`digits`] or [`signed_digits`] leave.
+    #[inline(always)]
+    pub(super) fn masked(&self, k: &Constants) -> Self {
+        Self(unrolled!(5, i => if i < 4 { self.0[i].and(k.mask) } else { self.0[i] }))
     }
 
     /// The representative below p, of any value below 2^260.

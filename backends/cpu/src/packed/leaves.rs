@@ -3,7 +3,7 @@
 
 use ff::PrimeField;
 
-use super::passes::{plain, rise, subtract};
+use super::passes::{difference, plain, subtract};
 use super::points::{Block, Pair};
 use super::prime::{Constants, Prime};
 use super::special::Special;
@@ -54,11 +54,11 @@ pub(super) fn gather_pair<B: PrimeField>(
     leaves.fetch(to_right);
     let left = read(prime, k, leaves.source, leaves.of_block(to_left));
     let right = read(prime, k, leaves.source, leaves.of_block(to_right));
-    let x = right.x.subtract(&left.x, &k.p3, k);
+    let x = difference(&left.x, &right.x, k);
     let plain = plain(&left, &right, &x);
     blocks[to_left] = left;
     if plain {
-        let y = rise(&left, &right, k);
+        let y = difference(&right.y, &left.y, k);
         blocks[to_right] = Block { x, y };
     } else {
         blocks[to_right] = right;

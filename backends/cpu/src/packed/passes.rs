@@ -124,11 +124,10 @@ pub(super) fn plain(left: &Block, right: &Block, difference: &Lanes) -> bool {
     near | left.y.0[0].min(right.y.0[0]).zeros() == 0
 }
 
-/// The difference of the y, as a factor.
+/// `a - b + 3 p` as a factor, of coordinates.
 #[inline(always)]
-pub(super) fn rise(left: &Block, right: &Block, k: &Constants) -> Lanes {
-    let rise = unrolled!(5, j => right.y.0[j].sub(left.y.0[j]));
-    signed_digits(lift(rise, &k.p3))
+pub(super) fn difference(a: &Lanes, b: &Lanes, k: &Constants) -> Lanes {
+    signed_digits(lift(unrolled!(5, j => a.0[j].sub(b.0[j])), &k.p3))
 }
 
 /// The differences of a pair.
@@ -141,12 +140,10 @@ fn differences(
     specials: &mut Vec<Special>,
 ) -> Block {
     let (left, right) = (&blocks[pair.left as usize], &blocks[pair.right as usize]);
-    let x = right.x.subtract(&left.x, &k.p3, k);
+    let x = difference(&left.x, &right.x, k);
     let plain = plain(left, right, &x);
-    let differences = Block {
-        x,
-        y: rise(left, right, k),
-    };
+    let y = difference(&right.y, &left.y, k);
+    let differences = Block { x, y };
     if plain {
         differences
     } else {

@@ -2,8 +2,8 @@
 //!
 //! Coordinates are as stored, `x 2^256`, in limbs. A product loses `2^4`, so the slopes are made `2^258` times the true
 //! ones: their squares are then stored elements again, and products with them lack a factor of 4. The shared inverse
-//! carries the scale: with differences d_k of x and e_k of y, prefix products P_k = P_{k-1} d_k 2^-260, S_k = P_{k-1} e_k 2^-260
-//! and I_k = 2^518 / P_k, the slope is I_k S_k and I_{k-1} = I_k d_k. So the products come in twos with one factor, P_{k-1} before
+//! carries the scale: with differences `d_k = x1 - x2` and `e_k = y2 - y1`, prefix products P_k = P_{k-1} d_k 2^-260, S_k = P_{k-1} e_k 2^-260
+//! and I_k = 2^518 / P_k, the slope is I_k S_k, with the other sign, and I_{k-1} = I_k d_k. So the products come in twos with one factor, P_{k-1} before
 //! the inversion and I_k after it, and one reduction of that serves both; S_k takes the place of e_k, which was that of the right
 //! y. An addition takes 5 products and a square.
 //!

@@ -32,8 +32,6 @@ pub(crate) struct Constants {
     pub(crate) p2: [Vector; 5],
     /// Limbs of 3 p, each three times that of p.
     pub(crate) p3: [Vector; 5],
-    /// Limbs of 4 p, each 4 times that of p.
-    pub(crate) p4: [Vector; 5],
     /// Limbs of 5 p, each five times that of p.
     pub(crate) p5: [Vector; 5],
     /// Limbs of 8 p, each eight times that of p.
@@ -42,7 +40,7 @@ pub(crate) struct Constants {
     pub(crate) p16: [Vector; 5],
     /// Limbs of 32 p, each 32 times that of p.
     pub(crate) p32: [Vector; 5],
-    /// `(1 - q) t` for q from 0 to 7 in lanes, with `p = 2^254 + t`: three signed limbs.
+    /// `(1 - q) t` for q from 2 to 9 in lanes `q mod 8`, with `p = 2^254 + t`: three signed limbs.
     pub(crate) multiples: [Vector; 3],
     /// `2^46 - 1`, what of the top limb is below 2^254.
     pub(crate) below_top: Vector,
@@ -50,6 +48,8 @@ pub(crate) struct Constants {
     pub(crate) n0: Vector,
     /// `2^51`, a top limb for `2^259`.
     pub(crate) half_limb: Vector,
+    /// 1.
+    pub(crate) unit: Vector,
     /// 64.
     pub(crate) sixty_four: Vector,
     /// `-64 t` in signed limbs, with `p = 2^254 + t`.
@@ -91,18 +91,19 @@ impl Constants {
             p: splat(p),
             p2: splat(p.map(|limb| 2 * limb)),
             p3: splat(p.map(|limb| 3 * limb)),
-            p4: splat(p.map(|limb| 4 * limb)),
             p5: splat(p.map(|limb| 5 * limb)),
             p8: splat(p.map(|limb| 8 * limb)),
             p16: splat(p.map(|limb| 16 * limb)),
             p32: splat(p.map(|limb| 32 * limb)),
             multiples: core::array::from_fn(|i| {
                 let multiple = |q: u64| 1u64.wrapping_sub(q).wrapping_mul(p[i]);
-                Vector::load(ifma, &core::array::from_fn(|q| multiple(q as u64)))
+                let of_lane = |lane: usize| multiple((lane as u64 + 6) % 8 + 2);
+                Vector::load(ifma, &core::array::from_fn(of_lane))
             }),
             below_top: Vector::splat(ifma, (1 << 46) - 1),
             n0: Vector::splat(ifma, inverse.wrapping_neg() & LIMB),
             half_limb: Vector::splat(ifma, 1 << 51),
+            unit: Vector::splat(ifma, 1),
             sixty_four: Vector::splat(ifma, 64),
             less_tails: splat([p[0], p[1], p[2], 0, 0].map(|limb| (limb << 6).wrapping_neg())),
             one: Lanes::splat(ifma, times_power(1, 256)),

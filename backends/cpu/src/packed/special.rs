@@ -1,7 +1,7 @@
 //! Additions of blocks where some lanes hold an identity, equal or opposite points.
 
-use super::additions::{add_plain, finish};
-use super::lanes::{Lanes, carry};
+use super::additions::{add_plain, finish, half};
+use super::lanes::{Lanes, carry, lift};
 use super::points::Block;
 use super::prime::Constants;
 
@@ -26,7 +26,7 @@ impl Special {
     }
 }
 
-/// The slopes of a pair that may hold no plain additions, denominators in place of x, which are never zero, and numerators in that of y.
+/// The slopes of a pair that may hold no plain additions, with the other sign: denominators in place of x, which are never zero, and numerators in that of y.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 pub(super) fn exact(
@@ -42,7 +42,7 @@ pub(super) fn exact(
     let same_x = if differences.x.0[0].low_halves_below_eight() == 0 {
         0
     } else {
-        differences.x.canonical(k).zeros() & !identities
+        differences.x.masked(k).canonical(k).zeros() & !identities
     };
     if same_x | identities == 0 {
         return differences;
@@ -53,8 +53,10 @@ pub(super) fn exact(
         let (left_y, right_y) = (carry(left.y.0, k), carry(right.y.0, k));
         double = same_x & right_y.subtract(&left_y, &k.p3, k).canonical(k).zeros();
         let three = left.x.square(k).multiply(&k.forty_eight, k);
+        let twice = left_y.add(&left_y, k);
+        let less_twice = Lanes(k.zero()).subtract(&twice, &k.p5, k);
         result = Block {
-            x: result.x.select(double, &left_y.add(&left_y, k)),
+            x: result.x.select(double, &less_twice),
             y: result.y.select(double, &three),
         };
     }
@@ -85,10 +87,10 @@ pub(super) fn add_special(
         return add_plain(left, difference, slope, k);
     };
     let right = &special.right;
-    let square = slope.square_uncarried(k);
-    let (x1, x2) = (left.x.0, right.x.0);
-    let x = unrolled!(5, j => square[j].add(k.p5[j]).sub(x1[j].add(x2[j])));
-    let x = Lanes::reduced(x, k);
+    // Not the difference that is kept: that is not of the x where points are equal.
+    let (square, half) = (slope.square_uncarried(k), half(left, k));
+    let difference = lift(unrolled!(5, j => left.x.0[j].sub(right.x.0[j])), &k.p3);
+    let x = unrolled!(5, j => square[j].add(half[j]).add(half[j]).add(difference[j]));
     let sum = finish(left, slope, x, k);
     let (left_y, right_y) = (carry(left.y.0, k), carry(right.y.0, k));
     Block {

@@ -4,7 +4,7 @@ use ff::PrimeField;
 use pasta_curves::{Fp, Fq};
 use proptest::prelude::*;
 
-use super::lanes::{LIMB, Lanes, carry, carry_up};
+use super::lanes::{LIMB, Lanes, carry, carry_up, digits, lift, signed_digits};
 use super::prime::Prime;
 use super::vector::{Ifma, Vector};
 use super::{shared, turns};
@@ -49,9 +49,9 @@ fn compare<F: PrimeField>(prime: Prime<F>, a: &[[u64; 5]; 8], b: &[[u64; 5]; 8])
         limbs(&x.square(k).canonical(k)),
         limbs(&x.add(&y, k).canonical(k)),
         limbs(&x.subtract(&y, &seven, k).canonical(k)),
-        limbs(&Lanes::reduced(x.0, k).canonical(k)),
+        limbs(&Lanes::reduced(x.add(&Lanes(k.p2), k).0, k).canonical(k)),
     ];
-    let digits = |lanes: &Lanes| limbs(lanes).map(|own| own.map(|limb| limb & LIMB));
+    let low_bits = |lanes: &Lanes| limbs(lanes).map(|own| own.map(|limb| limb & LIMB));
     // In turns: the very digits of one after the other, at every pace.
     let pairs = ([&x, &y], [&y, &y]);
     for both in [
@@ -60,26 +60,31 @@ fn compare<F: PrimeField>(prime: Prime<F>, a: &[[u64; 5]; 8], b: &[[u64; 5]; 8])
         turns::multiply::<true, false>(pairs.0, pairs.1, k),
     ] {
         for (own, other) in pairs.0.into_iter().zip(&both) {
-            assert_eq!(digits(other), limbs(&own.multiply(&y, k)));
+            assert_eq!(low_bits(other), limbs(&own.multiply(&y, k)));
         }
     }
+    // Twice the one and the other, the second of which keeps what it carries in its limbs.
+    let (half, more) = (k.p2, digits(y.0.map(|limb| limb.add(limb))));
+    let halves = [half, y.0];
+    let signed = lift(unrolled!(5, j => x.0[j].sub(y.0[j])), &seven);
+    let mores = [&more, &signed_digits(signed)];
     for squares in [
-        turns::square_onto::<false>(&k.p4, pairs.0, k),
-        turns::square_onto::<true>(&k.p4, pairs.0, k),
+        turns::square_onto::<false>(halves, mores, pairs.0, k),
+        turns::square_onto::<true>(halves, mores, pairs.0, k),
     ] {
-        for (own, square) in pairs.0.into_iter().zip(squares) {
-            let alone = own.square_uncarried(k);
-            let more = core::array::from_fn(|i| alone[i].add(k.p8[i]));
+        for (i, (own, square)) in pairs.0.into_iter().zip(squares).enumerate() {
+            let (alone, half, more) = (own.square_uncarried(k), halves[i], mores[i].masked(k).0);
+            let more = core::array::from_fn(|j| alone[j].add(half[j]).add(half[j]).add(more[j]));
             assert_eq!(limbs(&carry_up(square, k)), limbs(&carry_up(more, k)));
         }
     }
     for product in [
-        turns::multiply_onto::<false, false>(&k.p3, pairs.0, pairs.1, k),
-        turns::multiply_onto::<true, false>(&k.p3, pairs.0, pairs.1, k),
+        turns::multiply_onto::<false, false>(&k.p5, pairs.0, pairs.1, k),
+        turns::multiply_onto::<true, false>(&k.p5, pairs.0, pairs.1, k),
     ] {
         for (own, product) in pairs.0.into_iter().zip(product) {
             let alone = own.multiply_uncarried(&y, k);
-            let more = core::array::from_fn(|i| alone[i].add(k.p3[i]));
+            let more = core::array::from_fn(|i| alone[i].add(k.p5[i]));
             assert_eq!(limbs(&carry_up(product, k)), limbs(&carry_up(more, k)));
         }
     }
@@ -118,14 +123,14 @@ fn compare<F: PrimeField>(prime: Prime<F>, a: &[[u64; 5]; 8], b: &[[u64; 5]; 8])
     }
 }
 
-/// Products of slopes below 6 p with runs below `20 p + 2^215`, 3 p more: below 6 p at every pace.
+/// Products of slopes below 6 p with runs below 36 p, 5 p more: below 10 p at every pace.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 fn compare_falls<F: PrimeField>(prime: Prime<F>, slopes: &[[u64; 5]; 8], runs: &[[u64; 5]; 8]) {
     let k = prime.constants();
     let (a, b) = (lanes(prime.ifma, slopes), lanes(prime.ifma, runs));
-    let few = turns::multiply_onto::<true, false>(&k.p3, [&a, &a], [&b, &b], k);
-    let others = turns::multiply_onto::<false, false>(&k.p3, [&a, &a], [&b, &b], k);
-    let bound = limbs(&carry(k.p3.map(|limb| limb.add(limb)), k))[0];
+    let few = turns::multiply_onto::<true, false>(&k.p5, [&a, &a], [&b, &b], k);
+    let others = turns::multiply_onto::<false, false>(&k.p5, [&a, &a], [&b, &b], k);
+    let bound = limbs(&carry(k.p5.map(|limb| limb.add(limb)), k))[0];
     let scale = F::from_u128(1 << 104).square() * F::from(1 << 52);
     for product in few.into_iter().chain(others) {
         let product = carry_up(product, k);
@@ -156,7 +161,7 @@ fn falls_of_all_slopes() {
     for block in 0..1 << 11 {
         let slopes = core::array::from_fn(|lane| pattern(8 * block + lane, (6 << 46) - 1));
         let other = |lane: usize| ((8 * block + lane) * 20_077 + 17) & 0x3fff;
-        let runs = core::array::from_fn(|lane| pattern(other(lane), (20 << 46) | 128));
+        let runs = core::array::from_fn(|lane| pattern(other(lane), (36 << 46) - 1));
         here::<Fp>(&slopes, &runs);
         here::<Fq>(&slopes, &runs);
     }

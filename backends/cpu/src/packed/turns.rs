@@ -116,15 +116,16 @@ pub(super) fn multiply_onto<const FEW: bool, const WAITS: bool>(
     ]
 }
 
-/// Both squares, with the bounds of [`Lanes::square`], each added to twice `half`: limbs below 2^57 more than that.
+/// Both squares, with the bounds of [`Lanes::square`], each added to twice its `half` and to the factor `more`: limbs below 2^57 more than these.
 #[inline(always)]
 pub(super) fn square_onto<const FEW: bool>(
-    half: &[Vector; 5],
+    half: [[Vector; 5]; 2],
+    more: [&Lanes; 2],
     a: [&Lanes; 2],
     k: &Constants,
 ) -> [[Vector; 5]; 2] {
-    debug_assert!(a.iter().all(|lanes| lanes.is_factor()));
-    let ([a, b], held) = (a, Held::new::<FEW>(k));
+    debug_assert!(a.iter().chain(&more).all(|lanes| lanes.is_factor()));
+    let ([a, b], [own, other], held) = (a, more, Held::new::<FEW>(k));
     let zero = k.mask.sub(k.mask);
     let [mut t, mut u] = [[zero; 10]; 2];
     for i in 0..5 {
@@ -134,9 +135,11 @@ pub(super) fn square_onto<const FEW: bool>(
         ($i:literal) => {
             // The highest column that this quotient reaches.
             let q = held.quotient(t[$i]);
-            t[$i + 5] = a.own_column($i + 5, half[$i], k);
+            t[$i + 5] = a.own_column($i + 5, half[0][$i], k);
+            t[$i + 5] = own.add_digit::<FEW, $i>(t[$i + 5], k);
             let r = held.quotient(u[$i]);
-            u[$i + 5] = b.own_column($i + 5, half[$i], k);
+            u[$i + 5] = b.own_column($i + 5, half[1][$i], k);
+            u[$i + 5] = other.add_digit::<FEW, $i>(u[$i + 5], k);
             let [q, r, x, y] = Vector::pinned([q, r, t[$i + 5], u[$i + 5]]);
             (t[$i + 5], u[$i + 5]) = (x, y);
             end_of_step!(t, q, $i, held);
