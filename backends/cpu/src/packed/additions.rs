@@ -1,6 +1,6 @@
 //! What is done to a pair of additions once the inverses of all before them are known; forms and bounds as in [`super::points`].
 
-use super::lanes::{Lanes, carry, digits, signed_digits};
+use super::lanes::{Lanes, carry, digits, lift, signed_digits};
 use super::points::{Block, Pair};
 use super::prime::Constants;
 use super::transfer::fetch;
@@ -100,12 +100,14 @@ pub(super) fn add_both<const FEW: bool>(
     let [x, y] = turns::square_onto::<FEW>(halves, differences, [&a, &b], k);
     next.fetch::<3>();
     let runs = [run(&left.x, &x), run(&other.x, &y)];
-    let (x, y) = (Lanes::reduced(x, k), Lanes::reduced(y, k));
+    let x = Lanes::settled_and_carried::<FEW>(x, k);
+    let y = Lanes::settled_and_carried::<FEW>(y, k);
     let [left, other] = [pairs[0].left as usize, pairs[1].left as usize];
     (blocks[left].x, blocks[other].x) = (x, y);
-    let [f, g] = turns::multiply_onto::<FEW, false>(&k.p5, [&a, &b], [&runs[0], &runs[1]], k);
-    blocks[left].y = fallen(&blocks[left].y, f, k);
-    blocks[other].y = fallen(&blocks[other].y, g, k);
+    let start = if FEW { k.zero() } else { k.p5 };
+    let [f, g] = turns::multiply_onto::<FEW, false>(&start, [&a, &b], [&runs[0], &runs[1]], k);
+    blocks[left].y = fallen::<FEW>(&blocks[left].y, f, k);
+    blocks[other].y = fallen::<FEW>(&blocks[other].y, g, k);
 }
 
 /// `2 p - x1`. Twice that and the difference, `x1 - x2 + 3 p`, is `7 p - x1 - x2`: with the square of the slope a sum's x from 3 p less 2^215 to 9 p.
@@ -129,19 +131,27 @@ fn run(left: &Lanes, x: &[Vector; 5]) -> Lanes {
     signed_digits(unrolled!(5, j => x[j].sub(left.0[j]).shl::<2>()))
 }
 
-/// The sum's y, given the left one and the product of slope and run, 5 p more.
+/// The sum's y, given the left one and the product of slope and run: as it is, or with 5 p more, reduced.
 #[inline(always)]
-fn fallen(left: &Lanes, fall: [Vector; 5], k: &Constants) -> Lanes {
+fn fallen<const FEW: bool>(left: &Lanes, fall: [Vector; 5], k: &Constants) -> Lanes {
     debug_assert!(left.0.iter().all(|limb| limb.within(1 << 61)));
-    Lanes::settled(unrolled!(5, j => fall[j].sub(left.0[j])), k)
+    let y = unrolled!(5, j => fall[j].sub(left.0[j]));
+    if FEW { Lanes(y) } else { Lanes::settled(y, k) }
 }
 
-/// The sum, given its x, not reduced, and the slope with the other sign; with normal limbs: doublings go on and on.
+/// The sum, given its x, not reduced, and the slope with the other sign; all is canonical or next to it: doublings go on and on.
 #[inline(always)]
 pub(super) fn finish(left: &Block, slope: Lanes, x: [Vector; 5], k: &Constants) -> Block {
     let fall = slope.multiply_uncarried(&run(&left.x, &x), k);
-    let fall = unrolled!(5, j => fall[j].add(k.p5[j]));
-    let y = carry(fallen(&left.y, fall, k).0, k);
+    let y = whole(&left.y, k);
+    let y = unrolled!(5, j => fall[j].add(k.p5[j]).sub(y.0[j]));
+    let y = Lanes::reduced(y, k);
     let x = Lanes::reduced(x, k);
     Block { x, y }
+}
+
+/// The canonical y of a sum of at most fifteen levels.
+#[inline(always)]
+pub(super) fn whole(y: &Lanes, k: &Constants) -> Lanes {
+    carry(lift(y.0, &k.p16), k).canonical(k)
 }

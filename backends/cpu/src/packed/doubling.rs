@@ -1,6 +1,6 @@
 //! Doublings of blocks of eight points, with one inversion for all; forms and bounds as in [`super::points`].
 
-use super::additions::{finish, half};
+use super::additions::{finish, half, whole};
 use super::lanes::{Lanes, carry};
 use super::points::{Block, CHAINS};
 use super::prime::Constants;
@@ -8,8 +8,8 @@ use super::prime::Constants;
 /// Twice y with the other sign, so that slopes have it too, one for the identity, and the lanes of that.
 #[inline(always)]
 fn less_twice(y: &Lanes, k: &Constants) -> (Lanes, u8) {
-    let identity = y.zeros();
-    let twice = unrolled!(5, i => k.p5[i].sub(y.0[i].add(y.0[i])));
+    let (identity, y) = (y.zeros(), whole(y, k).0);
+    let twice = unrolled!(5, i => k.p5[i].sub(y[i].add(y[i])));
     (carry(twice, k).select(identity, &k.one), identity)
 }
 
@@ -47,7 +47,7 @@ pub(super) fn backward_double(
             let own = inverse.multiply(before, k);
             let (twice, identity) = less_twice(&block.y, k);
             *inverse = inverse.multiply(&twice, k);
-            let three = block.x.square(k).multiply(&k.forty_eight, k);
+            let three = carry(block.x.0, k).square(k).multiply(&k.forty_eight, k);
             let slope = three.multiply(&own, k);
             let (square, half) = (slope.square_uncarried(k), half(block, k));
             let x = unrolled!(5, j => square[j].add(half[j]).add(half[j]).add(k.p3[j]));

@@ -2,7 +2,7 @@
 
 use ff::PrimeField;
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, carry};
 use super::points::Block;
 use super::prime::{Constants, Prime};
 use super::rows;
@@ -104,6 +104,6 @@ fn turn_all<B: PrimeField>(prime: Prime<B>, blocks: &mut [Block], by: [u64; 5]) 
     let by = Lanes::splat(prime.ifma, by);
     for block in blocks {
         // Below 2 p, as coordinates may be.
-        block.x = block.x.multiply(&by, k);
+        block.x = carry(block.x.0, k).multiply(&by, k);
     }
 }

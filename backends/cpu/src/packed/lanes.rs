@@ -226,14 +226,30 @@ impl Lanes {
         sum: Vector,
         k: &Constants,
     ) -> Vector {
-        let limb = self.0[I];
         if I == 4 {
-            sum.add(limb)
-        } else if FEW {
-            sum.low(limb, k.unit)
+            sum.add(self.0[I])
         } else {
-            sum.add(limb.and(k.mask))
+            add_low_bits::<FEW>(sum, self.0[I], k)
         }
+    }
+
+    /// As [`Lanes::reduced`], with limbs that are signed and below 2^56: what is carried goes one limb up and no further.
+    #[inline(always)]
+    pub(super) fn settled_and_carried<const FEW: bool>(l: [Vector; 5], k: &Constants) -> Self {
+        let q = l[4].shr::<46>();
+        debug_assert!(q.words().iter().all(|q| (2..10).contains(q)));
+        let up = unrolled!(4, i => l[i].sar::<52>());
+        let [m0, m1, m2] = k.multiples;
+        let [m0, m1, m2] = [m0.permuted(q), m1.permuted(q), m2.permuted(q)];
+        let result = [
+            add_low_bits::<FEW>(m0, l[0], k),
+            add_low_bits::<FEW>(up[0].add(m1), l[1], k),
+            add_low_bits::<FEW>(up[1].add(m2), l[2], k),
+            add_low_bits::<FEW>(up[2], l[3], k),
+            l[4].and(k.below_top).or(k.p[4]).add(up[3]),
+        ];
+        debug_assert!(result.iter().all(|limb| limb.within(1 << 56)));
+        Self(result)
     }
 
     /// Normal limbs, of those that [`digits`] or [`signed_digits`] leave.
@@ -282,6 +298,16 @@ impl Lanes {
         self.0
             .iter()
             .all(|v| v.words().iter().all(|limb| *limb <= LIMB))
+    }
+}
+
+/// The sum and the low 52 bits of a limb: one instruction, or without products of limbs.
+#[inline(always)]
+fn add_low_bits<const FEW: bool>(sum: Vector, limb: Vector, k: &Constants) -> Vector {
+    if FEW {
+        sum.low(limb, k.unit)
+    } else {
+        sum.add(limb.and(k.mask))
     }
 }
 

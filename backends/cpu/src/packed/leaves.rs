@@ -3,7 +3,7 @@
 
 use ff::PrimeField;
 
-use super::passes::{difference, plain, subtract};
+use super::passes::{plain, rise, run_back, subtract};
 use super::points::{Block, Pair};
 use super::prime::{Constants, Prime};
 use super::special::Special;
@@ -42,7 +42,7 @@ impl<'a> Leaves<'a> {
 
 /// Gathers the leaves of a pair, the right one as the differences.
 #[inline(always)]
-pub(super) fn gather_pair<B: PrimeField>(
+pub(super) fn gather_pair<B: PrimeField, const FEW: bool>(
     prime: Prime<B>,
     k: &Constants,
     leaves: &Leaves<'_>,
@@ -54,14 +54,14 @@ pub(super) fn gather_pair<B: PrimeField>(
     leaves.fetch(to_right);
     let left = read(prime, k, leaves.source, leaves.of_block(to_left));
     let right = read(prime, k, leaves.source, leaves.of_block(to_right));
-    let x = difference(&left.x, &right.x, k);
+    let x = run_back(&left, &right, k);
     let plain = plain(&left, &right, &x);
     blocks[to_left] = left;
     if plain {
-        let y = difference(&right.y, &left.y, k);
+        let y = rise::<FEW>(&left, &right, k);
         blocks[to_right] = Block { x, y };
     } else {
         blocks[to_right] = right;
-        subtract(k, place, blocks, pair, specials);
+        subtract::<FEW>(k, place, blocks, pair, specials);
     }
 }

@@ -34,18 +34,18 @@ pub(super) fn forward<B: PrimeField, const FEW: bool>(
     }
     let of = (leaves, gathered);
     for (number, pairs) in both.iter().take(AHEAD).enumerate() {
-        subtract_both(prime, k, at_once + number, (blocks, of), pairs, specials);
+        subtract_both::<B, FEW>(prime, k, at_once + number, (blocks, of), pairs, specials);
     }
     for (number, pairs) in both.iter().enumerate() {
         if let Some(pairs) = both.get(number + AHEAD) {
             let number = at_once + number + AHEAD;
-            subtract_both(prime, k, number, (blocks, of), pairs, specials);
+            subtract_both::<B, FEW>(prime, k, number, (blocks, of), pairs, specials);
         }
         products[0] = extend::<FEW>(products[0], &mut blocks[pairs[0].right as usize], k);
         products[1] = extend::<FEW>(products[1], &mut blocks[pairs[1].right as usize], k);
     }
     if let [pair] = alone {
-        begin(prime, k, (blocks, of), (pairs.len() - 1, pair), specials);
+        begin::<B, FEW>(prime, k, (blocks, of), (pairs.len() - 1, pair), specials);
         products[0] = extend::<FEW>(products[0], &mut blocks[pair.right as usize], k);
     }
     let [first, second] = products.map(digits);
@@ -74,7 +74,7 @@ fn subtract_and_extend(
     specials: &mut Vec<Special>,
     k: &Constants,
 ) -> [Vector; 5] {
-    let Block { x, y } = differences(k, place, blocks, pair, specials);
+    let Block { x, y } = differences::<true>(k, place, blocks, pair, specials);
     let right = &mut blocks[pair.right as usize];
     right.x = x;
     let [next, rise] = shared::multiply_uncarried::<true>([&x, &y], product, k);
@@ -87,7 +87,7 @@ const AHEAD: usize = 3;
 
 /// The differences of two pairs that are in chains of their own.
 #[inline(always)]
-fn subtract_both<B: PrimeField>(
+fn subtract_both<B: PrimeField, const FEW: bool>(
     prime: Prime<B>,
     k: &Constants,
     number: usize,
@@ -97,13 +97,13 @@ fn subtract_both<B: PrimeField>(
 ) {
     let [first, second] = pairs;
     let place = number * CHAINS;
-    begin(prime, k, (blocks, leaves), (place, first), specials);
-    begin(prime, k, (blocks, leaves), (place + 1, second), specials);
+    begin::<B, FEW>(prime, k, (blocks, leaves), (place, first), specials);
+    begin::<B, FEW>(prime, k, (blocks, leaves), (place + 1, second), specials);
 }
 
 /// The differences of a pair in place of the right one, gathered first if it is of the last ones, of leaves.
 #[inline(always)]
-fn begin<B: PrimeField>(
+fn begin<B: PrimeField, const FEW: bool>(
     prime: Prime<B>,
     k: &Constants,
     (blocks, (leaves, gathered)): (&mut [Block], (&Leaves<'_>, usize)),
@@ -111,9 +111,9 @@ fn begin<B: PrimeField>(
     specials: &mut Vec<Special>,
 ) {
     if place < gathered {
-        subtract(k, place, blocks, pair, specials);
+        subtract::<FEW>(k, place, blocks, pair, specials);
     } else {
-        gather_pair(prime, k, leaves, (blocks, specials), (place, pair));
+        gather_pair::<B, FEW>(prime, k, leaves, (blocks, specials), (place, pair));
     }
 }
 
@@ -124,15 +124,23 @@ pub(super) fn plain(left: &Block, right: &Block, difference: &Lanes) -> bool {
     near | left.y.0[0].min(right.y.0[0]).zeros() == 0
 }
 
-/// `a - b + 3 p` as a factor, of coordinates.
+/// `x1 - x2 + 3 p` as a factor.
 #[inline(always)]
-pub(super) fn difference(a: &Lanes, b: &Lanes, k: &Constants) -> Lanes {
-    signed_digits(lift(unrolled!(5, j => a.0[j].sub(b.0[j])), &k.p3))
+pub(super) fn run_back(left: &Block, right: &Block, k: &Constants) -> Lanes {
+    let run = unrolled!(5, j => left.x.0[j].sub(right.x.0[j]));
+    signed_digits(lift(run, &k.p3))
+}
+
+/// `y2 - y1 + 32 p` as a factor where few instructions count, otherwise `y2 - y1 + 3 p`.
+#[inline(always)]
+pub(super) fn rise<const FEW: bool>(left: &Block, right: &Block, k: &Constants) -> Lanes {
+    let rise = unrolled!(5, j => right.y.0[j].sub(left.y.0[j]));
+    signed_digits(lift(rise, if FEW { &k.p32 } else { &k.p3 }))
 }
 
 /// The differences of a pair.
 #[inline(always)]
-fn differences(
+fn differences<const FEW: bool>(
     k: &Constants,
     place: usize,
     blocks: &[Block],
@@ -140,9 +148,9 @@ fn differences(
     specials: &mut Vec<Special>,
 ) -> Block {
     let (left, right) = (&blocks[pair.left as usize], &blocks[pair.right as usize]);
-    let x = difference(&left.x, &right.x, k);
+    let x = run_back(left, right, k);
     let plain = plain(left, right, &x);
-    let y = difference(&right.y, &left.y, k);
+    let y = rise::<FEW>(left, right, k);
     let differences = Block { x, y };
     if plain {
         differences
@@ -154,14 +162,14 @@ fn differences(
 
 /// The differences of a pair in place of the right one.
 #[inline(always)]
-pub(super) fn subtract(
+pub(super) fn subtract<const FEW: bool>(
     k: &Constants,
     place: usize,
     blocks: &mut [Block],
     pair: &Pair,
     specials: &mut Vec<Special>,
 ) {
-    blocks[pair.right as usize] = differences(k, place, blocks, pair, specials);
+    blocks[pair.right as usize] = differences::<FEW>(k, place, blocks, pair, specials);
 }
 
 /// What is fetched beside two additions each.

@@ -7,9 +7,11 @@
 //! the inversion and I_k after it, and one reduction of that serves both; S_k takes the place of e_k, which was that of the right
 //! y. An addition takes 5 products and a square.
 //!
-//! **Bounds.** Coordinates are below `2 p + 2^213`, so differences plus 3 p are positive. The x limbs are normal; y limbs
-//! are signed, those of gathered points below 2^52 and those of sums less than 2^57 more than those of their left
-//! operands. Products of differences, and slopes, are below 6 p. The identity is (0, 0) exactly: y = 0 is on neither curve.
+//! **Bounds.** The x are below `2 p + 2^213`, so differences plus 3 p are positive; limbs of sums are signed and within 2^56. The y have signed
+//! limbs, those of gathered points below 2^52 and those of sums less than 2^57 more than those of their left operands, so that there are fifteen
+//! levels of sums at most. Where products count, a y is below `2 p + 2^213`, too. Where instructions count it is not reduced: what is added on a level is from 0 to 2 p, so that
+//! on level n it is from `-n p` to `(n + 1) p`, differences plus 32 p are from p to 63 p, and products with them below 3 p. Other products of
+//! differences, and slopes, are below 6 p. The identity is (0, 0) exactly: y = 0 is on neither curve.
 
 use ff::PrimeField;
 use pasta_curves::arithmetic::VartimeField;

@@ -1,6 +1,6 @@
 //! Additions of blocks where some lanes hold an identity, equal or opposite points.
 
-use super::additions::{add_plain, finish, half};
+use super::additions::{add_plain, finish, half, whole};
 use super::lanes::{Lanes, carry, lift};
 use super::points::Block;
 use super::prime::Constants;
@@ -50,9 +50,9 @@ pub(super) fn exact(
     let mut double = 0;
     let mut result = differences;
     if same_x != 0 {
-        let (left_y, right_y) = (carry(left.y.0, k), carry(right.y.0, k));
+        let (left_y, right_y) = (whole(&left.y, k), whole(&right.y, k));
         double = same_x & right_y.subtract(&left_y, &k.p3, k).canonical(k).zeros();
-        let three = left.x.square(k).multiply(&k.forty_eight, k);
+        let three = carry(left.x.0, k).square(k).multiply(&k.forty_eight, k);
         let twice = left_y.add(&left_y, k);
         let less_twice = Lanes(k.zero()).subtract(&twice, &k.p5, k);
         result = Block {
@@ -92,7 +92,7 @@ pub(super) fn add_special(
     let difference = lift(unrolled!(5, j => left.x.0[j].sub(right.x.0[j])), &k.p3);
     let x = unrolled!(5, j => square[j].add(half[j]).add(half[j]).add(difference[j]));
     let sum = finish(left, slope, x, k);
-    let (left_y, right_y) = (carry(left.y.0, k), carry(right.y.0, k));
+    let (left_y, right_y) = (whole(&left.y, k), whole(&right.y, k));
     Block {
         x: special.choose(&sum.x, &left.x, &right.x, k),
         y: special.choose(&sum.y, &left_y, &right_y, k),

@@ -1,13 +1,17 @@
 //! Packed arithmetic against `pasta_curves`, with limbs at the edges of every carry.
 
 use ff::PrimeField;
-use pasta_curves::{Fp, Fq};
+use group::{Curve as _, Group as _};
+use pasta_curves::{Ep, Fp, Fq};
 use proptest::prelude::*;
 
 use super::lanes::{LIMB, Lanes, carry, carry_up, digits, lift, signed_digits};
+use super::points::{Block, Packed, Pair};
 use super::prime::Prime;
 use super::vector::{Ifma, Vector};
 use super::{shared, turns};
+use crate::affine::{NEGATED, Xy};
+use crate::pace::Pace;
 
 /// Limbs of which carries are made.
 pub(super) const EDGES: [u64; 8] = [0, 1, 2, (1 << 46) - 1, 1 << 46, LIMB - 1, LIMB, LIMB >> 1];
@@ -186,6 +190,67 @@ fn every_pattern_of_edge_limbs() {
         let b = core::array::from_fn(|lane| pattern(((8 * block + lane) * 20_077 + 17) & 0x7fff));
         compare_here::<Fp>(&a, &b);
         compare_here::<Fq>(&a, &b);
+    }
+}
+
+/// The y of sums may grow over fifteen levels, at every pace.
+#[test]
+fn sums_of_fifteen_levels() {
+    let powers = core::iter::successors(Some(1u64), |power| Some(3 * power));
+    let multiple = |of: u64| Xy::new(&(Ep::generator() * Fq::from(of)).to_affine());
+    let points: Vec<Xy<Fp>> = powers.take(16).map(multiple).collect();
+    for pace in [Pace::FewProducts, Pace::FewInstructions] {
+        let Some(prime) = Ifma::at(pace).and_then(Prime::<Fp>::new) else {
+            return;
+        };
+        let mut packed = Packed::new(prime);
+        let mut blocks = [packed.nothing(); 4];
+        let own = |i: u32| [[i; 8], [i | NEGATED; 8]];
+        for (i, place) in (0..16).zip([0].into_iter().chain(core::iter::repeat(1))) {
+            for (references, blocks) in own(i).iter().zip(blocks.chunks_mut(2)) {
+                packed.gather(packed.words(&points), references, &mut blocks[place..]);
+            }
+            if i > 0 {
+                packed.add(&mut blocks, &[Pair::new(0, 1), Pair::new(2, 3)]);
+            }
+        }
+        let mut sums = vec![Xy::IDENTITY; 16];
+        let places: Vec<u32> = (0..16).collect();
+        packed.scatter(&[blocks[0], blocks[2]], &places, &mut sums);
+        let sum = multiple((3u64.pow(16) - 1) / 2);
+        assert!(sums[..8].iter().all(|own| *own == sum));
+        assert!(sums[8..].iter().all(|own| *own == sum.signed(true)));
+    }
+}
+
+/// The least and largest y of fifteen levels, where they are not reduced, on either side.
+#[test]
+fn sums_of_the_largest_ordinates() {
+    let Some(prime) = Ifma::at(Pace::FewInstructions).and_then(Prime::<Fp>::new) else {
+        return;
+    };
+    let point = |of: u64| Xy::new(&(Ep::generator() * Fq::from(of)).to_affine());
+    let points: [Xy<Fp>; 2] = [point(5), point(7)];
+    let (mut packed, k) = (Packed::new(prime), prime.constants());
+    let moved = |block: &mut Block, up: bool| {
+        for i in 0..5 {
+            let multiple = k.p5[i].add(k.p5[i]).add(k.p5[i]);
+            let y = block.y.0[i];
+            block.y.0[i] = if up { y.add(multiple) } else { y.sub(multiple) };
+        }
+    };
+    for up in [false, true] {
+        let mut blocks = [packed.nothing(); 4];
+        for (i, block) in blocks.iter_mut().enumerate() {
+            let own = [i as u32 % 2; 8];
+            packed.gather(packed.words(&points), &own, core::slice::from_mut(block));
+            moved(block, up == i.is_multiple_of(2));
+        }
+        packed.add(&mut blocks, &[Pair::new(0, 1), Pair::new(2, 3)]);
+        let mut sums = vec![Xy::IDENTITY; 16];
+        let places: Vec<u32> = (0..16).collect();
+        packed.scatter(&[blocks[0], blocks[2]], &places, &mut sums);
+        assert!(sums.iter().all(|own| *own == point(12)));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use ff::PrimeField;
 
+use super::additions::whole;
 use super::lanes::{Lanes, carry};
 use super::points::{Block, NOTHING};
 use super::prime::{Constants, Prime};
@@ -121,8 +122,8 @@ pub(super) fn index(reference: u32) -> usize {
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2,avx512dq")]
 pub(super) fn scatter(k: &Constants, blocks: &[Block], places: &[u32], points: &mut [[u64; 8]]) {
     for (block, places) in blocks.iter().zip(places.chunks(8)) {
-        let (x, y) = (block.x, carry(block.y.0, k));
-        let (x, y) = (x.canonical(k).pack(), y.canonical(k).pack());
+        let (x, y) = (carry(block.x.0, k).canonical(k), whole(&block.y, k));
+        let (x, y) = (x.pack(), y.pack());
         let [x0, x1, x2, x3] = x;
         let [y0, y1, y2, y3] = y;
         let rows = Vector::transpose([x0, x1, x2, x3, y0, y1, y2, y3]);
